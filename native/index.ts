@@ -1,0 +1,348 @@
+/**
+ * The addon's whole surface, in the order of `src/bindings/addon.cc`. Nothing else loads it.
+ *
+ * Everything that happens per I/O happens on the addon's own threads; JavaScript hears of what is rare through one
+ * callback per object, and of the end of a call through a promise. Every `close()` is idempotent, waits for what is in
+ * flight, and is also done when the environment (process or worker) ends. A call on a closed object rejects with
+ * `code: "CLOSED"`. Offsets and lengths are bytes, times are milliseconds. Errors are `NativeError`.
+ */
+import { createRequire } from "node:module";
+
+/** How an operation ended; 0 to 7 are the numbers of `proto/dataplane.proto`, the rest never leave the process. */
+export const STATUS = {
+  OK: 0,
+  IO_ERROR: 1,
+  NO_SPACE: 2,
+  OUT_OF_RANGE: 3,
+  CHECKSUM_MISMATCH: 4,
+  FENCED: 5,
+  INVALID: 6,
+  NOT_OPEN: 7,
+  MISCOMPARE: 8,
+  ABORTED: 9,
+  DISCONNECTED: 10,
+} as const;
+export type StatusName = keyof typeof STATUS;
+
+/** What promises of this module reject with. `errno` is there when the operating system refused. */
+export interface NativeError extends Error {
+  code: StatusName | "CLOSED" | "BAD_ARGUMENT";
+  errno?: number;
+}
+
+// ---------------------------------------------------------------------------------------------- functions
+
+/** CRC32C (RFC 7143 §13.1), by CPU instruction where there is one. `seed` continues an earlier result. */
+export type Crc32c = (data: Uint8Array, seed?: number) => number;
+
+/** Takes an exclusive lock (`flock`) on an open file; false when somebody else holds it. Freed with the descriptor. */
+export type LockFile = (fd: number) => boolean;
+
+// ---------------------------------------------------------------------------------------------- Volume
+
+export interface VolumeOptions {
+  /** bytes; a multiple of 512 */
+  size: number;
+  /** how long one operation may go unanswered by a replica before a `timeout` event names it */
+  replicaTimeoutMs: number;
+}
+
+export interface Hello {
+  volume: string;
+  replicaId: string;
+  engineId: string;
+  generation: number;
+}
+
+export interface HelloReply {
+  size: number;
+  maxRequests: number;
+  maxPayload: number;
+  maxPayloadInFlight: number;
+}
+
+/** `RW`: read and written; `WO`: written only; `OFF`: not part of the volume. Default `OFF`. */
+export type SlotMode = "RW" | "WO" | "OFF";
+
+export type VolumeEvent =
+  /** The stream of `slot` ended. Its operations are held until `connect` succeeds again or `setMode(slot, "OFF")`. */
+  | { type: "disconnected"; slot: number; reason: string }
+  /** A replica answered `status`. The operation is held until `setMode(slot, "OFF")` or `failHeld(slot, ...)`. */
+  | { type: "failed"; slot: number; status: StatusName; message: string; op: OperationKind; offset: number; length: number }
+  /** The oldest unanswered operation of `slot` is older than `replicaTimeoutMs`. Once until the slot answers again. */
+  | { type: "timeout"; slot: number; op: OperationKind; offset: number; length: number; elapsedMs: number };
+
+export type OperationKind =
+  | "read" | "write" | "flush" | "unmap" | "writeZeroes" | "compareAndWrite" | "orWrite" | "copy" | "extents"; // prettier-ignore
+
+export interface SlotStats {
+  connected: boolean;
+  mode: SlotMode;
+  inFlight: number;
+  held: number;
+  crcErrors: number;
+  bytesSent: number;
+  bytesReceived: number;
+}
+
+export interface VolumeStats {
+  reads: number;
+  writes: number;
+  flushes: number;
+  unmaps: number;
+  readBytes: number;
+  writtenBytes: number;
+  /** answered with an error */
+  failed: number;
+  inFlight: number;
+  slots: SlotStats[];
+}
+
+/**
+ * The fan-out: one gRPC data stream per replica slot (0 to 15), the order of overlapping operations, the count of
+ * acknowledgements. It holds what it cannot finish and says so; the owner decides. Owns the I/O thread that `Target` uses.
+ */
+export interface Volume {
+  /** Connects (or reconnects) a slot and sends HELLO. After a reconnect, held operations are sent again before new ones.
+   * @throws {NativeError} `DISCONNECTED`, or the status that the replica answered HELLO with */
+  connect(slot: number, host: string, port: number, hello: Hello): Promise<HelloReply>;
+  /** `OFF` also closes the stream; operations waiting for the slot go on without it. With no RW slot left, writes and reads
+   * are held (a later `RW` releases them) until `failHeld`. Resolves when the I/O thread has done it. */
+  setMode(slot: number, mode: SlotMode): Promise<void>;
+  /** Answers every operation that is held at `slot` (`null`: for want of any RW slot) with `status`. */
+  failHeld(slot: number | null, status: StatusName): Promise<number>;
+  /** From now on every new operation is answered with `status` at once; `null` ends that. */
+  refuse(status: StatusName | null): Promise<void>;
+
+  /** Reads from one given slot, whatever its mode, or (`null`) from any RW slot. */
+  read(slot: number | null, offset: number, length: number): Promise<Buffer>;
+  /** Writes to one given slot or (`null`) to all RW and WO slots. `data` is not modified and must not be until the end. */
+  write(slot: number | null, offset: number, data: Uint8Array, options?: { fua?: boolean }): Promise<void>;
+  unmap(slot: number | null, offset: number, length: number): Promise<void>;
+  writeZeroes(slot: number | null, offset: number, length: number): Promise<void>;
+  flush(slot: number | null): Promise<void>;
+  /** Allocated runs `[offset, length, offset, length, ...]` of the range in any layer. */
+  extents(slot: number | null, offset: number, length: number): Promise<number[]>;
+  /** Makes `[offset, offset+length)` of slot `to` equal to slot `from`, while no write may touch it.
+   * @returns bytes that differed and were written; compares 4 KiB blocks */
+  copy(from: number, to: number, offset: number, length: number): Promise<number>;
+  /** One round of write-intent settlement (ARCHITECTURE.md "write intent"): mark, wait for writes in flight, flush, settle. */
+  settle(): Promise<void>;
+
+  /** Stops admitting operations and resolves when none is in flight. Nested calls count. */
+  quiesce(): Promise<void>;
+  resume(): Promise<void>;
+  stats(): VolumeStats;
+  close(): Promise<void>;
+}
+
+// ---------------------------------------------------------------------------------------------- Target
+
+export interface TargetOptions {
+  /** 512 or 4096 */
+  logicalBlockSize: number;
+  /** commands a session may have open beyond ExpCmdSN: MaxCmdSN = ExpCmdSN + window - 1 */
+  commandWindow: number;
+  /** a connection that is silent this long gets a NOP-In ping; 0 switches pings off */
+  nopIntervalMs: number;
+  /** a connection that does not answer the ping this long is closed */
+  nopTimeoutMs: number;
+  /** a connection that has not reached full feature phase by then is closed */
+  loginTimeoutMs: number;
+  connectionsMax: number;
+}
+
+/** What C++ needs of a session's negotiated keys (RFC 7143 §13), and whose session it is. */
+export interface SessionParameters {
+  /** chosen by the caller, > 0; the I_T nexus. 0 marks a discovery session (no SCSI commands are taken) */
+  nexus: number;
+  headerDigest: boolean;
+  dataDigest: boolean;
+  /** what the initiator declared: the longest data segment it takes */
+  maxSendDataSegmentLength: number;
+  /** what we declared: the longest data segment we take */
+  maxRecvDataSegmentLength: number;
+  maxBurstLength: number;
+  firstBurstLength: number;
+  initialR2T: boolean;
+  immediateData: boolean;
+  maxOutstandingR2T: number;
+  /** first CmdSN of full feature phase (the ExpCmdSN of the last Login Response) */
+  expCmdSn: number;
+  /** StatSN of the first response in full feature phase */
+  statSn: number;
+  /** which logical units commands may name; others go to JavaScript */
+  lun: number;
+}
+
+/** What a nexus may do without asking JavaScript. A data command that may not is delivered as a `command` event. */
+export interface NexusAccess {
+  read: boolean;
+  write: boolean;
+  /** a unit attention is pending: every command is delivered as a `command` event */
+  attention: boolean;
+}
+
+export type TargetEvent =
+  | { type: "connected"; connection: number; remote: string; local: string }
+  /** Login Requests; in full feature phase Text Requests, Logout Requests and task management requests, in CmdSN order. */
+  | { type: "pdu"; connection: number; nexus: number; bhs: Buffer; data: Buffer }
+  /** A SCSI command that is not served in C++, with all of its data-out. Ends with `complete`. */
+  | { type: "command"; connection: number; nexus: number; task: number; lun: number; cdb: Buffer; dataOut: Buffer | null }
+  | { type: "disconnected"; connection: number; nexus: number; reason: string };
+
+/** Which tasks to abort. Absent keys match all. `exceptNexus` keeps those of one nexus. */
+export interface TaskFilter {
+  nexus?: number;
+  exceptNexus?: number;
+  /** initiator task tag; only together with `nexus` */
+  itt?: number;
+}
+
+export interface SessionStats {
+  connection: number;
+  nexus: number;
+  remote: string;
+  commands: number;
+  openTasks: number;
+}
+
+/** The iSCSI target of one volume: PDU framing, digests, command window, data transfer, SCSI data commands. */
+export interface Target {
+  /** @returns the address bound (a port 0 is replaced by the port that was free) */
+  listen(host: string, port: number): Promise<{ host: string; port: number }>;
+  /** Stops accepting connections; the present ones go on. */
+  stopListening(): Promise<void>;
+  /** Sends a PDU. In full feature phase C++ fills StatSN (unless `bhs[0]` is Async Message or NOP-In: also), ExpCmdSN and
+   * MaxCmdSN (bytes 24 to 35), and the lengths; in login phase the caller fills all but DataSegmentLength.
+   * `then`: `continue`; `fullFeature` switches phase after this PDU; `close` closes once it is sent. Unknown connections are ignored. */
+  send(connection: number, bhs: Uint8Array, data: Uint8Array | null, then: "continue" | "fullFeature" | "close", session?: SessionParameters): void; // prettier-ignore
+  /** Ends a `command`: SCSI status, sense data (with CHECK CONDITION) and data-in, which is cut to the expected length.
+   * C++ does residuals, segmentation and phase collapse. Unknown (aborted, gone) tasks are ignored. */
+  complete(task: number, status: number, sense: Uint8Array | null, dataIn: Uint8Array | null): void;
+  /** Gives a `command` back to C++, to be executed without further checks (reservation passed). */
+  execute(task: number): void;
+  setAccess(nexus: number, access: NexusAccess): void;
+  /** The software write protection of the control mode page: writes are delivered as `command` events. */
+  setWriteProtected(on: boolean): void;
+  /** Aborts tasks without response; resolves with their number when none of them can touch the medium any more. */
+  abort(filter: TaskFilter): Promise<number>;
+  /** Closes a connection and aborts its tasks; resolves when none can touch the medium any more. */
+  closeConnection(connection: number, reason: string): Promise<void>;
+  sessions(): SessionStats[];
+  close(): Promise<void>;
+}
+
+// ---------------------------------------------------------------------------------------------- ReplicaStore
+
+/** Where a mapped layer's bytes lie: `[offset in the volume, length, offset in the file]`, ascending. */
+export type LayerMap = [number, number, number][];
+
+export interface Layer {
+  path: string;
+  /** a plain sparse file (absent), or a file whose content lies elsewhere (a backing file in qcow2) */
+  map?: LayerMap;
+}
+
+export interface StoreOptions {
+  /** bottom first; the last one is the head, opened for writing, the others are never written */
+  layers: Layer[];
+  /** the lowest layer is a backing file: what it does not hold reads as zeros and cannot be unmapped */
+  backing: boolean;
+  /** bytes */
+  size: number;
+  /** `writeback`: page cache; `none`: O_DIRECT */
+  cache: "writeback" | "none";
+  /** the write-intent map, created when absent */
+  regionMapPath: string;
+  /** bytes per region, a power of two */
+  regionSize: number;
+  /** threads for reads that miss the page cache and for `none` */
+  ioThreads: number;
+}
+
+export interface StoreStats {
+  reads: number;
+  writes: number;
+  flushes: number;
+  syncs: number;
+  /** extra synchronous writes of the region map */
+  regionMapWrites: number;
+  /** regions that may differ: inherited and present */
+  dirtyRegions: number;
+  indexBytes: number;
+  allocatedBytes: number;
+}
+
+/** One replica's data: a chain of sparse files read through an extent index, the head written; the write-intent map. */
+export interface ReplicaStore {
+  read(offset: number, length: number): Promise<Buffer>;
+  write(offset: number, data: Uint8Array, options?: { fua?: boolean }): Promise<void>;
+  unmap(offset: number, length: number): Promise<void>;
+  writeZeroes(offset: number, length: number): Promise<void>;
+  flush(): Promise<void>;
+  extents(offset: number, length: number): Promise<number[]>;
+  /** Regions set before `inherit` was last called (at open: all that the file held). Bit i, LSB first, is region i. */
+  inheritedRegions(): Buffer;
+  /** Moves present regions to the inherited ones: a new engine took over. */
+  inherit(): Promise<void>;
+  /** Forgets inherited regions: copies agree. */
+  agreed(): Promise<void>;
+  /** Flushes, then forgets all regions. */
+  release(): Promise<void>;
+  stats(): StoreStats;
+  close(): Promise<void>;
+}
+
+// ---------------------------------------------------------------------------------------------- DataServer
+
+export type DataServerEvent =
+  /** The first message of a stream. Answer with `accept` or `reject`; nothing else of the stream is looked at before. */
+  | { type: "hello"; stream: number; protocolVersion: number; hello: Hello; remote: string }
+  | { type: "closed"; stream: number; reason: string };
+
+export interface DataServerOptions {
+  maxRequests: number;
+  maxPayload: number;
+  maxPayloadInFlight: number;
+  connectionsMax: number;
+}
+
+/** The replica's end of the data plane: gRPC over HTTP/2 (cleartext, prior knowledge), served from a `ReplicaStore`. */
+export interface DataServer {
+  listen(host: string, port: number): Promise<{ host: string; port: number }>;
+  accept(stream: number): void;
+  reject(stream: number, status: StatusName, message: string): void;
+  /** Closes every stream but those of `engineId`; resolves when none of their requests can touch the store any more. */
+  fence(engineId: string | null): Promise<void>;
+  close(): Promise<void>;
+}
+
+// ---------------------------------------------------------------------------------------------- the loader
+
+interface Addon {
+  crc32c: Crc32c;
+  lockFile: LockFile;
+  Volume: new (options: VolumeOptions, onEvent: (event: VolumeEvent) => void) => Volume;
+  Target: new (volume: Volume, options: TargetOptions, onEvent: (event: TargetEvent) => void) => Target;
+  /** Opens the files and loads the extent index off the event loop. */
+  openStore: (options: StoreOptions, onFatal: (error: NativeError) => void) => Promise<ReplicaStore>;
+  DataServer: new (store: ReplicaStore, options: DataServerOptions, onEvent: (event: DataServerEvent) => void) => DataServer;
+}
+
+// From native/index.ts and from dist/native/index.js alike, the project root is found by its package.json.
+function loadAddon(): Addon {
+  const require = createRequire(import.meta.url);
+  const override = process.env["AUROCHS_ADDON"];
+  if (override !== undefined) return require(override) as Addon;
+  for (const root of ["../", "../../"]) {
+    try {
+      return require(`${root}native/build/release/aurochs.node`) as Addon;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "MODULE_NOT_FOUND") throw error;
+    }
+  }
+  throw new Error("the addon is not built: run `npm run build:native`");
+}
+
+export const { crc32c, lockFile, Volume, Target, openStore, DataServer } = loadAddon();

@@ -1,0 +1,55 @@
+// Registers the addon's surface, in the order of native/index.ts.
+#include <napi.h>
+#include <sys/file.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "base/crc32c.h"
+#include "bindings/js_bridge.h"
+
+namespace aurochs {
+namespace {
+
+Napi::Value JsCrc32c(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  if (!info[0].IsTypedArray() || info[0].As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array) {
+    MakeError(env, "BAD_ARGUMENT", "crc32c: data has to be a Uint8Array").ThrowAsJavaScriptException();
+    return env.Undefined();
+  }
+  auto data = info[0].As<Napi::Uint8Array>();
+  uint32_t seed = info[1].IsNumber() ? info[1].As<Napi::Number>().Uint32Value() : 0;
+  return Napi::Number::New(env, Crc32c(data.Data(), data.ByteLength(), seed));
+}
+
+Napi::Value JsLockFile(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  if (!info[0].IsNumber()) {
+    MakeError(env, "BAD_ARGUMENT", "lockFile: fd has to be a number").ThrowAsJavaScriptException();
+    return env.Undefined();
+  }
+  int result;
+  do {
+    result = flock(info[0].As<Napi::Number>().Int32Value(), LOCK_EX | LOCK_NB);
+  } while (result != 0 && errno == EINTR);
+  if (result != 0 && errno != EWOULDBLOCK) {
+    int error = errno;
+    MakeError(env, Status::kIoError, std::string("flock: ") + strerror(error)).ThrowAsJavaScriptException();
+    return env.Undefined();
+  }
+  return Napi::Boolean::New(env, result == 0);
+}
+
+Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
+  exports.Set("crc32c", Napi::Function::New(env, JsCrc32c, "crc32c"));
+  exports.Set("lockFile", Napi::Function::New(env, JsLockFile, "lockFile"));
+  return exports;
+}
+
+}  // namespace
+}  // namespace aurochs
+
+static Napi::Object InitializeAddon(Napi::Env env, Napi::Object exports) {
+  return aurochs::Initialize(env, exports);
+}
+NODE_API_MODULE(aurochs, InitializeAddon)
