@@ -1,0 +1,42 @@
+/**
+ * From generated protobuf classes to plain objects: every field is there (absent ones have their zero value, absent
+ * messages are null), 64-bit integers are numbers.
+ */
+
+/** What of a class made by `generate.mjs` is used here. */
+export interface GeneratedType {
+  encode(message: object): { finish(): Uint8Array };
+  decode(bytes: Uint8Array): object;
+  toObject(message: never, options: { defaults: true; longs: typeof Number }): object;
+}
+
+export interface Codec<T> {
+  serialize: (message: Partial<T>) => Buffer;
+  /** @throws {RangeError} for an integer above 2^53 - 1; some Error for bytes that are no message of the type */
+  deserialize: (bytes: Uint8Array) => T;
+}
+
+export function codec<T extends object>(type: GeneratedType): Codec<T> {
+  return {
+    serialize(message) {
+      const bytes = type.encode(message).finish();
+      return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    },
+    deserialize(bytes) {
+      const message = type.toObject(type.decode(bytes) as never, { defaults: true, longs: Number });
+      refuseInexact(message);
+      return message as T;
+    },
+  };
+}
+
+// A number above 2^53 would silently stand for another one; sizes, offsets and generations never get there.
+function refuseInexact(message: object): void {
+  for (const [name, value] of Object.entries(message) as [string, unknown][]) {
+    if (typeof value === "number") {
+      if (!Number.isSafeInteger(value)) throw new RangeError(`field ${name} is out of range: ${value}`);
+    } else if (typeof value === "object" && value !== null && !(value instanceof Uint8Array)) {
+      refuseInexact(value);
+    }
+  }
+}

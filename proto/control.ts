@@ -1,0 +1,154 @@
+/** The messages of `control.proto` as plain types, and its services for `unary.ts` and `@grpc/grpc-js`. */
+import { codec } from "./codec.js";
+import { aurochs } from "./generated/control.js";
+import { unaryMethod } from "./unary.js";
+
+const generated = aurochs.control.v1;
+
+/** The longest `engineState` that a replica takes, bytes. */
+export const ENGINE_STATE_BYTES_MAX = 64 << 10;
+
+export interface MemberRecord {
+  generation: number;
+  /** ids of the replicas that hold every acknowledged write */
+  members: string[];
+  engineId: string;
+  /** of the machine the engine ran on */
+  engineBootId: string;
+  /** the engine's own, opaque to the replica */
+  engineState: Uint8Array;
+  revisionAtLeast: number;
+}
+
+export interface ReplicaFacts {
+  volume: string;
+  replicaId: string;
+  /** bytes */
+  size: number;
+  /** generation 0 and no members: never had an engine of ours */
+  record: MemberRecord | null;
+  lostWrites: boolean;
+  inheritedRegions: number;
+  /** bytes */
+  regionSize: number;
+  bootId: string;
+  directory: string;
+  dataPort: number;
+  /** Longhorn's revision counter; 0 when there is none */
+  revision: number;
+  /** bytes of all layers */
+  allocated: number;
+  /** file names, head first */
+  chain: string[];
+}
+
+export interface RecordRequest {
+  volume: string;
+  replicaId: string;
+  record: MemberRecord | null;
+}
+
+/** Names an engine and its generation: who asks. */
+export interface EngineRequest {
+  engineId: string;
+  generation: number;
+}
+
+export interface InheritedRegionsReply {
+  /** bytes */
+  regionSize: number;
+  /** bit i (LSB first) is region i */
+  bitmap: Uint8Array;
+}
+
+export interface ReplicaStatus {
+  address: string;
+  replicaId: string;
+  /** CONNECTING, WO, RW or ERR */
+  mode: string;
+  /** why ERR */
+  cause: string;
+  inFlight: number;
+  crcErrors: number;
+  directory: string;
+  reconciledBytes: number;
+  reconcileTotalBytes: number;
+}
+
+export interface SessionStatus {
+  initiator: string;
+  address: string;
+  commands: number;
+}
+
+export interface Counters {
+  reads: number;
+  writes: number;
+  flushes: number;
+  unmaps: number;
+  readBytes: number;
+  writtenBytes: number;
+  /** answered with an error */
+  failed: number;
+  inFlight: number;
+}
+
+export interface EngineStatus {
+  volume: string;
+  /** bytes */
+  size: number;
+  /** starting, serving, degraded, waiting, lost-writes, stopping */
+  state: string;
+  reason: string;
+  generation: number;
+  engineId: string;
+  /** IQN */
+  target: string;
+  lun: number;
+  portals: string[];
+  replicas: ReplicaStatus[];
+  sessions: SessionStatus[];
+  counters: Counters | null;
+}
+
+export type Empty = Record<string, never>;
+
+const replica = "/aurochs.control.v1.ReplicaControl";
+
+/** Served by a replica daemon on the control port of each replica. */
+export const ReplicaControl = {
+  identify: unaryMethod(
+    `${replica}/Identify`,
+    codec<Empty>(generated.IdentifyRequest),
+    codec<ReplicaFacts>(generated.ReplicaFacts),
+  ),
+  record: unaryMethod(
+    `${replica}/Record`,
+    codec<RecordRequest>(generated.RecordRequest),
+    codec<Empty>(generated.RecordReply),
+  ),
+  inheritedRegions: unaryMethod(
+    `${replica}/InheritedRegions`,
+    codec<EngineRequest>(generated.InheritedRegionsRequest),
+    codec<InheritedRegionsReply>(generated.InheritedRegionsReply),
+  ),
+  agreed: unaryMethod(
+    `${replica}/Agreed`,
+    codec<EngineRequest>(generated.AgreedRequest),
+    codec<Empty>(generated.AgreedReply),
+  ),
+  release: unaryMethod(
+    `${replica}/Release`,
+    codec<EngineRequest>(generated.ReleaseRequest),
+    codec<Empty>(generated.ReleaseReply),
+  ),
+};
+
+/** Served by an engine. */
+export const EngineControl = {
+  status: unaryMethod(
+    "/aurochs.control.v1.EngineControl/Status",
+    codec<Empty>(generated.StatusRequest),
+    codec<EngineStatus>(generated.EngineStatus),
+  ),
+};

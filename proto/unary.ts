@@ -1,0 +1,136 @@
+/** Unary gRPC as promises, on `@grpc/grpc-js`: calls of a client, handlers of a server. */
+import {
+  Client,
+  credentials,
+  Metadata,
+  status,
+  type handleUnaryCall,
+  type ServiceError,
+  type UntypedServiceImplementation,
+} from "@grpc/grpc-js";
+import type { Codec } from "./codec.js";
+
+/** What a handler throws to answer with a gRPC status other than UNKNOWN, and what a call rejects with. */
+export class RpcError extends Error {
+  override readonly name = "RpcError";
+  /** @param code a number of `status` of grpc-js, e.g. FAILED_PRECONDITION (9) */
+  constructor(
+    readonly code: status,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
+/** One method: messages may leave fields out when sent, and have all of them when received. */
+export interface UnaryMethod<Request, Reply> {
+  path: string;
+  requestStream: false;
+  responseStream: false;
+  requestSerialize: (message: Partial<Request>) => Buffer;
+  requestDeserialize: (bytes: Buffer) => Request;
+  responseSerialize: (message: Partial<Reply>) => Buffer;
+  responseDeserialize: (bytes: Buffer) => Reply;
+}
+
+export function unaryMethod<Request, Reply>(
+  path: string,
+  request: Codec<Request>,
+  reply: Codec<Reply>,
+): UnaryMethod<Request, Reply> {
+  return {
+    path,
+    requestStream: false,
+    responseStream: false,
+    requestSerialize: request.serialize,
+    requestDeserialize: request.deserialize,
+    responseSerialize: reply.serialize,
+    responseDeserialize: reply.deserialize,
+  };
+}
+
+// A method of any messages; `never` would not accept the functions that take them.
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+type Service = Record<string, UnaryMethod<any, any>>;
+
+export interface CallOptions {
+  /** the call fails with DEADLINE_EXCEEDED after this many milliseconds */
+  timeoutMs: number;
+}
+
+/** A service as seen by its client. */
+export type Calls<S extends Service> = {
+  [K in keyof S]: S[K] extends UnaryMethod<infer Request, infer Reply>
+    ? (request: Partial<Request>, options: CallOptions) => Promise<Reply>
+    : never;
+};
+
+/** A service as its server implements it. */
+export type Handlers<S extends Service> = {
+  [K in keyof S]: S[K] extends UnaryMethod<infer Request, infer Reply>
+    ? (request: Request) => Promise<Partial<Reply>>
+    : never;
+};
+
+/** Calls of `service` at `address` (`host:port`), cleartext. Nothing is connected before the first call.
+ * @returns calls that reject with RpcError, and `close` */
+export function unaryClient<S extends Service>(
+  service: S,
+  address: string,
+): { calls: Calls<S>; close: () => void } {
+  // Own channel: a pooled one would keep another client's back-off after a refused connection.
+  const client = new Client(address, credentials.createInsecure(), { "grpc.use_local_subchannel_pool": 1 });
+  const calls = Object.fromEntries(
+    Object.entries(service).map(([name, method]) => [name, callOf(client, method)]),
+  );
+  return { calls: calls as Calls<S>, close: () => client.close() };
+}
+
+function callOf<Request, Reply>(client: Client, method: UnaryMethod<Request, Reply>) {
+  return (request: Partial<Request>, options: CallOptions): Promise<Reply> =>
+    new Promise((resolve, reject) => {
+      client.makeUnaryRequest(
+        method.path,
+        method.requestSerialize,
+        method.responseDeserialize,
+        request,
+        new Metadata(),
+        { deadline: Date.now() + options.timeoutMs },
+        (error: ServiceError | null, reply?: Reply) => {
+          if (error !== null) reject(new RpcError(error.code, error.details, { cause: error }));
+          else if (reply === undefined) reject(new RpcError(status.INTERNAL, `${method.path} sent no reply`));
+          else resolve(reply);
+        },
+      );
+    });
+}
+
+/** Adapts promise handlers for `Server.addService(service, ...)`. An error without a status of its own becomes UNKNOWN. */
+export function unaryHandlers<S extends Service>(
+  service: S,
+  handlers: Handlers<S>,
+): UntypedServiceImplementation {
+  const implementation: UntypedServiceImplementation = {};
+  for (const name of Object.keys(service)) {
+    const handler = handlers[name] as (request: unknown) => Promise<unknown>;
+    const handle: handleUnaryCall<unknown, unknown> = (call, callback) => {
+      Promise.resolve(call.request)
+        .then(handler)
+        .then(
+          (reply) => callback(null, reply),
+          (error: unknown) => callback({ code: codeOf(error), details: textOf(error) }),
+        );
+    };
+    implementation[name] = handle;
+  }
+  return implementation;
+}
+
+function codeOf(error: unknown): status {
+  return error instanceof RpcError ? error.code : status.UNKNOWN;
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
