@@ -68,7 +68,15 @@ export type VolumeEvent =
   /** The stream of `slot` ended. Its operations are held until `connect` succeeds again or `setMode(slot, "OFF")`. */
   | { type: "disconnected"; slot: number; reason: string }
   /** A replica answered `status`. The operation is held until `setMode(slot, "OFF")` or `failHeld(slot, ...)`. */
-  | { type: "failed"; slot: number; status: StatusName; message: string; op: OperationKind; offset: number; length: number }
+  | {
+      type: "failed";
+      slot: number;
+      status: StatusName;
+      message: string;
+      op: OperationKind;
+      offset: number;
+      length: number;
+    }
   /** The oldest unanswered operation of `slot` is older than `replicaTimeoutMs`. Once until the slot answers again. */
   | { type: "timeout"; slot: number; op: OperationKind; offset: number; length: number; elapsedMs: number };
 
@@ -188,7 +196,15 @@ export type TargetEvent =
   /** Login Requests; in full feature phase Text Requests, Logout Requests and task management requests, in CmdSN order. */
   | { type: "pdu"; connection: number; nexus: number; bhs: Buffer; data: Buffer }
   /** A SCSI command that is not served in C++, with all of its data-out. Ends with `complete`. */
-  | { type: "command"; connection: number; nexus: number; task: number; lun: number; cdb: Buffer; dataOut: Buffer | null }
+  | {
+      type: "command";
+      connection: number;
+      nexus: number;
+      task: number;
+      lun: number;
+      cdb: Buffer;
+      dataOut: Buffer | null;
+    }
   | { type: "disconnected"; connection: number; nexus: number; reason: string };
 
 /** Which tasks to abort. Absent keys match all. `exceptNexus` keeps those of one nexus. */
@@ -327,7 +343,11 @@ interface Addon {
   Target: new (volume: Volume, options: TargetOptions, onEvent: (event: TargetEvent) => void) => Target;
   /** Opens the files and loads the extent index off the event loop. */
   openStore: (options: StoreOptions, onFatal: (error: NativeError) => void) => Promise<ReplicaStore>;
-  DataServer: new (store: ReplicaStore, options: DataServerOptions, onEvent: (event: DataServerEvent) => void) => DataServer;
+  DataServer: new (
+    store: ReplicaStore,
+    options: DataServerOptions,
+    onEvent: (event: DataServerEvent) => void,
+  ) => DataServer;
 }
 
 // From native/index.ts and from dist/native/index.js alike, the project root is found by its package.json.
