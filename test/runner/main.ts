@@ -1,0 +1,45 @@
+/** `test/run`: runs phases one after another; ends with one line of totals and an exit status. */
+import { mkdirSync } from "node:fs";
+import { runCommand } from "./command.js";
+import { countCases, sum, summaryLine, type Count } from "./count.js";
+import { phases, type Phase } from "./phases.js";
+
+const LOG_DIR = "dist/test-logs";
+
+async function runPhase(phase: Phase): Promise<Count> {
+  const logPath = `${LOG_DIR}/${phase.name}.log`;
+  const started = Date.now();
+  const result = await runCommand(phase.command, { timeoutMs: phase.timeoutMs, logPath, env: process.env });
+  const count = countCases(phase.count, result.output, result.exitCode);
+  const seconds = ((Date.now() - started) / 1000).toFixed(1);
+  if (count.failed > 0) {
+    console.log(result.output);
+    if (result.timedOut) console.log(`${phase.name}: not done after ${phase.timeoutMs / 1000} s`);
+  }
+  const verdict = phase.count === "check" ? (count.failed > 0 ? "failed" : "ok") : summaryLine(count);
+  console.log(`${phase.name.padEnd(12)} ${verdict} (${seconds} s)`);
+  return count;
+}
+
+function select(names: string[]): Phase[] {
+  const unknown = names.filter((name) => !phases.some((phase) => phase.name === name));
+  if (unknown.length > 0) {
+    console.error(
+      `no such phase: ${unknown.join(", ")}; there are ${phases.map(({ name }) => name).join(", ")}`,
+    );
+    process.exit(2);
+  }
+  return names.length === 0 ? phases : phases.filter((phase) => names.includes(phase.name));
+}
+
+const args = process.argv.slice(2);
+if (args.includes("--list")) {
+  for (const { name, about } of phases) console.log(`${name.padEnd(12)} ${about}`);
+  process.exit(0);
+}
+mkdirSync(LOG_DIR, { recursive: true });
+const counts: Count[] = [];
+for (const phase of select(args)) counts.push(await runPhase(phase));
+const total = sum(counts);
+console.log(summaryLine(total));
+process.exitCode = total.failed > 0 ? 1 : 0;

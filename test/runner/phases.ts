@@ -1,0 +1,76 @@
+/** The phases of the test suite, in the order they run: cheap and telling ones first. */
+import { existsSync, readdirSync } from "node:fs";
+import type { CountStyle } from "./count.js";
+
+export interface Phase {
+  name: string;
+  about: string;
+  command: readonly [string, ...string[]];
+  count: CountStyle;
+  timeoutMs: number;
+}
+
+const MINUTE_MS = 60_000;
+const tap = ["node", "node_modules/.bin/tap", "--reporter=tap"] as const;
+
+/** Compiled counterparts of the sources: a test whose source is gone must not run. */
+function filesUnder(folder: string, ending: string): string[] {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder, { recursive: true, encoding: "utf8" })
+    .filter((path) => path.endsWith(ending) && !path.includes("node_modules"))
+    .map((path) => `dist/${folder}/${path.replace(/\.ts$/, ".js")}`)
+    .sort();
+}
+
+const unitTests = ["proto", "native", "replica", "engine", "cli", "bench", "test"].flatMap((folder) =>
+  filesUnder(folder, ".test.ts"),
+);
+
+export const phases: Phase[] = [
+  {
+    name: "format",
+    about: "prettier and clang-format",
+    command: ["npm", "run", "-s", "format:check"],
+    count: "check",
+    timeoutMs: 2 * MINUTE_MS,
+  },
+  {
+    name: "lint",
+    about: "eslint",
+    command: ["npm", "run", "-s", "lint"],
+    count: "check",
+    timeoutMs: 3 * MINUTE_MS,
+  },
+  {
+    name: "types",
+    about: "tsc",
+    command: ["node", "node_modules/.bin/tsc", "-p", ".", "--noEmit"],
+    count: "check",
+    timeoutMs: 2 * MINUTE_MS,
+  },
+  {
+    name: "native",
+    about: "C++ unit tests",
+    command: [
+      "sh",
+      "-c",
+      "cmake --preset test -S native && cmake --build native/build/test && native/build/test/unit_tests",
+    ],
+    count: "gtest",
+    timeoutMs: 8 * MINUTE_MS,
+  },
+  {
+    name: "unit",
+    about: "TypeScript unit tests",
+    command: [...tap, ...unitTests],
+    count: "tap",
+    timeoutMs: 5 * MINUTE_MS,
+  },
+  {
+    name: "unit-lts",
+    about: "the same under the newest LTS of Node",
+    command: ["test/with-node-lts", ...tap, ...unitTests],
+    count: "tap",
+    timeoutMs: 6 * MINUTE_MS,
+  },
+];
