@@ -40,6 +40,8 @@ export interface ReplicaFacts {
   allocated: number;
   /** file names, head first */
   chain: string[];
+  /** why this copy is not whole and must not be a member; "" when it is fit */
+  unfit: string;
 }
 
 export interface RecordRequest {

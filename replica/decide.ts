@@ -1,0 +1,132 @@
+/** Who may do what to a replica: pure decisions over its durable record. ARCHITECTURE.md "generation and membership". */
+import {
+  ENGINE_STATE_BYTES_MAX,
+  type EngineRequest,
+  type MemberRecord,
+  type RecordRequest,
+} from "../proto/control.js";
+import { PROTOCOL_VERSION } from "../proto/dataplane.js";
+import type { Hello, StatusName } from "../native/index.js";
+import { MEMBERS_MAX, NAME_LENGTH_MAX } from "./limits.js";
+
+/** The replica as it is now. */
+export interface Standing {
+  volume: string;
+  replicaId: string;
+  member: MemberRecord | null;
+  /** why this copy is not whole, "" when it is */
+  unfit: string;
+}
+
+export type HelloDecision = { accept: true } | { accept: false; status: StatusName; message: string };
+
+/** May this engine read and write? Only the engine that is recorded, under the generation that is recorded. */
+export function decideHello(standing: Standing, protocolVersion: number, hello: Hello): HelloDecision {
+  const reject = (status: StatusName, message: string): HelloDecision => ({ accept: false, status, message });
+  const { member } = standing;
+  if (protocolVersion !== PROTOCOL_VERSION) {
+    return reject(
+      "INVALID",
+      `protocol version ${protocolVersion} is not spoken here, version ${PROTOCOL_VERSION} is`,
+    );
+  }
+  const stranger = identityError(standing, hello);
+  if (stranger !== null) return reject("NOT_OPEN", stranger);
+  if (member === null) return reject("FENCED", "no engine is recorded here yet");
+  if (hello.generation !== member.generation) {
+    return reject("FENCED", `generation ${member.generation} is recorded here, not ${hello.generation}`);
+  }
+  if (hello.engineId !== member.engineId) {
+    return reject("FENCED", `engine ${member.engineId} is recorded for generation ${member.generation}`);
+  }
+  return { accept: true };
+}
+
+export type ControlDecision =
+  { accept: true } | { accept: false; code: "FAILED_PRECONDITION" | "INVALID_ARGUMENT"; message: string };
+
+const ACCEPT: ControlDecision = { accept: true };
+
+function refuse(message: string): ControlDecision {
+  return { accept: false, code: "FAILED_PRECONDITION", message };
+}
+
+function invalid(message: string): ControlDecision {
+  return { accept: false, code: "INVALID_ARGUMENT", message };
+}
+
+/** May this record replace the present one? Only with a higher generation, or by the same engine with the same members. */
+export function decideRecord(standing: Standing, request: RecordRequest): ControlDecision {
+  const { record } = request;
+  if (record === null) return invalid("the record is missing");
+  const stranger = identityError(standing, request);
+  if (stranger !== null) return refuse(stranger);
+  const malformed = recordError(record);
+  if (malformed !== null) return invalid(malformed);
+  if (standing.unfit !== "" && record.members.includes(standing.replicaId)) {
+    return refuse(`replica ${standing.replicaId} cannot be a member: ${standing.unfit}`);
+  }
+  const stored = standing.member;
+  if (stored === null || record.generation > stored.generation) return ACCEPT;
+  if (record.generation < stored.generation) {
+    return refuse(`generation ${stored.generation} is recorded here, ${record.generation} is older`);
+  }
+  if (record.engineId !== stored.engineId) {
+    return refuse(`engine ${stored.engineId} is recorded for generation ${stored.generation}`);
+  }
+  // Members change with the generation alone, or two records of one generation could contradict each other.
+  if (!sameMembers(record.members, stored.members)) {
+    return invalid(`the members of generation ${stored.generation} are ${stored.members.join(", ")}`);
+  }
+  return ACCEPT;
+}
+
+/** May this engine declare copies equal, or end its work? Only the one recorded. */
+export function decideEngine(standing: Standing, { engineId, generation }: EngineRequest): ControlDecision {
+  const { member } = standing;
+  if (member === null) return refuse("no engine is recorded here yet");
+  if (member.engineId !== engineId || member.generation !== generation) {
+    return refuse(
+      `engine ${member.engineId} is recorded with generation ${member.generation}, not ${engineId} with ${generation}`,
+    );
+  }
+  return ACCEPT;
+}
+
+function identityError(standing: Standing, named: { volume: string; replicaId: string }): string | null {
+  if (named.volume !== standing.volume) return `this is volume ${standing.volume}, not ${named.volume}`;
+  if (named.replicaId !== standing.replicaId)
+    return `this is replica ${standing.replicaId}, not ${named.replicaId}`;
+  return null;
+}
+
+function recordError(record: MemberRecord): string | null {
+  if (record.generation === 0) return "generation 0 is no generation";
+  if (!isName(record.engineId)) return `an engine id has 1 to ${NAME_LENGTH_MAX} characters`;
+  if (record.engineBootId.length > NAME_LENGTH_MAX)
+    return `a boot id has at most ${NAME_LENGTH_MAX} characters`;
+  if (record.members.length === 0) return "a generation has at least one member";
+  if (record.members.length > MEMBERS_MAX) return `a generation has at most ${MEMBERS_MAX} members`;
+  if (!record.members.every(isName)) return `a member's id has 1 to ${NAME_LENGTH_MAX} characters`;
+  if (record.engineState.length > ENGINE_STATE_BYTES_MAX) {
+    return `engine state of ${record.engineState.length} bytes is longer than ${ENGINE_STATE_BYTES_MAX}`;
+  }
+  return null;
+}
+
+/** Longhorn's bound for names; ids keep to it. */
+export function isName(text: string): boolean {
+  return text.length >= 1 && text.length <= NAME_LENGTH_MAX;
+}
+
+function sameMembers(a: readonly string[], b: readonly string[]): boolean {
+  const ids = new Set(a);
+  return ids.size === new Set(b).size && b.every((id) => ids.has(id));
+}
+
+/** What an opening finds out about acknowledged writes: they may be lost when the machine restarted (the page cache is
+ * gone) while regions were not known to be durable.
+ * @param recordedBootId "" when all was durable at the last stop, or the replica never had an engine */
+export function mayHaveLostWrites(recordedBootId: string, bootId: string, dirtyRegions: number): boolean {
+  return recordedBootId !== "" && recordedBootId !== bootId && dirtyRegions > 0;
+}

@@ -1,0 +1,59 @@
+/** Small files that are whole or absent after a power cut: written aside, synced, renamed, their directory synced. */
+import { open, rename } from "node:fs/promises";
+import { dirname } from "node:path";
+import { ReplicaError, systemError } from "./replica-error.js";
+
+/** Suffix of a file that is being replaced, as in Longhorn. One that is left over by a crash is ignored. */
+export const ASIDE_SUFFIX = ".tmp";
+
+/** @throws {ReplicaError} the old content is then still there, and durable */
+export async function replaceFile(path: string, content: string): Promise<void> {
+  const aside = path + ASIDE_SUFFIX;
+  try {
+    const file = await open(aside, "w", 0o644);
+    try {
+      await file.writeFile(content);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(aside, path);
+    await syncDirectory(dirname(path));
+  } catch (error) {
+    throw systemError(error, "write", path);
+  }
+}
+
+/** Makes names created, renamed or removed in a directory durable. */
+export async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, "r");
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}
+
+/** @param bytesMax a longer file is damaged, not read
+ * @throws {ReplicaError} `MISSING`, `DAMAGED` (empty, too long, not a plain file), `IO_ERROR` */
+export async function readWholeFile(path: string, bytesMax: number): Promise<string> {
+  try {
+    const file = await open(path, "r");
+    try {
+      const stat = await file.stat();
+      if (!stat.isFile()) throw new ReplicaError("FOREIGN", `${path} is not a plain file`);
+      if (stat.size === 0) throw new ReplicaError("DAMAGED", `${path} is empty`);
+      if (stat.size > bytesMax) {
+        throw new ReplicaError(
+          "DAMAGED",
+          `${path} is too long: ${stat.size} bytes, expected at most ${bytesMax}`,
+        );
+      }
+      return await file.readFile("utf8");
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    throw systemError(error, "read", path);
+  }
+}

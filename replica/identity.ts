@@ -1,0 +1,53 @@
+/** Who a replica is: from its record, or, for a directory that never had one, from what the operator says. */
+import { randomUUID } from "node:crypto";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { readRecord, RECORD_NAME, writeRecord, type ReplicaRecord } from "./member-record.js";
+import { ReplicaError } from "./replica-error.js";
+
+export const REGION_MAP_NAME = "aurochs.regions";
+
+export interface Identity {
+  /** null: as recorded */
+  volume: string | null;
+  /** null: as recorded, or a new one */
+  replicaId: string | null;
+}
+
+/** Reads the record, or makes one for a new volume and for a directory that comes from Longhorn.
+ * @throws {ReplicaError} `FOREIGN` (another volume's or replica's), `MISSING` (no record, no name given), `DAMAGED` */
+export async function establishIdentity(
+  directory: string,
+  given: Identity,
+  bootId: string,
+): Promise<ReplicaRecord> {
+  const record = await readRecord(directory);
+  if (record === null) return begin(directory, given, bootId);
+  if (given.volume !== null && given.volume !== record.volume) {
+    throw new ReplicaError("FOREIGN", `${directory} belongs to volume ${record.volume}, not ${given.volume}`);
+  }
+  if (given.replicaId !== null && given.replicaId !== record.replicaId) {
+    throw new ReplicaError("FOREIGN", `${directory} is replica ${record.replicaId}, not ${given.replicaId}`);
+  }
+  return record;
+}
+
+async function begin(directory: string, given: Identity, bootId: string): Promise<ReplicaRecord> {
+  // The map is only made by a daemon that had a record: without it, nobody knows which engine may write.
+  if (existsSync(join(directory, REGION_MAP_NAME))) {
+    throw new ReplicaError(
+      "DAMAGED",
+      `${join(directory, RECORD_NAME)} is missing, but ${REGION_MAP_NAME} is there`,
+    );
+  }
+  if (given.volume === null) {
+    throw new ReplicaError(
+      "MISSING",
+      `${directory} does not say which volume it belongs to: a volume name is needed`,
+    );
+  }
+  const replicaId = given.replicaId ?? randomUUID();
+  const record = { volume: given.volume, replicaId, member: null, bootId, lostWrites: false };
+  await writeRecord(directory, record);
+  return record;
+}

@@ -1,0 +1,46 @@
+/** Every bound of the replica daemon, with unit and reason. */
+
+/** Files of a chain, head included: Longhorn refuses longer ones at open. */
+export const CHAIN_FILES_MAX = 250;
+
+/** Entries of a replica directory that are looked at: branches included, far above what 250 snapshots leave. */
+export const DIRECTORY_ENTRIES_MAX = 10_000;
+
+/** Bytes of a metadata file: labels are free text, but nobody keeps a megabyte of them. */
+export const META_BYTES_MAX = 1 << 20;
+
+/** Bytes of `aurochs.record`: engine state (64 KiB, in base64) and a list of members. */
+export const RECORD_BYTES_MAX = 256 << 10;
+
+/** Members of a generation: the addon's slots. */
+export const MEMBERS_MAX = 16;
+
+/** Characters of ids and names: Longhorn's bound for volume names. */
+export const NAME_LENGTH_MAX = 64;
+
+/** Bytes per region of the write-intent map: 1 GiB of recent writes is 1024 bits, a settled region is cheap to compare. */
+export const REGION_BYTES = 1 << 20;
+
+/** Threads of a store for reads that miss the page cache: what one NVMe needs to be busy, and a Pi can spare. */
+export const IO_THREADS = 4;
+
+/** Requests in flight per data stream, the payload of one and of all of them in bytes: `native/src/base/limits.h`. */
+export const STREAM_REQUESTS_MAX = 1024;
+export const PAYLOAD_BYTES_MAX = 1 << 20;
+export const STREAM_PAYLOAD_BYTES_MAX = 64 << 20;
+
+/** Data connections of one replica: an engine has one; the rest is for its successor and for strangers. */
+export const DATA_CONNECTIONS_MAX = 16;
+
+/** Entries of a qcow2 L1 table (32 MiB, as in qemu). */
+export const QCOW2_L1_ENTRIES_MAX = 4 << 20;
+
+/** Runs of a backing file's map: 256 GiB of 64 KiB clusters in no order at all. */
+export const QCOW2_RUNS_MAX = 4 << 20;
+
+/** Exponent of a qcow2 cluster's size: 512 bytes by the format, 2 MiB by qemu. */
+export const QCOW2_CLUSTER_BITS_MIN = 9;
+export const QCOW2_CLUSTER_BITS_MAX = 21;
+
+/** Decisions (control calls, HELLOs) of one replica that wait for their turn: each may wait for a sync of the disk. */
+export const DECISIONS_WAITING_MAX = 64;

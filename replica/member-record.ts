@@ -1,0 +1,88 @@
+/**
+ * `aurochs.record`: who this replica is, the newest generation it knows, and whether acknowledged writes may be lost.
+ * JSON on one line, replaced atomically and durably.
+ */
+import { join } from "node:path";
+import type { MemberRecord } from "../proto/control.js";
+import { readWholeFile, replaceFile } from "./durable-file.js";
+import { Fields, parseObject } from "./json-fields.js";
+import { RECORD_BYTES_MAX } from "./limits.js";
+import { ReplicaError } from "./replica-error.js";
+
+export const RECORD_NAME = "aurochs.record";
+
+const FORMAT = 1;
+
+const KEYS = ["volume", "replicaId", "member", "bootId", "lostWrites"];
+
+export interface ReplicaRecord {
+  volume: string;
+  replicaId: string;
+  /** null: never had an engine of ours */
+  member: MemberRecord | null;
+  /** the boot under which written data may be volatile; "" when everything was made durable at the last stop */
+  bootId: string;
+  /** acknowledged writes may be lost; stays until copies agree */
+  lostWrites: boolean;
+}
+
+/** @returns null when the directory has none
+ * @throws {ReplicaError} `DAMAGED`, `UNSUPPORTED` (a newer format), `IO_ERROR` */
+export async function readRecord(directory: string): Promise<ReplicaRecord | null> {
+  const path = join(directory, RECORD_NAME);
+  let text: string;
+  try {
+    text = await readWholeFile(path, RECORD_BYTES_MAX);
+  } catch (error) {
+    if (error instanceof ReplicaError && error.code === "MISSING") return null;
+    throw error;
+  }
+  return parseRecord(text, path);
+}
+
+export async function writeRecord(directory: string, record: ReplicaRecord): Promise<void> {
+  await replaceFile(join(directory, RECORD_NAME), formatRecord(record));
+}
+
+export function formatRecord({ volume, replicaId, member, bootId, lostWrites }: ReplicaRecord): string {
+  const engineState = member === null ? null : Buffer.from(member.engineState).toString("base64");
+  const stored = member === null ? null : { ...member, engineState };
+  return `${JSON.stringify({ format: FORMAT, volume, replicaId, member: stored, bootId, lostWrites })}\n`;
+}
+
+/** @throws {ReplicaError} naming `path` */
+export function parseRecord(text: string, path: string): ReplicaRecord {
+  const fields = new Fields(parseObject(text, path), path);
+  const format = fields.count("format");
+  if (format !== FORMAT)
+    throw new ReplicaError("UNSUPPORTED", `${path} has format ${format}, expected ${FORMAT}`);
+  const absent = KEYS.find((key) => !Object.hasOwn(fields.object, key));
+  if (absent !== undefined) throw new ReplicaError("DAMAGED", `${path} lacks ${absent}`);
+  const member = fields.child("member");
+  const record = {
+    volume: fields.string("volume"),
+    replicaId: fields.string("replicaId"),
+    member: member === null ? null : parseMember(new Fields(member, path), path),
+    bootId: fields.string("bootId"),
+    lostWrites: fields.boolean("lostWrites"),
+  };
+  if (record.volume === "" || record.replicaId === "") {
+    throw new ReplicaError("DAMAGED", `${path} does not say whose it is`);
+  }
+  return record;
+}
+
+function parseMember(fields: Fields, path: string): MemberRecord {
+  const member = {
+    generation: fields.count("generation"),
+    members: fields.strings("members"),
+    engineId: fields.string("engineId"),
+    engineBootId: fields.string("engineBootId"),
+    engineState: Buffer.from(fields.string("engineState"), "base64"),
+    revisionAtLeast: fields.count("revisionAtLeast"),
+  };
+  if (member.generation === 0 || member.engineId === "" || member.members.length === 0) {
+    throw new ReplicaError("DAMAGED", `${path}: member lacks generation, engineId or members`);
+  }
+  return member;
+}

@@ -1,0 +1,57 @@
+/** The control port of one replica. */
+import { Server, ServerCredentials, status } from "@grpc/grpc-js";
+import { ReplicaControl } from "../proto/control.js";
+import { RpcError, unaryHandlers } from "../proto/unary.js";
+import type { HostedReplica } from "./hosted-replica.js";
+import { ReplicaError } from "./replica-error.js";
+
+export interface ControlServer {
+  port: number;
+  /** Ends at once: calls under way are cut off. */
+  close(): void;
+}
+
+/** @param port 0: any free one
+ * @throws {ReplicaError} when the address cannot be bound */
+export async function serveControl(
+  replica: HostedReplica,
+  host: string,
+  port: number,
+): Promise<ControlServer> {
+  const server = new Server();
+  server.addService(
+    ReplicaControl,
+    unaryHandlers(ReplicaControl, {
+      identify: () => coded(() => replica.identify()),
+      record: (request) => coded(() => replica.record(request).then(nothing)),
+      inheritedRegions: (request) => coded(() => replica.inheritedRegions(request)),
+      agreed: (request) => coded(() => replica.agreed(request).then(nothing)),
+      release: (request) => coded(() => replica.release(request).then(nothing)),
+    }),
+  );
+  const address = host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+  const bound = await new Promise<number>((resolve, reject) => {
+    server.bindAsync(address, ServerCredentials.createInsecure(), (error, boundPort) => {
+      if (error === null) resolve(boundPort);
+      else
+        reject(
+          new ReplicaError("IO_ERROR", `cannot listen on ${address}: ${error.message}`, { cause: error }),
+        );
+    });
+  });
+  return { port: bound, close: () => server.forceShutdown() };
+}
+
+const nothing = () => ({});
+
+// The one error of a replica that a caller can act on; all others are UNKNOWN with their text.
+async function coded<T>(call: () => T | Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    if (error instanceof ReplicaError && error.code === "NO_SPACE") {
+      throw new RpcError(status.RESOURCE_EXHAUSTED, error.message, { cause: error });
+    }
+    throw error;
+  }
+}
