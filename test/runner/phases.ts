@@ -60,6 +60,17 @@ export const phases: Phase[] = [
     timeoutMs: 8 * MINUTE_MS,
   },
   {
+    name: "load",
+    about: "C++ unit tests of the load generator",
+    command: [
+      "sh",
+      "-c",
+      "cmake -S bench/load -B native/build/load -G Ninja -DAUROCHS_LOAD_TESTS=ON && cmake --build native/build/load && native/build/load/load_tests",
+    ],
+    count: "gtest",
+    timeoutMs: 4 * MINUTE_MS,
+  },
+  {
     name: "unit",
     about: "TypeScript unit tests",
     command: [...tap, ...unitTests],
