@@ -84,4 +84,11 @@ export const phases: Phase[] = [
     count: "tap",
     timeoutMs: 6 * MINUTE_MS,
   },
+  {
+    name: "conformance",
+    about: "libiscsi's test suite against our target",
+    command: ["node", "dist/test/conformance/main.js"],
+    count: "summary",
+    timeoutMs: 8 * MINUTE_MS,
+  },
 ];
