@@ -44,10 +44,18 @@ export interface ReplicaFacts {
   unfit: string;
 }
 
+/** Which stored record a decision was made from; generation 0 and no engine when there was none. */
+export interface RecordBasis {
+  generation: number;
+  engineId: string;
+}
+
 export interface RecordRequest {
   volume: string;
   replicaId: string;
   record: MemberRecord | null;
+  /** refused when another engine has stored something else since; null: not checked */
+  basis: RecordBasis | null;
 }
 
 /** Names an engine and its generation: who asks. */

@@ -67,6 +67,8 @@ export function decideRecord(standing: Standing, request: RecordRequest): Contro
     return refuse(`replica ${standing.replicaId} cannot be a member: ${standing.unfit}`);
   }
   const stored = standing.member;
+  const overtaken = basisError(stored, request);
+  if (overtaken !== null) return refuse(overtaken);
   if (stored === null || record.generation > stored.generation) return ACCEPT;
   if (record.generation < stored.generation) {
     return refuse(`generation ${stored.generation} is recorded here, ${record.generation} is older`);
@@ -79,6 +81,16 @@ export function decideRecord(standing: Standing, request: RecordRequest): Contro
     return invalid(`the members of generation ${stored.generation} are ${stored.members.join(", ")}`);
   }
   return ACCEPT;
+}
+
+/** A record that follows from another state than the present one would undo a decision that its sender does not know.
+ * What the same engine stored before does not count: the answer to that may have been lost. */
+function basisError(stored: MemberRecord | null, { basis, record }: RecordRequest): string | null {
+  if (basis === null || stored?.engineId === record?.engineId) return null;
+  const generation = stored?.generation ?? 0;
+  const engineId = stored?.engineId ?? "";
+  if (basis.generation === generation && basis.engineId === engineId) return null;
+  return `generation ${generation} of engine "${engineId}" is recorded here, not ${basis.generation} of "${basis.engineId}"`;
 }
 
 /** May this engine declare copies equal, or end its work? Only the one recorded. */
