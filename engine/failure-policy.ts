@@ -1,0 +1,58 @@
+/** What to do about a replica that ended its stream, answered with an error, or does not answer: one table. */
+import type { StatusName, VolumeEvent } from "../native/index.js";
+
+export type Remedy =
+  /** record on the survivors that it failed, then go on without it */
+  | { type: "drop"; cause: string }
+  /** reconnect; after a grace period drop it if another copy is there */
+  | { type: "reconnect"; reason: string }
+  /** nothing but patience: the operations stay held */
+  | { type: "wait"; reason: string }
+  /** see whether the other copies ran out of space as well */
+  | { type: "gather" }
+  /** answer the operations held there, then make the copies equal where they may differ */
+  | { type: "answer"; status: StatusName };
+
+type FailedRow = (otherCopy: boolean, cause: string) => Remedy;
+
+const reconnect: FailedRow = (_otherCopy, cause) => ({ type: "reconnect", reason: cause });
+const dropOrAnswer =
+  (status: StatusName): FailedRow =>
+  (otherCopy, cause) =>
+    otherCopy ? { type: "drop", cause } : { type: "answer", status };
+// No replica can be blamed for a request that it rightly refuses.
+const answer =
+  (status: StatusName): FailedRow =>
+  () => ({ type: "answer", status });
+
+const REMEDY_OF_STATUS: Record<StatusName, FailedRow> = {
+  IO_ERROR: dropOrAnswer("IO_ERROR"),
+  CHECKSUM_MISMATCH: dropOrAnswer("CHECKSUM_MISMATCH"),
+  NO_SPACE: (otherCopy) => (otherCopy ? { type: "gather" } : { type: "answer", status: "NO_SPACE" }),
+  INVALID: answer("INVALID"),
+  OUT_OF_RANGE: answer("OUT_OF_RANGE"),
+  // Who owns it now is found out by asking it.
+  FENCED: reconnect,
+  NOT_OPEN: reconnect,
+  DISCONNECTED: reconnect,
+  // Never sent by a replica; whatever it means, the copy cannot be relied on.
+  OK: dropOrAnswer("IO_ERROR"),
+  MISCOMPARE: dropOrAnswer("IO_ERROR"),
+  ABORTED: dropOrAnswer("IO_ERROR"),
+};
+
+/** @param otherCopy whether another connected replica may be read: the last one is never dropped */
+export function remedyFor(event: VolumeEvent, otherCopy: boolean): Remedy {
+  switch (event.type) {
+    case "disconnected":
+      return { type: "reconnect", reason: event.reason };
+    case "timeout": {
+      const reason = `no answer to ${event.op} for ${event.elapsedMs} ms`;
+      return otherCopy ? { type: "drop", cause: reason } : { type: "wait", reason };
+    }
+    case "failed": {
+      const cause = `${event.op} of ${event.length} bytes at ${event.offset}: ${event.status} ${event.message}`.trim();
+      return REMEDY_OF_STATUS[event.status](otherCopy, cause);
+    }
+  }
+}

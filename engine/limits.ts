@@ -1,0 +1,54 @@
+/** Bounds and periods of the engine, with units and reasons. */
+
+/** Above every generation that an absent replica can have reached by itself: each start or failure takes one. */
+export const SALVAGE_GENERATION_LEAP = 1 << 20;
+
+/** Replicas of one volume: the slots of the native Volume. */
+export const REPLICAS_MAX = 16;
+
+/** ms one control call may take; a replica syncs a small file and drains its requests in that time. */
+export const CONTROL_TIMEOUT_MS = 5_000;
+
+/** ms an Identify may take: it changes nothing and waits for nothing. */
+export const IDENTIFY_TIMEOUT_MS = 2_000;
+
+/** ms an Agreed or Release may take: it syncs all data of a replica. */
+export const SYNC_TIMEOUT_MS = 60_000;
+
+/** ms to connect a data stream and have HELLO answered: the replica decides at once. */
+export const CONNECT_TIMEOUT_MS = 2_000;
+
+/** ms an engine waits at start for members that have not answered before it refuses. */
+export const MEMBERS_WAIT_MS = 30_000;
+
+/** ms between two rounds of asking at start. */
+export const MEMBERS_POLL_MS = 100;
+
+/** ms that a replica whose stream ended may take to come back before it is recorded as failed, while another holds the
+ * data: a restarted daemon needs a few hundred. Writes wait meanwhile, and initiators wait at least 30 s. */
+export const RECONNECT_GRACE_MS = 2_000;
+
+/** ms between attempts to reach a replica that is waited for: first and longest. */
+export const RECONNECT_DELAY_MS = 50;
+export const RECONNECT_DELAY_MS_MAX = 1_000;
+
+/** ms to collect answers of other replicas after one ran out of space: equal disks fill up at the same time. */
+export const NO_SPACE_GATHER_MS = 250;
+
+/** ms between two rounds of settlement while there are writes: bounds the regions that a crash leaves to compare. */
+export const SETTLE_INTERVAL_MS = 5_000;
+
+/** Regions copied at a time by the agreement: enough to fill a 2.5 GbE link, little beside foreground I/O. */
+export const AGREEMENT_COPIES_MAX = 4;
+
+/** bytes of one Volume.copy call of the agreement; also how long one holds up writes to its range. */
+export const AGREEMENT_COPY_BYTES_MAX = 1 << 20;
+
+/** ms before the agreement tries a region again whose copy failed. */
+export const AGREEMENT_RETRY_MS = 1_000;
+
+/** ms without an answer after which a replica is failed, unless --replica-timeout says otherwise (as in Longhorn). */
+export const REPLICA_TIMEOUT_MS = 8_000;
+
+/** ms an orderly stop may take before the process ends without it: below Kubernetes' 30 s grace period. */
+export const STOP_TIMEOUT_MS = 25_000;

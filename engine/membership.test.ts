@@ -1,0 +1,132 @@
+import t from "tap";
+import type { MemberRecord, ReplicaFacts } from "../proto/control.js";
+import { SALVAGE_GENERATION_LEAP } from "./limits.js";
+import { chooseMembers, chooseSource, type Answer, type Choice, type Member } from "./membership.js";
+
+const SIZE = 1 << 30;
+const WANTED = { volume: "vol", size: SIZE, salvage: null };
+
+function record(generation: number, members: string, engineId = "e"): MemberRecord {
+  return {
+    generation,
+    members: [...members],
+    engineId,
+    engineBootId: "boot",
+    engineState: new Uint8Array(),
+    revisionAtLeast: 0,
+  };
+}
+
+function up(id: string, stored: MemberRecord | null, facts: Partial<ReplicaFacts> = {}): Answer {
+  return {
+    address: `host-${id}:1`,
+    facts: {
+      volume: "vol",
+      replicaId: id,
+      size: SIZE,
+      record: stored,
+      lostWrites: false,
+      inheritedRegions: 0,
+      regionSize: 1 << 20,
+      bootId: "boot",
+      directory: `/data/${id}`,
+      dataPort: 2,
+      revision: 0,
+      allocated: stored === null ? 0 : 4096,
+      chain: ["volume-head-000.img"],
+      unfit: "",
+      ...facts,
+    },
+  };
+}
+
+function down(id: string): Answer {
+  return { address: `host-${id}:1`, unreachable: "connection refused" };
+}
+
+/** `start AB` for a start from those members, `wait`, or the code of a refusal. */
+function short(choice: Choice): string {
+  if (choice.type === "wait") return "wait";
+  if (choice.type === "refuse") return choice.code;
+  return `${choice.origin} ${choice.members.map(({ facts }) => facts.replicaId).join("")}`;
+}
+
+const CASES: [name: string, answers: Answer[], salvage: string | null, expected: string][] = [
+  ["nobody ever had an engine and all are empty", [up("A", null), up("B", null)], null, "new AB"],
+  ["one of a new volume's replicas is silent: it may know more", [up("A", null), down("B")], null, "wait"],
+  ["nobody answers", [down("A"), down("B")], null, "wait"],
+  ["a single directory with data and no record", [up("A", null, { allocated: 4096 })], null, "new A"],
+  ["several with data and no record", [up("A", null, { allocated: 4096 }), up("B", null)], null, "NO_RECORD"],
+  ["... one of them chosen by hand", [up("A", null, { allocated: 4096 }), up("B", null)], "A", "salvaged A"],
+  ["all members of the newest generation answer", [up("A", record(4, "AB")), up("B", record(4, "AB"))], null, "proved AB"],
+  ["a member's own record is older", [up("A", record(4, "AB")), up("B", record(3, "AB"))], null, "proved AB"],
+  ["one that was left out by the newest generation", [up("A", record(5, "A")), up("B", record(4, "AB"))], null, "proved A"],
+  ["only the survivor answers", [up("A", record(5, "A")), down("B")], null, "proved A"],
+  ["only the stale one answers", [down("A"), up("B", record(4, "AB"))], null, "wait"],
+  ["a member is not configured at all", [up("A", record(4, "AC")), up("B", record(3, "AB"))], null, "NOT_CONFIGURED"],
+  ["an empty directory takes a member's place", [up("A", record(4, "AB")), up("B", null)], null, "NO_RECORD"],
+  ["the very first record reached one only", [up("A", record(1, "AB"), { allocated: 0 }), up("B", null)], null, "proved AB"],
+  ["a tie: all members of one hold it", [up("A", record(5, "A", "x")), up("B", record(5, "AB", "y"))], null, "proved A"],
+  ["a tie that nobody won", [up("A", record(5, "AB", "x")), up("B", record(5, "AB", "y"))], null, "proved AB"],
+  ["a tie that both won", [up("A", record(5, "A", "x")), up("B", record(5, "B", "y"))], null, "SPLIT"],
+  ["an unfit member", [up("A", record(4, "AB")), up("B", record(4, "AB"), { unfit: "rebuilding" })], null, "proved A"],
+  ["only unfit members", [up("A", record(4, "A"), { unfit: "rebuilding" })], null, "UNFIT"],
+  ["another volume's replica", [up("A", record(4, "A")), up("B", null, { volume: "other" })], null, "WRONG_VOLUME"],
+  ["another size", [up("A", record(4, "A"), { size: 512 })], null, "WRONG_SIZE"],
+  ["one replica under two addresses", [up("A", record(4, "A")), { ...up("A", record(4, "A")), address: "x:1" }], null, "DUPLICATE"],
+  ["salvage of one that does not answer yet", [up("A", record(4, "AB")), down("B")], "B", "wait"],
+  ["salvage of one that does not exist", [up("A", record(4, "AB")), up("B", record(4, "AB"))], "C", "NO_SUCH_REPLICA"],
+  ["salvage without proof", [up("A", record(4, "AB")), down("B")], "A", "salvaged A"],
+  ["salvage of an unfit one", [up("A", record(4, "AB"), { unfit: "rebuilding" })], "A", "UNFIT"],
+]; // prettier-ignore
+
+for (const [name, answers, salvage, expected] of CASES) {
+  t.test(`members: ${name}: ${expected}`, (t) => {
+    t.equal(short(chooseMembers(answers, { ...WANTED, salvage })), expected);
+    t.equal(short(chooseMembers([...answers].reverse(), { ...WANTED, salvage })).split(" ")[0], expected.split(" ")[0]);
+    t.end();
+  });
+}
+
+t.test("what is left out, waited for or refused is named with the facts", (t) => {
+  const stale = chooseMembers([up("A", record(5, "A")), up("B", record(4, "AB")), down("C")], WANTED);
+  t.match(stale, {
+    type: "start",
+    leftOut: [
+      { address: "host-B:1", replicaId: "B", cause: "stale: its generation is 4, the newest is 5" },
+      { address: "host-C:1", replicaId: null, cause: "does not answer: connection refused" },
+    ],
+  });
+  const waiting = chooseMembers([down("A"), up("B", record(4, "AB"))], WANTED);
+  t.match(waiting, { evidence: /have not answered: A; host-A:1: does not answer .*host-B:1: replica B, generation 4, members A, B/ });
+  t.match(chooseMembers([up("A", null, { volume: "other" })], WANTED), { evidence: /host-A:1 holds volume other, not vol/ });
+  t.end();
+});
+
+t.test("a salvaged volume's generation beats whatever an absent replica went on to", (t) => {
+  const choice = chooseMembers([up("A", record(4, "AB")), down("B")], { ...WANTED, salvage: "A" });
+  t.match(choice, { type: "start", generation: 4 + SALVAGE_GENERATION_LEAP });
+  t.end();
+});
+
+function members(...lost: boolean[]): Member[] {
+  return lost.map((lostWrites, i) => up(String(i), record(3, "01"), { lostWrites }) as Member);
+}
+
+const SOURCES: [name: string, lost: boolean[], sameBoot: boolean, accept: boolean, expected: number | "lost-writes"][] = [
+  ["nobody lost anything", [false, false], true, false, 0],
+  ["the first lost writes", [true, false], true, false, 1],
+  ["all lost writes, the engine's machine did not restart", [true, true], true, false, "lost-writes"],
+  ["... and that was accepted", [true, true], true, true, 0],
+  ["all lost writes in a power cut of all machines", [true, true], false, false, 0],
+  ["the only one lost writes", [true], true, false, "lost-writes"],
+]; // prettier-ignore
+
+for (const [name, lost, sameBoot, acceptLostWrites, expected] of SOURCES) {
+  t.test(`source: ${name}: ${expected}`, (t) => {
+    const rules = { engineBootId: "boot", lastEngineBootId: sameBoot ? "boot" : "older", acceptLostWrites };
+    const source = chooseSource(members(...lost), rules);
+    t.equal(source.type === "source" ? source.index : source.type, expected);
+    t.end();
+  });
+}

@@ -1,0 +1,80 @@
+/** The control connection to one replica: rare calls, each with a deadline. */
+import { RpcError, unaryClient } from "../proto/unary.js";
+import {
+  ReplicaControl,
+  type EngineRequest,
+  type InheritedRegionsReply,
+  type MemberRecord,
+  type ReplicaFacts,
+} from "../proto/control.js";
+import { CONTROL_TIMEOUT_MS, IDENTIFY_TIMEOUT_MS, SYNC_TIMEOUT_MS } from "./limits.js";
+
+/** Another engine owns the replica: it stored a higher generation, or the same one of another engine. */
+export class FencedError extends Error {
+  override readonly name = "FencedError";
+}
+
+const GRPC_FAILED_PRECONDITION = 9;
+const GRPC_UNAVAILABLE = 14;
+
+export class ReplicaLink {
+  #client: ReturnType<typeof unaryClient<typeof ReplicaControl>> | null = null;
+
+  /** @param address `host:port` of the control port; nothing is connected before the first call */
+  constructor(readonly address: string) {}
+
+  identify(): Promise<ReplicaFacts> {
+    return this.#call((calls) => calls.identify({}, { timeoutMs: IDENTIFY_TIMEOUT_MS }));
+  }
+
+  /** @throws {FencedError} */
+  async record(volume: string, replicaId: string, record: MemberRecord): Promise<void> {
+    const request = { volume, replicaId, record };
+    await this.#fenced(this.#call((calls) => calls.record(request, { timeoutMs: CONTROL_TIMEOUT_MS })));
+  }
+
+  /** @throws {FencedError} */
+  async inheritedRegions(engine: EngineRequest): Promise<InheritedRegionsReply> {
+    const call = this.#call((calls) => calls.inheritedRegions(engine, { timeoutMs: CONTROL_TIMEOUT_MS }));
+    const reply = await this.#fenced(call);
+    if (reply.regionSize <= 0) throw new Error(`replica ${this.address} has regions of ${reply.regionSize} bytes`);
+    return reply;
+  }
+
+  /** @throws {FencedError} */
+  async agreed(engine: EngineRequest): Promise<void> {
+    await this.#fenced(this.#call((calls) => calls.agreed(engine, { timeoutMs: SYNC_TIMEOUT_MS })));
+  }
+
+  /** @throws {FencedError} */
+  async release(engine: EngineRequest): Promise<void> {
+    await this.#fenced(this.#call((calls) => calls.release(engine, { timeoutMs: SYNC_TIMEOUT_MS })));
+  }
+
+  close(): void {
+    this.#client?.close();
+    this.#client = null;
+  }
+
+  async #call<T>(call: (calls: ReturnType<typeof unaryClient<typeof ReplicaControl>>["calls"]) => Promise<T>): Promise<T> {
+    const client = (this.#client ??= unaryClient(ReplicaControl, this.address));
+    try {
+      return await call(client.calls);
+    } catch (error) {
+      // A channel that failed to connect backs off for seconds by itself; the caller has its own pace.
+      if (error instanceof RpcError && (error.code as number) === GRPC_UNAVAILABLE && this.#client === client) this.close();
+      throw error;
+    }
+  }
+
+  async #fenced<T>(call: Promise<T>): Promise<T> {
+    try {
+      return await call;
+    } catch (error) {
+      if (error instanceof RpcError && (error.code as number) === GRPC_FAILED_PRECONDITION) {
+        throw new FencedError(`replica ${this.address}: ${error.message}`, { cause: error });
+      }
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,64 @@
+/**
+ * What one replica is to a running engine.
+ *
+ *   CONNECTING --connected--> RW (or WO, to be made equal first)      WO --agreed--> RW
+ *   RW, WO --linkLost--> AWAY --linkRestored--> as before             any --failed--> ERR
+ *
+ * ERR is final: a failed replica stays out until it is rebuilt.
+ */
+export type ReplicaState =
+  | { mode: "CONNECTING" }
+  | { mode: "WO"; reconciledBytes: number; totalBytes: number }
+  | { mode: "RW" }
+  | { mode: "AWAY"; was: ConnectedState; reason: string }
+  | { mode: "ERR"; cause: string };
+
+export type ConnectedState = Extract<ReplicaState, { mode: "RW" | "WO" }>;
+
+export type ReplicaEvent =
+  /** `differingBytes`: how much has to be made equal before it may be read; null when it may be read at once */
+  | { type: "connected"; differingBytes: number | null }
+  | { type: "reconciled"; bytes: number }
+  | { type: "agreed" }
+  | { type: "linkLost"; reason: string }
+  | { type: "linkRestored" }
+  | { type: "failed"; cause: string };
+
+export class IllegalTransition extends Error {
+  constructor(state: string, event: string) {
+    super(`${event} is not possible in state ${state}`);
+  }
+}
+
+/** The one place a replica changes state. Pure: the caller logs the change and acts on it.
+ * @throws {IllegalTransition} */
+export function nextReplicaState(state: ReplicaState, event: ReplicaEvent): ReplicaState {
+  if (event.type === "failed") return state.mode === "ERR" ? state : { mode: "ERR", cause: event.cause };
+  switch (state.mode) {
+    case "CONNECTING":
+      if (event.type !== "connected") break;
+      if (event.differingBytes === null) return { mode: "RW" };
+      return { mode: "WO", reconciledBytes: 0, totalBytes: event.differingBytes };
+    case "WO":
+      if (event.type === "reconciled") return { ...state, reconciledBytes: state.reconciledBytes + event.bytes };
+      if (event.type === "agreed") return { mode: "RW" };
+      if (event.type === "linkLost") return { mode: "AWAY", was: state, reason: event.reason };
+      break;
+    case "RW":
+      if (event.type === "linkLost") return { mode: "AWAY", was: state, reason: event.reason };
+      break;
+    case "AWAY":
+      if (event.type === "linkRestored") return state.was;
+      if (event.type === "linkLost") return { ...state, reason: event.reason };
+      if (event.type === "reconciled" && state.was.mode === "WO") {
+        // A copy that had ended at the replica before the link was lost.
+        return { ...state, was: { ...state.was, reconciledBytes: state.was.reconciledBytes + event.bytes } };
+      }
+      break;
+    case "ERR":
+      break;
+    default:
+      state satisfies never;
+  }
+  throw new IllegalTransition(state.mode, event.type);
+}

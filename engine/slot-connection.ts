@@ -1,0 +1,35 @@
+/** Connects one slot of the Volume to a replica's data port. */
+import type { ReplicaFacts } from "../proto/control.js";
+import type { Volume } from "../native/index.js";
+import { parseHostPort } from "./host-port.js";
+import { CONNECT_TIMEOUT_MS } from "./limits.js";
+
+export interface ConnectTarget {
+  slot: number;
+  /** `host:port` of the control port; data is served on the same host */
+  address: string;
+  facts: ReplicaFacts;
+  engineId: string;
+  /** that the replica has recorded */
+  generation: number;
+}
+
+/** @throws {Error} the replica refused, could not be reached, or did not answer in time */
+export async function connectSlot(volume: Volume, target: ConnectTarget): Promise<void> {
+  const { facts, engineId, generation } = target;
+  const { host } = parseHostPort(target.address);
+  const hello = { volume: facts.volume, replicaId: facts.replicaId, engineId, generation };
+  const connected = volume.connect(target.slot, host, facts.dataPort, hello);
+  const timeout = new AbortController();
+  const expired = new Promise<never>((_, reject) => {
+    const expire = () => reject(new Error(`no answer to HELLO within ${CONNECT_TIMEOUT_MS} ms`));
+    const timer = setTimeout(expire, CONNECT_TIMEOUT_MS);
+    timeout.signal.addEventListener("abort", () => clearTimeout(timer));
+  });
+  try {
+    const { size } = await Promise.race([connected, expired]);
+    if (size !== facts.size) throw new Error(`the replica serves ${size} bytes, but said ${facts.size}`);
+  } finally {
+    timeout.abort();
+  }
+}

@@ -1,0 +1,102 @@
+/** The first half of an engine's start: find the current replicas and become their one engine. */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Logger } from "pino";
+import { MEMBERS_POLL_MS } from "./limits.js";
+import { chooseMembers, describe, type Answer, type Choice, type LeftOut, type Wanted } from "./membership.js";
+import { RecordKeeper, type Holder } from "./record-keeper.js";
+import { FencedError, type ReplicaLink } from "./replica-link.js";
+import type { ReplicaFacts } from "../proto/control.js";
+
+/** The engine must not start with what it found; the message says what that was. */
+export class MembershipError extends Error {
+  override readonly name = "MembershipError";
+}
+
+export interface TakeoverOptions {
+  wanted: Wanted;
+  links: ReplicaLink[];
+  engineId: string;
+  engineBootId: string;
+  /** how long members that have not answered are waited for, ms */
+  waitMs: number;
+  onWait: (evidence: string) => void;
+  signal: AbortSignal;
+  log: Logger;
+}
+
+export interface Takeover {
+  /** in the order of configuration */
+  members: (Holder & { address: string; facts: ReplicaFacts })[];
+  leftOut: LeftOut[];
+  keeper: RecordKeeper;
+  /** of the machine the last engine ran on; null when there was none */
+  lastEngineBootId: string | null;
+}
+
+/** @throws {MembershipError} when no member can be chosen, or one does not answer in time
+ * @throws {FencedError} when another engine took over meanwhile */
+export async function takeOver(options: TakeoverOptions): Promise<Takeover> {
+  const { wanted, links, log, signal } = options;
+  const deadline = Date.now() + options.waitMs;
+  for (;;) {
+    const answers = await Promise.all(links.map(ask));
+    const choice = chooseMembers(answers, wanted);
+    let evidence: string;
+    switch (choice.type) {
+      case "refuse":
+        throw new MembershipError(`${choice.code}: ${choice.evidence}`);
+      case "wait":
+        evidence = choice.evidence;
+        break;
+      case "start": {
+        log.info({ origin: choice.origin, generation: choice.generation, evidence: describe(answers) }, "members chosen");
+        const attempt = await record(choice, options);
+        if ("members" in attempt) return attempt;
+        evidence = attempt.problem;
+        break;
+      }
+    }
+    if (Date.now() >= deadline) {
+      throw new MembershipError(
+        `gave up waiting after ${options.waitMs} ms: ${evidence}. --salvage REPLICA_ID starts from one replica without proof`,
+      );
+    }
+    options.onWait(evidence);
+    await sleep(MEMBERS_POLL_MS, undefined, { signal });
+  }
+}
+
+async function ask(link: ReplicaLink): Promise<Answer> {
+  try {
+    return { address: link.address, facts: await link.identify() };
+  } catch (error) {
+    return { address: link.address, unreachable: (error as Error).message };
+  }
+}
+
+async function record(
+  choice: Extract<Choice, { type: "start" }>,
+  { wanted, links, engineId, engineBootId, log }: TakeoverOptions,
+): Promise<Takeover | { problem: string }> {
+  const members = choice.members.map(({ address, facts }) => {
+    const link = links.find((candidate) => candidate.address === address);
+    if (link === undefined) throw new Error(`no link to ${address}`);
+    return { address, facts, link, replicaId: facts.replicaId, generation: 0, readable: true };
+  });
+  const keeper = new RecordKeeper(wanted.volume, {
+    generation: choice.generation,
+    members: [],
+    engineId,
+    engineBootId,
+    engineState: choice.record?.engineState ?? new Uint8Array(),
+    revisionAtLeast: Math.max(...choice.members.map(({ facts }) => facts.revision)),
+  });
+  try {
+    await keeper.takeOver(members);
+  } catch (error) {
+    if (error instanceof FencedError) throw error;
+    log.warn({ err: error, generation: keeper.generation }, "a member did not record the takeover");
+    return { problem: `a member did not record generation ${keeper.generation}: ${(error as Error).message}` };
+  }
+  return { members, leftOut: choice.leftOut, keeper, lastEngineBootId: choice.record?.engineBootId ?? null };
+}
