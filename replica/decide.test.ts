@@ -1,0 +1,108 @@
+import t from "tap";
+import type { MemberRecord } from "../proto/control.js";
+import { decideEngine, decideHello, decideRecord, mayHaveLostWrites, type Standing } from "./decide.js";
+
+const member: MemberRecord = {
+  generation: 5,
+  members: ["r1", "r2"],
+  engineId: "e1",
+  engineBootId: "b",
+  engineState: new Uint8Array(),
+  revisionAtLeast: 0,
+};
+const standing: Standing = { volume: "v", replicaId: "r1", member, unfit: "" };
+const fresh: Standing = { ...standing, member: null };
+const unfit: Standing = { ...fresh, unfit: "its rebuild was interrupted" };
+const hello = { volume: "v", replicaId: "r1", engineId: "e1", generation: 5 };
+
+t.test("HELLO is accepted from the recorded engine under the recorded generation only", (t) => {
+  const cases: [string, Standing, number, object, string][] = [
+    ["the recorded engine", standing, 1, {}, "OK"],
+    ["a newer protocol", standing, 2, {}, "INVALID"],
+    ["another volume", standing, 1, { volume: "w" }, "NOT_OPEN"],
+    ["another replica", standing, 1, { replicaId: "r2" }, "NOT_OPEN"],
+    ["an older generation", standing, 1, { generation: 4 }, "FENCED"],
+    ["a generation that was not recorded", standing, 1, { generation: 6 }, "FENCED"],
+    ["another engine of the generation", standing, 1, { engineId: "e2" }, "FENCED"],
+    ["another engine of a newer generation", standing, 1, { engineId: "e2", generation: 6 }, "FENCED"],
+    ["any engine before the first record", fresh, 1, {}, "FENCED"],
+    ["generation 0 before the first record", fresh, 1, { generation: 0, engineId: "" }, "FENCED"],
+  ];
+  for (const [what, now, version, difference, expected] of cases) {
+    const decided = decideHello(now, version, { ...hello, ...difference });
+    t.equal(decided.accept ? "OK" : decided.status, expected, what);
+  }
+  t.end();
+});
+
+t.test(
+  "a record is taken with a higher generation, or again from the same engine with the same members",
+  (t) => {
+    const cases: [string, Standing, Partial<MemberRecord>, string][] = [
+      ["the first", fresh, { generation: 1 }, "OK"],
+      ["the next generation of the same engine", standing, { generation: 6 }, "OK"],
+      ["the next generation of another engine", standing, { generation: 6, engineId: "e2" }, "OK"],
+      ["generations may be skipped", standing, { generation: 60, engineId: "e2" }, "OK"],
+      ["the next generation without a member", standing, { generation: 6, members: ["r1"] }, "OK"],
+      ["the same again", standing, {}, "OK"],
+      ["the same members in another order", standing, { members: ["r2", "r1"] }, "OK"],
+      ["new engine state under the same generation", standing, { engineState: Buffer.from("x") }, "OK"],
+      ["an older generation", standing, { generation: 4 }, "FAILED_PRECONDITION"],
+      ["another engine under the same generation", standing, { engineId: "e2" }, "FAILED_PRECONDITION"],
+      ["other members under the same generation", standing, { members: ["r1"] }, "INVALID_ARGUMENT"],
+      [
+        "more members under the same generation",
+        standing,
+        { members: ["r1", "r2", "r3"] },
+        "INVALID_ARGUMENT",
+      ],
+      ["generation 0", fresh, { generation: 0 }, "INVALID_ARGUMENT"],
+      ["no members", fresh, { members: [] }, "INVALID_ARGUMENT"],
+      [
+        "too many members",
+        fresh,
+        { members: Array.from({ length: 17 }, (_, i) => `r${i}`) },
+        "INVALID_ARGUMENT",
+      ],
+      ["no engine", fresh, { engineId: "" }, "INVALID_ARGUMENT"],
+      ["the longest state", fresh, { engineState: new Uint8Array(65536) }, "OK"],
+      ["too long a state", fresh, { engineState: new Uint8Array(65537) }, "INVALID_ARGUMENT"],
+      ["a member that is not whole", unfit, {}, "FAILED_PRECONDITION"],
+      ["a copy that is not whole and no member", unfit, { members: ["r2"] }, "OK"],
+    ];
+    for (const [what, now, difference, expected] of cases) {
+      const decided = decideRecord(now, {
+        volume: "v",
+        replicaId: "r1",
+        record: { ...member, ...difference },
+      });
+      t.equal(decided.accept ? "OK" : decided.code, expected, what);
+    }
+    for (const named of [
+      { volume: "w", replicaId: "r1" },
+      { volume: "v", replicaId: "r2" },
+    ]) {
+      const decided = decideRecord(standing, { ...named, record: { ...member, generation: 6 } });
+      t.equal(decided.accept ? "OK" : decided.code, "FAILED_PRECONDITION");
+    }
+    t.notOk(decideRecord(standing, { volume: "v", replicaId: "r1", record: null }).accept);
+    t.end();
+  },
+);
+
+t.test("only the recorded engine may declare agreement or release", (t) => {
+  t.ok(decideEngine(standing, { engineId: "e1", generation: 5 }).accept);
+  t.notOk(decideEngine(standing, { engineId: "e1", generation: 4 }).accept);
+  t.notOk(decideEngine(standing, { engineId: "e1", generation: 6 }).accept);
+  t.notOk(decideEngine(standing, { engineId: "e2", generation: 5 }).accept);
+  t.notOk(decideEngine(fresh, { engineId: "", generation: 0 }).accept);
+  t.end();
+});
+
+t.test("writes may be lost when the machine restarted over regions that were not durable", (t) => {
+  t.equal(mayHaveLostWrites("a", "b", 1), true);
+  t.equal(mayHaveLostWrites("a", "b", 0), false);
+  t.equal(mayHaveLostWrites("a", "a", 9), false);
+  t.equal(mayHaveLostWrites("", "b", 9), false);
+  t.end();
+});

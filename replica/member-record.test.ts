@@ -1,0 +1,82 @@
+import fc from "fast-check";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import t from "tap";
+import {
+  formatRecord,
+  parseRecord,
+  readRecord,
+  RECORD_NAME,
+  writeRecord,
+  type ReplicaRecord,
+} from "./member-record.js";
+import { ReplicaError } from "./replica-error.js";
+import { scratch } from "./scratch.js";
+
+const record: ReplicaRecord = {
+  volume: "vol",
+  replicaId: "r1",
+  bootId: "boot",
+  lostWrites: true,
+  member: {
+    generation: 3,
+    members: ["r1", "r2"],
+    engineId: "e",
+    engineBootId: "eb",
+    engineState: Buffer.from([0, 255, 10]),
+    revisionAtLeast: 12,
+  },
+};
+
+t.test("a record survives being written and read", async (t) => {
+  const path = scratch(t);
+  t.equal(await readRecord(path), null);
+  await writeRecord(path, record);
+  t.same(await readRecord(path), record);
+  await writeRecord(path, { ...record, member: null, lostWrites: false });
+  t.same(await readRecord(path), { ...record, member: null, lostWrites: false });
+  t.same(readdirSync(path), [RECORD_NAME]);
+});
+
+t.test("a damaged record is an error that names the file, never an absent one", async (t) => {
+  const path = scratch(t);
+  const file = join(path, RECORD_NAME);
+  const good = formatRecord(record);
+  const bad: [string, string, string][] = [
+    ["empty", "", "DAMAGED"],
+    ["cut", good.slice(0, 40), "DAMAGED"],
+    ["zeros", "\0".repeat(100), "DAMAGED"],
+    ["another format", good.replace('"format":1', '"format":2'), "UNSUPPORTED"],
+    ["no member", good.replace('"member"', '"membre"'), "DAMAGED"],
+    ["no lost-writes mark", good.replace('"lostWrites"', '"lost"'), "DAMAGED"],
+    ["no volume", good.replace('"vol"', '""'), "DAMAGED"],
+    ["generation 0", good.replace('"generation":3', '"generation":0'), "DAMAGED"],
+    ["generation as text", good.replace('"generation":3', '"generation":"3"'), "DAMAGED"],
+    ["no members", good.replace('["r1","r2"]', "[]"), "DAMAGED"],
+  ];
+  for (const [what, text, code] of bad) {
+    writeFileSync(file, text);
+    await t.rejects(readRecord(path), { code, message: new RegExp(RECORD_NAME) }, what);
+    t.equal(readFileSync(file, "utf8"), text, `${what}: left as it is`);
+  }
+});
+
+t.test("no text makes the parser fail other than with a ReplicaError", (t) => {
+  const mutation = fc.tuple(fc.nat(formatRecord(record).length), fc.string({ maxLength: 4 }), fc.nat(8));
+  fc.assert(
+    fc.property(fc.oneof(fc.string(), fc.json(), mutation), (input) => {
+      const good = formatRecord(record);
+      const text =
+        typeof input === "string"
+          ? input
+          : good.slice(0, input[0]) + input[1] + good.slice(input[0] + input[2]);
+      try {
+        parseRecord(text, "file");
+      } catch (error) {
+        if (!(error instanceof ReplicaError)) throw error;
+      }
+    }),
+    { numRuns: 2000 },
+  );
+  t.end();
+});

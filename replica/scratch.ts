@@ -1,0 +1,11 @@
+/** Temporary directories for the tests of this folder. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+/** A new directory that is removed at the end of the test. */
+export function scratch(t: { teardown: (fn: () => void) => void }): string {
+  const path = mkdtempSync(join(tmpdir(), "aurochs-"));
+  t.teardown(() => rmSync(path, { recursive: true, force: true }));
+  return path;
+}
