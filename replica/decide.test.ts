@@ -75,6 +75,7 @@ t.test(
         volume: "v",
         replicaId: "r1",
         record: { ...member, ...difference },
+        basis: null,
       });
       t.equal(decided.accept ? "OK" : decided.code, expected, what);
     }
@@ -82,13 +83,49 @@ t.test(
       { volume: "w", replicaId: "r1" },
       { volume: "v", replicaId: "r2" },
     ]) {
-      const decided = decideRecord(standing, { ...named, record: { ...member, generation: 6 } });
+      const decided = decideRecord(standing, { ...named, record: { ...member, generation: 6 }, basis: null });
       t.equal(decided.accept ? "OK" : decided.code, "FAILED_PRECONDITION");
     }
-    t.notOk(decideRecord(standing, { volume: "v", replicaId: "r1", record: null }).accept);
+    t.notOk(decideRecord(standing, { volume: "v", replicaId: "r1", record: null, basis: null }).accept);
     t.end();
   },
 );
+
+t.test("a record that follows from a state which another engine has replaced is refused", (t) => {
+  const cases: [string, Standing, { generation: number; engineId: string }, string, string][] = [
+    ["from what is stored", standing, { generation: 5, engineId: "e1" }, "e2", "OK"],
+    ["from an older generation", standing, { generation: 4, engineId: "e1" }, "e2", "FAILED_PRECONDITION"],
+    ["from another engine's", standing, { generation: 5, engineId: "e3" }, "e2", "FAILED_PRECONDITION"],
+    [
+      "from nothing, though something is stored",
+      standing,
+      { generation: 0, engineId: "" },
+      "e2",
+      "FAILED_PRECONDITION",
+    ],
+    ["from nothing", fresh, { generation: 0, engineId: "" }, "e2", "OK"],
+    [
+      "from something, though nothing is stored",
+      fresh,
+      { generation: 5, engineId: "e1" },
+      "e2",
+      "FAILED_PRECONDITION",
+    ],
+    [
+      "the same engine's, whose last answer was lost",
+      standing,
+      { generation: 4, engineId: "e0" },
+      "e1",
+      "OK",
+    ],
+  ];
+  for (const [what, now, basis, engineId, expected] of cases) {
+    const record = { ...member, generation: 6, engineId };
+    const decided = decideRecord(now, { volume: "v", replicaId: "r1", record, basis });
+    t.equal(decided.accept ? "OK" : decided.code, expected, what);
+  }
+  t.end();
+});
 
 t.test("only the recorded engine may declare agreement or release", (t) => {
   t.ok(decideEngine(standing, { engineId: "e1", generation: 5 }).accept);

