@@ -19,6 +19,32 @@ constexpr uint32_t kPayloadBytesMax = 1u << 20;
 constexpr uint32_t kStreamRequestsMax = 1024;
 constexpr uint64_t kStreamPayloadBytesMax = 64u << 20;
 
+/// One message on the data stream without its payload, bytes: fields that we know need a tenth of it.
+constexpr uint32_t kMessageOverheadBytesMax = 64u << 10;
+/// One length-delimited field of a message that is not the payload, bytes: names, error texts.
+constexpr uint32_t kMessageFieldBytesMax = 4096;
+
+/// Allocated runs in one answer to EXTENTS, and the range that the engine asks for at once: in 4 KiB blocks a
+/// range of 512 MiB cannot hold more runs.
+constexpr size_t kExtentsMax = 65536;
+constexpr uint64_t kExtentsRangeBytesMax = 512u << 20;
+/// A response, bytes: the larger of a full payload and kExtentsMax runs of at most 24 bytes.
+constexpr uint32_t kResponseBytesMax = 2u << 20;
+
+/// Streams of one HTTP/2 connection: an engine uses one; grpc-js may share a connection between channels.
+constexpr uint32_t kStreamsPerConnectionMax = 16;
+/// Flow-control windows, bytes: the largest that HTTP/2 knows. What is in flight is bounded by requests.
+constexpr int32_t kHttp2WindowBytes = INT32_MAX;
+/// The longest frame that we take, bytes (16 MiB - 1 is the largest that HTTP/2 knows), and that we send.
+constexpr uint32_t kHttp2ReceivedFrameBytesMax = (1u << 24) - 1;
+constexpr uint32_t kHttp2SentFrameBytesMax = 4u << 20;
+/// A connection without an accepted stream is closed after this time, ms.
+constexpr int64_t kStreamHandshakeMsMax = 30'000;
+
+/// Operations of a volume that may hold or wait for a range; the others wait to be admitted. The search for
+/// overlaps is linear in it.
+constexpr size_t kVolumeOperationsMax = 1024;
+
 /// Replica slots of a volume: Longhorn allows 20 replicas, nobody runs more than 5; a bit mask holds them.
 constexpr int kSlotsMax = 16;
 

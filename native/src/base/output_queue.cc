@@ -20,7 +20,8 @@ uint8_t* OutputQueue::AppendSpace(size_t length) {
   }
   uint8_t* space = slab_.data() + slab_used_;
   // Neighbouring headers become one piece, hence one iovec.
-  if (!pieces_.empty() && pieces_.back().buffer && pieces_.back().data() + pieces_.back().length == space) {
+  if (!pieces_.empty() && pieces_.back().buffer.operator->() == slab_.operator->() &&
+      pieces_.back().data() + pieces_.back().length == space) {
     pieces_.back().length += length;
   } else {
     pieces_.push_back(Slice{slab_, static_cast<uint32_t>(slab_used_), static_cast<uint32_t>(length)});
@@ -34,6 +35,27 @@ void OutputQueue::Append(Slice slice) {
   if (slice.length == 0) return;
   bytes_ += slice.length;
   pieces_.push_back(std::move(slice));
+}
+
+void OutputQueue::MoveTo(OutputQueue* to, size_t length) {
+  bytes_ -= length;
+  to->bytes_ += length;
+  while (length > 0) {
+    Slice& first = pieces_.front();
+    if (first.length > length) {
+      to->pieces_.push_back(first.Sub(0, static_cast<uint32_t>(length)));
+      first.offset += length;
+      first.length -= length;
+      break;
+    }
+    length -= first.length;
+    to->pieces_.push_back(std::move(first));
+    pieces_.pop_front();
+  }
+  if (pieces_.empty()) {
+    slab_ = BufferRef();
+    slab_used_ = 0;
+  }
 }
 
 OutputQueue::Result OutputQueue::Flush(int fd) {

@@ -21,6 +21,9 @@ class OutputQueue {
   /// Queues a reference; the bytes must stay unchanged until they are sent.
   void Append(Slice slice);
 
+  /// Moves the first `length` bytes (at most bytes()) to the end of `to`.
+  void MoveTo(OutputQueue* to, size_t length);
+
   /// Sends with as few sendmsg calls as possible until drained or the socket is full. kError leaves errno.
   Result Flush(int fd);
 

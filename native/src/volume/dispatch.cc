@@ -1,0 +1,147 @@
+// Steps: which slots a request goes to, and what follows from their answers.
+#include <utility>
+
+#include "base/crc32c.h"
+#include "volume/volume.h"
+
+namespace aurochs {
+
+void SlotRequest::Answered(Status status, const std::string& message) {
+  flight->volume->OnAnswer(this, status, message);
+}
+
+void Volume::Begin(Flight* flight, Flight::Audience audience, SlotMask named, const Step& step) {
+  flight->audience = named != 0 ? Flight::Audience::kNamed : audience;
+  flight->named = named;
+  flight->answered = 0;
+  flight->op = step.op;
+  flight->offset = step.offset;
+  flight->length = step.length;
+  flight->payload = step.payload;
+  // Once for all replicas.
+  if (step.op == StreamOp::kWrite) flight->crc32c = Crc32c(step.payload.data(), step.payload.length);
+  Proceed(flight);
+}
+
+/// Sends what the present step still lacks; ends it when it lacks nothing. May be called at any time.
+void Volume::Proceed(Flight* flight) {
+  if (!flight->operation) return;
+  flight->starved = false;
+  switch (flight->audience) {
+    case Flight::Audience::kNobody:
+      return;
+    case Flight::Audience::kReader: {
+      if (flight->pending != 0) return;
+      if (flight->answered != 0) return StepDone(flight);
+      int reader = ChooseReader();
+      if (reader < 0) {
+        flight->starved = true;
+      } else {
+        Dispatch(flight, reader);
+      }
+      return;
+    }
+    case Flight::Audience::kWriters: {
+      // An answer of WO slots alone is no acknowledgement: they do not hold the whole volume.
+      if (SlotsIn(SlotMode::kReadWrite) == 0) {
+        flight->starved = flight->pending == 0;
+        return;
+      }
+      SlotMask missing = Writers() & ~(flight->answered | flight->pending);
+      for (int slot = 0; missing != 0; ++slot, missing >>= 1) {
+        if (missing & 1) Dispatch(flight, slot);
+      }
+      if (flight->pending == 0) StepDone(flight);
+      return;
+    }
+    case Flight::Audience::kNamed: {
+      SlotMask missing = flight->named & ~(flight->answered | flight->pending);
+      for (int slot = 0; slot < kSlotsMax; ++slot) {
+        if ((missing & Bit(slot)) == 0) continue;
+        if (!slots_[slot].connected()) {
+          if (flight->kind == OperationKind::kCopy) {
+            static_cast<CopyOperation*>(flight->operation)->failed_slot = slot;
+          }
+          return Finish(flight, Status::kDisconnected);
+        }
+        Dispatch(flight, slot);
+      }
+      if (flight->pending == 0) StepDone(flight);
+      return;
+    }
+  }
+}
+
+void Volume::Dispatch(Flight* flight, int index) {
+  SlotRequest& request = flight->requests[index];
+  request.op = flight->op;
+  request.fua = flight->fua && (flight->op == StreamOp::kWrite || flight->op == StreamOp::kUnmap ||
+                                flight->op == StreamOp::kWriteZeroes);
+  request.offset = flight->offset;
+  request.length = flight->length;
+  request.crc32c = flight->crc32c;
+  request.mark = flight->mark;
+  request.settled = flight->settled;
+  bool reads_destination = flight->kind == OperationKind::kCopy && flight->op == StreamOp::kRead &&
+                           index == static_cast<CopyOperation*>(flight->operation)->to;
+  request.payload = reads_destination ? flight->scratch[1] : flight->payload;
+  flight->pending |= Bit(index);
+  Slot& slot = slots_[index];
+  if (slot.connected()) {
+    request.state = SlotRequest::State::kSent;
+    slot.client->Send(&request);
+  } else {
+    Hold(&request);
+  }
+}
+
+void Volume::OnAnswer(SlotRequest* request, Status status, const std::string& message) {
+  Flight* flight = request->flight;
+  Slot& slot = slots_[request->slot];
+  slot.timed_out = false;
+  bool ends_operation = flight->audience == Flight::Audience::kNamed;
+  if (status != Status::kOk && flight->operation) {
+    if (!ends_operation) {
+      Hold(request);
+    } else if (flight->kind == OperationKind::kCopy) {
+      static_cast<CopyOperation*>(flight->operation)->failed_slot = request->slot;
+    }
+    // Somebody who named the slot hears of it directly.
+    if (!ends_operation || flight->settlement) {
+      listener_->OnFailed(request->slot, status, message, flight->kind, request->offset, request->length);
+    }
+    if (!ends_operation) return;
+  }
+  request->state = SlotRequest::State::kIdle;
+  request->payload = Slice();
+  flight->pending &= ~Bit(request->slot);
+  if (!flight->operation) {
+    if (flight->pending != 0) return;
+    Retire(flight);
+    RunReady();
+  } else if (status != Status::kOk) {
+    Finish(flight, status);
+  } else {
+    flight->answered |= Bit(request->slot);
+    if (flight->op == StreamOp::kExtents) flight->extents = std::move(request->extents);
+    if (flight->pending == 0) Proceed(flight);
+  }
+}
+
+/// The RW slot with the fewest operations in flight, of those that answer; -1 without any RW slot.
+int Volume::ChooseReader() const {
+  int best = -1;
+  std::pair<int, size_t> best_cost;
+  for (int index = 0; index < kSlotsMax; ++index) {
+    const Slot& slot = slots_[index];
+    if (slot.mode != SlotMode::kReadWrite) continue;
+    std::pair<int, size_t> cost(slot.connected() ? slot.timed_out : 2, slot.in_flight());
+    if (best < 0 || cost < best_cost) {
+      best = index;
+      best_cost = cost;
+    }
+  }
+  return best;
+}
+
+}  // namespace aurochs

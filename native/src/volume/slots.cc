@@ -1,0 +1,160 @@
+// Connecting, modes, what is held, timeouts.
+#include <algorithm>
+#include <utility>
+
+#include "volume/volume.h"
+
+namespace aurochs {
+
+void Volume::Connect(int index, std::vector<SocketAddress> addresses, const Hello& hello,
+                     ConnectCallback done) {
+  if (closed_) return done(Status::kAborted, "the volume is closed", HelloReply());
+  DropStream(index, true);
+  Slot& slot = slots_[index];
+  slot.connecting = std::move(done);
+  slot.client = std::make_unique<StreamClient>(loop_, this);
+  slot.client->Connect(std::move(addresses), hello, options_.replica_timeout_ms);
+  if (timeout_timer_ == 0) StartTimeoutTimer();
+}
+
+void Volume::OnConnected(StreamClient* client, const HelloReply& reply) {
+  Slot& slot = slots_[SlotOf(client)];
+  slot.timed_out = false;
+  while (StreamRequest* request = slot.held.PopFront()) {
+    static_cast<SlotRequest*>(request)->state = SlotRequest::State::kSent;
+    client->Send(request);
+  }
+  std::exchange(slot.connecting, nullptr)(Status::kOk, "", reply);
+}
+
+void Volume::OnClosed(StreamClient* client, Status status, const std::string& reason) {
+  int index = SlotOf(client);
+  Slot& slot = slots_[index];
+  if (slot.connecting) {
+    auto done = std::exchange(slot.connecting, nullptr);
+    DropStream(index, true);
+    done(status, reason, HelloReply());
+  } else {
+    EndSettlement();
+    DropStream(index, true);
+    listener_->OnDisconnected(index, reason);
+  }
+}
+
+int Volume::SlotOf(const StreamClient* client) const {
+  return static_cast<int>(std::find_if(slots_.begin(), slots_.end(),
+                                       [&](const Slot& slot) { return slot.client.get() == client; }) -
+                          slots_.begin());
+}
+
+/// Ends the stream; the requests on it are held, or forgotten.
+void Volume::DropStream(int index, bool keep_requests) {
+  Slot& slot = slots_[index];
+  slot.timed_out = false;
+  std::vector<SlotRequest*> requests;
+  if (slot.connected()) EndSettlement();
+  if (slot.client) {
+    slot.client->Close();
+    slot.crc_errors += slot.client->crc_errors();
+    slot.bytes_sent += slot.client->bytes_sent();
+    slot.bytes_received += slot.client->bytes_received();
+    while (StreamRequest* request = slot.client->TakeRequest()) {
+      requests.push_back(static_cast<SlotRequest*>(request));
+    }
+    // We may be inside one of its methods.
+    ended_clients_.push_back(std::move(slot.client));
+    loop_->RunAtEndOfCycle(this);
+  }
+  if (auto done = std::exchange(slot.connecting, nullptr)) {
+    done(Status::kAborted, "another call took its place", HelloReply());
+  }
+  if (!keep_requests) {
+    while (StreamRequest* request = slot.held.PopFront())
+      requests.push_back(static_cast<SlotRequest*>(request));
+  }
+  for (SlotRequest* request : requests) {
+    Flight* flight = request->flight;
+    if (keep_requests && flight->operation && flight->audience != Flight::Audience::kNamed) {
+      Hold(request);
+      continue;
+    }
+    request->state = SlotRequest::State::kIdle;
+    request->payload = Slice();
+    flight->pending &= ~Bit(index);
+  }
+  // Only now that nothing of the slot is half done: what ends here may submit more.
+  for (SlotRequest* request : requests) {
+    Flight* flight = request->flight;
+    if (!flight->active || request->state == SlotRequest::State::kHeld) continue;
+    if (!flight->operation) {
+      if (flight->pending == 0) {
+        Retire(flight);
+        RunReady();
+      }
+    } else if (flight->audience == Flight::Audience::kNamed && (flight->named & Bit(index)) != 0) {
+      Finish(flight, Status::kDisconnected);
+    }
+  }
+}
+
+void Volume::Hold(SlotRequest* request) {
+  request->state = SlotRequest::State::kHeld;
+  slots_[request->slot].held.PushBack(request);
+}
+
+void Volume::AtEndOfCycle() { ended_clients_.clear(); }
+
+void Volume::SetMode(int index, SlotMode mode) {
+  if (closed_ || slots_[index].mode == mode) return;
+  slots_[index].mode = mode;
+  if (mode == SlotMode::kOff) DropStream(index, false);
+  EndSettlement();
+  ForEachFlight([&](Flight* flight) {
+    if (mode == SlotMode::kOff) flight->answered &= ~Bit(index);
+    Proceed(flight);
+  });
+}
+
+size_t Volume::FailHeld(int index, Status status) {
+  size_t count = 0;
+  ForEachFlight([&](Flight* flight) {
+    bool held = index == kAnySlot ? flight->starved
+                                  : (flight->pending & Bit(index)) != 0 &&
+                                        flight->requests[index].state == SlotRequest::State::kHeld;
+    if (!held || !flight->operation) return;
+    Finish(flight, status);
+    ++count;
+  });
+  return count;
+}
+
+SlotMask Volume::SlotsIn(SlotMode mode) const {
+  SlotMask mask = 0;
+  for (int slot = 0; slot < kSlotsMax; ++slot) {
+    if (slots_[slot].mode == mode) mask |= Bit(slot);
+  }
+  return mask;
+}
+
+void Volume::StartTimeoutTimer() {
+  // Four looks per timeout: it is reported at most a quarter late.
+  int64_t period_ms = std::clamp<int64_t>(options_.replica_timeout_ms / 4, 1, 1000);
+  timeout_timer_ = loop_->StartTimer(period_ms, [this] {
+    CheckTimeouts();
+    StartTimeoutTimer();
+  });
+}
+
+void Volume::CheckTimeouts() {
+  for (int index = 0; index < kSlotsMax; ++index) {
+    Slot& slot = slots_[index];
+    if (!slot.connected() || slot.timed_out) continue;
+    int64_t age_ms = slot.client->oldest_age_ms();
+    if (age_ms <= options_.replica_timeout_ms) continue;
+    slot.timed_out = true;
+    auto* oldest = static_cast<const SlotRequest*>(slot.client->oldest());
+    listener_->OnTimeout(index, oldest->flight->kind, oldest->offset, oldest->length, age_ms);
+  }
+}
+
+}  // namespace aurochs

@@ -1,0 +1,231 @@
+#include "volume/volume.h"
+
+#include <utility>
+
+namespace aurochs {
+
+namespace {
+
+bool IsWriter(OperationKind kind) {
+  return kind != OperationKind::kRead && kind != OperationKind::kExtents && kind != OperationKind::kFlush;
+}
+
+}  // namespace
+
+Volume::Volume(EventLoop* loop, const Options& options, Listener* listener)
+    : loop_(loop), options_(options), listener_(listener) {}
+
+Volume::~Volume() {
+  Close();
+  loop_->Forget(this);
+}
+
+void Volume::SubmitTo(int slot, Operation* operation) { Enter({slot, false, operation}); }
+
+void Volume::SubmitCopy(CopyOperation* operation) { Enter({kAnySlot, false, operation}); }
+
+void Volume::Settle(Operation* operation) { Enter({kAnySlot, true, operation}); }
+
+void Volume::Enter(const Parked& entry) {
+  Operation* operation = entry.operation;
+  std::optional<Status> status = closed_ ? Status::kAborted : refusal_;
+  if (!status && operation->kind != OperationKind::kFlush) {
+    if (operation->offset > options_.size || operation->length > options_.size - operation->offset) {
+      status = Status::kOutOfRange;
+    } else if (operation->length == 0) {
+      status = Status::kOk;
+    }
+  }
+  if (status) {
+    if (*status != Status::kOk) ++stats_.failed;
+    operation->Done(*status);
+  } else if (quiesced_ > 0 || !parked_.empty() || flights_.size() >= kVolumeOperationsMax) {
+    parked_.push_back(entry);
+  } else {
+    Admit(entry);
+  }
+}
+
+void Volume::Admit(const Parked& entry) {
+  Operation* operation = entry.operation;
+  Flight* flight = TakeFlight();
+  flight->operation = operation;
+  flight->kind = operation->kind;
+  flight->fua = operation->fua;
+  flight->settlement = entry.settlement;
+  flight->named = entry.slot == kAnySlot ? 0 : Bit(entry.slot);
+  flight->locked = operation->kind != OperationKind::kFlush;
+  flights_.PushBack(flight);
+  if (flight->locked) {
+    flight->begin = operation->offset;
+    flight->end = operation->offset + operation->length;
+    flight->writer = IsWriter(operation->kind);
+    if (!locks_.Acquire(flight)) return;
+  }
+  Start(flight);
+}
+
+void Volume::AdmitParked() {
+  while (!parked_.empty() && quiesced_ == 0 && flights_.size() < kVolumeOperationsMax) {
+    Parked entry = parked_.front();
+    parked_.pop_front();
+    Admit(entry);
+  }
+}
+
+Flight* Volume::TakeFlight() {
+  Flight* flight;
+  if (free_flights_.empty()) {
+    all_flights_.push_back(std::make_unique<Flight>());
+    flight = all_flights_.back().get();
+    flight->volume = this;
+    for (int slot = 0; slot < kSlotsMax; ++slot) {
+      flight->requests[slot].flight = flight;
+      flight->requests[slot].slot = static_cast<uint8_t>(slot);
+    }
+  } else {
+    flight = free_flights_.back();
+    free_flights_.pop_back();
+  }
+  flight->active = true;
+  flight->starved = flight->before_mark = false;
+  flight->audience = Flight::Audience::kNobody;
+  flight->pending = flight->answered = 0;
+  flight->mark = flight->settled = 0;
+  return flight;
+}
+
+void Volume::Finish(Flight* flight, Status status) {
+  Operation* operation = std::exchange(flight->operation, nullptr);
+  if (status != Status::kOk && flight->audience == Flight::Audience::kWriters &&
+      flight->kind != OperationKind::kFlush && (flight->answered | flight->pending) != 0) {
+    SlotMask writers = Writers();
+    // More than one copy, or one that has it and is not a writer any more.
+    if ((writers & (writers - 1)) != 0 || (flight->answered & ~writers) != 0) diverged_ = true;
+  }
+  for (int slot = 0; slot < kSlotsMax; ++slot) {
+    SlotRequest& request = flight->requests[slot];
+    if ((flight->pending & Bit(slot)) == 0 || request.state != SlotRequest::State::kHeld) continue;
+    slots_[slot].held.Remove(&request);
+    request.state = SlotRequest::State::kIdle;
+    request.payload = Slice();
+    flight->pending &= ~Bit(slot);
+  }
+  if (!flight->settlement) Count(*operation, status);
+  if (settlement_ == flight) settlement_ = nullptr;
+  if (flight->pending == 0) Retire(flight);
+  operation->Done(status);
+  RunReady();
+}
+
+void Volume::Retire(Flight* flight) {
+  flight->active = false;
+  flight->payload = flight->scratch[0] = flight->scratch[1] = Slice();
+  flights_.Remove(flight);
+  free_flights_.push_back(flight);
+  if (flight->locked) locks_.Release(flight, &ready_);
+  if (flight->before_mark) --before_mark_;
+}
+
+// Started here and not in Retire: an operation's end may submit the next one, and so on.
+void Volume::RunReady() {
+  if (running_ready_) return;
+  running_ready_ = true;
+  for (;;) {
+    for (size_t i = 0; i < ready_.size(); ++i) {
+      auto* flight = static_cast<Flight*>(ready_[i]);
+      if (flight->active && flight->operation) Start(flight);
+    }
+    ready_.clear();
+    FinishSettlementIfWritesEnded();
+    AdmitParked();
+    if (ready_.empty()) break;
+  }
+  running_ready_ = false;
+  if (flights_.empty() && !quiescing_.empty()) {
+    auto waiting = std::exchange(quiescing_, {});
+    for (auto& done : waiting) done();
+  }
+}
+
+void Volume::Count(const Operation& operation, Status status) {
+  if (status != Status::kOk) {
+    if (status != Status::kMiscompare) ++stats_.failed;
+    return;
+  }
+  switch (operation.kind) {
+    case OperationKind::kRead:
+      ++stats_.reads;
+      stats_.read_bytes += operation.length;
+      break;
+    case OperationKind::kWrite:
+    case OperationKind::kWriteZeroes:
+    case OperationKind::kCompareAndWrite:
+    case OperationKind::kOrWrite:
+      ++stats_.writes;
+      stats_.written_bytes += operation.length;
+      break;
+    case OperationKind::kFlush:
+      ++stats_.flushes;
+      break;
+    case OperationKind::kUnmap:
+      ++stats_.unmaps;
+      break;
+    case OperationKind::kCopy:
+    case OperationKind::kExtents:
+      break;
+  }
+}
+
+void Volume::Quiesce(std::function<void()> done) {
+  ++quiesced_;
+  if (flights_.empty()) {
+    done();
+  } else {
+    quiescing_.push_back(std::move(done));
+  }
+}
+
+void Volume::Resume() {
+  if (quiesced_ == 0) return;
+  if (--quiesced_ == 0) RunReady();
+}
+
+Volume::Stats Volume::stats() const {
+  Stats stats = stats_;
+  stats.in_flight = flights_.size();
+  for (int i = 0; i < kSlotsMax; ++i) {
+    const Slot& slot = slots_[i];
+    SlotStats& out = stats.slots[i];
+    out.connected = slot.connected();
+    out.mode = slot.mode;
+    out.in_flight = slot.in_flight();
+    out.held = slot.held.size();
+    out.crc_errors = slot.crc_errors + (slot.client ? slot.client->crc_errors() : 0);
+    out.bytes_sent = slot.bytes_sent + (slot.client ? slot.client->bytes_sent() : 0);
+    out.bytes_received = slot.bytes_received + (slot.client ? slot.client->bytes_received() : 0);
+  }
+  return stats;
+}
+
+void Volume::Close() {
+  if (closed_) return;
+  closed_ = true;
+  quiesced_ = 0;
+  loop_->CancelTimer(timeout_timer_);
+  auto parked = std::exchange(parked_, {});
+  for (int slot = 0; slot < kSlotsMax; ++slot) {
+    slots_[slot].mode = SlotMode::kOff;
+    DropStream(slot, false);
+  }
+  ForEachFlight([this](Flight* flight) {
+    if (flight->operation) Finish(flight, Status::kAborted);
+  });
+  for (Parked& entry : parked) {
+    ++stats_.failed;
+    entry.operation->Done(Status::kAborted);
+  }
+  RunReady();
+}
+
+}  // namespace aurochs

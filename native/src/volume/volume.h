@@ -1,0 +1,204 @@
+// The fan-out: operations become requests to the replicas, in an order that keeps them equal. What a replica
+// does not do well is held and reported; the owner decides what becomes of it.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/event_loop.h"
+#include "volume/backend.h"
+#include "volume/flight.h"
+#include "volume/range_locks.h"
+#include "volume/slot.h"
+
+namespace aurochs {
+
+/// kCopy: makes the range at slot `to` equal to that at slot `from`, in blocks of 4 KiB.
+struct CopyOperation : Operation {
+  CopyOperation() { kind = OperationKind::kCopy; }
+  int from = 0;
+  int to = 0;
+  uint64_t copied_bytes = 0;
+  /// The slot whose answer ended it badly; -1 when none did.
+  int failed_slot = -1;
+
+ protected:
+  ~CopyOperation() = default;
+};
+
+/// All calls and all completions are on the loop's thread. Operations that name a slot are never held: an
+/// error answer or the end of the stream ends them.
+class Volume final : public Backend, public StreamClient::Owner, public EventLoop::CycleTask {
+ public:
+  struct Options {
+    uint64_t size = 0;               // bytes
+    int64_t replica_timeout_ms = 0;  // of one request, and of connecting
+  };
+
+  /// See VolumeEvent of native/index.ts. Nothing of the volume may be called inside.
+  class Listener {
+   public:
+    virtual void OnDisconnected(int slot, const std::string& reason) = 0;
+    virtual void OnFailed(int slot, Status status, const std::string& message, OperationKind kind,
+                          uint64_t offset, uint64_t length) = 0;
+    virtual void OnTimeout(int slot, OperationKind kind, uint64_t offset, uint64_t length,
+                           int64_t elapsed_ms) = 0;
+
+   protected:
+    ~Listener() = default;
+  };
+
+  struct SlotStats {
+    bool connected = false;
+    SlotMode mode = SlotMode::kOff;
+    uint64_t in_flight = 0;
+    uint64_t held = 0;
+    uint64_t crc_errors = 0;
+    uint64_t bytes_sent = 0;
+    uint64_t bytes_received = 0;
+  };
+  struct Stats {
+    uint64_t reads = 0;
+    uint64_t writes = 0;
+    uint64_t flushes = 0;
+    uint64_t unmaps = 0;
+    uint64_t read_bytes = 0;
+    uint64_t written_bytes = 0;
+    uint64_t failed = 0;
+    uint64_t in_flight = 0;
+    std::array<SlotStats, kSlotsMax> slots;
+  };
+
+  static constexpr int kAnySlot = -1;
+
+  Volume(EventLoop* loop, const Options& options, Listener* listener);
+  /// On the loop's thread, or after the loop has ended.
+  ~Volume() override;
+
+  uint64_t size() const override { return options_.size; }
+  void Submit(Operation* operation) override { SubmitTo(kAnySlot, operation); }
+  /// kRead, kWrite, kFlush, kUnmap, kWriteZeroes or kExtents at one slot, whatever its mode.
+  void SubmitTo(int slot, Operation* operation);
+  void SubmitCopy(CopyOperation* operation);
+  /// One round of settlement. kAborted when it cannot be finished: a slot is not connected or changes its
+  /// mode, a round is under way, or an operation has failed on some copies. `operation` is a kFlush.
+  void Settle(Operation* operation);
+
+  void Connect(int slot, std::vector<SocketAddress> addresses, const Hello& hello, ConnectCallback done);
+  void SetMode(int slot, SlotMode mode);
+  /// @returns how many operations were answered
+  size_t FailHeld(int slot, Status status);
+  void Refuse(std::optional<Status> status) { refusal_ = status; }
+  void Quiesce(std::function<void()> done);
+  void Resume();
+  Stats stats() const;
+  /// Answers all operations with kAborted and ends all streams. Idempotent; later operations end with
+  /// kAborted.
+  void Close();
+
+ private:
+  friend struct SlotRequest;
+
+  struct Parked {
+    int slot;
+    bool settlement;
+    Operation* operation;
+  };
+
+  // ---- volume.cc: from admission to the end
+  void Enter(const Parked& entry);
+  void Admit(const Parked& entry);
+  void AdmitParked();
+  Flight* TakeFlight();
+  void Finish(Flight* flight, Status status);
+  void Retire(Flight* flight);
+  void RunReady();
+  void Count(const Operation& operation, Status status);
+  /// Calls `visit` for every flight that is active when its turn comes; it may end flights.
+  template <class Visit>
+  void ForEachFlight(Visit visit);
+
+  // ---- slots.cc: connecting, modes, failures, timeouts
+  void OnConnected(StreamClient* client, const HelloReply& reply) override;
+  void OnClosed(StreamClient* client, Status status, const std::string& reason) override;
+  void AtEndOfCycle() override;
+  int SlotOf(const StreamClient* client) const;
+  void DropStream(int slot, bool keep_requests);
+  void Hold(SlotRequest* request);
+  void CheckTimeouts();
+  void StartTimeoutTimer();
+  SlotMask SlotsIn(SlotMode mode) const;
+  SlotMask Writers() const { return SlotsIn(SlotMode::kReadWrite) | SlotsIn(SlotMode::kWriteOnly); }
+
+  // ---- dispatch.cc: steps and their answers
+  struct Step {
+    StreamOp op;
+    uint64_t offset;
+    uint64_t length;
+    Slice payload;
+  };
+  void Begin(Flight* flight, Flight::Audience audience, SlotMask named, const Step& step);
+  void Proceed(Flight* flight);
+  void Dispatch(Flight* flight, int slot);
+  void OnAnswer(SlotRequest* request, Status status, const std::string& message);
+  int ChooseReader() const;
+
+  // ---- steps.cc: what each kind of operation does
+  void Start(Flight* flight);
+  void StepDone(Flight* flight);
+  void StartRead(Flight* flight, uint64_t offset, uint64_t length, Slice into);
+  void StartWrite(Flight* flight, StreamOp op, Slice data);
+  void CompareThenWrite(Flight* flight);
+  void ReadCopyChunk(Flight* flight);
+  void CopyNextRun(Flight* flight);
+  void NextExtents(Flight* flight);
+
+  // ---- settlement.cc
+  void StartSettlement(Flight* flight);
+  void SettlementStepDone(Flight* flight);
+  void EndSettlement();
+  void FinishSettlementIfWritesEnded();
+
+  EventLoop* loop_;
+  Options options_;
+  Listener* listener_;
+  std::array<Slot, kSlotsMax> slots_;
+  std::vector<std::unique_ptr<StreamClient>> ended_clients_;  // deleted at the end of the cycle
+  EventLoop::TimerId timeout_timer_ = 0;
+
+  RangeLocks locks_;
+  IntrusiveList<Flight> flights_;
+  std::vector<std::unique_ptr<Flight>> all_flights_;
+  std::vector<Flight*> free_flights_;
+  std::vector<RangeLocks::Entry*> ready_;  // have got their range and are to be started
+  bool running_ready_ = false;
+  std::deque<Parked> parked_;
+
+  bool closed_ = false;
+  std::optional<Status> refusal_;
+  int quiesced_ = 0;
+  std::vector<std::function<void()>> quiescing_;
+  Stats stats_;
+
+  Flight* settlement_ = nullptr;
+  uint64_t epoch_ = 0;
+  size_t before_mark_ = 0;  // flights with that flag
+  bool diverged_ = false;   // a write has failed on some copies: what is dirty stays so
+};
+
+template <class Visit>
+void Volume::ForEachFlight(Visit visit) {
+  std::vector<Flight*> flights;
+  for (Flight* flight = flights_.front(); flight; flight = flights_.Next(flight)) flights.push_back(flight);
+  for (Flight* flight : flights) {
+    if (flight->active) visit(flight);
+  }
+}
+
+}  // namespace aurochs
