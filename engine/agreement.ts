@@ -23,17 +23,21 @@ export interface CopyTask {
  * @returns false when the copy is no longer wanted */
 export async function makeEqual(task: CopyTask): Promise<boolean> {
   const queue = task.ranges.values();
+  const unwanted = () => task.signal.aborted || !task.wanted();
   let differed = 0;
   async function work(): Promise<boolean> {
     for (const { offset, length } of queue) {
       for (;;) {
-        if (task.signal.aborted || !task.wanted()) return false;
+        if (unwanted()) return false;
         try {
           differed += await task.volume.copy(task.from, task.to, offset, length);
           break;
         } catch (err) {
-          if (task.signal.aborted || !task.wanted()) return false;
-          task.log.warn({ err, from: task.from, to: task.to, offset, length }, "a region could not be made equal");
+          if (unwanted()) return false;
+          task.log.warn(
+            { err, from: task.from, to: task.to, offset, length },
+            "a region could not be made equal",
+          );
           await sleep(AGREEMENT_RETRY_MS, undefined, { signal: task.signal }).catch(() => undefined);
         }
       }
@@ -43,6 +47,10 @@ export async function makeEqual(task: CopyTask): Promise<boolean> {
   }
   const workers = Array.from({ length: AGREEMENT_COPIES_MAX }, work);
   const done = (await Promise.all(workers)).every(Boolean);
-  if (done) task.log.info({ from: task.from, to: task.to, regions: task.ranges.length, differedBytes: differed }, "copies made equal");
+  if (done)
+    task.log.info(
+      { from: task.from, to: task.to, regions: task.ranges.length, differedBytes: differed },
+      "copies made equal",
+    );
   return done;
 }

@@ -51,7 +51,8 @@ export function remedyFor(event: VolumeEvent, otherCopy: boolean): Remedy {
       return otherCopy ? { type: "drop", cause: reason } : { type: "wait", reason };
     }
     case "failed": {
-      const cause = `${event.op} of ${event.length} bytes at ${event.offset}: ${event.status} ${event.message}`.trim();
+      const cause =
+        `${event.op} of ${event.length} bytes at ${event.offset}: ${event.status} ${event.message}`.trim();
       return REMEDY_OF_STATUS[event.status](otherCopy, cause);
     }
   }

@@ -58,7 +58,14 @@ function bits(set: number, count: number): number[] {
 function recordOf({ generation, engine, members }: Replica, count: number): MemberRecord | null {
   if (generation === 0) return null;
   const ids = bits(members, count).map(String);
-  return { generation, members: ids, engineId: `e${engine}`, engineBootId: "b", engineState: new Uint8Array(), revisionAtLeast: 0 };
+  return {
+    generation,
+    members: ids,
+    engineId: `e${engine}`,
+    engineBootId: "b",
+    engineState: new Uint8Array(),
+    revisionAtLeast: 0,
+  };
 }
 
 function choose(world: World, reachable: number): Choice {
@@ -92,7 +99,9 @@ function membersOf(choice: Extract<Choice, { type: "start" }>): number {
 
 function stale(world: World, members: number): boolean {
   const { acknowledged } = world;
-  return bits(members, world.replicas.length).some((i) => ((world.replicas[i]?.writes ?? 0) & acknowledged) !== acknowledged);
+  return bits(members, world.replicas.length).some(
+    (i) => ((world.replicas[i]?.writes ?? 0) & acknowledged) !== acknowledged,
+  );
 }
 
 /** A copy of the world with one engine and possibly one replica changed. */
@@ -126,7 +135,15 @@ function* startSteps(world: World, index: number, bounds: Bounds): Generator<Wor
     const members = membersOf(choice);
     const generation = choice.generation + 1;
     const seen = world.replicas.map(({ generation, engine }) => ({ generation, engine }));
-    const recording = { is: "recording", id: world.starts, seen, generation, members, todo: members, held: 0 } as const;
+    const recording = {
+      is: "recording",
+      id: world.starts,
+      seen,
+      generation,
+      members,
+      todo: members,
+      held: 0,
+    } as const;
     yield change(world, index, recording, { starts: world.starts + 1 });
   }
 }
@@ -143,7 +160,8 @@ function* recordSteps(world: World, index: number, engine: Recording, bounds: Bo
     const asExpected =
       expected === undefined
         ? replica.engine === id
-        : (replica.engine === expected.engine && replica.generation === expected.generation) || replica.engine === id;
+        : (replica.engine === expected.engine && replica.generation === expected.generation) ||
+          replica.engine === id;
     if (!asExpected || generation < replica.generation) {
       yield change(world, index, { is: "off" });
       continue;
@@ -167,7 +185,12 @@ function settle(world: World, index: number): World {
   const engine = world.engines[index];
   if (engine?.is !== "recording" || engine.todo !== 0) return world;
   const { id, generation, members } = engine;
-  return change(world, index, { is: "serving", id, generation, members }, { acknowledged: world.acknowledged | engine.held });
+  return change(
+    world,
+    index,
+    { is: "serving", id, generation, members },
+    { acknowledged: world.acknowledged | engine.held },
+  );
 }
 
 type Serving = Extract<Engine, { is: "serving" }>;
@@ -177,11 +200,15 @@ function* writeSteps(world: World, index: number, engine: Serving, bounds: Bound
   if (number >= bounds.writes) return;
   const write = 1 << number;
   const tried = world.tried | write;
-  const willing = bits(engine.members, bounds.replicas).filter((i) => world.replicas[i]?.engine === engine.id);
+  const willing = bits(engine.members, bounds.replicas).filter(
+    (i) => world.replicas[i]?.engine === engine.id,
+  );
   for (let reached = 0; reached < 1 << bounds.replicas; reached++) {
     const done = reached & willing.reduce((set, i) => set | (1 << i), 0);
     if (done !== reached) continue;
-    const replicas = world.replicas.map((old, i) => ((done >> i) & 1 ? { ...old, writes: old.writes | write } : old));
+    const replicas = world.replicas.map((old, i) =>
+      (done >> i) & 1 ? { ...old, writes: old.writes | write } : old,
+    );
     const missing = engine.members & ~done;
     if (missing === 0) {
       yield change(world, index, engine, { replicas, tried, acknowledged: world.acknowledged | write });
@@ -192,14 +219,27 @@ function* writeSteps(world: World, index: number, engine: Serving, bounds: Bound
     const survivors = engine.members & ~missing;
     if (survivors === 0) continue;
     const generation = engine.generation + 1;
-    const next: Engine = { is: "recording", id: engine.id, seen: null, generation, members: survivors, todo: survivors, held: write };
+    const next: Engine = {
+      is: "recording",
+      id: engine.id,
+      seen: null,
+      generation,
+      members: survivors,
+      todo: survivors,
+      held: write,
+    };
     yield change(world, index, next, { replicas, tried });
   }
 }
 
 function explore(bounds: Bounds): { states: number; starts: number; problem: World | null } {
   const first: World = {
-    replicas: Array.from({ length: bounds.replicas }, () => ({ generation: 0, engine: -1, members: 0, writes: 0 })),
+    replicas: Array.from({ length: bounds.replicas }, () => ({
+      generation: 0,
+      engine: -1,
+      members: 0,
+      writes: 0,
+    })),
     engines: Array.from({ length: bounds.engines }, () => ({ is: "off" })),
     starts: 0,
     tried: 0,
@@ -218,7 +258,8 @@ function explore(bounds: Bounds): { states: number; starts: number; problem: Wor
     }
     for (const engine of world.engines) {
       if (engine.is === "serving" && engine.generation > 0 && !owns(world, engine)) continue;
-      if (engine.is === "serving" && stale(world, engine.members)) return { states: seen.size, starts, problem: world };
+      if (engine.is === "serving" && stale(world, engine.members))
+        return { states: seen.size, starts, problem: world };
     }
     for (const next of steps(world, bounds)) {
       const key = JSON.stringify(next);
@@ -232,7 +273,9 @@ function explore(bounds: Bounds): { states: number; starts: number; problem: Wor
 
 /** Whether all members still are this engine's: another may have fenced it without its knowing. */
 function owns(world: World, engine: Serving): boolean {
-  return bits(engine.members, world.replicas.length).every((i) => world.replicas[i]?.generation === engine.generation);
+  return bits(engine.members, world.replicas.length).every(
+    (i) => world.replicas[i]?.generation === engine.generation,
+  );
 }
 
 const BOUNDS: Bounds[] = [

@@ -9,7 +9,7 @@ const WANTED = { volume: "vol", size: SIZE, salvage: null };
 function record(generation: number, members: string, engineId = "e"): MemberRecord {
   return {
     generation,
-    members: [...members],
+    members: Array.from(members),
     engineId,
     engineBootId: "boot",
     engineState: new Uint8Array(),
@@ -83,7 +83,10 @@ const CASES: [name: string, answers: Answer[], salvage: string | null, expected:
 for (const [name, answers, salvage, expected] of CASES) {
   t.test(`members: ${name}: ${expected}`, (t) => {
     t.equal(short(chooseMembers(answers, { ...WANTED, salvage })), expected);
-    t.equal(short(chooseMembers([...answers].reverse(), { ...WANTED, salvage })).split(" ")[0], expected.split(" ")[0]);
+    t.equal(
+      short(chooseMembers([...answers].reverse(), { ...WANTED, salvage })).split(" ")[0],
+      expected.split(" ")[0],
+    );
     t.end();
   });
 }
@@ -98,8 +101,13 @@ t.test("what is left out, waited for or refused is named with the facts", (t) =>
     ],
   });
   const waiting = chooseMembers([down("A"), up("B", record(4, "AB"))], WANTED);
-  t.match(waiting, { evidence: /have not answered: A; host-A:1: does not answer .*host-B:1: replica B, generation 4, members A, B/ });
-  t.match(chooseMembers([up("A", null, { volume: "other" })], WANTED), { evidence: /host-A:1 holds volume other, not vol/ });
+  t.match(waiting, {
+    evidence:
+      /have not answered: A; host-A:1: does not answer .*host-B:1: replica B, generation 4, members A, B/,
+  });
+  t.match(chooseMembers([up("A", null, { volume: "other" })], WANTED), {
+    evidence: /host-A:1 holds volume other, not vol/,
+  });
   t.end();
 });
 

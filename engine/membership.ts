@@ -29,7 +29,14 @@ export interface LeftOut {
 }
 
 export type RefusalCode =
-  "WRONG_VOLUME" | "WRONG_SIZE" | "DUPLICATE" | "NOT_CONFIGURED" | "NO_RECORD" | "SPLIT" | "NO_SUCH_REPLICA" | "UNFIT";
+  | "WRONG_VOLUME"
+  | "WRONG_SIZE"
+  | "DUPLICATE"
+  | "NOT_CONFIGURED"
+  | "NO_RECORD"
+  | "SPLIT"
+  | "NO_SUCH_REPLICA"
+  | "UNFIT";
 
 export type Choice =
   | {
@@ -132,7 +139,8 @@ function proved(answers: Answer[], answered: Member[], newest: number): Choice {
       ? { type: "wait", evidence }
       : { type: "refuse", code: "NOT_CONFIGURED", evidence };
   }
-  const excludes = ({ facts }: Member, id: string) => generationOf(facts) > 0 && !facts.record?.members.includes(id);
+  const excludes = ({ facts }: Member, id: string) =>
+    generationOf(facts) > 0 && !facts.record?.members.includes(id);
   const members = asked.filter(({ facts }) => !asked.some((other) => excludes(other, facts.replicaId)));
   const record = members.map(({ facts }) => facts.record).reduce(newer, null);
   if (record === null) {
@@ -153,13 +161,22 @@ function proved(answers: Answer[], answered: Member[], newest: number): Choice {
 function start(answers: Answer[], current: Member[], newest: number, record: MemberRecord | null): Choice {
   const members = current.filter(({ facts }) => facts.unfit === "");
   if (members.length === 0) {
-    const causes = current.map(({ facts }) => `replica ${facts.replicaId} cannot be used: ${facts.unfit}`).join("; ");
+    const causes = current
+      .map(({ facts }) => `replica ${facts.replicaId} cannot be used: ${facts.unfit}`)
+      .join("; ");
     return { type: "refuse", code: "UNFIT", evidence: causes };
   }
   const leftOut = leaveOut(answers, members, ({ unfit, ...facts }) =>
     unfit === "" ? `stale: its generation is ${generationOf(facts)}, the newest is ${newest}` : unfit,
   );
-  return { type: "start", origin: record === null ? "new" : "proved", members, leftOut, generation: newest, record };
+  return {
+    type: "start",
+    origin: record === null ? "new" : "proved",
+    members,
+    leftOut,
+    generation: newest,
+    record,
+  };
 }
 
 function newer(a: MemberRecord | null, b: MemberRecord | null): MemberRecord | null {

@@ -2,15 +2,15 @@
  * The member record of this engine, and how it changes: each change takes the next generation and counts once the
  * members hold it durably.
  */
-import type { MemberRecord } from "../proto/control.js";
+import type { MemberRecord, RecordBasis } from "../proto/control.js";
 import { FencedError, type ReplicaLink } from "./replica-link.js";
 
 /** A replica that may hold the record. */
 export interface Holder {
   replicaId: string;
   link: ReplicaLink;
-  /** of the record that it is known to have stored */
-  generation: number;
+  /** what it is known to have stored */
+  stored: RecordBasis;
   /** whether the volume could live from it alone */
   readable: boolean;
 }
@@ -42,7 +42,7 @@ export class RecordKeeper {
 
   /** Takes the volume over: all of `members` must record it, or nothing is taken.
    * No member is left out here: only an engine that all members have accepted may decide to go on without one.
-   * @throws {FencedError} a rival was faster
+   * @throws {FencedError} a member has stored something else than was decided from: ask anew
    * @throws {Error} what a member answered */
   async takeOver(members: Holder[]): Promise<void> {
     this.#next(members);
@@ -55,7 +55,7 @@ export class RecordKeeper {
    * @throws {FencedError} another engine took over */
   async advance<H extends Holder>(holders: H[], engineState = this.engineState): Promise<Advance<H> | null> {
     const failures: Advance<H>["failures"] = [];
-    for (let members = holders; ; ) {
+    for (let members = holders; ;) {
       this.#next(members, engineState);
       const round = await this.#store(members);
       if (!round.survivors.some(({ readable }) => readable)) return null;
@@ -67,7 +67,12 @@ export class RecordKeeper {
 
   #next(members: Holder[], engineState = this.engineState): void {
     const generation = this.record.generation + 1;
-    this.record = { ...this.record, generation, members: members.map(({ replicaId }) => replicaId), engineState };
+    this.record = {
+      ...this.record,
+      generation,
+      members: members.map(({ replicaId }) => replicaId),
+      engineState,
+    };
   }
 
   async #store<H extends Holder>(members: H[]): Promise<Advance<H>> {
@@ -76,8 +81,8 @@ export class RecordKeeper {
     await Promise.all(
       members.map(async (holder) => {
         try {
-          await holder.link.record(this.volume, holder.replicaId, record);
-          holder.generation = record.generation;
+          await holder.link.record(this.volume, holder.replicaId, record, holder.stored);
+          holder.stored = { generation: record.generation, engineId: record.engineId };
           result.survivors.push(holder);
         } catch (error) {
           result.failures.push({ holder, error: error as Error });

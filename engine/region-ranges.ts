@@ -11,7 +11,11 @@ export interface Range {
 /** The union of the regions set in any bitmap, ascending, in pieces of at most `pieceBytesMax`.
  * Replicas may have regions of different size.
  * @param size of the volume, bytes; the last region may be shorter */
-export function unionOfRegions(replies: InheritedRegionsReply[], size: number, pieceBytesMax: number): Range[] {
+export function unionOfRegions(
+  replies: InheritedRegionsReply[],
+  size: number,
+  pieceBytesMax: number,
+): Range[] {
   const runs = replies.flatMap((reply) => runsOf(reply, size)).sort((a, b) => a.offset - b.offset);
   const merged: Range[] = [];
   for (const run of runs) {

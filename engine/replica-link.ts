@@ -5,6 +5,7 @@ import {
   type EngineRequest,
   type InheritedRegionsReply,
   type MemberRecord,
+  type RecordBasis,
   type ReplicaFacts,
 } from "../proto/control.js";
 import { CONTROL_TIMEOUT_MS, IDENTIFY_TIMEOUT_MS, SYNC_TIMEOUT_MS } from "./limits.js";
@@ -17,8 +18,10 @@ export class FencedError extends Error {
 const GRPC_FAILED_PRECONDITION = 9;
 const GRPC_UNAVAILABLE = 14;
 
+type Client = ReturnType<typeof unaryClient<typeof ReplicaControl>>;
+
 export class ReplicaLink {
-  #client: ReturnType<typeof unaryClient<typeof ReplicaControl>> | null = null;
+  #client: Client | null = null;
 
   /** @param address `host:port` of the control port; nothing is connected before the first call */
   constructor(readonly address: string) {}
@@ -27,9 +30,10 @@ export class ReplicaLink {
     return this.#call((calls) => calls.identify({}, { timeoutMs: IDENTIFY_TIMEOUT_MS }));
   }
 
-  /** @throws {FencedError} */
-  async record(volume: string, replicaId: string, record: MemberRecord): Promise<void> {
-    const request = { volume, replicaId, record };
+  /** @param basis what the replica has stored when it stores this
+   * @throws {FencedError} */
+  async record(volume: string, replicaId: string, record: MemberRecord, basis: RecordBasis): Promise<void> {
+    const request = { volume, replicaId, record, basis };
     await this.#fenced(this.#call((calls) => calls.record(request, { timeoutMs: CONTROL_TIMEOUT_MS })));
   }
 
@@ -37,7 +41,8 @@ export class ReplicaLink {
   async inheritedRegions(engine: EngineRequest): Promise<InheritedRegionsReply> {
     const call = this.#call((calls) => calls.inheritedRegions(engine, { timeoutMs: CONTROL_TIMEOUT_MS }));
     const reply = await this.#fenced(call);
-    if (reply.regionSize <= 0) throw new Error(`replica ${this.address} has regions of ${reply.regionSize} bytes`);
+    if (reply.regionSize <= 0)
+      throw new Error(`replica ${this.address} has regions of ${reply.regionSize} bytes`);
     return reply;
   }
 
@@ -56,13 +61,14 @@ export class ReplicaLink {
     this.#client = null;
   }
 
-  async #call<T>(call: (calls: ReturnType<typeof unaryClient<typeof ReplicaControl>>["calls"]) => Promise<T>): Promise<T> {
+  async #call<T>(call: (calls: Client["calls"]) => Promise<T>): Promise<T> {
     const client = (this.#client ??= unaryClient(ReplicaControl, this.address));
     try {
       return await call(client.calls);
     } catch (error) {
       // A channel that failed to connect backs off for seconds by itself; the caller has its own pace.
-      if (error instanceof RpcError && (error.code as number) === GRPC_UNAVAILABLE && this.#client === client) this.close();
+      if (error instanceof RpcError && (error.code as number) === GRPC_UNAVAILABLE && this.#client === client)
+        this.close();
       throw error;
     }
   }

@@ -76,7 +76,13 @@ export interface ReplicaSetOptions {
   log: Logger;
 }
 
-const MUTATIONS: ReadonlySet<string> = new Set(["write", "unmap", "writeZeroes", "compareAndWrite", "orWrite"]);
+const MUTATIONS: ReadonlySet<string> = new Set([
+  "write",
+  "unmap",
+  "writeZeroes",
+  "compareAndWrite",
+  "orWrite",
+]);
 
 export class ReplicaSet {
   readonly #slots: Slot[];
@@ -146,7 +152,8 @@ export class ReplicaSet {
     const missing = this.#slots.filter((slot) => problems[slot.index] !== null);
     const present = this.#slots.filter((slot) => problems[slot.index] === null);
     if (missing.length > 0) {
-      const better = missing.some(({ facts }) => !facts.lostWrites) && present.every(({ facts }) => facts.lostWrites);
+      const better =
+        missing.some(({ facts }) => !facts.lostWrites) && present.every(({ facts }) => facts.lostWrites);
       const causes = missing.map(({ address, index }) => `${address}: ${problems[index] ?? ""}`).join("; ");
       if (better || present.length === 0) {
         throw new Error(`no replica that holds every acknowledged write can be connected: ${causes}`);
@@ -155,13 +162,19 @@ export class ReplicaSet {
       if (!dropped) throw new Error(`no replica recorded that others cannot be connected: ${causes}`);
     }
     const members = present.filter(({ state }) => state.mode === "CONNECTING");
-    const source = chooseSource(members, { ...this.options.rules, lastEngineBootId: this.options.takeover.lastEngineBootId });
+    const source = chooseSource(members, {
+      ...this.options.rules,
+      lastEngineBootId: this.options.takeover.lastEngineBootId,
+    });
     if (source.type === "lost-writes") {
       await this.#finish({ type: "writesLost", reason: source.evidence });
       return;
     }
-    const regions = await Promise.all(members.map(({ link, ...slot }) => link.inheritedRegions(this.#request(slot))));
-    const ranges = members.length > 1 ? unionOfRegions(regions, this.options.size, AGREEMENT_COPY_BYTES_MAX) : [];
+    const regions = await Promise.all(
+      members.map(({ link, ...slot }) => link.inheritedRegions(this.#request(slot))),
+    );
+    const ranges =
+      members.length > 1 ? unionOfRegions(regions, this.options.size, AGREEMENT_COPY_BYTES_MAX) : [];
     const from = members[source.index];
     if (from === undefined) throw new Error("no source");
     // The source last: with it I/O starts, and every write has to reach all.
@@ -181,7 +194,7 @@ export class ReplicaSet {
     const deadline = Date.now() + RECONNECT_GRACE_MS;
     for (;;) {
       try {
-        await this.#connect(slot, slot.generation);
+        await this.#connect(slot, slot.stored.generation);
         return null;
       } catch (error) {
         if (Date.now() >= deadline) return (error as Error).message;
@@ -234,7 +247,8 @@ export class ReplicaSet {
     const remedy = remedyFor(event, this.#otherCopy(slot));
     switch (remedy.type) {
       case "drop":
-        if (!(await this.#drop([{ slot, cause: remedy.cause }]))) this.#later(() => this.#handle(slot, event));
+        if (!(await this.#drop([{ slot, cause: remedy.cause }])))
+          this.#later(() => this.#handle(slot, event));
         break;
       case "reconnect":
         this.#apply(slot, { type: "linkLost", reason: remedy.reason });
@@ -278,7 +292,10 @@ export class ReplicaSet {
     );
     const failures = await this.#record(survivors);
     if (failures === null) {
-      this.#log.warn({ failing: failing.map(({ slot }) => slot.address) }, "no survivor could record the failure");
+      this.#log.warn(
+        { failing: failing.map(({ slot }) => slot.address) },
+        "no survivor could record the failure",
+      );
       return false;
     }
     for (const { slot, cause } of [...failing, ...failures]) {
@@ -295,7 +312,10 @@ export class ReplicaSet {
     for (const slot of members) slot.readable = isCopy(slot.state);
     const advance = await this.#keeper.advance(members, engineState);
     if (advance === null) return null;
-    return advance.failures.map(({ holder, error }) => ({ slot: holder, cause: `did not record: ${error.message}` }));
+    return advance.failures.map(({ holder, error }) => ({
+      slot: holder,
+      cause: `did not record: ${error.message}`,
+    }));
   }
 
   /** Another replica that holds every acknowledged write, is connected and answers. */
@@ -346,7 +366,7 @@ export class ReplicaSet {
     switch (outcome.type) {
       case "same":
         if (slot.breaks > slot.breaksAtConnect) return false;
-        slot.generation = outcome.generation;
+        slot.stored = { engineId: this.#keeper.engineId, generation: outcome.generation };
         slot.lost = null;
         slot.restarted = true;
         this.#apply(slot, { type: "linkRestored" });
@@ -395,7 +415,9 @@ export class ReplicaSet {
       const touched = full.flatMap(({ noSpace }) => noSpace);
       for (const slot of full) slot.noSpace = [];
       await this.#answerHeld(full, "NO_SPACE", touched);
-    } else if (!(await this.#drop(full.map((slot) => ({ slot, cause: "out of space, while another replica is not" }))))) {
+    } else if (
+      !(await this.#drop(full.map((slot) => ({ slot, cause: "out of space, while another replica is not" }))))
+    ) {
       this.#gatherNoSpace();
     }
   }
@@ -403,8 +425,11 @@ export class ReplicaSet {
   /** Answers what is held at `slots` with an error, and makes the copies equal where they now may differ.
    * @param touched ranges of changes that were done by some replicas only */
   async #answerHeld(slots: Slot[], status: StatusName, touched: Range[]): Promise<void> {
-    const from = slots.find(({ state }) => state.mode === "RW") ?? this.#slots.find(({ state }) => state.mode === "RW");
-    const others = this.#slots.filter((slot) => slot !== from && (slot.state.mode === "RW" || slot.state.mode === "WO"));
+    const from =
+      slots.find(({ state }) => state.mode === "RW") ?? this.#slots.find(({ state }) => state.mode === "RW");
+    const others = this.#slots.filter(
+      (slot) => slot !== from && (slot.state.mode === "RW" || slot.state.mode === "WO"),
+    );
     // Queued behind the failed operation and before any later one: nobody reads the range in between.
     const copies = touched.flatMap(({ offset, length }) =>
       from === undefined
@@ -413,7 +438,10 @@ export class ReplicaSet {
     );
     for (const { from: source, to, done } of copies) {
       done.catch((err: unknown) => {
-        this.#log.error({ err, from: source.address, to: to.address }, "copies could not be made equal after a failed write");
+        this.#log.error(
+          { err, from: source.address, to: to.address },
+          "copies could not be made equal after a failed write",
+        );
         this.#later(() => this.#dropUnequal(source, to));
       });
     }
@@ -485,7 +513,7 @@ export class ReplicaSet {
   /** A refusal may mean a rival, or only that the replica stored a record whose answer was lost. */
   async #askWhoOwns(slot: Slot): Promise<void> {
     const verdict = judgeReturn(await slot.link.identify(), this.#known(slot));
-    if (verdict.type === "same") slot.generation = verdict.generation;
+    if (verdict.type === "same") slot.stored = { ...slot.stored, generation: verdict.generation };
     if (verdict.type === "fenced") await this.#finish(verdict);
   }
 
@@ -497,7 +525,9 @@ export class ReplicaSet {
   /** To be called before a round of settlement, and its result after it: everything written before is then equal and
    * durable on all copies, so that replicas which had restarted before the round forget what they inherited. */
   beginSettlement(): () => Promise<void> {
-    const restarted = this.#slots.filter((slot) => slot.restarted).map((slot) => ({ slot, breaks: slot.breaks }));
+    const restarted = this.#slots
+      .filter((slot) => slot.restarted)
+      .map((slot) => ({ slot, breaks: slot.breaks }));
     return () =>
       this.#decide(async () => {
         const active = this.#slots.filter(({ state }) => state.mode !== "ERR");
@@ -516,7 +546,10 @@ export class ReplicaSet {
    * @throws when no member takes it */
   saveEngineState(bytes: Uint8Array): Promise<void> {
     return this.#decide(async () => {
-      const failures = await this.#record(this.#slots.filter(({ state }) => state.mode !== "ERR"), bytes);
+      const failures = await this.#record(
+        this.#slots.filter(({ state }) => state.mode !== "ERR"),
+        bytes,
+      );
       if (failures === null) throw new Error("no replica stored the engine's state");
       for (const { slot, cause } of failures) {
         this.#apply(slot, { type: "failed", cause });
@@ -563,7 +596,10 @@ export class ReplicaSet {
     const from = slot.state;
     slot.state = nextReplicaState(from, event);
     if (from.mode !== slot.state.mode) {
-      this.#log.info({ replica: slot.address, from: from.mode, to: slot.state.mode, event }, "replica state changed");
+      this.#log.info(
+        { replica: slot.address, from: from.mode, to: slot.state.mode, event },
+        "replica state changed",
+      );
     }
   }
 
@@ -583,8 +619,8 @@ export class ReplicaSet {
     return { type: "served", shortOf: failed.length > 0 ? failed.join("; ") : null };
   }
 
-  #request({ generation }: Pick<Slot, "generation">): EngineRequest {
-    return { engineId: this.#keeper.engineId, generation };
+  #request({ stored }: Pick<Slot, "stored">): EngineRequest {
+    return { engineId: this.#keeper.engineId, generation: stored.generation };
   }
 
   #known({ replicaId }: Slot) {
@@ -594,7 +630,13 @@ export class ReplicaSet {
 
   async #connect(slot: Slot, generation: number): Promise<void> {
     const { address, facts, index } = slot;
-    await connectSlot(this.volume, { slot: index, address, facts, engineId: this.#keeper.engineId, generation });
+    await connectSlot(this.volume, {
+      slot: index,
+      address,
+      facts,
+      engineId: this.#keeper.engineId,
+      generation,
+    });
     slot.breaksAtConnect = slot.breaks;
   }
 
@@ -605,5 +647,7 @@ export class ReplicaSet {
 
 /** Whether the volume could live from this replica alone. */
 function isCopy(state: ReplicaState): boolean {
-  return state.mode === "RW" || state.mode === "CONNECTING" || (state.mode === "AWAY" && state.was.mode === "RW");
+  return (
+    state.mode === "RW" || state.mode === "CONNECTING" || (state.mode === "AWAY" && state.was.mode === "RW")
+  );
 }

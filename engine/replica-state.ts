@@ -25,6 +25,7 @@ export type ReplicaEvent =
   | { type: "failed"; cause: string };
 
 export class IllegalTransition extends Error {
+  override readonly name = "IllegalTransition";
   constructor(state: string, event: string) {
     super(`${event} is not possible in state ${state}`);
   }
@@ -40,7 +41,8 @@ export function nextReplicaState(state: ReplicaState, event: ReplicaEvent): Repl
       if (event.differingBytes === null) return { mode: "RW" };
       return { mode: "WO", reconciledBytes: 0, totalBytes: event.differingBytes };
     case "WO":
-      if (event.type === "reconciled") return { ...state, reconciledBytes: state.reconciledBytes + event.bytes };
+      if (event.type === "reconciled")
+        return { ...state, reconciledBytes: state.reconciledBytes + event.bytes };
       if (event.type === "agreed") return { mode: "RW" };
       if (event.type === "linkLost") return { mode: "AWAY", was: state, reason: event.reason };
       break;

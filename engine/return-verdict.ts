@@ -24,7 +24,10 @@ export function judgeReturn(facts: ReplicaFacts, known: Known): ReturnVerdict {
   const { record } = facts;
   const generation = record?.generation ?? 0;
   if (generation > known.generation) {
-    return { type: "fenced", reason: `generation ${generation} of engine ${record?.engineId ?? ""} took over` };
+    return {
+      type: "fenced",
+      reason: `generation ${generation} of engine ${record?.engineId ?? ""} took over`,
+    };
   }
   if (record?.engineId !== known.engineId) {
     // Of the same generation it is a rival that lost or won elsewhere; older, the directory went back in time.
@@ -33,6 +36,7 @@ export function judgeReturn(facts: ReplicaFacts, known: Known): ReturnVerdict {
     }
     return { type: "lost", reason: `its record went back to generation ${generation}` };
   }
-  if (facts.lostWrites) return { type: "lost", reason: "its machine restarted: acknowledged writes may be lost" };
+  if (facts.lostWrites)
+    return { type: "lost", reason: "its machine restarted: acknowledged writes may be lost" };
   return { type: "same", generation };
 }

@@ -2,9 +2,16 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
 import { MEMBERS_POLL_MS } from "./limits.js";
-import { chooseMembers, describe, type Answer, type Choice, type LeftOut, type Wanted } from "./membership.js";
+import {
+  chooseMembers,
+  describe,
+  type Answer,
+  type Choice,
+  type LeftOut,
+  type Wanted,
+} from "./membership.js";
 import { RecordKeeper, type Holder } from "./record-keeper.js";
-import { FencedError, type ReplicaLink } from "./replica-link.js";
+import type { ReplicaLink } from "./replica-link.js";
 import type { ReplicaFacts } from "../proto/control.js";
 
 /** The engine must not start with what it found; the message says what that was. */
@@ -33,8 +40,7 @@ export interface Takeover {
   lastEngineBootId: string | null;
 }
 
-/** @throws {MembershipError} when no member can be chosen, or one does not answer in time
- * @throws {FencedError} when another engine took over meanwhile */
+/** @throws {MembershipError} when no member can be chosen, or one does not answer or record in time */
 export async function takeOver(options: TakeoverOptions): Promise<Takeover> {
   const { wanted, links, log, signal } = options;
   const deadline = Date.now() + options.waitMs;
@@ -49,7 +55,10 @@ export async function takeOver(options: TakeoverOptions): Promise<Takeover> {
         evidence = choice.evidence;
         break;
       case "start": {
-        log.info({ origin: choice.origin, generation: choice.generation, evidence: describe(answers) }, "members chosen");
+        log.info(
+          { origin: choice.origin, generation: choice.generation, evidence: describe(answers) },
+          "members chosen",
+        );
         const attempt = await record(choice, options);
         if ("members" in attempt) return attempt;
         evidence = attempt.problem;
@@ -81,7 +90,8 @@ async function record(
   const members = choice.members.map(({ address, facts }) => {
     const link = links.find((candidate) => candidate.address === address);
     if (link === undefined) throw new Error(`no link to ${address}`);
-    return { address, facts, link, replicaId: facts.replicaId, generation: 0, readable: true };
+    const stored = { generation: facts.record?.generation ?? 0, engineId: facts.record?.engineId ?? "" };
+    return { address, facts, link, replicaId: facts.replicaId, stored, readable: true };
   });
   const keeper = new RecordKeeper(wanted.volume, {
     generation: choice.generation,
@@ -94,9 +104,10 @@ async function record(
   try {
     await keeper.takeOver(members);
   } catch (error) {
-    if (error instanceof FencedError) throw error;
     log.warn({ err: error, generation: keeper.generation }, "a member did not record the takeover");
-    return { problem: `a member did not record generation ${keeper.generation}: ${(error as Error).message}` };
+    return {
+      problem: `a member did not record generation ${keeper.generation}: ${(error as Error).message}`,
+    };
   }
   return { members, leftOut: choice.leftOut, keeper, lastEngineBootId: choice.record?.engineBootId ?? null };
 }

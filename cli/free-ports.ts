@@ -1,0 +1,58 @@
+/** Ports on the loopback address that nobody listens on. */
+import { createServer, type Server } from "node:net";
+
+const HOST = "127.0.0.1";
+const ATTEMPTS_MAX = 100;
+const PORT_MAX = 65_535;
+
+/** @param preferred first ports of runs, taken where still free
+ * @param count runs that are needed
+ * @param run successive ports in each
+ * @returns the first port of each run */
+export async function freePorts(preferred: number[], count: number, run: number): Promise<number[]> {
+  const held: Server[] = [];
+  const firsts: number[] = [];
+  try {
+    for (let index = 0; index < count; index++) {
+      const { first, servers } = await freeRun(preferred[index] ?? 0, run);
+      held.push(...servers);
+      firsts.push(first);
+    }
+    return firsts;
+  } finally {
+    await Promise.all(held.map(close));
+  }
+}
+
+async function freeRun(preferred: number, run: number): Promise<{ first: number; servers: Server[] }> {
+  for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+    const servers: Server[] = [];
+    try {
+      servers.push(await listen(attempt === 0 ? preferred : 0));
+      const first = portOf(servers[0]);
+      if (first + run - 1 > PORT_MAX) throw new Error("too high");
+      for (let offset = 1; offset < run; offset++) servers.push(await listen(first + offset));
+      return { first, servers };
+    } catch {
+      await Promise.all(servers.map(close));
+    }
+  }
+  throw new Error(`no ${run} successive free ports found on ${HOST}`);
+}
+
+function listen(port: number): Promise<Server> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once("error", reject).listen(port, HOST, () => resolve(server));
+  });
+}
+
+function portOf(server: Server | undefined): number {
+  const address = server?.address();
+  if (typeof address !== "object" || address === null) throw new Error("not listening");
+  return address.port;
+}
+
+function close(server: Server): Promise<void> {
+  return new Promise((resolve) => server.close(() => resolve()));
+}

@@ -1,0 +1,34 @@
+/** `aurochs`: one executable. Commands are loaded when they are used: an engine has no use for the rest. */
+import { readFileSync } from "node:fs";
+import { Command, CommanderError } from "commander";
+import { EXIT } from "../engine/exit-codes.js";
+import { addEngineCommand } from "./engine-command.js";
+import { addReplicaCommand } from "./replica-command.js";
+import { addStatusCommand } from "./status-command.js";
+import { addUpCommand } from "./up-command.js";
+
+function version(): string {
+  const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
+  return (JSON.parse(text) as { version: string }).version;
+}
+
+const program = new Command("aurochs")
+  .description("Replicated block storage: a volume on several replicas, served over iSCSI")
+  .version(version())
+  .exitOverride();
+addReplicaCommand(program);
+addEngineCommand(program);
+addUpCommand(program);
+addStatusCommand(program);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) {
+    // Help and version end with 0; they have been printed.
+    process.exitCode = error.exitCode === 0 ? EXIT.OK.code : EXIT.USAGE.code;
+  } else {
+    process.stderr.write(`aurochs: ${error instanceof Error ? error.message : String(error)}\n`);
+    process.exitCode = EXIT.FAILED.code;
+  }
+}
