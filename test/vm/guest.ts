@@ -1,0 +1,90 @@
+/** A Debian kernel in qemu, without KVM, that runs commands for us. The host's loopback is 10.0.2.2 in there. */
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { connect, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { run, startDaemon, waitFor, type Daemon } from "../tools/process.js";
+
+/** qemu translates every instruction: booting takes 10 s on an idle PC, more on a small board. */
+const BOOT_TIMEOUT_MS = 120_000;
+const CONSOLE_LINES = 40;
+export const HOST = "10.0.2.2";
+
+export interface CommandResult {
+  output: string;
+  exitCode: number;
+}
+
+export class Guest {
+  private received = "";
+
+  private constructor(
+    private readonly qemu: Daemon,
+    private readonly serial: Socket,
+    private readonly workDir: string,
+  ) {
+    serial.setEncoding("utf8").on("data", (text: string) => (this.received += text));
+  }
+
+  static async boot(): Promise<Guest> {
+    const image = (await run("test/vm/build-guest", [])).trim().split("\n").at(-1) ?? "";
+    const workDir = mkdtempSync(join(tmpdir(), "aurochs-vm-"));
+    const socketPath = join(workDir, "serial");
+    const qemu = startDaemon("qemu-system-x86_64", [
+      ...["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "1024"],
+      ...["-display", "none", "-monitor", "none", "-no-reboot"],
+      ...["-kernel", `${image}/vmlinuz`, "-initrd", `${image}/initrd`],
+      ...["-append", "console=ttyS0 panic=-1"],
+      ...["-nic", "user,model=virtio-net-pci", "-device", "virtio-rng-pci"],
+      ...["-serial", `file:${join(workDir, "console")}`, "-serial", `unix:${socketPath},server=on,wait=off`],
+    ]);
+    const serial = await waitFor("qemu's serial port", 10_000, () => tryConnect(socketPath));
+    const guest = new Guest(qemu, serial, workDir);
+    await guest.until(/READY\n/, BOOT_TIMEOUT_MS, "boot");
+    return guest;
+  }
+
+  /** Runs one shell line. One at a time. */
+  async attempt(command: string, timeoutMs: number): Promise<CommandResult> {
+    this.serial.write(`${command}\n`);
+    const [text, exitCode] = await this.until(/([\s\S]*)\nEXIT (\d+)\n/, timeoutMs, command);
+    return { output: text.trimEnd(), exitCode };
+  }
+
+  /** Runs one shell line. @throws when it fails, with its output */
+  async run(command: string, timeoutMs = 60_000): Promise<string> {
+    const { output, exitCode } = await this.attempt(command, timeoutMs);
+    if (exitCode !== 0)
+      throw new Error(`guest: ${command}: exit code ${exitCode}\n${output}\n${this.console()}`);
+    return output;
+  }
+
+  /** The last that the kernel and iscsid said. */
+  console(): string {
+    return readFileSync(join(this.workDir, "console"), "utf8").split("\n").slice(-CONSOLE_LINES).join("\n");
+  }
+
+  async end(): Promise<void> {
+    this.qemu.child.kill("SIGKILL");
+    await this.qemu.ended;
+    this.serial.destroy();
+    rmSync(this.workDir, { recursive: true });
+  }
+
+  private async until(pattern: RegExp, timeoutMs: number, what: string): Promise<[string, number]> {
+    const match = await waitFor(`the guest: ${what}`, timeoutMs, () => {
+      if (this.qemu.child.exitCode !== null)
+        throw new Error(`qemu has ended: ${this.qemu.output()}\n${this.console()}`);
+      return pattern.exec(this.received) ?? undefined;
+    });
+    this.received = this.received.slice(match.index + match[0].length);
+    return [match[1] ?? "", Number(match[2] ?? 0)];
+  }
+}
+
+function tryConnect(path: string): Promise<Socket | undefined> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    socket.once("connect", () => resolve(socket)).once("error", () => resolve(undefined));
+  });
+}
