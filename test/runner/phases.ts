@@ -13,6 +13,17 @@ export interface Phase {
 const MINUTE_MS = 60_000;
 const tap = ["node", "node_modules/.bin/tap", "--reporter=tap"] as const;
 
+/** Tests named `*.e2e.ts` start whole processes and want the machine to themselves: one file after another. */
+function endToEnd(folder: string, about: string, minutes: number): Phase {
+  return {
+    name: folder,
+    about,
+    command: [...tap, "--jobs=1", `--timeout=${minutes * 60}`, ...filesUnder(`test/${folder}`, ".e2e.ts")],
+    count: "tap",
+    timeoutMs: minutes * MINUTE_MS,
+  };
+}
+
 /** Compiled counterparts of the sources: a test whose source is gone must not run. */
 function filesUnder(folder: string, ending: string): string[] {
   if (!existsSync(folder)) return [];
@@ -91,4 +102,6 @@ export const phases: Phase[] = [
     count: "summary",
     timeoutMs: 8 * MINUTE_MS,
   },
+  endToEnd("powercut", "what was flushed survives a power cut", 3),
+  endToEnd("vm", "a real kernel initiator in a virtual machine", 7),
 ];

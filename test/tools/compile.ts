@@ -1,0 +1,25 @@
+/** Compiles the C++ programs that tests use, once per change of their source. */
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, renameSync } from "node:fs";
+import { basename, join } from "node:path";
+import { run } from "./process.js";
+
+const CACHE = "node_modules/.cache/aurochs/tools";
+const FLAGS = ["-std=c++20", "-O2", "-Wall", "-Wextra", "-Werror", "-fno-exceptions"];
+
+/** @returns the absolute path of the program, or with `-shared` of the library */
+export async function compileTool(source: string, flags: string[]): Promise<string> {
+  const all = [...FLAGS, ...flags];
+  const hash = createHash("sha256")
+    .update(readFileSync(source))
+    .update(all.join(" "))
+    .digest("hex")
+    .slice(0, 12);
+  const path = join(process.cwd(), CACHE, `${basename(source, ".cc")}-${hash}`);
+  if (!existsSync(path)) {
+    mkdirSync(CACHE, { recursive: true });
+    await run("g++", [source, "-o", `${path}.new`, ...all]);
+    renameSync(`${path}.new`, path);
+  }
+  return path;
+}

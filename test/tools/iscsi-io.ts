@@ -1,0 +1,73 @@
+/** An initiator that a test leads by the hand: `iscsi_io.cc` behind promises. */
+import { spawn, type ChildProcessWithoutNullStreams } from "node:child_process";
+import { createInterface } from "node:readline";
+import { compileTool } from "./compile.js";
+
+/** A run of sectors (512 bytes) that hold one version; `torn`: not one whole stamp of that sector. */
+export interface VersionRun {
+  version: number | "torn";
+  sectors: number;
+}
+
+export class IscsiIo {
+  private readonly answers: AsyncIterator<string>;
+
+  private constructor(private readonly child: ChildProcessWithoutNullStreams) {
+    this.answers = createInterface(child.stdout)[Symbol.asyncIterator]();
+  }
+
+  static async connect(url: string, initiator = "iqn.2014-11.test:io"): Promise<IscsiIo> {
+    const program = await compileTool("test/tools/iscsi_io.cc", ["-liscsi"]);
+    const io = new IscsiIo(spawn(program, [initiator, url]));
+    io.child.stderr.pipe(process.stderr);
+    // A write to a program that has ended shows as a missing answer.
+    io.child.stdin.on("error", () => undefined);
+    await io.answer();
+    return io;
+  }
+
+  /** Stamps every sector of the range with `version` (> 0). @throws when the target answers with an error */
+  async write(
+    offset: number,
+    length: number,
+    version: number,
+    options: { fua?: boolean } = {},
+  ): Promise<void> {
+    await this.ask(`write ${offset} ${length} ${version}${options.fua === true ? " fua" : ""}`);
+  }
+
+  async flush(): Promise<void> {
+    await this.ask("flush");
+  }
+
+  async read(offset: number, length: number): Promise<VersionRun[]> {
+    const runs = await this.ask(`read ${offset} ${length}`);
+    return runs.split(" ").map((run) => {
+      const [version = "", sectors] = run.split("x");
+      return { version: version === "torn" ? "torn" : Number(version), sectors: Number(sectors) };
+    });
+  }
+
+  async logout(): Promise<void> {
+    const closed = new Promise((resolve) => this.child.once("close", resolve));
+    this.child.stdin.end();
+    await closed;
+  }
+
+  /** Ends it without a word to the target. */
+  kill(): void {
+    this.child.kill("SIGKILL");
+  }
+
+  private ask(line: string): Promise<string> {
+    this.child.stdin.write(`${line}\n`);
+    return this.answer();
+  }
+
+  private async answer(): Promise<string> {
+    const { value, done } = (await this.answers.next()) as IteratorResult<string, undefined>;
+    if (done === true) throw new Error("iscsi_io has ended");
+    if (!value.startsWith("ok")) throw new Error(value);
+    return value.slice(3);
+  }
+}
