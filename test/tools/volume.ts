@@ -20,7 +20,8 @@ export interface VolumeOptions {
 }
 
 export interface ReplicaInfo {
-  pid: number;
+  /** null: it has died and is being started again */
+  pid: number | null;
   dir: string;
   address: string;
   mode: string;
@@ -29,7 +30,7 @@ export interface ReplicaInfo {
 /** The ready file of `aurochs up`. */
 interface Ready {
   iscsi: string;
-  engine: { pid: number };
+  engine: { pid: number | null };
   replicas: ReplicaInfo[];
 }
 
@@ -76,7 +77,9 @@ export async function startVolume(options: VolumeOptions & { stateDir: string })
     { env: { ...process.env, ...options.env } },
   );
   const info = (): Ready => JSON.parse(readFileSync(readyFile, "utf8")) as Ready;
-  const pids = (): number[] => [up.pid, info().engine.pid, ...info().replicas.map(({ pid }) => pid)];
+  // `up` first: it would start the others again.
+  const pids = (): number[] =>
+    [up.pid, info().engine.pid, ...info().replicas.map(({ pid }) => pid)].filter((pid) => pid !== null);
 
   let exit: number | NodeJS.Signals | undefined;
   void up.ended.then((code) => (exit = code));

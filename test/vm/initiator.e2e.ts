@@ -39,10 +39,9 @@ async function play({ fileSystem, volume: options, login, fault }: Scenario): Pr
   });
 }
 
-function replicaPid(volume: RunningVolume, index: number): number {
-  const replica = volume.info().replicas[index];
-  if (replica === undefined) throw new Error(`no replica ${index}`);
-  return replica.pid;
+function pidOf(process: { pid: number | null } | undefined): number {
+  if (process?.pid == null) throw new Error("there is no such process");
+  return process.pid;
 }
 
 t.test("ext4 is made, written, verified and clean, with CRC32C digests", () =>
@@ -52,7 +51,7 @@ t.test("ext4 is made, written, verified and clean, with CRC32C digests", () =>
 t.test("xfs is made, written, verified and clean, without digests", () => play({ fileSystem: "xfs" }));
 
 t.test("a replica is killed: no I/O error, data verify", () =>
-  play({ fileSystem: "ext4", fault: (volume) => process.kill(replicaPid(volume, 0), "SIGKILL") }),
+  play({ fileSystem: "ext4", fault: (volume) => process.kill(pidOf(volume.info().replicas[0]), "SIGKILL") }),
 );
 
 t.test("a replica hangs: no I/O error, data verify", async () => {
@@ -60,7 +59,7 @@ t.test("a replica hangs: no I/O error, data verify", async () => {
   await play({
     fileSystem: "xfs",
     fault: (volume) => {
-      stopped = replicaPid(volume, 1);
+      stopped = pidOf(volume.info().replicas[1]);
       process.kill(stopped, "SIGSTOP");
       // SIGTERM would wait for ever on a stopped process.
       setTimeout(() => process.kill(stopped, "SIGCONT"), 30_000).unref();
@@ -69,5 +68,5 @@ t.test("a replica hangs: no I/O error, data verify", async () => {
 });
 
 t.test("the engine is killed and started again: I/O resumes, data verify", () =>
-  play({ fileSystem: "ext4", fault: (volume) => process.kill(volume.info().engine.pid, "SIGKILL") }),
+  play({ fileSystem: "ext4", fault: (volume) => process.kill(pidOf(volume.info().engine), "SIGKILL") }),
 );
