@@ -66,7 +66,19 @@ t.test("an interrupted comparison stops what it started and removes its files", 
   const compare = fileURLToPath(new URL("compare.js", import.meta.url));
   const child = spawn(
     process.execPath,
-    [compare, "--target", "tgtd", "--size", "16MiB", "--directory", directory, "--rounds", "100"],
+    [
+      compare,
+      "--target",
+      "tgtd",
+      "--size",
+      "16MiB",
+      "--directory",
+      directory,
+      "--rounds",
+      "100",
+      "--seconds",
+      "0.3",
+    ],
     { stdio: ["ignore", "ignore", "pipe"] },
   );
   let progress = "";

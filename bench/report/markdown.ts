@@ -11,7 +11,7 @@ function cellText({ iops, megabytesPerSecond }: Cell, block: string): string {
 /** @returns lines that end in a newline */
 export function renderMarkdown({ targets, peer, rows }: Report): string {
   const compared = targets.filter(({ name }) => peer !== undefined && name !== peer);
-  const floors = rows.some(({ floor }) => floor !== undefined) && peer === "tgtd";
+  const floors = rows.some(({ floor }) => floor !== undefined);
   const header = [
     "pattern",
     ...targets.map(({ name }) => name),

@@ -70,6 +70,8 @@ function cellOf(target: string, samples: readonly Sample[], peer: readonly Sampl
 
 export function buildReport(options: Options, { samples, memory }: Measurements): Report {
   const { targets, peer, patterns, size, rounds, seconds, warmup, fresh } = options;
+  // Floors are for ours against tgtd.
+  const hasFloors = peer === "tgtd" && targets.some(({ name }) => name === "ours");
   const samplesOf = (target: string, pattern: string): Sample[] => samples[target]?.[pattern] ?? [];
   return {
     machine: {
@@ -85,7 +87,7 @@ export function buildReport(options: Options, { samples, memory }: Measurements)
     rows: patterns.map(({ name, label, floor }) => ({
       pattern: name,
       label,
-      floor,
+      floor: hasFloors ? floor : undefined,
       cells: targets.map((target) =>
         cellOf(
           target.name,

@@ -33,20 +33,17 @@ export function renderSvg({ machine, run, targets, peer, rows }: Report): string
   const compared = targets.filter(({ name }) => name !== peer);
   const groups = rows.map(({ label, floor, cells }) => ({
     label,
-    floor: peer === "tgtd" ? floor : undefined,
+    floor,
     cells: cells.filter(
       (cell): cell is Cell & { ratio: NonNullable<Cell["ratio"]> } => cell.ratio !== undefined,
     ),
   }));
-  const step = niceStep(
-    Math.max(1, ...groups.flatMap(({ cells }) => cells.map(({ ratio }) => ratio.max))),
-    8,
-  );
-  const ticks = Math.ceil(
-    Math.max(1, ...groups.flatMap(({ cells }) => cells.map(({ ratio }) => ratio.max))) / step,
-  );
+  // Room for the labels beside the longest bar; one wild round must not squeeze all bars, so whiskers may be cut.
+  const longest = Math.max(1, ...groups.flatMap(({ cells }) => cells.map(({ ratio }) => ratio.median)));
+  const step = niceStep(longest * 1.2, 8);
+  const ticks = Math.ceil((longest * 1.2) / step);
   const end = step * ticks;
-  const x = (ratio: number): number => LEFT + (PLOT * ratio) / end;
+  const x = (ratio: number): number => LEFT + (PLOT * Math.min(ratio, end)) / end;
   const groupHeight = compared.length * BAR + GROUP_GAP;
   const width = LEFT + PLOT + RIGHT;
   const height = TOP + groups.length * groupHeight + BOTTOM;
