@@ -284,6 +284,8 @@ export interface StoreStats {
   syncs: number;
   /** extra synchronous writes of the region map */
   regionMapWrites: number;
+  /** blocks of the region map that were unreadable at open: all their regions count as inherited */
+  damagedMapBlocks: number;
   /** regions that may differ: inherited and present */
   dirtyRegions: number;
   indexBytes: number;
