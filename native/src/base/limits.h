@@ -51,6 +51,28 @@ constexpr int kSlotsMax = 16;
 /// iovec entries of one sendmsg: IOV_MAX on Linux.
 constexpr int kIovecsMax = 1024;
 
+/// One bounce buffer of the store, bytes: unaligned pieces of O_DIRECT transfers pass through it.
+constexpr uint64_t kBounceBytes = 256u << 10;
+
+/// Bytes written to the page cache before the store starts writing them out, and before it makes writers wait
+/// for that: what a flush or a power cut finds dirty. Larger saves rewrites of hot blocks, smaller keeps
+/// flushes short.
+constexpr uint64_t kWriteOutBytes = 32u << 20;
+constexpr uint64_t kDirtyBytesMax = 256u << 20;
+
+/// Bytes of one unmap or write of zeroes that are planned at once: bounds the plan's memory, 8 MiB for blocks
+/// that alternate between layers.
+constexpr uint64_t kZeroSegmentBytes = 1u << 30;
+
+/// Regions that a sequential writer marks ahead in the write-intent map: one synchronous write per 16 MiB.
+constexpr uint64_t kRegionsAhead = 15;
+
+/// Files of a chain with its backing file: Longhorn opens at most 250, the extent index holds 255.
+constexpr size_t kLayersMax = 255;
+
+/// Helper threads of one store.
+constexpr int kIoThreadsMax = 64;
+
 /// Bytes queued for one socket above which its reader is paused until it has drained.
 constexpr size_t kOutputBytesHigh = 16u << 20;
 

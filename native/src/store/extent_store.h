@@ -1,0 +1,168 @@
+// The StoreBackend over a replica's files: what may be written when, on which thread, and what is answered.
+//
+// The life of a write: region map (wait until the region is marked durably) -> room for dirty data -> block
+// locks
+// -> plan -> apply, inline or on a helper thread -> extent index -> with FUA a shared sync -> Done.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "store/change_plan.h"
+#include "store/extent_index.h"
+#include "store/io_threads.h"
+#include "store/layer.h"
+#include "store/region_file.h"
+#include "store/region_map.h"
+#include "store/store.h"
+
+namespace aurochs {
+
+class ExtentStore final : public StoreBackend {
+ public:
+  struct Options {
+    std::vector<LayerSpec> layers;  // bottom first, the last one is the head
+    bool backing = false;           // the lowest layer is a backing file, not the replica's own
+    uint64_t size = 0;              // bytes
+    bool direct = false;            // O_DIRECT instead of the page cache
+    std::string region_map_path;
+    uint64_t region_bytes = 0;
+    int io_threads = 1;
+  };
+  struct Error {
+    std::string message;
+    int system_errno = 0;
+  };
+  struct Stats {
+    uint64_t reads, writes, flushes, syncs, region_map_writes, damaged_map_blocks;
+    uint64_t dirty_regions, index_bytes, allocated_bytes;
+  };
+  using Callback = std::function<void(Status, const char*)>;
+  /// The store is of no use any more: a sync failed or a failed change could not be undone.
+  using FatalCallback = std::function<void(const Error&)>;
+
+  /// Opens the files and loads the index: may take seconds. Null with `error` set when it cannot.
+  static std::unique_ptr<ExtentStore> Open(Options options, EventLoop* loop, FatalCallback on_fatal,
+                                           Error* error);
+  /// After Close is done, or when nothing was ever submitted.
+  ~ExtentStore();
+
+  uint64_t size() const override { return options_.size; }
+  void Submit(StoreRequest* request) override;
+
+  void Inherit();
+  void Agreed(Callback done);
+  void Release(Callback done);
+  /// `done` is called when nothing is in flight and the files are closed. Later requests are refused.
+  /// Idempotent.
+  void Close(std::function<void()> done);
+
+  // ---- any thread, until Close
+  Stats stats() const;
+  std::vector<uint8_t> InheritedRegions() const { return regions_->InheritedBytes(); }
+
+ private:
+  class ReadTask;
+  class ChangeTask;
+  class SyncJob;
+  class MapJob;
+  class WriteOutJob;
+  struct InternalFlush;
+  struct SyncWaiter {
+    StoreRequest* request;
+    uint64_t ticket;  // see RegionMap::SettleTicket
+  };
+  struct BlockRange {
+    uint64_t begin;  // bytes, whole blocks
+    uint64_t end;
+  };
+  using Requests = std::vector<StoreRequest*>;
+
+  ExtentStore(Options options, EventLoop* loop, FatalCallback on_fatal);
+  bool OpenFiles(Error* error);
+
+  const char* Refusal(const StoreRequest& request, Status* status) const;
+  ChangePlan::Volume volume() const;
+  void Complete(StoreRequest* request, Status status, const char* message);
+
+  void Read(StoreRequest* request);
+  bool ReadBlocksCached(uint64_t begin, uint64_t end, uint8_t* data, uint64_t* reached);
+  void ListExtents(StoreRequest* request);
+
+  void BeginChange(StoreRequest* request);
+  void ContinueChange(StoreRequest* request);
+  bool WriteInline(StoreRequest* request);
+  void RecordChanges(const std::vector<Change>& changes, const Applied& applied);
+  void FinishApplied(StoreRequest* request, const Applied& applied, bool changed_before);
+  void FinishChange(StoreRequest* request, Status status, const char* message);
+  void Retry(Requests* waiting);
+  bool Locked(const StoreRequest& request) const;
+  void Unlock(const BlockRange& range);
+  static BlockRange BlocksOf(const StoreRequest& request);
+
+  void BeginFlush(StoreRequest* request);
+  void StartSync();
+  void FinishSync(int error);
+  void StartMapRound();
+  void FinishMapRound(const std::string& error, int system_errno);
+  void AfterMapRound(Callback done);
+  void BeginRelease(Callback done);
+  void AddDirty(uint64_t bytes);
+  void FinishWriteOut(int error);
+  void Poison(std::string message, int system_errno);
+  void FinishCloseWhenIdle();
+
+  Options options_;
+  EventLoop* loop_;
+  FatalCallback on_fatal_;
+  std::vector<std::unique_ptr<Layer>> layers_;  // index k is layer k + 1
+  uint8_t head_number_;
+  std::unique_ptr<ExtentIndex> index_;
+  std::unique_ptr<RegionFile> region_file_;
+  std::unique_ptr<RegionMap> regions_;
+  std::unique_ptr<IoThreads> pool_;
+  std::unique_ptr<IoThreads> syncs_;  // one thread each: data sync, region map, write-out
+
+  ChangePlan inline_plan_;
+  std::vector<std::unique_ptr<ReadTask>> idle_reads_;
+  std::vector<std::unique_ptr<ChangeTask>> idle_changes_;
+  std::vector<BlockRange> locked_;  // blocks that helper threads are changing
+  Requests region_waiters_;
+  Requests dirty_waiters_;
+  Requests lock_waiters_;
+
+  std::unique_ptr<SyncJob> sync_job_;
+  std::vector<SyncWaiter> sync_waiters_;  // share the next sync
+  std::vector<SyncWaiter> syncing_;       // share the one under way
+  bool sync_running_ = false;
+  // Changes finished so far, those of earlier processes counted as one; and how many of them are durable.
+  uint64_t changed_ = 1;
+  uint64_t synced_ = 0;
+  uint64_t sync_covers_ = 0;
+
+  std::unique_ptr<MapJob> map_job_;
+  bool map_running_ = false;
+  std::vector<Callback> map_waiters_;
+  std::vector<Callback> map_finishing_;
+
+  std::unique_ptr<WriteOutJob> write_out_job_;
+  bool write_out_running_ = false;
+  uint64_t dirty_bytes_ = 0;  // written since the last write-out or sync began
+
+  uint64_t in_flight_ = 0;
+  uint64_t changes_in_flight_ = 0;
+  std::vector<Callback> releases_;  // wait until no change is in flight
+  bool poisoned_ = false;
+  std::string poison_;
+  std::vector<std::function<void()>> on_closed_;
+  bool closing_ = false;
+  bool closed_ = false;
+
+  std::atomic<uint64_t> reads_{0}, writes_{0}, flushes_{0}, sync_count_{0}, map_writes_{0};
+};
+
+}  // namespace aurochs

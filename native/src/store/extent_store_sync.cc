@@ -1,0 +1,171 @@
+// What ExtentStore does about durability: flushes, the region map, write-out.
+#include <utility>
+
+#include "base/limits.h"
+#include "store/extent_store.h"
+#include "store/store_jobs.h"
+
+namespace aurochs {
+
+/// A flush that the store asks of itself.
+struct ExtentStore::InternalFlush final : StoreRequest {
+  explicit InternalFlush(Callback callback) : done(std::move(callback)) { kind = Kind::kFlush; }
+  void Done(Status status, const char* message) override {
+    done(status, message);
+    delete this;
+  }
+  Callback done;
+};
+
+// ---------------------------------------------------------------------------------------------- flush
+
+void ExtentStore::BeginFlush(StoreRequest* request) {
+  flushes_.store(flushes_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  uint64_t ticket = regions_->SettleTicket(request->settled);
+  regions_->StartEpoch(request->mark);
+  if (changed_ == synced_) {
+    if (ticket != 0) regions_->Settle(ticket);
+    Complete(request, Status::kOk, "");
+    return;
+  }
+  sync_waiters_.push_back({request, ticket});
+  StartSync();
+}
+
+void ExtentStore::StartSync() {
+  if (sync_running_ || sync_waiters_.empty()) return;
+  sync_running_ = true;
+  syncing_ = std::exchange(sync_waiters_, {});
+  sync_covers_ = changed_;
+  if (!write_out_running_) dirty_bytes_ = 0;
+  syncs_->Submit(sync_job_.get());
+}
+
+void ExtentStore::FinishSync(int error) {
+  sync_running_ = false;
+  sync_count_.store(sync_count_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  if (error == 0) {
+    synced_ = sync_covers_;
+  } else {
+    // The kernel may have dropped the dirty pages that it could not write, and tells it once only.
+    Poison(layers_.back()->Describe("fdatasync", error), error);
+  }
+  auto waiters = std::exchange(syncing_, {});
+  StartSync();
+  for (const SyncWaiter& waiter : waiters) {
+    if (poisoned_) {
+      Complete(waiter.request, Status::kIoError, poison_.c_str());
+      continue;
+    }
+    if (waiter.ticket != 0) regions_->Settle(waiter.ticket);
+    Complete(waiter.request, Status::kOk, "");
+  }
+  if (closing_) FinishCloseWhenIdle();
+}
+
+// ---------------------------------------------------------------------------------------------- region map
+
+void ExtentStore::MapJob::Start(std::vector<RegionMap::BlockImage> images) {
+  images_ = std::move(images);
+  system_errno_ = 0;
+  store_->syncs_->Submit(this);
+}
+
+void ExtentStore::StartMapRound() {
+  if (map_running_ || !regions_->needs_write()) return;
+  map_running_ = true;
+  map_finishing_ = std::exchange(map_waiters_, {});
+  map_writes_.store(map_writes_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  map_job_->Start(regions_->TakeImages());
+}
+
+void ExtentStore::FinishMapRound(const std::string& error, int system_errno) {
+  map_running_ = false;
+  auto callbacks = std::exchange(map_finishing_, {});
+  if (error.empty()) {
+    regions_->Written();
+  } else {
+    Poison(error, system_errno);
+  }
+  Retry(&region_waiters_);
+  if (poisoned_) {
+    for (auto& callback : std::exchange(map_waiters_, {})) callbacks.push_back(std::move(callback));
+  } else {
+    StartMapRound();
+  }
+  for (auto& callback : callbacks) callback(poisoned_ ? Status::kIoError : Status::kOk, poison_.c_str());
+  if (closing_) FinishCloseWhenIdle();
+}
+
+// Makes it durable that regions were forgotten.
+void ExtentStore::AfterMapRound(Callback done) {
+  regions_->WantForgotten();
+  if (poisoned_ || !regions_->needs_write()) {
+    done(poisoned_ ? Status::kIoError : Status::kOk, poison_.c_str());
+    return;
+  }
+  map_waiters_.push_back(std::move(done));
+  StartMapRound();
+}
+
+void ExtentStore::Inherit() { regions_->Inherit(); }
+
+void ExtentStore::Agreed(Callback done) {
+  uint64_t inherited = regions_->inherit_count();
+  // An inherited bit also stands for a write of an earlier process that may not be durable yet.
+  Submit(new InternalFlush([this, inherited, done = std::move(done)](Status status, const char* message) {
+    if (status != Status::kOk) {
+      done(status, message);
+    } else if (inherited != regions_->inherit_count()) {
+      done(Status::kInvalid, "another engine took over meanwhile");
+    } else {
+      regions_->ForgetInherited();
+      AfterMapRound(done);
+    }
+  }));
+}
+
+void ExtentStore::Release(Callback done) {
+  if (changes_in_flight_ > 0) {
+    releases_.push_back(std::move(done));
+  } else {
+    BeginRelease(std::move(done));
+  }
+}
+
+void ExtentStore::BeginRelease(Callback done) {
+  uint64_t inherited = regions_->inherit_count();
+  uint64_t ticket = regions_->CloseEpoch();
+  Submit(new InternalFlush(
+      [this, inherited, ticket, done = std::move(done)](Status status, const char* message) {
+        if (status != Status::kOk) {
+          done(status, message);
+        } else if (inherited != regions_->inherit_count() || !regions_->Settle(ticket)) {
+          done(Status::kInvalid, "the replica was taken into use again meanwhile");
+        } else {
+          regions_->ForgetInherited();
+          AfterMapRound(done);
+        }
+      }));
+}
+
+// ---------------------------------------------------------------------------------------------- write-out
+
+void ExtentStore::AddDirty(uint64_t bytes) {
+  if (options_.direct) return;
+  dirty_bytes_ += bytes;
+  if (dirty_bytes_ < kWriteOutBytes || write_out_running_) return;
+  write_out_running_ = true;
+  dirty_bytes_ = 0;
+  syncs_->Submit(write_out_job_.get());
+}
+
+void ExtentStore::FinishWriteOut(int error) {
+  write_out_running_ = false;
+  if (error != 0) Poison(layers_.back()->Describe("sync_file_range", error), error);
+  AddDirty(0);
+  Retry(&dirty_waiters_);
+  if (closing_) FinishCloseWhenIdle();
+}
+
+}  // namespace aurochs

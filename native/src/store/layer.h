@@ -1,0 +1,83 @@
+// One file of a replica's chain: what is in it, and reads and writes of it. It knows nothing of other layers.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace aurochs {
+
+/// A run of a mapped layer's bytes: where in the volume, how many, where in the file.
+struct LayerPiece {
+  uint64_t offset;
+  uint64_t length;
+  uint64_t file_offset;
+};
+
+struct LayerSpec {
+  std::string path;
+  /// Absent: a plain sparse file, whose extents count. Present (even if empty): ascending, not overlapping.
+  bool mapped = false;
+  std::vector<LayerPiece> map;
+};
+
+/// Any thread; calls on disjoint ranges may run at once. Errors are errno values or kShortRead.
+class Layer {
+ public:
+  /// The file ended inside what it held when it was opened: somebody truncated it.
+  static constexpr int kShortRead = -1;
+
+  /// `head`: opened for writing, has to be a plain file of the volume's size. `direct`: with O_DIRECT.
+  static std::unique_ptr<Layer> Open(LayerSpec spec, uint64_t volume_size, bool head, bool direct,
+                                     std::string* error, int* system_errno);
+  ~Layer();
+  Layer(const Layer&) = delete;
+  Layer& operator=(const Layer&) = delete;
+
+  /// See ListExtents in fiemap.h; offsets in the volume. An error names the file.
+  std::string Extents(const std::function<void(uint64_t, uint64_t)>& extent) const;
+
+  /// From the page cache alone. False when that is not possible (then part of `data` may have been written).
+  bool ReadCached(uint64_t offset, uint64_t length, uint8_t* data);
+  /// What lies beyond the end of a file that was shorter than the volume when opened reads as zeros.
+  int Read(uint64_t offset, uint64_t length, uint8_t* data) const;
+
+  // ---- the head alone
+  /// `*written` is how much of the range was written when it failed, at least.
+  int Write(uint64_t offset, uint64_t length, const uint8_t* data, uint64_t* written) const;
+  /// Zeros that are allocated. Whole blocks (the last one may reach beyond the volume's end).
+  int ZeroRange(uint64_t offset, uint64_t length) const;
+  /// A hole, or where the file system cannot punch (`*punched` false) zeros. Whole blocks, likewise.
+  int Punch(uint64_t offset, uint64_t length, bool* punched) const;
+  /// Zeros by plain writes: for blocks whose space is there already.
+  int WriteZeros(uint64_t offset, uint64_t length) const;
+  int Sync() const;
+  /// Waits for the last round of this and starts writing dirty pages to the disk. An error is one of the
+  /// data: it may not be told again by Sync.
+  int StartWriteOut() const;
+
+  uint64_t AllocatedBytes() const;
+  /// "PATH: WHAT: why"
+  std::string Describe(const char* what, int error) const;
+  bool direct() const { return direct_; }
+
+ private:
+  Layer() = default;
+  int ReadFile(uint64_t file_offset, uint64_t length, uint8_t* data) const;
+  int ReadFileDirect(uint64_t file_offset, uint64_t length, uint8_t* data) const;
+  std::string CheckHead(uint64_t volume_size) const;
+  bool MemoryAligned(const uint8_t* data) const;
+
+  LayerSpec spec_;
+  int fd_ = -1;
+  int buffered_fd_ = -1;  // direct head only: for the part of a block at the end of an odd-sized volume
+  uint64_t size_ = 0;     // bytes, when opened
+  uint64_t volume_size_ = 0;
+  bool direct_ = false;
+  bool can_read_cached_ = true;
+  uintptr_t memory_alignment_ = 4096;
+};
+
+}  // namespace aurochs

@@ -1,0 +1,246 @@
+#include "store/region_map.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+#include "base/crc32c.h"
+#include "base/limits.h"
+
+namespace aurochs {
+
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "the file's integers are copied as they are");
+
+constexpr char kMagic[8] = {'A', 'U', 'R', 'O', 'R', 'E', 'G', 'N'};
+constexpr uint32_t kVersion = 1;
+constexpr size_t kHeaderFieldsEnd = 40;
+
+template <typename T>
+T Load(const uint8_t* bytes) {
+  T value;
+  memcpy(&value, bytes, sizeof value);
+  return value;
+}
+
+template <typename T>
+void Store(uint8_t* bytes, T value) {
+  memcpy(bytes, &value, sizeof value);
+}
+
+uint32_t HeaderCrc(const uint8_t* bytes) {
+  return Crc32c(bytes + 16, kHeaderFieldsEnd - 16, Crc32c(bytes, 12));
+}
+
+}  // namespace
+
+RegionMap::RegionMap(Geometry geometry)
+    : geometry_(geometry),
+      shift_(std::countr_zero(geometry.region_bytes)),
+      regions_(geometry.regions()),
+      blocks_((regions_ + kBitBytes * 8 - 1) / (kBitBytes * 8)),
+      words_(blocks_ * kBlockWords),
+      current_(words_),
+      previous_(words_),
+      inherited_(words_),
+      durable_(words_),
+      stale_blocks_(blocks_) {}
+
+uint64_t RegionMap::FileBytes() const { return kMapBlockBytes * (1 + blocks_); }
+
+std::vector<uint8_t> RegionMap::EncodeEmpty() const {
+  std::vector<uint8_t> file(FileBytes());
+  memcpy(file.data(), kMagic, sizeof kMagic);
+  Store<uint32_t>(&file[8], kVersion);
+  Store<uint64_t>(&file[16], geometry_.volume_bytes);
+  Store<uint64_t>(&file[24], geometry_.region_bytes);
+  Store<uint64_t>(&file[32], regions_);
+  Store<uint32_t>(&file[12], HeaderCrc(file.data()));
+  for (uint64_t block = 0; block < blocks_; ++block) SealBlock(block, &file[kMapBlockBytes * (1 + block)]);
+  return file;
+}
+
+void RegionMap::SealBlock(uint64_t block, uint8_t* bytes) const {
+  Store<uint32_t>(bytes + kBitBytes, static_cast<uint32_t>(block));
+  Store<uint32_t>(bytes + kBitBytes + 4, Crc32c(bytes, kBitBytes + 4));
+}
+
+std::string RegionMap::Decode(const uint8_t* bytes, size_t length) {
+  if (length < kMapBlockBytes || memcmp(bytes, kMagic, sizeof kMagic) != 0) return "is not a region map";
+  if (Load<uint32_t>(bytes + 12) != HeaderCrc(bytes)) return "the region map's header is damaged";
+  if (auto version = Load<uint32_t>(bytes + 8); version != kVersion) {
+    return "region map version " + std::to_string(version) + " is not supported";
+  }
+  auto volume_bytes = Load<uint64_t>(bytes + 16);
+  auto region_bytes = Load<uint64_t>(bytes + 24);
+  if (volume_bytes != geometry_.volume_bytes || region_bytes != geometry_.region_bytes ||
+      Load<uint64_t>(bytes + 32) != regions_) {
+    return "the region map is for a volume of " + std::to_string(volume_bytes) + " bytes with regions of " +
+           std::to_string(region_bytes) + ", not of " + std::to_string(geometry_.volume_bytes) + " with " +
+           std::to_string(geometry_.region_bytes);
+  }
+  if (length != FileBytes()) {
+    return "the region map has " + std::to_string(length) + " bytes instead of " +
+           std::to_string(FileBytes());
+  }
+  Bits found(words_);
+  for (uint64_t block = 0; block < blocks_; ++block) {
+    const uint8_t* from = bytes + kMapBlockBytes * (1 + block);
+    uint64_t* to = &found[block * kBlockWords];
+    bool sound = Load<uint32_t>(from + kBitBytes) == block &&
+                 Load<uint32_t>(from + kBitBytes + 4) == Crc32c(from, kBitBytes + 4);
+    if (sound) {
+      memcpy(to, from, kBitBytes);
+    } else {
+      memset(to, 0xff, kBitBytes);
+      ++damaged_blocks_;
+    }
+  }
+  for (uint64_t region = regions_; region < words_ * 64; ++region) {
+    found[region / 64] &= ~(uint64_t{1} << (region % 64));
+  }
+  durable_ = found;
+  {
+    std::lock_guard lock(mutex_);
+    inherited_ = std::move(found);
+  }
+  Forgot();
+  return {};
+}
+
+void RegionMap::SetCurrent(uint64_t region) {
+  if (Test(current_, region)) return;
+  Set(current_, region);
+  if (Test(previous_, region) || Test(inherited_, region)) return;
+  dirty_regions_.store(dirty_regions() + 1, std::memory_order_relaxed);
+}
+
+// The slow part of Covered: `region` is the first one without a bit in the present epoch.
+bool RegionMap::Mark(uint64_t region, uint64_t last, uint64_t offset, uint64_t length) {
+  uint64_t near = geometry_.region_bytes * 4;  // how far writes of one stream may overtake each other
+  bool sequential = last_end_ != UINT64_MAX && offset + near >= last_end_ && offset <= last_end_ + near;
+  last_end_ = offset + length;
+  for (; region <= last; ++region) {
+    if (Test(current_, region)) continue;
+    if (!Test(durable_, region)) break;
+    SetCurrent(region);
+  }
+  if (region > last) return true;
+  if (sequential && region > 0 && Test(current_, region - 1)) {
+    last = std::min(last + kRegionsAhead, regions_ - 1);
+  }
+  wanted_.emplace_back(region, last);
+  return false;
+}
+
+std::vector<RegionMap::BlockImage> RegionMap::TakeImages() {
+  std::vector<bool> touched = std::move(stale_blocks_);
+  stale_blocks_.assign(blocks_, false);
+  want_forgotten_ = false;
+  writing_ = std::move(wanted_);
+  wanted_.clear();
+  for (auto [first, last] : writing_) {
+    for (uint64_t block = first / (kBitBytes * 8); block <= last / (kBitBytes * 8); ++block)
+      touched[block] = true;
+  }
+  std::vector<BlockImage> images;
+  for (uint64_t block = 0; block < blocks_; ++block) {
+    if (!touched[block]) continue;
+    uint64_t base = block * kBlockWords;
+    std::vector<uint64_t> words(kBlockWords);
+    for (size_t i = 0; i < kBlockWords; ++i) {
+      words[i] = current_[base + i] | previous_[base + i] | inherited_[base + i];
+    }
+    for (auto [first, last] : writing_) {
+      first = std::max(first, base * 64);
+      uint64_t end = std::min(last + 1, (base + kBlockWords) * 64);
+      for (uint64_t region = first; region < end; ++region) Set(words, region - base * 64);
+    }
+    // Until the round is synced the file holds the old block or the new one: only what is in both is certain.
+    for (size_t i = 0; i < kBlockWords; ++i) durable_[base + i] &= words[i];
+    BlockImage image{kMapBlockBytes * (1 + block), std::vector<uint8_t>(kMapBlockBytes)};
+    memcpy(image.bytes.data(), words.data(), kBitBytes);
+    SealBlock(block, image.bytes.data());
+    images.push_back(std::move(image));
+    images_.emplace_back(base, std::move(words));
+  }
+  return images;
+}
+
+void RegionMap::Written() {
+  for (auto& [base, words] : images_) std::copy(words.begin(), words.end(), durable_.begin() + base);
+  images_.clear();
+  for (auto [first, last] : writing_) {
+    for (uint64_t region = first; region <= last; ++region) SetCurrent(region);
+  }
+  writing_.clear();
+}
+
+void RegionMap::StartEpoch(uint64_t epoch) {
+  // A mark that is sent again after a reconnect must not move what was written since the first time.
+  if (epoch <= epoch_) return;
+  for (size_t i = 0; i < words_; ++i) previous_[i] |= current_[i];
+  current_.assign(words_, 0);
+  epoch_ = epoch;
+  ++ticket_;
+}
+
+bool RegionMap::Settle(uint64_t ticket) {
+  if (ticket != ticket_) return false;
+  previous_.assign(words_, 0);
+  Forgot();
+  return true;
+}
+
+void RegionMap::Inherit() {
+  std::lock_guard lock(mutex_);
+  for (size_t i = 0; i < words_; ++i) inherited_[i] |= current_[i] | previous_[i];
+  current_.assign(words_, 0);
+  previous_.assign(words_, 0);
+  epoch_ = 0;
+  ++ticket_;
+  ++inherit_count_;
+}
+
+void RegionMap::ForgetInherited() {
+  {
+    std::lock_guard lock(mutex_);
+    inherited_.assign(words_, 0);
+  }
+  Forgot();
+}
+
+uint64_t RegionMap::CloseEpoch() {
+  for (size_t i = 0; i < words_; ++i) previous_[i] |= current_[i];
+  current_.assign(words_, 0);
+  epoch_ = 0;
+  return ++ticket_;
+}
+
+void RegionMap::WantForgotten() {
+  want_forgotten_ = std::find(stale_blocks_.begin(), stale_blocks_.end(), true) != stale_blocks_.end();
+}
+
+void RegionMap::Forgot() {
+  uint64_t count = 0;
+  for (uint64_t block = 0; block < blocks_; ++block) {
+    bool stale = false;
+    for (size_t i = block * kBlockWords; i < (block + 1) * kBlockWords; ++i) {
+      uint64_t needed = current_[i] | previous_[i] | inherited_[i];
+      count += std::popcount(needed);
+      stale |= (durable_[i] & ~needed) != 0;
+    }
+    if (stale) stale_blocks_[block] = true;
+  }
+  dirty_regions_.store(count, std::memory_order_relaxed);
+}
+
+std::vector<uint8_t> RegionMap::InheritedBytes() const {
+  std::lock_guard lock(mutex_);
+  std::vector<uint8_t> bytes((regions_ + 7) / 8);
+  memcpy(bytes.data(), inherited_.data(), bytes.size());
+  return bytes;
+}
+
+}  // namespace aurochs
