@@ -7,6 +7,7 @@
 
 #include "base/crc32c.h"
 #include "bindings/js_bridge.h"
+#include "bindings/store.h"
 #include "bindings/volume.h"
 
 namespace aurochs {
@@ -45,6 +46,7 @@ Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("crc32c", Napi::Function::New(env, JsCrc32c, "crc32c"));
   exports.Set("lockFile", Napi::Function::New(env, JsLockFile, "lockFile"));
   exports.Set("Volume", VolumeObject::Define(env));
+  exports.Set("openStore", StoreObject::DefineOpenStore(env));
   return exports;
 }
 
