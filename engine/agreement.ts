@@ -1,7 +1,7 @@
 /** Makes the copies of a volume equal where a crash may have left them different, while I/O is served. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
-import type { Volume } from "../native/index.js";
+import type { NativeError, Volume } from "../native/index.js";
 import { AGREEMENT_COPIES_MAX, AGREEMENT_RETRY_MS } from "./limits.js";
 import type { Range } from "./region-ranges.js";
 
@@ -15,9 +15,19 @@ export interface CopyTask {
   /** whether `to` is still to be made equal; asked after each failure */
   wanted: () => boolean;
   onCopied: (bytes: number) => void;
+  /** `to` answered a write with an error: it cannot be made equal */
+  onRefused: (error: NativeError) => void;
   signal: AbortSignal;
   log: Logger;
 }
+
+/** Answers that another attempt does not change; after others (a stream that ended) it may succeed. */
+const REFUSALS: ReadonlySet<string> = new Set<NativeError["code"]>([
+  "IO_ERROR",
+  "NO_SPACE",
+  "OUT_OF_RANGE",
+  "INVALID",
+]);
 
 /** Copies all ranges, several at a time, each again until it succeeds.
  * @returns false when the copy is no longer wanted */
@@ -34,6 +44,8 @@ export async function makeEqual(task: CopyTask): Promise<boolean> {
           break;
         } catch (err) {
           if (unwanted()) return false;
+          const error = err as NativeError;
+          if (error.slot === task.to && REFUSALS.has(error.code)) task.onRefused(error);
           task.log.warn(
             { err, from: task.from, to: task.to, offset, length },
             "a region could not be made equal",

@@ -442,16 +442,19 @@ export class ReplicaSet {
           { err, from: source.address, to: to.address },
           "copies could not be made equal after a failed write",
         );
-        this.#later(() => this.#dropUnequal(source, to));
+        // Until it is dropped nobody may read the difference.
+        this.#later(async () => {
+          if (to.state.mode !== "ERR") await this.volume.setMode(to.index, "WO");
+          await this.#dropUnequal(source, to, "could not be made equal after a failed write");
+        }, 0);
       });
     }
     for (const { index } of slots) await this.volume.failHeld(index, status);
   }
 
-  async #dropUnequal(from: Slot, to: Slot): Promise<void> {
-    if (from.state.mode !== "RW" || (to.state.mode !== "RW" && to.state.mode !== "WO")) return;
-    const dropped = await this.#drop([{ slot: to, cause: "could not be made equal after a failed write" }]);
-    if (!dropped) this.#later(() => this.#dropUnequal(from, to));
+  async #dropUnequal(from: Slot, to: Slot, cause: string): Promise<void> {
+    if (from.state.mode === "ERR" || to.state.mode === "ERR") return;
+    if (!(await this.#drop([{ slot: to, cause }]))) this.#later(() => this.#dropUnequal(from, to, cause));
   }
 
   // -------------------------------------------------------------------------------------------- agreement
@@ -470,6 +473,7 @@ export class ReplicaSet {
         onCopied: (bytes) => {
           if (to.state.mode !== "ERR") this.#apply(to, { type: "reconciled", bytes });
         },
+        onRefused: (error) => this.#later(() => this.#dropUnequal(from, to, error.message)),
         signal,
         log: this.#log,
       }),

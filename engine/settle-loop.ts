@@ -1,6 +1,6 @@
 /** Lets replicas forget which regions were written, once all copies hold the same durably. */
 import type { Logger } from "pino";
-import type { Volume } from "../native/index.js";
+import type { NativeError, Volume } from "../native/index.js";
 import { SETTLE_INTERVAL_MS } from "./limits.js";
 import type { ReplicaSet } from "./replica-set.js";
 
@@ -38,7 +38,9 @@ export class SettleLoop {
       this.#settled = changes;
       await settled();
     } catch (err) {
-      this.log.warn({ err }, "settlement failed; it is tried again");
+      // A replica that goes away ends the round; the next one starts from scratch.
+      const level = (err as NativeError).code === "ABORTED" ? "debug" : "warn";
+      this.log[level]({ err }, "settlement failed; it is tried again");
     }
   }
 }

@@ -24,10 +24,12 @@ export const STATUS = {
 } as const;
 export type StatusName = keyof typeof STATUS;
 
-/** What promises of this module reject with. `errno` is there when the operating system refused. */
+/** What promises of this module reject with. `errno` is there when the operating system refused, `slot` when the answer of
+ * one slot ended a `copy`. */
 export interface NativeError extends Error {
   code: StatusName | "CLOSED" | "BAD_ARGUMENT";
   errno?: number;
+  slot?: number;
 }
 
 // ---------------------------------------------------------------------------------------------- functions
