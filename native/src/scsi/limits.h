@@ -20,10 +20,9 @@ constexpr uint64_t kUnmapBytesMax = 4ull << 30;
 /// MAXIMUM UNMAP BLOCK DESCRIPTOR COUNT: the parameter list stays within one 4 KiB buffer.
 constexpr uint32_t kUnmapDescriptorsMax = 128;
 
-/// MAXIMUM WRITE SAME LENGTH, bytes. A pattern that is not zeros is written in full: a slow replica (100
-/// MB/s) has to be done well within an initiator's usual timeout of 30 s. Zero blocks ("to the end") are
-/// refused (WSNZ).
-constexpr uint64_t kWriteSameBytesMax = 256ull << 20;
+/// MAXIMUM WRITE SAME LENGTH, bytes: as much as one WRITE may move, which is what a pattern that is not zeros
+/// costs. Zero blocks ("to the end") are refused (WSNZ).
+constexpr uint64_t kWriteSameBytesMax = kTransferBytesMax;
 
 /// One operation of a longer command, bytes: large enough to make messages cheap, small enough that the first
 /// part is on its way to the replicas while the rest still arrives.

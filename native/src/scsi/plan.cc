@@ -91,6 +91,12 @@ Plan PlanCommand(const Cdb& cdb, const Geometry& geometry, const ExpectedTransfe
   plan.block_size = geometry.block_size;
   PlanData(&plan);
   plan.check = CheckCdb(cdb, geometry);
+  // Its number of blocks has one byte: who sends data for 256 says 0, and must not hear that they were
+  // written.
+  if (plan.check == kNoSense && cdb.kind == CommandKind::kCompareAndWrite && cdb.length == 0 &&
+      expected.length > 0) {
+    plan.check = kInvalidFieldInCdb;
+  }
   if (plan.check != kNoSense) return plan;
 
   if (cdb.kind != CommandKind::kUnmap) {
