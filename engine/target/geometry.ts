@@ -18,7 +18,7 @@ export const COMMAND_LIMITS = {
   compareAndWriteBlocks: 255,
   unmap: 512 * 2 ** 20,
   unmapDescriptors: 128,
-  writeSame: 256 * 2 ** 20,
+  writeSame: 16 * 2 ** 20,
 } as const;
 
 export function blockCount(geometry: Geometry): bigint {

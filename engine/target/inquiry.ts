@@ -1,15 +1,13 @@
-/** Standard INQUIRY data (SPC-5). */
+/** Standard INQUIRY data (SPC-4: initiators in use know no later VERSION, SPC-5 adds nothing that matters here). */
 import { PRODUCT, REVISION, VENDOR } from "./identity.js";
 
 const LENGTH = 96;
-const SPC_5 = 0x07;
+const SPC_4 = 0x06;
 
 /** Standards that the disk claims, by their version descriptors without a revision. */
 const VERSION_DESCRIPTORS = [
   0x00a0, // SAM-5
   0x0960, // iSCSI
-  0x05c0, // SPC-5
-  0x0600, // SBC-4
   0x0460, // SPC-4
   0x04c0, // SBC-3
 ];
@@ -21,7 +19,7 @@ export const PERIPHERAL = { DISK: 0x00, NOT_SUPPORTED: 0x7f } as const;
 export function standardInquiry(peripheral: number): Buffer {
   const bytes = Buffer.alloc(LENGTH);
   bytes.writeUInt8(peripheral, 0);
-  bytes.writeUInt8(SPC_5, 2);
+  bytes.writeUInt8(SPC_4, 2);
   bytes.writeUInt8(0x12, 3); // HISUP, response data format 2
   bytes.writeUInt8(LENGTH - 5, 4);
   bytes.writeUInt8(0x02, 7); // CMDQUE

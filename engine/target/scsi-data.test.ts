@@ -19,11 +19,11 @@ const SMALL: Geometry = { logicalBlockSize: 512, size: GIB };
 const IQN = "iqn.2019-10.io.longhorn:vol";
 const CONTEXT = { identity: identityOf(IQN, "vol"), geometry: SMALL };
 
-t.test("standard INQUIRY says a disk of SPC-5 level with its standards", async (t) => {
+t.test("standard INQUIRY says a disk of SPC-4 level with its standards", async (t) => {
   const data = standardInquiry(PERIPHERAL.DISK);
   t.equal(data.length, 96);
   t.equal(data.readUInt8(4), 91, "additional length");
-  t.equal(data.readUInt8(2), 7);
+  t.equal(data.readUInt8(2), 6);
   t.equal(data.readUInt8(3) & 0x0f, 2);
   t.equal(data.toString("latin1", 8, 36), "AUROCHS REPLICATED-DISK 0001");
   t.equal(data.readUInt16BE(58 + 2), 0x0960, "iSCSI");
