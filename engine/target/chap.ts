@@ -1,5 +1,5 @@
 /**
- * CHAP of the target, one-way and mutual, RFC 7143 §12.1.3 on RFC 1994. Pure but for the random challenge.
+ * CHAP of the target, one-way and mutual, RFC 7143 (CHAP) on RFC 1994. Pure but for the random challenge.
  *
  *   start --CHAP_A--> challenged --CHAP_N CHAP_R [CHAP_I CHAP_C]--> done
  */
@@ -42,7 +42,7 @@ export function checkChapOptions(options: ChapOptions): void {
     throw new RangeError("the CHAP secrets of both directions are the same");
 }
 
-/** A large binary value (§6.1): `0x` and hexadecimal digits or `0b` and base64; null when malformed or too long. */
+/** A large binary value: `0x` and hexadecimal digits or `0b` and base64; null when malformed or too long. */
 export function decodeBinary(value: string): Buffer | null {
   const text = value.slice(2);
   const prefix = value.slice(0, 2).toLowerCase();
@@ -61,7 +61,7 @@ export function encodeBinary(bytes: Buffer): string {
   return `0x${bytes.toString("hex")}`;
 }
 
-/** The digest of RFC 1994 §4.1: one byte identifier, secret, challenge. */
+/** The digest of RFC 1994: one byte identifier, secret, challenge. */
 export function chapResponse(hash: string, identifier: number, secret: string, challenge: Buffer): Buffer {
   return createHash(hash).update(Buffer.of(identifier)).update(secret).update(challenge).digest();
 }

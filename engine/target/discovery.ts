@@ -1,4 +1,4 @@
-/** SendTargets, RFC 7143 §13.3 and appendix C: which target answers, at which addresses. */
+/** SendTargets, RFC 7143 §13.3: which target answers, at which addresses. */
 import type { Pair } from "./text.js";
 
 export interface Portal {

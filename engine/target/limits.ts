@@ -9,19 +9,19 @@ export const TEXT_BYTES_MAX = 16_384;
 /** Keys in one text: so many answers of `name=NotUnderstood` fit one PDU, so that an answer never needs the C bit. */
 export const TEXT_KEYS_MAX = 100;
 
-/** Key name, bytes (RFC 7143 §6.1). */
+/** Key name, bytes (RFC 7143, text format). */
 export const KEY_NAME_BYTES_MAX = 63;
 
-/** Value, bytes, unless a key says otherwise (RFC 7143 §6.1). */
+/** Value, bytes, unless a key says otherwise (RFC 7143, text format). */
 export const KEY_VALUE_BYTES_MAX = 255;
 
-/** Decoded large binary value, bytes: a CHAP challenge may be as long as this (RFC 7143 §12.1.3). */
+/** Decoded large binary value, bytes: a CHAP challenge may be as long as this (RFC 7143, CHAP). */
 export const BINARY_BYTES_MAX = 1_024;
 
-/** iSCSI name, bytes (RFC 7143 §4.2.7.1). */
+/** iSCSI name, bytes (RFC 7143, iSCSI name properties). */
 export const ISCSI_NAME_BYTES_MAX = 223;
 
-/** CHAP secret, bytes: less than 96 bits is open to a dictionary (RFC 7143 §9.2.1). */
+/** CHAP secret, bytes: less than 96 bits is open to a dictionary (RFC 7143, CHAP considerations). */
 export const CHAP_SECRET_BYTES_MIN = 12;
 
 /** CHAP challenge that we send, bytes: the longest digest that we offer. */

@@ -1,5 +1,5 @@
 /**
- * The login phase of one connection, RFC 7143 §6.3, §11.12, §11.13: requests in, responses out, no socket.
+ * The login phase of one connection, RFC 7143 §11.12, §11.13: requests in, responses out, no socket.
  *
  *   first --(keys complete)--> security --> operational --> done
  *     `------ NSG = 3 may come from security or operational; CSG = 1 first only where nobody must authenticate
@@ -90,7 +90,7 @@ class Refused extends Error {
   }
 }
 
-/** `iqn.`, `eui.` and `naa.` names, RFC 7143 §4.2.7; upper case is refused as the names are compared byte by byte. */
+/** `iqn.`, `eui.` and `naa.` names, RFC 7143, iSCSI names; upper case is refused as the names are compared byte by byte. */
 const ISCSI_NAME =
   /^(?:iqn\.\d{4}-\d{2}\.[^A-Z\s]+|eui\.[0-9A-Fa-f]{16}|naa\.[0-9A-Fa-f]{16}(?:[0-9A-Fa-f]{16})?)$/;
 
@@ -235,7 +235,7 @@ export class Login {
     return { identity, auth: { type: this.options.chap === null ? "open" : "notYet" } };
   }
 
-  /** The security stage: AuthMethod and the method's own keys. Operational keys may be mixed in (§6.3). */
+  /** The security stage: AuthMethod and the method's own keys. Operational keys may be mixed in (RFC 7143). */
   #authenticate(
     state: LoginState & { stage: "security" | "operational" },
     pairs: readonly Pair[],

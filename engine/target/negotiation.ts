@@ -1,5 +1,5 @@
 /**
- * Login and operational text keys, RFC 7143 §13, as one table, and the target's side of negotiating them (§6.2).
+ * Login and operational text keys, RFC 7143 §13, as one table, and the target's side of negotiating them.
  *
  * The initiator offers or declares; we answer every offer once. A key may be sent once in a login. What was never sent
  * keeps its initial value.
@@ -104,7 +104,7 @@ export class NegotiationError extends Error {
 
 const NUMBER = /^(?:0[xX][0-9a-fA-F]{1,8}|[0-9]{1,10})$/;
 
-/** A numerical value in decimal or hexadecimal (§6.1); null when malformed or out of `[min, max]`. */
+/** A numerical value in decimal or hexadecimal; null when malformed or out of `[min, max]`. */
 export function parseNumber(value: string, min: number, max: number): number | null {
   if (!NUMBER.test(value)) return null;
   const number = Number(value);

@@ -348,7 +348,7 @@ export class IscsiTarget {
     );
   }
 
-  /** Session reinstatement, RFC 7143 §6.3.5: the same initiator port logs in again, its older session ends first. */
+  /** Session reinstatement, RFC 7143: the same initiator port logs in again, its older session ends first. */
   async #reinstate({ initiatorName, isid }: LoginResult): Promise<void> {
     for (;;) {
       const older = this.#openConnections().find(

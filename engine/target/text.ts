@@ -1,4 +1,4 @@
-/** Text format of login and text PDUs, RFC 7143 §6.1: `name=value` pairs, each ended by a zero byte. */
+/** Text format of login and text PDUs, RFC 7143 (text format): `name=value` pairs, each ended by a zero byte. */
 import { KEY_NAME_BYTES_MAX, KEY_VALUE_BYTES_MAX, TEXT_BYTES_MAX, TEXT_KEYS_MAX } from "./limits.js";
 
 export type Pair = readonly [name: string, value: string];
@@ -8,7 +8,7 @@ export class TextError extends Error {
   override readonly name = "TextError";
 }
 
-/** Keys whose value may pass 255 bytes because it is a large binary value (RFC 7143 §6.1). */
+/** Keys whose value may pass 255 bytes because it is a large binary value (RFC 7143, text format). */
 const LONG_VALUES = new Set(["CHAP_C", "CHAP_R"]);
 const LONG_VALUE_BYTES_MAX = 4_096;
 
