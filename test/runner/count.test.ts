@@ -28,6 +28,7 @@ t.test("googletest: passed, failed and skipped are told apart", async (t) => {
   const output =
     "[  PASSED  ] 12 tests.\n[  SKIPPED ] 1 test, listed below:\n[  FAILED  ] 2 tests, listed below:\n";
   t.same(countCases("gtest", output, 1), { passed: 12, failed: 2, skipped: 1 });
+  t.same(countCases("gtest", output + output, 1), { passed: 24, failed: 4, skipped: 2 });
 });
 
 t.test("the last summary line of a program is its result", async (t) => {

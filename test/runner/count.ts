@@ -7,7 +7,7 @@ export interface Count {
 }
 
 export type CountStyle =
-  /** googletest's closing lines */
+  /** googletest's closing lines, summed when it runs several times */
   | "gtest"
   /** TAP as `tap --reporter=tap` prints it: a file is indented 0, its tests 4; deeper ones are details of a test */
   | "tap"
@@ -42,9 +42,9 @@ export function countCases(style: CountStyle, output: string, exitCode: number):
 
 const PARSERS: Record<CountStyle, (output: string) => Count> = {
   gtest: (output) => ({
-    passed: lastNumber(output, /^\[ {2}PASSED {2}\] (\d+) tests?\.$/gm),
-    failed: lastNumber(output, /^\[ {2}FAILED {2}\] (\d+) tests?, listed below:$/gm),
-    skipped: lastNumber(output, /^\[ {2}SKIPPED \] (\d+) tests?, listed below:$/gm),
+    passed: sumOf(output, /^\[ {2}PASSED {2}\] (\d+) tests?\.$/gm),
+    failed: sumOf(output, /^\[ {2}FAILED {2}\] (\d+) tests?, listed below:$/gm),
+    skipped: sumOf(output, /^\[ {2}SKIPPED \] (\d+) tests?, listed below:$/gm),
   }),
   tap: countTap,
   summary: (output) => ({
@@ -57,6 +57,10 @@ const PARSERS: Record<CountStyle, (output: string) => Count> = {
 
 function lastNumber(output: string, pattern: RegExp): number {
   return Number([...output.matchAll(pattern)].at(-1)?.[1] ?? 0);
+}
+
+function sumOf(output: string, pattern: RegExp): number {
+  return [...output.matchAll(pattern)].reduce((sum, [, number]) => sum + Number(number), 0);
 }
 
 function countTap(output: string): Count {

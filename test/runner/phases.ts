@@ -102,6 +102,13 @@ export const phases: Phase[] = [
     count: "summary",
     timeoutMs: 8 * MINUTE_MS,
   },
+  {
+    name: "aarch64",
+    about: "cross build, and the C++ unit tests under emulation with 4, 16 and 64 KiB pages",
+    command: ["test/aarch64/run"],
+    count: "gtest",
+    timeoutMs: 8 * MINUTE_MS,
+  },
   endToEnd("powercut", "what was flushed survives a power cut", 3),
   endToEnd("vm", "a real kernel initiator in a virtual machine", 7),
 ];
