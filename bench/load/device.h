@@ -8,7 +8,8 @@
 
 namespace aurochs {
 
-/// One operation. Its owner keeps it and `data` valid until it comes back from Device::Wait.
+/// One operation. Its owner keeps it and `data` valid until it comes back from Device::Wait or Device::Close
+/// was called.
 struct Request {
   enum class Kind { kRead, kWrite, kFlush };
 
@@ -38,6 +39,9 @@ class Device {
   /// to `done`, which stays empty after a timeout.
   /// @return what broke the device as a whole, or an empty string
   virtual std::string Wait(int timeout_ms, std::vector<Request*>* done) = 0;
+
+  /// Gives up what is in flight and disconnects. Nothing else may be called afterwards. Idempotent.
+  virtual void Close() = 0;
 
   /// Operations sent anew after an answer that asks for it (unit attention, busy, task set full).
   virtual uint64_t retries() const { return 0; }

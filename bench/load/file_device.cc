@@ -22,9 +22,14 @@ class FileDevice final : public Device {
     queue_.reserve(options.depth);
   }
 
-  ~FileDevice() override {
+  ~FileDevice() override { Close(); }
+
+  void Close() override {
+    // Waits for what is in flight: the kernel would write to its memory.
     if (context_ != 0) syscall(SYS_io_destroy, context_);
     if (fd_ >= 0) close(fd_);
+    context_ = 0;
+    fd_ = -1;
   }
 
   std::string Open(const Options& options) {

@@ -47,13 +47,16 @@ class IscsiDevice final : public Device {
     for (Pending& pending : pending_) pending.device = this;
   }
 
-  ~IscsiDevice() override {
+  ~IscsiDevice() override { Close(); }
+
+  void Close() override {
     if (context_ == nullptr) return;
     StopBatching();
     iscsi_set_timeout(context_, kSyncTimeoutSeconds);
     if (in_flight_ == 0 && broken_.empty() && iscsi_is_logged_in(context_)) iscsi_logout_sync(context_);
     done_ = nullptr;
     iscsi_destroy_context(context_);
+    context_ = nullptr;
   }
 
   std::string Open(const Options& options) {
@@ -174,6 +177,7 @@ class IscsiDevice final : public Device {
   }
 
   void Answered(iscsi_context* context, int status, scsi_task* task, Pending* pending) {
+    if (done_ == nullptr) return;  // cancelled by Close
     Request* request = pending->request;
     if (task != nullptr && AsksForRepetition(*task, status) && pending->retries < kRetriesMax) {
       ++pending->retries;
@@ -190,8 +194,7 @@ class IscsiDevice final : public Device {
       request->error = "residual of " + std::to_string(task->residual) + " bytes";
     }
     --in_flight_;
-    // Destroying the context cancels what is left, when nobody waits any more.
-    if (done_ != nullptr) done_->push_back(request);
+    done_->push_back(request);
   }
 
   iscsi_context* context_ = nullptr;

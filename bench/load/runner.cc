@@ -58,6 +58,10 @@ class Runner {
     if (options.verify) ledger_.emplace(std::random_device{}(), range_bytes_);
   }
 
+  ~Runner() {
+    if (in_flight_ > 0) device_->Close();  // it holds on to requests that end here
+  }
+
   Result Run() {
     Measure();
     if (Writes(options_.pattern) && Healthy()) FinalFlush();
@@ -142,6 +146,7 @@ class Runner {
     }
     if (error.empty()) return true;
     Fail(error);
+    broken_ = true;
     return false;
   }
 
@@ -176,7 +181,7 @@ class Runner {
   }
 
   void Drain() {
-    while (in_flight_ > 0 && WaitSome()) {
+    while (in_flight_ > 0 && !broken_ && WaitSome()) {
       int64_t now = Now();
       for (Request* request : done_) Finish(request, now, false);
     }
@@ -223,6 +228,7 @@ class Runner {
   std::vector<Request*> idle_;
   std::vector<Request*> done_;
   int in_flight_ = 0;
+  bool broken_ = false;  // the device as a whole
   std::optional<Ledger> ledger_;
   CpuSample before_;
   Result result_;

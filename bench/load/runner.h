@@ -31,7 +31,7 @@ struct Result {
   std::vector<ProcessCpu> processes;
 };
 
-/// Runs what `options` say on `device`. Ends early after the first error.
+/// Runs what `options` say on `device`. Ends early after the first error; closes the device when it hangs.
 Result RunLoad(const Options& options, Device* device);
 
 }  // namespace aurochs
