@@ -1,28 +1,8 @@
 /** The image below the chain's root: raw or qcow2, told apart by the magic. Never written. */
 import { open, type FileHandle } from "node:fs/promises";
-import { isAbsolute } from "node:path";
 import type { Layer, LayerMap } from "../native/index.js";
-import type { ReplicaDirectory } from "./directory.js";
 import { QCOW2_MAGIC, readQcow2 } from "./qcow2.js";
 import { ReplicaError, systemError } from "./replica-error.js";
-
-/** Which file lies below a directory's chain: the one given now, since an image may have moved, or the one stored.
- * @returns null when the volume has none
- * @throws {ReplicaError} `FOREIGN` when one is given for a volume that was made without */
-export function backingPath(directory: ReplicaDirectory, given: string | null): string | null {
-  const stored = directory.meta.backingFilePath;
-  if (given !== null && stored === "") {
-    throw new ReplicaError(
-      "FOREIGN",
-      `${directory.path} was made without a backing file; ${given} would change its content`,
-    );
-  }
-  const path = given ?? (stored === "" ? null : stored);
-  if (path !== null && !isAbsolute(path)) {
-    throw new ReplicaError("UNSUPPORTED", `the backing file's path has to be absolute: ${path}`);
-  }
-  return path;
-}
 
 /** @param volumeSize bytes; what an image holds beyond is not part of the volume
  * @throws {ReplicaError} `MISSING`, `DAMAGED`, `UNSUPPORTED`, naming the file */

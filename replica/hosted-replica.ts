@@ -4,49 +4,24 @@
  */
 import { status } from "@grpc/grpc-js";
 import type { Logger } from "pino";
-import { DataServer, openStore, type DataServerEvent, type Layer, type NativeError, type ReplicaStore } from "../native/index.js"; // prettier-ignore
+import { DataServer, type DataServerEvent, type NativeError, type ReplicaStore } from "../native/index.js";
 import type { EngineRequest, InheritedRegionsReply, RecordRequest, ReplicaFacts } from "../proto/control.js";
 import { RpcError } from "../proto/unary.js";
-import { join } from "node:path";
-import { backingLayer, backingPath } from "./backing-file.js";
-import { readBootId } from "./boot-id.js";
-import { createIfEmpty, ensureDirectory } from "./create.js";
-import { decideEngine, decideHello, decideRecord, mayHaveLostWrites, type ControlDecision, type Standing } from "./decide.js"; // prettier-ignore
-import { openDirectory, setDirty, type ReplicaDirectory } from "./directory.js";
-import { establishIdentity, REGION_MAP_NAME, type Identity } from "./identity.js";
-import { DATA_CONNECTIONS_MAX, DECISIONS_WAITING_MAX, IO_THREADS, PAYLOAD_BYTES_MAX, REGION_BYTES, STREAM_PAYLOAD_BYTES_MAX, STREAM_REQUESTS_MAX } from "./limits.js"; // prettier-ignore
-import { lockDirectory, type DirectoryLock } from "./lock.js";
+import { decideEngine, decideHello, decideRecord, type ControlDecision, type Standing } from "./decide.js";
+import { setDirty, type ReplicaDirectory } from "./directory.js";
+import { DATA_CONNECTIONS_MAX, DECISIONS_WAITING_MAX, PAYLOAD_BYTES_MAX, REGION_BYTES, STREAM_PAYLOAD_BYTES_MAX, STREAM_REQUESTS_MAX } from "./limits.js"; // prettier-ignore
 import { writeRecord, type ReplicaRecord } from "./member-record.js";
-import { readRevision, writeRevision } from "./revision-counter.js";
+import { openReplica, type HostedReplicaOptions, type OpenedReplica } from "./open.js";
+import { writeRevision } from "./revision-counter.js";
 import { Serial } from "./serial.js";
-
-export interface HostedReplicaOptions extends Identity {
-  directory: string;
-  /** bytes: creates the volume in an empty directory, has to match otherwise; null: never creates */
-  size: number | null;
-  cache: "writeback" | "none";
-  /** absolute path; null: as stored in volume.meta */
-  backingFile: string | null;
-  /** null: the kernel's */
-  bootIdFile: string | null;
-}
 
 // open --store failed--> failed      open, failed --close--> closed
 type State = { state: "open" } | { state: "failed"; reason: string } | { state: "closed" };
 
-/** What `open` has gathered. */
-interface Parts {
-  lock: DirectoryLock;
-  directory: ReplicaDirectory;
-  record: ReplicaRecord;
-  bootId: string;
-  /** Longhorn's counter at open, null without one */
-  revision: number | null;
-}
-
 export class HostedReplica {
   private state: State = { state: "open" };
   private readonly decisions = new Serial(DECISIONS_WAITING_MAX);
+  private readonly store: ReplicaStore;
   private readonly data: DataServer;
   private dataPort = 0;
   private directory: ReplicaDirectory;
@@ -55,81 +30,32 @@ export class HostedReplica {
   private counted: { revision: number; writes: number } | null;
 
   private constructor(
-    private readonly parts: Parts,
-    private readonly store: ReplicaStore,
+    private readonly opened: OpenedReplica,
     private readonly log: Logger,
   ) {
-    this.directory = parts.directory;
-    this.record_ = parts.record;
-    this.counted = parts.revision === null ? null : { revision: parts.revision, writes: 0 };
+    this.store = opened.store;
+    this.directory = opened.directory;
+    this.record_ = opened.record;
+    this.counted = opened.revision === null ? null : { revision: opened.revision, writes: 0 };
     const options = {
       maxRequests: STREAM_REQUESTS_MAX,
       maxPayload: PAYLOAD_BYTES_MAX,
       maxPayloadInFlight: STREAM_PAYLOAD_BYTES_MAX,
       connectionsMax: DATA_CONNECTIONS_MAX,
     };
-    this.data = new DataServer(store, options, (event) => this.onDataEvent(event));
+    this.data = new DataServer(this.store, options, (event) => this.onDataEvent(event));
   }
 
-  /** Locks, creates if asked to, checks and opens a directory. Nothing is served before `listen`.
+  /** Opens a directory. Nothing is served before `listen`.
    * @throws {ReplicaError | NativeError} and then nothing stays open */
   static async open(options: HostedReplicaOptions, log: Logger): Promise<HostedReplica> {
-    const path = options.directory;
-    if (options.size !== null) await ensureDirectory(path);
-    const lock = lockDirectory(path);
-    try {
-      const bootId = await readBootId(options.bootIdFile ?? undefined);
-      if (await createIfEmpty(path, options)) log.info({ size: options.size }, "volume created");
-      let directory = await openDirectory(path);
-      const layers = await layersOf(directory, options.backingFile);
-      const revision = await readRevision(path);
-      const record = await establishIdentity(path, options, bootId);
-      let replica: HostedReplica | null = null;
-      const early: NativeError[] = [];
-      const store = await openStore(
-        {
-          ...layers,
-          size: directory.meta.size,
-          cache: options.cache,
-          regionMapPath: join(path, REGION_MAP_NAME),
-          regionSize: REGION_BYTES,
-          ioThreads: IO_THREADS,
-        },
-        (error) => (replica === null ? early.push(error) : replica.fail(error)),
-      );
-      try {
-        const opened = await HostedReplica.noteBoot(path, record, bootId, store, log);
-        directory = await setDirty(directory, true);
-        replica = new HostedReplica({ lock, directory, record: opened, bootId, revision }, store, log);
-      } catch (error) {
-        await store.close();
-        throw error;
-      }
-      for (const error of early) replica.fail(error);
-      if (directory.leftovers.length > 0)
-        log.warn({ files: directory.leftovers }, "leftover files are ignored");
-      return replica;
-    } catch (error) {
-      lock.release();
-      throw error;
-    }
-  }
-
-  // Before anything is served: a second restart must not hide what the first one lost.
-  private static async noteBoot(
-    path: string,
-    record: ReplicaRecord,
-    bootId: string,
-    store: ReplicaStore,
-    log: Logger,
-  ) {
-    const { dirtyRegions } = store.stats();
-    const lostNow = mayHaveLostWrites(record.bootId, bootId, dirtyRegions);
-    if (lostNow) log.warn({ from: record.bootId, to: bootId, dirtyRegions }, "acknowledged writes may be lost: the machine restarted"); // prettier-ignore
-    if (!lostNow && record.bootId === bootId) return record;
-    const noted = { ...record, bootId, lostWrites: record.lostWrites || lostNow };
-    await writeRecord(path, noted);
-    return noted;
+    const early: NativeError[] = [];
+    let fail = (error: NativeError): void => void early.push(error);
+    const opened = await openReplica(options, log, (error) => fail(error));
+    const replica = new HostedReplica(opened, log);
+    fail = (error) => replica.fail(error);
+    early.forEach(fail);
+    return replica;
   }
 
   /** Serves data. @returns the address bound */
@@ -158,7 +84,7 @@ export class HostedReplica {
       lostWrites: record.lostWrites,
       inheritedRegions: stats.dirtyRegions,
       regionSize: REGION_BYTES,
-      bootId: this.parts.bootId,
+      bootId: this.opened.bootId,
       directory: directory.path,
       dataPort: this.dataPort,
       revision: this.revision() ?? 0,
@@ -227,7 +153,7 @@ export class HostedReplica {
       await this.data.close();
       if (!failed) await this.settleDown();
       await this.store.close();
-      this.parts.lock.release();
+      this.opened.lock.release();
     });
   }
 
@@ -235,11 +161,26 @@ export class HostedReplica {
   private async settleDown(): Promise<void> {
     try {
       await this.store.flush();
+    } catch (err) {
+      this.log.error({ err }, "replica could not be flushed");
+      await this.noteLoss();
+      return;
+    }
+    try {
       await this.keepRevision(0);
       await this.keepRecord({ ...this.record_, bootId: "" });
       this.directory = await setDirty(this.directory, false);
     } catch (err) {
       this.log.error({ err }, "replica could not be closed cleanly");
+    }
+  }
+
+  // A failed sync may have dropped what was acknowledged, whatever the boot id says afterwards.
+  private async noteLoss(): Promise<void> {
+    try {
+      await this.keepRecord({ ...this.record_, lostWrites: true });
+    } catch (err) {
+      this.log.error({ err }, "that writes may be lost could not be recorded");
     }
   }
 
@@ -298,17 +239,14 @@ export class HostedReplica {
       });
   }
 
-  // A failed sync may have dropped what was acknowledged, whatever the boot id says afterwards.
   private fail(error: NativeError): void {
     if (this.state.state !== "open") return;
     this.state = { state: "failed", reason: error.message };
     this.log.error({ err: error }, "replica failed");
-    this.decisions
-      .always(async () => {
-        await this.data.fence(null);
-        await this.keepRecord({ ...this.record_, lostWrites: true });
-      })
-      .catch((err: unknown) => this.log.error({ err }, "the failure could not be recorded"));
+    void this.decisions.always(async () => {
+      await this.data.fence(null);
+      await this.noteLoss();
+    });
   }
 
   private async keepRecord(record: ReplicaRecord): Promise<void> {
@@ -328,14 +266,4 @@ export class HostedReplica {
     await writeRevision(this.directory.path, counted.revision);
     this.counted = counted;
   }
-}
-
-async function layersOf(
-  directory: ReplicaDirectory,
-  backingFile: string | null,
-): Promise<{ layers: Layer[]; backing: boolean }> {
-  const layers: Layer[] = directory.chain.map((name) => ({ path: join(directory.path, name) })).reverse();
-  const path = backingPath(directory, backingFile);
-  if (path === null) return { layers, backing: false };
-  return { layers: [await backingLayer(path, directory.meta.size), ...layers], backing: true };
 }

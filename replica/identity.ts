@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { readRecord, RECORD_NAME, writeRecord, type ReplicaRecord } from "./member-record.js";
+import { readRecord, RECORD_NAME, type ReplicaRecord } from "./member-record.js";
 import { ReplicaError } from "./replica-error.js";
 
 export const REGION_MAP_NAME = "aurochs.regions";
@@ -14,15 +14,11 @@ export interface Identity {
   replicaId: string | null;
 }
 
-/** Reads the record, or makes one for a new volume and for a directory that comes from Longhorn.
+/** The record, or the beginning of one (not yet written) for a new volume and for a directory that comes from Longhorn.
  * @throws {ReplicaError} `FOREIGN` (another volume's or replica's), `MISSING` (no record, no name given), `DAMAGED` */
-export async function establishIdentity(
-  directory: string,
-  given: Identity,
-  bootId: string,
-): Promise<ReplicaRecord> {
+export async function identify(directory: string, given: Identity): Promise<ReplicaRecord> {
   const record = await readRecord(directory);
-  if (record === null) return begin(directory, given, bootId);
+  if (record === null) return begin(directory, given);
   if (given.volume !== null && given.volume !== record.volume) {
     throw new ReplicaError("FOREIGN", `${directory} belongs to volume ${record.volume}, not ${given.volume}`);
   }
@@ -32,7 +28,7 @@ export async function establishIdentity(
   return record;
 }
 
-async function begin(directory: string, given: Identity, bootId: string): Promise<ReplicaRecord> {
+function begin(directory: string, given: Identity): ReplicaRecord {
   // The map is only made by a daemon that had a record: without it, nobody knows which engine may write.
   if (existsSync(join(directory, REGION_MAP_NAME))) {
     throw new ReplicaError(
@@ -46,8 +42,11 @@ async function begin(directory: string, given: Identity, bootId: string): Promis
       `${directory} does not say which volume it belongs to: a volume name is needed`,
     );
   }
-  const replicaId = given.replicaId ?? randomUUID();
-  const record = { volume: given.volume, replicaId, member: null, bootId, lostWrites: false };
-  await writeRecord(directory, record);
-  return record;
+  return {
+    volume: given.volume,
+    replicaId: given.replicaId ?? randomUUID(),
+    member: null,
+    bootId: "",
+    lostWrites: false,
+  };
 }

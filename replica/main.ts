@@ -1,6 +1,7 @@
 /** The replica daemon: hosts one or many replicas, each with its own pair of ports, until it is told to stop. */
 import type { Logger } from "pino";
-import { HostedReplica, type HostedReplicaOptions } from "./hosted-replica.js";
+import { HostedReplica } from "./hosted-replica.js";
+import type { HostedReplicaOptions } from "./open.js";
 import { serveControl, type ControlServer } from "./server.js";
 
 export interface ReplicaOptions extends HostedReplicaOptions {

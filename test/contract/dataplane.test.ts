@@ -1,11 +1,9 @@
 import { dataplaneContract } from "./contract.js";
+import { nativeClient, nativeServer } from "./native-ends.js";
 import { serverContract } from "./protocol.js";
 import { typescriptClient, typescriptServer } from "./typescript-ends.js";
 
-const servers = [typescriptServer];
-const clients = [typescriptClient];
-
-for (const server of servers) {
+for (const server of [typescriptServer, nativeServer]) {
   serverContract(server);
-  for (const client of clients) dataplaneContract(client, server);
+  for (const client of [typescriptClient, nativeClient]) dataplaneContract(client, server);
 }

@@ -1,0 +1,89 @@
+/** Opening one directory for service: locked, created if asked to, checked, its store open and the boot noted. */
+import { join } from "node:path";
+import type { Logger } from "pino";
+import { openStore, type NativeError, type ReplicaStore } from "../native/index.js";
+import { readBootId } from "./boot-id.js";
+import { createIfEmpty, ensureDirectory } from "./create.js";
+import { mayHaveLostWrites } from "./decide.js";
+import { openDirectory, setDirty, type ReplicaDirectory } from "./directory.js";
+import { identify, REGION_MAP_NAME, type Identity } from "./identity.js";
+import { layersOf } from "./layers.js";
+import { IO_THREADS, REGION_BYTES } from "./limits.js";
+import { lockDirectory, type DirectoryLock } from "./lock.js";
+import { writeRecord, type ReplicaRecord } from "./member-record.js";
+import { readRevision } from "./revision-counter.js";
+
+export interface HostedReplicaOptions extends Identity {
+  directory: string;
+  /** bytes: creates the volume in an empty directory, has to match otherwise; null: never creates */
+  size: number | null;
+  cache: "writeback" | "none";
+  /** absolute path; null: as stored in volume.meta */
+  backingFile: string | null;
+  /** null: the kernel's */
+  bootIdFile: string | null;
+}
+
+export interface OpenedReplica {
+  lock: DirectoryLock;
+  directory: ReplicaDirectory;
+  store: ReplicaStore;
+  record: ReplicaRecord;
+  bootId: string;
+  /** Longhorn's counter at open, null without one */
+  revision: number | null;
+}
+
+/** @param onFatal the store's disk failed
+ * @throws {ReplicaError | NativeError} and then nothing stays open */
+export async function openReplica(
+  options: HostedReplicaOptions,
+  log: Logger,
+  onFatal: (error: NativeError) => void,
+): Promise<OpenedReplica> {
+  const path = options.directory;
+  if (options.size !== null) await ensureDirectory(path);
+  const lock = lockDirectory(path);
+  try {
+    const bootId = await readBootId(options.bootIdFile ?? undefined);
+    const recorded = await identify(path, options);
+    if (await createIfEmpty(path, options)) log.info({ size: options.size }, "volume created");
+    const directory = await openDirectory(path);
+    if (directory.leftovers.length > 0)
+      log.warn({ files: directory.leftovers }, "leftover files are ignored");
+    const layers = await layersOf(directory, directory.chain, options.backingFile);
+    const revision = await readRevision(path);
+    const files = { ...layers, size: directory.meta.size, regionMapPath: join(path, REGION_MAP_NAME) };
+    const tuning = { cache: options.cache, regionSize: REGION_BYTES, ioThreads: IO_THREADS };
+    const store = await openStore({ ...files, ...tuning }, onFatal);
+    try {
+      const record = await noteBoot(path, recorded, bootId, store, log);
+      return { lock, directory: await setDirty(directory, true), store, record, bootId, revision };
+    } catch (error) {
+      await store.close();
+      throw error;
+    }
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+// Before anything is served: a second restart must not hide what the first one lost.
+async function noteBoot(
+  path: string,
+  record: ReplicaRecord,
+  bootId: string,
+  store: ReplicaStore,
+  log: Logger,
+): Promise<ReplicaRecord> {
+  const { dirtyRegions, damagedMapBlocks } = store.stats();
+  if (damagedMapBlocks > 0)
+    log.warn({ damagedMapBlocks }, "region map is damaged: its regions count as written");
+  const lostNow = mayHaveLostWrites(record.bootId, bootId, dirtyRegions);
+  if (lostNow) log.warn({ from: record.bootId, to: bootId, dirtyRegions }, "acknowledged writes may be lost: the machine restarted"); // prettier-ignore
+  if (!lostNow && record.bootId === bootId) return record;
+  const noted = { ...record, bootId, lostWrites: record.lostWrites || lostNow };
+  await writeRecord(path, noted);
+  return noted;
+}
