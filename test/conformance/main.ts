@@ -5,7 +5,7 @@
 import { parseArgs } from "node:util";
 import { summaryLine } from "../runner/count.js";
 import { withVolume } from "../tools/volume.js";
-import { expectedSkips, skipReason } from "./expected-skips.js";
+import { expectedSkip, expectedSkips } from "./expected-skips.js";
 import type { CaseResult } from "./cunit.js";
 import { listCases, runAlone, runTogether } from "./suite.js";
 
@@ -38,10 +38,11 @@ async function conform(url: string, only: RegExp): Promise<void> {
 
 /** An unlisted skip is a failure, and so is a listed one that passes: the list would no longer be true. */
 function judge({ name, outcome, detail }: CaseResult, how: string): CaseResult["outcome"] {
-  const reason = skipReason(name);
-  if (outcome === "passed" && reason === undefined) return "passed";
-  if (outcome === "skipped" && reason !== undefined) return "skipped";
-  const expected = reason === undefined ? "to pass" : `to be skipped (${reason})`;
+  const listed = expectedSkip(name);
+  if (outcome === "passed" && listed === undefined) return "passed";
+  if (listed !== undefined && outcome === (listed.outcome ?? "skipped")) return "skipped";
+  const expected =
+    listed === undefined ? "to pass" : `to be ${listed.outcome ?? "skipped"} (${listed.reason})`;
   console.log(
     `${name} (${how}): ${outcome}, expected ${expected}\n    ${detail.split("\n").slice(0, 12).join("\n    ")}`,
   );
