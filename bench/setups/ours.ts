@@ -53,7 +53,7 @@ function ours(name: string, cache: "writeback" | "none"): SetupKind {
       const service = Service.start(aurochs, [
         ...["up", "--state-dir", `${directory}/state`, "--volume", "bench", "--size", String(size)],
         ...["--portal", `127.0.0.1:${await freePort()}`, "--replicas", "2", "--cache", cache],
-        ...["--ready-file", readyFile],
+        ...["--ready-file", readyFile, "--no-view"],
       ]);
       const stop = async (): Promise<void> => {
         await service.stop();
