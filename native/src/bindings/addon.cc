@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/crc32c.h"
+#include "bindings/data_server.h"
 #include "bindings/js_bridge.h"
 #include "bindings/store.h"
 #include "bindings/volume.h"
@@ -47,6 +48,7 @@ Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("lockFile", Napi::Function::New(env, JsLockFile, "lockFile"));
   exports.Set("Volume", VolumeObject::Define(env));
   exports.Set("openStore", StoreObject::DefineOpenStore(env));
+  exports.Set("DataServer", DataServerObject::Define(env));
   return exports;
 }
 
