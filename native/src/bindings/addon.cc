@@ -9,6 +9,7 @@
 #include "bindings/data_server.h"
 #include "bindings/js_bridge.h"
 #include "bindings/store.h"
+#include "bindings/target.h"
 #include "bindings/volume.h"
 
 namespace aurochs {
@@ -47,6 +48,7 @@ Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("crc32c", Napi::Function::New(env, JsCrc32c, "crc32c"));
   exports.Set("lockFile", Napi::Function::New(env, JsLockFile, "lockFile"));
   exports.Set("Volume", VolumeObject::Define(env));
+  exports.Set("Target", TargetObject::Define(env));
   exports.Set("openStore", StoreObject::DefineOpenStore(env));
   exports.Set("DataServer", DataServerObject::Define(env));
   return exports;
