@@ -32,6 +32,10 @@ inline Bytes Pattern(size_t length, uint8_t seed) {
   return bytes;
 }
 
+inline Bytes ToBytes(const Slice& slice) {
+  return slice ? Bytes(slice.data(), slice.data() + slice.length) : Bytes();
+}
+
 struct WirePdu {
   uint8_t bhs[kBhsBytes] = {};
   Bytes data;
@@ -304,16 +308,14 @@ class Recorder final : public TargetEvents {
       reply[1] = 0x87;
       SessionParameters mine = parameters;
       mine.nexus = next_nexus++;
-      target->SetAccess(mine.nexus, access);
-      return target->Send(connection, reply, Slice(), AfterSend::kFullFeature, &mine);
+      target->Send(connection, reply, Slice(), AfterSend::kFullFeature, &mine);
+      return target->SetAccess(mine.nexus, access);
     }
-    Add({"pdu", connection, nexus, 0, 0, Bytes(bhs, bhs + kBhsBytes),
-         Bytes(data.data(), data.data() + data.length), ""});
+    Add({"pdu", connection, nexus, 0, 0, Bytes(bhs, bhs + kBhsBytes), ToBytes(data), ""});
   }
   void OnCommand(uint64_t connection, uint64_t nexus, uint64_t task, int64_t lun, const uint8_t* cdb,
                  const Slice& data) override {
-    Add({"command", connection, nexus, task, lun, Bytes(cdb, cdb + 16),
-         Bytes(data.data(), data.data() + data.length), ""});
+    Add({"command", connection, nexus, task, lun, Bytes(cdb, cdb + 16), ToBytes(data), ""});
   }
   void OnDisconnected(uint64_t connection, uint64_t nexus, const std::string& reason) override {
     Add({"disconnected", connection, nexus, 0, 0, {}, {}, reason});

@@ -93,6 +93,12 @@ void Connection::HandlePdus() {
   if (handling_) return;  // JavaScript's answer came from within
   handling_ = true;
   while (MayRead() && (phase_ == Phase::kLogin || phase_ == Phase::kFullFeature) && !closes_when_sent_) {
+    // Whoever speaks another protocol is told apart by the first byte, and not waited for.
+    int first = reader_.first_byte();
+    if (phase_ == Phase::kLogin && first >= 0 && (first & 0x3f) != static_cast<int>(Opcode::kLoginRequest)) {
+      Close("not a Login Request in login phase");
+      break;
+    }
     Pdu pdu;
     PduReader::Result result = reader_.Next(&pdu);
     if (result == PduReader::Result::kNeedMore) break;
@@ -117,7 +123,6 @@ void Connection::HandlePdus() {
 
 void Connection::Handle(const Pdu& pdu) {
   if (phase_ == Phase::kFullFeature) return session_->OnPdu(pdu);
-  if (OpcodeOf(pdu.bhs) != Opcode::kLoginRequest) return Close("not a Login Request in login phase");
   awaits_script_ = true;
   target_->events()->OnPdu(id_, 0, pdu.bhs, pdu.data);
 }

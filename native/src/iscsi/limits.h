@@ -26,7 +26,7 @@ constexpr uint32_t kScriptDataOutBytesMax = 1u << 20;
 constexpr uint32_t kR2tBytesMax = 1u << 20;
 
 /// R2Ts outstanding per task. The negotiated maximum may be lower.
-constexpr uint32_t kR2tsOutstandingMax = 4;
+constexpr uint32_t kR2tsOutstandingMax = 8;
 
 /// Memory for data under way per session (reads in flight, data-out asked for and not yet written), bytes.
 /// Above it tasks wait for others.

@@ -46,6 +46,8 @@ class PduReader {
   int Space(iovec* places, uint32_t limit);
   void Commit(size_t bytes);
   Result Next(Pdu* pdu);
+  /// The first byte of the next PDU; -1 when there is none yet.
+  int first_byte() const { return end_ > begin_ ? buffer_.data()[begin_] : -1; }
   /// The header at which kDataTooLong or kHeaderDigestError was returned.
   const uint8_t* bad_header() const { return buffer_.data() + begin_; }
 

@@ -20,7 +20,6 @@ Session::Session(Target* target, Connection* connection, const SessionParameters
     : target_(target),
       connection_(connection),
       parameters_(parameters),
-      access_(target->AccessOf(parameters.nexus)),
       exp_cmd_sn_(parameters.exp_cmd_sn),
       max_cmd_sn_(parameters.exp_cmd_sn + target->window() - 1),
       stat_sn_(parameters.stat_sn) {}

@@ -43,7 +43,6 @@ void Target::OnClosed(Connection* connection, const std::string& reason) {
   if (found == connections_.end()) return;
   closed_connections_.push_back(std::move(found->second));
   connections_.erase(found);
-  access_.erase(connection->nexus());
   loop_->RunAtEndOfCycle(this);
   events_->OnDisconnected(connection->id(), connection->nexus(), reason);
 }
@@ -68,13 +67,7 @@ void Target::Execute(uint64_t id) {
   if (Task* task = TaskOfId(id)) task->Execute();
 }
 
-NexusAccess Target::AccessOf(uint64_t nexus) const {
-  auto found = access_.find(nexus);
-  return found == access_.end() ? NexusAccess{} : found->second;
-}
-
 void Target::SetAccess(uint64_t nexus, const NexusAccess& access) {
-  access_[nexus] = access;
   for (auto& [id, connection] : connections_) {
     if (connection->session() != nullptr && connection->nexus() == nexus)
       connection->session()->set_access(access);

@@ -47,6 +47,7 @@ class Target final : public Listener::Owner, public EventLoop::CycleTask {
             const SessionParameters* session);
   void Complete(uint64_t task, uint8_t status, const uint8_t* sense, uint32_t sense_length, Slice data_in);
   void Execute(uint64_t task);
+  /// Of a nexus whose session has begun.
   void SetAccess(uint64_t nexus, const NexusAccess& access);
   void SetWriteProtected(bool on) { write_protected_ = on; }
   /// `done` gets the number of tasks aborted, when none of those that match (now or aborted before) is in
@@ -68,7 +69,6 @@ class Target final : public Listener::Owner, public EventLoop::CycleTask {
   }
   uint32_t window() const { return options_.command_window; }
   bool write_protected() const { return write_protected_; }
-  NexusAccess AccessOf(uint64_t nexus) const;
   /// Null when kIndexMax tasks are open.
   Task* TakeTask();
   void GiveTask(Task* task) { free_tasks_.push_back(task); }
@@ -88,7 +88,6 @@ class Target final : public Listener::Owner, public EventLoop::CycleTask {
   TargetOptions options_;
   TargetEvents* const events_;
   bool write_protected_ = false;
-  std::map<uint64_t, NexusAccess> access_;
 
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::map<uint64_t, std::unique_ptr<Connection>> connections_;

@@ -15,7 +15,7 @@ constexpr uint32_t kCompareAndWriteBlocksMax = 255;
 
 /// MAXIMUM UNMAP LBA COUNT, bytes, all descriptors of one command together: a replica punches it in well
 /// under a second.
-constexpr uint64_t kUnmapBytesMax = 4ull << 30;
+constexpr uint64_t kUnmapBytesMax = 512ull << 20;
 
 /// MAXIMUM UNMAP BLOCK DESCRIPTOR COUNT: the parameter list stays within one 4 KiB buffer.
 constexpr uint32_t kUnmapDescriptorsMax = 128;
