@@ -10,6 +10,8 @@ const PLOT = 520;
 const RIGHT = 130;
 const TOP = 78;
 const BOTTOM = 36;
+// Keeps a label readable on a grid line.
+const HALO = 'stroke="#fff" stroke-width="3" paint-order="stroke"';
 
 export function escapeXml(text: string): string {
   return text.replace(/[&<>"']/g, (letter) => `&#${letter.charCodeAt(0)};`);
@@ -88,11 +90,13 @@ export function renderSvg({ machine, run, targets, peer, rows }: Report): string
         `<rect x="${LEFT}" y="${y}" width="${(x(ratio.median) - LEFT).toFixed(1)}" height="${BAR - 2}" fill="${color}"/>`,
       );
       parts.push(line(x(ratio.min), middle, x(ratio.max), middle, 'stroke="#222"'));
-      parts.push(text(Math.max(x(ratio.median), x(ratio.max)) + 6, middle + 4, `${figure(ratio.median)} x`));
+      parts.push(
+        text(Math.max(x(ratio.median), x(ratio.max)) + 6, middle + 4, `${figure(ratio.median)} x`, HALO),
+      );
+      if (floor !== undefined && target === "ours") {
+        parts.push(line(x(floor), y - 2, x(floor), y + BAR, 'stroke="#c00" stroke-width="2"'));
+      }
     });
-    if (floor !== undefined) {
-      parts.push(line(x(floor), top - 3, x(floor), top + barsHeight + 1, 'stroke="#c00" stroke-width="2"'));
-    }
   });
   if (groups.some(({ floor }) => floor !== undefined)) {
     parts.push(line(width - 120, 60, width - 106, 60, 'stroke="#c00" stroke-width="2"'));
