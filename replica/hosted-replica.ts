@@ -151,7 +151,8 @@ export class HostedReplica {
       const failed = this.state.state === "failed";
       this.state = { state: "closed" };
       await this.data.close();
-      if (!failed) await this.settleDown();
+      if (failed) await this.noteLoss();
+      else await this.settleDown();
       await this.store.close();
       this.opened.lock.release();
     });
@@ -244,6 +245,7 @@ export class HostedReplica {
     this.state = { state: "failed", reason: error.message };
     this.log.error({ err: error }, "replica failed");
     void this.decisions.always(async () => {
+      if (this.state.state === "closed") return; // and close has noted it
       await this.data.fence(null);
       await this.noteLoss();
     });
