@@ -2,12 +2,13 @@
  * The replica's end of the data stream on `@grpc/grpc-js`: slow and clear, the twin of the addon's DataServer and the
  * oracle for it.
  */
-import { Server, ServerCredentials, type ServerDuplexStream } from "@grpc/grpc-js";
+import { Server, ServerCredentials, status, type ServerDuplexStream } from "@grpc/grpc-js";
 import crc32c from "fast-crc32c";
 import { once } from "node:events";
 import { DataPlane, Op, PROTOCOL_VERSION, type Hello, type Request, type Response } from "./dataplane.js";
 import { STATUS_NUMBER } from "./status.js";
 import { StreamError, type StreamBackend, type StreamFailure, type StreamLimits } from "./stream-backend.js";
+import { RpcError } from "./unary.js";
 import { Window } from "./window.js";
 
 /** The unit of ranges, bytes. */
@@ -63,7 +64,13 @@ async function serveStream(call: Call, options: StreamServerOptions): Promise<vo
   const responses = new Responses(call);
   const requests = call[Symbol.asyncIterator]() as AsyncIterator<Request>;
   const first = await requests.next();
-  if (first.done === true || !(await greet(responses, first.value, options))) return;
+  if (first.done === true) return;
+  const { id, op, hello } = first.value;
+  if (op !== Op.OP_HELLO || id !== 0 || hello === null) {
+    call.emit("error", new RpcError(status.INVALID_ARGUMENT, "the first request is not HELLO"));
+    return;
+  }
+  if (!(await greet(responses, hello, options))) return;
 
   // Nothing more is read while the window is full: the engine feels it as flow control.
   const window = new Window(limits.maxRequests, limits.maxPayloadInFlight);
@@ -84,13 +91,8 @@ async function serveStream(call: Call, options: StreamServerOptions): Promise<vo
   await Promise.allSettled(inFlight.values());
 }
 
-async function greet(
-  responses: Responses,
-  { id, op, hello }: Request,
-  options: StreamServerOptions,
-): Promise<boolean> {
+async function greet(responses: Responses, hello: Hello, options: StreamServerOptions): Promise<boolean> {
   try {
-    if (op !== Op.OP_HELLO || hello === null || id !== 0) throw new StreamError("INVALID", "the first request is not HELLO"); // prettier-ignore
     if (hello.protocolVersion !== PROTOCOL_VERSION) {
       throw new StreamError("INVALID", `protocol version ${hello.protocolVersion} is not spoken here`);
     }
@@ -135,6 +137,9 @@ async function answer(
   try {
     if (id === 0) throw new StreamError("INVALID", "id 0 is HELLO's");
     if (used) throw new StreamError("INVALID", `id ${id} is in flight already`);
+    if (request.op !== Op.OP_WRITE && request.payload.length > 0) {
+      throw new StreamError("INVALID", "a payload where none belongs");
+    }
     return { id, ...(await execute(request, backend, limits)) };
   } catch (error) {
     return { id, ...failureOf(error) };
@@ -201,7 +206,7 @@ function checkPayload(request: Request): void {
   }
 }
 
-function failureOf(error: unknown): { status: number; message: string } {
+function failureOf(error: unknown): Pick<Response, "status" | "message"> {
   const message = error instanceof Error ? error.message : String(error);
   const code: StreamFailure = error instanceof StreamError ? error.code : "IO_ERROR";
   return { status: STATUS_NUMBER[code === "DISCONNECTED" ? "IO_ERROR" : code], message };

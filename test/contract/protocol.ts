@@ -1,7 +1,8 @@
 /** What every server answers to requests that no client of ours sends: malformed ones, from the twin. */
+import { Client, credentials, status, type ServiceError } from "@grpc/grpc-js";
 import crc32c from "fast-crc32c";
 import t from "tap";
-import { Op, type Request } from "../../proto/dataplane.js";
+import { DataPlane, Op, type Request, type Response } from "../../proto/dataplane.js";
 import { StreamClient } from "../../proto/stream-client.js";
 import { HELLO, type ServerKind } from "./pairing.js";
 
@@ -22,6 +23,8 @@ const REFUSED: [what: string, request: Partial<Omit<Request, "id">>, code: strin
   ["an oversize read", { op: Op.OP_READ, offset: 0, length: 2 << 20 }, "INVALID"],
   ["a range that passes the end", { ...write, offset: SIZE - 512 }, "OUT_OF_RANGE"],
   ["an offset near the end of numbers", { ...write, offset: 2 ** 53 - 4096 * 2 }, "OUT_OF_RANGE"],
+  ["a payload where none belongs", { op: Op.OP_READ, offset: 0, length: 4096, payload }, "INVALID"],
+  ["a flush with a payload", { op: Op.OP_FLUSH, payload }, "INVALID"],
   ["an unknown operation", { op: UNKNOWN_OP }, "INVALID"],
   ["no operation", {}, "INVALID"],
   ["HELLO with an id", { op: Op.OP_HELLO, hello: { protocolVersion: 1, ...HELLO } }, "INVALID"],
@@ -50,6 +53,30 @@ export function serverContract(servers: ServerKind): void {
       const hello = { ...HELLO, protocolVersion: 2 };
       await t.rejects(StreamClient.connect(`127.0.0.1:${server.port}`, hello), { code: "INVALID" });
     } finally {
+      await server.close();
+    }
+  });
+
+  void t.test(`${servers.name} ends a stream that does not begin with HELLO`, async (t) => {
+    const server = await servers.open(SIZE);
+    const client = new Client(`127.0.0.1:${server.port}`, credentials.createInsecure());
+    try {
+      for (const first of [{ id: 1, op: Op.OP_READ, length: 512 }, { op: Op.OP_HELLO }, write, {}]) {
+        const { path, requestSerialize, responseDeserialize } = DataPlane.connect;
+        const call = client.makeBidiStreamRequest<Partial<Request>, Response>(
+          path,
+          requestSerialize,
+          responseDeserialize,
+        );
+        call.write(first);
+        const outcome = await new Promise((resolve) => {
+          call.on("data", resolve);
+          call.on("error", (error: ServiceError) => resolve(error.code));
+        });
+        t.equal(outcome, status.INVALID_ARGUMENT);
+      }
+    } finally {
+      client.close();
       await server.close();
     }
   });
