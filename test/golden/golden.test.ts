@@ -25,7 +25,7 @@ async function hashOf(store: ReplicaStore, size: number): Promise<string> {
   return hash.digest("hex");
 }
 
-/** Reads the volume as it was at data file `top`, through an empty head of its own: the directory is not written. */
+/** Reads the volume as it was at data file `top`; a snapshot is read below an empty head aside. */
 async function contentAt(
   path: string,
   top: string,
@@ -35,17 +35,18 @@ async function contentAt(
   const directory = await openDirectory(path);
   const { size } = directory.meta;
   const { layers, backing } = await layersOf(directory, chainFrom(top, directory.disks, path), backingFile);
-  const head = join(aside, "empty.img");
+  const empty = join(aside, "empty.img");
   const regionMapPath = join(aside, "regions");
-  writeFileSync(head, "");
-  truncateSync(head, size);
+  writeFileSync(empty, "");
+  truncateSync(empty, size);
+  if (top !== directory.meta.head) layers.push({ path: empty });
   const store = await openStore(
-    { layers: [...layers, { path: head }], backing, size, cache: "writeback", regionMapPath, regionSize: 1 << 20, ioThreads: 1 }, // prettier-ignore
+    { layers, backing, size, cache: "writeback", regionMapPath, regionSize: 1 << 20, ioThreads: 1 },
     (error) => t.fail(error.message),
   );
   const hash = await hashOf(store, size);
   await store.close();
-  rmSync(head);
+  rmSync(empty);
   rmSync(regionMapPath);
   return hash;
 }
@@ -97,7 +98,7 @@ for (const archive of readManifests(folder)) {
         }
       });
 
-      t.test(`${golden.replica_dir} is hosted, read through its own head, and unharmed`, async (t) => {
+      t.test(`${golden.replica_dir} is hosted and unharmed`, async (t) => {
         const replica = await HostedReplica.open(
           { directory: path, size: null, volume: archive.volume_name, replicaId: "golden", cache: "writeback", backingFile, bootIdFile: null }, // prettier-ignore
           log,
