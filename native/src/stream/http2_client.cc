@@ -33,7 +33,7 @@ void StreamClient::Connect(std::vector<SocketAddress> addresses, const Hello& he
   addresses_ = std::move(addresses);
   RequestMessage message;
   message.op = static_cast<uint32_t>(StreamOp::kHello);
-  message.hello = hello;
+  message.hello = std::make_shared<Hello>(hello);
   hello_ = EncodeRequest(message);
   state_ = State::kConnecting;
   timer_ = loop()->StartTimer(timeout_ms, [this, timeout_ms] {

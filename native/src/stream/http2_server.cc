@@ -111,15 +111,13 @@ void ServerStream::Detach(const std::string& reason) {
   server_->ScheduleSweep();
 }
 
-uint8_t* ServerStream::PayloadStarts(const RequestMessage& message, uint32_t length) {
+uint8_t* ServerStream::PayloadStarts(const RequestMessage&, uint32_t length) {
   payload_ = Slice();
   if (state_ == State::kClosed) return nullptr;
   if (state_ == State::kAwaitsHello) {
     End(GrpcStatus::kInvalidArgument, "a payload before HELLO");
   } else if (length > server_->options_.max_payload) {
-    End(GrpcStatus::kInvalidArgument, "request " + std::to_string(message.id) + " has a payload of " +
-                                          std::to_string(length) + " bytes, more than " +
-                                          std::to_string(server_->options_.max_payload));
+    return nullptr;  // refused when the message is complete
   } else if (write_bytes_ + length > server_->options_.max_payload_in_flight) {
     End(GrpcStatus::kResourceExhausted, "more than " +
                                             std::to_string(server_->options_.max_payload_in_flight) +
@@ -139,42 +137,27 @@ bool ServerStream::MessageEnds(RequestMessage& message) {
     TakeHello(message);
     return state_ != State::kClosed;
   }
-  if (message.id == 0 || message.op == static_cast<uint32_t>(StreamOp::kHello)) {
-    End(GrpcStatus::kInvalidArgument, message.id == 0 ? "a request without an id" : "a second HELLO");
-    return false;
-  }
   if (requests_ >= server_->options_.max_requests) {
     End(GrpcStatus::kResourceExhausted,
         "more than " + std::to_string(server_->options_.max_requests) + " requests in flight");
     return false;
   }
-  ServerRequest* request = server_->TakeRequest();
-  request->stream = this;
-  request->id = message.id;
-  ++requests_;
-  request->payload = std::move(payload);
-  write_bytes_ += request->payload.length;
-
   Status status = Status::kOk;
   const char* refusal = Refusal(message, &status);
   if (!refusal && message.op == static_cast<uint32_t>(StreamOp::kWrite) &&
-      Crc32c(request->payload.data(), request->payload.length) != message.crc32c) {
+      Crc32c(payload.data(), payload.length) != message.crc32c) {
     status = Status::kChecksumMismatch;
     refusal = "the payload does not match its CRC32C";
   }
+  if (refusal) return Refuse(message.id, status, refusal);
+
+  ServerRequest* request = server_->TakeRequest();
   KindOf(message.op, &request->kind);
-  if (refusal) {
-    // Not with the store, so it is not counted there.
-    ResponseMessage response;
-    response.id = message.id;
-    response.status = static_cast<uint32_t>(status);
-    response.message = refusal;
-    write_bytes_ -= request->payload.length;
-    --requests_;
-    server_->GiveRequest(request);
-    if (state_ == State::kOpen) Send(response, Slice());
-    return true;
-  }
+  request->stream = this;
+  request->id = message.id;
+  request->payload = std::move(payload);
+  ++requests_;
+  write_bytes_ += request->payload.length;
   request->offset = message.offset;
   request->length = message.length;
   request->fua = message.fua;
@@ -189,10 +172,25 @@ bool ServerStream::MessageEnds(RequestMessage& message) {
   return state_ != State::kClosed;
 }
 
+bool ServerStream::Refuse(uint64_t id, Status status, const char* why) {
+  if (state_ != State::kOpen) {
+    End(GrpcStatus::kInvalidArgument, why);  // nothing may be answered before HELLO
+    return false;
+  }
+  ResponseMessage response;
+  response.id = id;
+  response.status = static_cast<uint32_t>(status);
+  response.message = why;
+  Send(response, Slice());
+  return true;
+}
+
 const char* ServerStream::Refusal(const RequestMessage& message, Status* status) const {
   *status = Status::kInvalid;
   StoreRequest::Kind kind;
+  if (message.id == 0) return "id 0 is HELLO's";
   if (!KindOf(message.op, &kind)) return "unknown op";
+  if (message.payload_length > server_->options_.max_payload) return "the payload is too long";
   if (kind == StoreRequest::Kind::kFlush) {
     return message.payload_length == 0 ? nullptr : "a payload where none belongs";
   }

@@ -73,6 +73,8 @@ class ServerStream final : private MessageReader<RequestMessage>::Handler {
   void TakeHello(RequestMessage& message);
   /// Null when it may be passed to the store; else why not.
   const char* Refusal(const RequestMessage& message, Status* status) const;
+  /// @returns whether the stream goes on
+  bool Refuse(uint64_t id, Status status, const char* why);
   void Submit(ServerRequest* request);
   bool HasRoomFor(const ServerRequest& request) const;
   void Send(const ResponseMessage& message, Slice payload);

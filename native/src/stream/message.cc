@@ -211,7 +211,7 @@ void RequestMessage::SetNumber(const Field& field) {
 }
 
 bool RequestMessage::SetBytes(uint32_t, const uint8_t* bytes, size_t length) {
-  if (!hello) hello.emplace(Hello{.protocol_version = 0});
+  if (!hello) hello = std::make_shared<Hello>(Hello{.protocol_version = 0});
   return ParseHello(bytes, length, &*hello);
 }
 

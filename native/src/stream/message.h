@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -78,7 +79,7 @@ struct RequestMessage {
   uint32_t crc32c = 0;
   uint64_t mark = 0;
   uint64_t settled = 0;
-  std::optional<Hello> hello;
+  std::shared_ptr<Hello> hello;  // null without one
   uint32_t payload_length = 0;
 
   static bool HasBytes(uint32_t number) { return number == 9; }
