@@ -109,6 +109,7 @@ export const phases: Phase[] = [
     count: "gtest",
     timeoutMs: 8 * MINUTE_MS,
   },
+  endToEnd("engine", "replicas and engines that die, hang, fill up and come back", 6),
   endToEnd("powercut", "what was flushed survives a power cut", 3),
   endToEnd("vm", "a real kernel initiator in a virtual machine", 7),
 ];

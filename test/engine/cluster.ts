@@ -1,0 +1,109 @@
+/** Replicas and an engine started one by one, each a process of its own, where a test needs more say than `aurochs up`. */
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { askEngine } from "../../cli/status.js";
+import type { EngineReady } from "../../engine/main.js";
+import type { EngineStatus } from "../../proto/control.js";
+import { isAlive, startDaemon, waitFor, type Daemon } from "../tools/process.js";
+import { freePort } from "../tools/volume.js";
+
+const VOLUME = "test";
+const TIMEOUT_MS = 30_000;
+
+export interface ReplicaNode {
+  id: string;
+  directory: string;
+  address: string;
+  /** names the boot of the machine that this replica pretends to be on */
+  bootIdFile: string;
+  process: Daemon;
+}
+
+export interface EngineProcess {
+  process: Daemon;
+  /** null when it ended before it was ready */
+  ready: EngineReady | null;
+  status(): Promise<EngineStatus>;
+}
+
+export class Cluster {
+  readonly directory = mkdtempSync(join(tmpdir(), "aurochs-test-"));
+  readonly replicas: ReplicaNode[] = [];
+  readonly #processes: Daemon[] = [];
+  readonly #engineBootIdFile = join(this.directory, "boot-engine");
+
+  constructor(private readonly size: string) {
+    writeFileSync(this.#engineBootIdFile, "boot-1");
+  }
+
+  /** Adds a replica and starts it. @param directory another place for its data */
+  async addReplica(directory?: string): Promise<ReplicaNode> {
+    const id = `r${this.replicas.length + 1}`;
+    const bootIdFile = join(this.directory, `boot-${id}`);
+    writeFileSync(bootIdFile, "boot-1");
+    const node = {
+      id,
+      directory: directory ?? join(this.directory, id),
+      address: `127.0.0.1:${await freePort()}`,
+      bootIdFile,
+    };
+    const replica = { ...node, process: this.#startReplica(node) };
+    this.replicas.push(replica);
+    return replica;
+  }
+
+  /** Starts a replica's process again, on the same address. */
+  restart(replica: ReplicaNode): void {
+    replica.process = this.#startReplica(replica);
+  }
+
+  /** Ends a process without a word and waits until it is gone. */
+  async kill(daemon: Daemon): Promise<void> {
+    daemon.child.kill("SIGKILL");
+    await waitFor("a process to end", TIMEOUT_MS, () => (isAlive(daemon.pid) ? undefined : true));
+  }
+
+  /** The machine of a replica restarts: what was not flushed counts as gone. */
+  reboot(replica: ReplicaNode): void {
+    writeFileSync(replica.bootIdFile, `boot-${Date.now()}`);
+  }
+
+  /** Starts an engine on all replicas (or those given) and waits until it is ready or has ended. */
+  async startEngine(flags: string[] = [], replicas = this.replicas): Promise<EngineProcess> {
+    const readyFile = join(this.directory, "engine.json");
+    rmSync(readyFile, { force: true });
+    const process = this.#start([
+      ...["engine", VOLUME, "--size", this.size, "--ready-file", readyFile],
+      ...["--listen", "127.0.0.1:0", "--portal", "127.0.0.1:0", "--boot-id-file", this.#engineBootIdFile],
+      ...replicas.flatMap(({ address }) => ["--replica", address]),
+      ...flags,
+    ]);
+    let ended = false;
+    void process.ended.then(() => (ended = true));
+    await waitFor("the engine to be ready or to end", 2 * TIMEOUT_MS, () =>
+      ended || existsSync(readyFile) ? true : undefined,
+    );
+    const ready = existsSync(readyFile) ? (JSON.parse(readFileSync(readyFile, "utf8")) as EngineReady) : null;
+    return { process, ready, status: () => askEngine(ready?.control ?? "") };
+  }
+
+  /** Ends everything and removes the data. */
+  async dispose(): Promise<void> {
+    for (const daemon of this.#processes) if (isAlive(daemon.pid)) await this.kill(daemon);
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  #startReplica({ id, directory, address, bootIdFile }: Omit<ReplicaNode, "process">): Daemon {
+    return this.#start([
+      ...["replica", directory, "--listen", address, "--volume", VOLUME, "--size", this.size],
+      ...["--replica-id", id, "--boot-id-file", bootIdFile],
+    ]);
+  }
+
+  #start(args: string[]): Daemon {
+    const daemon = startDaemon("bin/aurochs", args);
+    this.#processes.push(daemon);
+    return daemon;
+  }
+}

@@ -1,0 +1,127 @@
+/** Replicas and engines that die, hang and come back under a writer. */
+import t from "tap";
+import { IscsiIo } from "../tools/iscsi-io.js";
+import { isAlive, waitFor } from "../tools/process.js";
+import { withVolume, type RunningVolume } from "../tools/volume.js";
+import { Writer } from "./writer.js";
+
+const SIZE = "64MiB";
+const BLOCKS = 512;
+const WAIT_MS = 30_000;
+
+function modes(volume: RunningVolume): string {
+  return volume
+    .info()
+    .replicas.map(({ mode }) => mode)
+    .join(" ");
+}
+
+function running(pid: number | null | undefined): number {
+  if (pid == null) throw new Error("it is not running");
+  return pid;
+}
+
+function pidOf(volume: RunningVolume, replica: number): number {
+  return running(volume.info().replicas[replica]?.pid);
+}
+
+async function writing(volume: RunningVolume, body: (writer: Writer) => Promise<void>): Promise<Writer> {
+  const writer = new Writer(await IscsiIo.connect(volume.url), BLOCKS);
+  writer.start();
+  await writer.progress(50);
+  await body(writer);
+  return writer;
+}
+
+t.test("a replica that is killed comes back without an error and without being left behind", async (t) => {
+  await withVolume({ size: SIZE }, async (volume) => {
+    const killed = pidOf(volume, 0);
+    const writer = await writing(volume, async (writer) => {
+      process.kill(killed, "SIGKILL");
+      await waitFor("another process", WAIT_MS, () => {
+        const pid = volume.info().replicas[0]?.pid;
+        return pid != null && pid !== killed ? true : undefined;
+      });
+      await writer.progress(100);
+    });
+    t.equal(await writer.stop(), null);
+    t.strictSame(await writer.mistakes(), []);
+    t.equal(modes(volume), "RW RW");
+  });
+});
+
+t.test("a replica that hangs is dropped, stays out after a restart, and costs no error", async (t) => {
+  await withVolume({ size: SIZE, args: ["--replica-timeout", "1"] }, async (volume) => {
+    const stopped = pidOf(volume, 1);
+    const writer = await writing(volume, async (writer) => {
+      process.kill(stopped, "SIGSTOP");
+      await writer.progress(100);
+    });
+    t.equal(await writer.stop(), null);
+    await waitFor("the replica to be given up", WAIT_MS, () =>
+      modes(volume) === "RW ERR" ? true : undefined,
+    );
+    t.strictSame(await writer.mistakes(), []);
+
+    process.kill(stopped, "SIGCONT");
+    const engine = running(volume.info().engine.pid);
+    process.kill(engine, "SIGKILL");
+    await waitFor("another engine", WAIT_MS, () => {
+      const { pid } = volume.info().engine;
+      return pid !== null && pid !== engine && modes(volume) === "RW ERR" ? true : undefined;
+    });
+    writer.use(await IscsiIo.connect(volume.url));
+    t.strictSame(await writer.mistakes(), [], "the stale copy is not read");
+  });
+});
+
+t.test("with all replicas hanging, writes wait and go on without an error", async (t) => {
+  await withVolume({ size: SIZE, args: ["--replica-timeout", "1"] }, async (volume) => {
+    const writer = await writing(volume, async (writer) => {
+      const pids = [pidOf(volume, 0), pidOf(volume, 1)];
+      for (const pid of pids) process.kill(pid, "SIGSTOP");
+      await new Promise((wake) => setTimeout(wake, 3_000)); // longer than the replica timeout
+      for (const pid of pids) process.kill(pid, "SIGCONT");
+      await writer.progress(100);
+    });
+    t.equal(await writer.stop(), null);
+    t.strictSame(await writer.mistakes(), []);
+    t.match(modes(volume), /RW/);
+  });
+});
+
+t.test("an engine that is killed comes back on its portal, and nothing acknowledged is lost", async (t) => {
+  await withVolume({ size: SIZE }, async (volume) => {
+    const killed = running(volume.info().engine.pid);
+    const writer = await writing(volume, async () => {
+      process.kill(killed, "SIGKILL");
+      await waitFor("another engine", WAIT_MS, () => {
+        const { pid } = volume.info().engine;
+        return pid !== null && pid !== killed ? true : undefined;
+      });
+    });
+    await writer.stop();
+    writer.use(await IscsiIo.connect(volume.url));
+    t.strictSame(await writer.mistakes(), []);
+    await waitFor("the copies to be equal", WAIT_MS, () => (modes(volume) === "RW RW" ? true : undefined));
+    t.strictSame(await writer.mistakes(), []);
+  });
+});
+
+t.test("nobody outlives an aurochs up that was killed", async (t) => {
+  await withVolume({ size: SIZE }, async (volume) => {
+    const { engine, replicas } = volume.info();
+    const children = [engine.pid, ...replicas.map(({ pid }) => pid)];
+    volume.up.child.kill("SIGKILL");
+    await waitFor("the children to end", WAIT_MS, () =>
+      children.some((pid) => isAlive(pid ?? 0)) ? undefined : true,
+    );
+    t.pass("all ended");
+    throw new StoppedHere();
+  }).catch((error: unknown) => {
+    if (!(error instanceof StoppedHere)) throw error;
+  });
+});
+
+/** The volume is gone on purpose: there is nothing left to be stopped in order. */
+class StoppedHere extends Error {}

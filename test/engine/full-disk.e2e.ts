@@ -1,0 +1,75 @@
+/** Replicas on file systems that fill up. */
+import { execFileSync } from "node:child_process";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import t from "tap";
+import { IscsiIo } from "../tools/iscsi-io.js";
+import { Cluster } from "./cluster.js";
+
+const MIB = 1 << 20;
+const VOLUME_MIB = 64;
+
+/** A small file system of its own for one replica. */
+function mountSmall(
+  cluster: Cluster,
+  name: string,
+  mebibytes: number,
+): { path: string; unmount: () => void } {
+  const path = join(cluster.directory, name);
+  mkdirSync(path);
+  execFileSync("mount", ["-t", "tmpfs", "-o", `size=${mebibytes}m`, "tmpfs", path]);
+  return { path, unmount: () => execFileSync("umount", ["-l", path]) };
+}
+
+/** Writes a MiB at a time until one fails. @returns how many were written */
+async function fill(io: IscsiIo): Promise<{ written: number; error: Error | null }> {
+  for (let written = 0; written < VOLUME_MIB; written++) {
+    try {
+      await io.write(written * MIB, MIB, written + 1);
+    } catch (error) {
+      return { written, error: error as Error };
+    }
+  }
+  return { written: VOLUME_MIB, error: null };
+}
+
+t.test("when all replicas are full a write fails, and no copy is lost", async (t) => {
+  const cluster = new Cluster(`${VOLUME_MIB}MiB`);
+  const disks = [mountSmall(cluster, "disk1", 16), mountSmall(cluster, "disk2", 16)];
+  try {
+    for (const { path } of disks) await cluster.addReplica(join(path, "replica"));
+    const engine = await cluster.startEngine();
+    const io = await IscsiIo.connect(engine.ready?.iscsi ?? "");
+    const { written, error } = await fill(io);
+    t.match(error, Error);
+    t.ok(written > 8, `${written} MiB fitted`);
+    t.match((await engine.status()).replicas, [{ mode: "RW" }, { mode: "RW" }]);
+    for (let mib = 0; mib < written; mib++) {
+      t.strictSame(await io.read(mib * MIB, MIB), [{ version: mib + 1, sectors: 2048 }]);
+    }
+    const first = await io.read(written * MIB, MIB);
+    for (let round = 0; round < 4; round++)
+      t.strictSame(await io.read(written * MIB, MIB), first, "copies agree");
+    io.kill();
+  } finally {
+    await cluster.dispose().catch(() => undefined);
+    for (const { unmount } of disks) unmount();
+  }
+});
+
+t.test("a replica that is full while another is not is dropped", async (t) => {
+  const cluster = new Cluster(`${VOLUME_MIB}MiB`);
+  const small = mountSmall(cluster, "disk1", 16);
+  try {
+    await cluster.addReplica(join(small.path, "replica"));
+    await cluster.addReplica();
+    const engine = await cluster.startEngine();
+    const io = await IscsiIo.connect(engine.ready?.iscsi ?? "");
+    t.strictSame(await fill(io), { written: VOLUME_MIB, error: null });
+    t.match((await engine.status()).replicas, [{ mode: "ERR", cause: /out of space/ }, { mode: "RW" }]);
+    io.kill();
+  } finally {
+    await cluster.dispose().catch(() => undefined);
+    small.unmount();
+  }
+});
