@@ -55,11 +55,16 @@ export function parseAddress(text: string): HostPort {
   }
 }
 
-/** An address that is connected to. */
-export function parsePeer(text: string): string {
+/** An address that others connect to, now and after a restart. */
+export function parseFixedAddress(text: string): HostPort {
   const address = parseAddress(text);
-  if (address.port === 0) throw new InvalidArgumentError("port 0 cannot be connected to");
-  return formatHostPort(address);
+  if (address.port === 0) throw new InvalidArgumentError("port 0 is no port to connect to");
+  return address;
+}
+
+/** An address that is connected to, as text. */
+export function parsePeer(text: string): string {
+  return formatHostPort(parseFixedAddress(text));
 }
 
 export function parseInitiator(text: string): string {

@@ -3,7 +3,7 @@ import { Option, type Command } from "commander";
 import type { HostPort } from "../engine/host-port.js";
 import { REPLICAS_MAX } from "../engine/limits.js";
 import { addEngineFlags, policyOf, type EngineFlags } from "./engine-flags.js";
-import { collect, parseAddress, parseCount, parsePath, parseSize, parseVolumeName } from "./flags.js";
+import { collect, parseCount, parseFixedAddress, parsePath, parseSize, parseVolumeName } from "./flags.js";
 
 const REPLICAS_DEFAULT = 2;
 
@@ -34,7 +34,7 @@ export function addUpCommand(program: Command): void {
     .requiredOption(
       "--portal <host:port>",
       "address that initiators connect to (repeatable)",
-      collect(parseAddress),
+      collect(parseFixedAddress),
     )
     .option("--replicas <count>", "number of copies", parseCount(REPLICAS_MAX), REPLICAS_DEFAULT)
     .addOption(

@@ -110,6 +110,8 @@ export class Up {
       onStart: () => this.#update(),
       onEnd: (code, signal, failures) => {
         rmSync(state.engineFile, { force: true });
+        if (this.#latest !== null) this.#latest = { ...this.#latest, status: null };
+        this.#update();
         const final = Object.values(EXIT).find((exit) => exit.code === code && !exit.restart);
         if (final === undefined) return this.#onEnd("engine", code, signal, failures);
         return this.#fail(`the engine ended with code ${code ?? ""}; its log says why`);
@@ -148,7 +150,8 @@ export class Up {
     }, delayMs);
   }
 
-  #latest: { status: EngineStatus; iscsi: string } | null = null;
+  /** `status` is null while no engine has told its own */
+  #latest: { status: EngineStatus | null; iscsi: string } | null = null;
 
   async #look(): Promise<EngineStatus | null> {
     const ready = this.#state === null ? null : readEngineFile(this.#state.engineFile);
@@ -171,7 +174,7 @@ export class Up {
       engine: { pid: this.#engine?.pid ?? null },
       replicas: this.#replicas.map((child, index) => {
         const address = formatHostPort({ host: HOST, port: ports[index] ?? 0 });
-        const mode = status.replicas.find((replica) => replica.address === address)?.mode ?? "ERR";
+        const mode = status?.replicas.find((replica) => replica.address === address)?.mode ?? "CONNECTING";
         return { pid: child.pid, dir: this.#state?.replicaDirectory(index), address, mode };
       }),
     };

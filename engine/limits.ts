@@ -25,8 +25,8 @@ export const MEMBERS_WAIT_MS = 30_000;
 export const MEMBERS_POLL_MS = 100;
 
 /** ms that a replica whose stream ended may take to come back before it is recorded as failed, while another holds the
- * data: a restarted daemon needs a few hundred. Writes wait meanwhile, and initiators wait at least 30 s. */
-export const RECONNECT_GRACE_MS = 2_000;
+ * data: a restarted daemon needs a second on a busy board. Writes wait meanwhile, and initiators wait at least 30 s. */
+export const RECONNECT_GRACE_MS = 5_000;
 
 /** ms between attempts to reach a replica that is waited for: first and longest. */
 export const RECONNECT_DELAY_MS = 50;

@@ -226,7 +226,8 @@ export class ReplicaSet {
 
   onVolumeEvent(event: VolumeEvent): void {
     const slot = this.#slots[event.slot];
-    if (slot === undefined) return;
+    // A replica that is released ends its stream.
+    if (slot === undefined || this.#stop.signal.aborted) return;
     if (event.type === "disconnected") slot.breaks += 1;
     const { breaks } = slot;
     this.#log.warn({ replica: slot.address, event }, "replica trouble");

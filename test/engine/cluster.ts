@@ -88,9 +88,13 @@ export class Cluster {
     return { process, ready, status: () => askEngine(ready?.control ?? "") };
   }
 
-  /** Ends everything and removes the data. */
-  async dispose(): Promise<void> {
+  /** Ends all processes. */
+  async end(): Promise<void> {
     for (const daemon of this.#processes) if (isAlive(daemon.pid)) await this.kill(daemon);
+  }
+
+  /** Removes all data. */
+  remove(): void {
     rmSync(this.directory, { recursive: true, force: true });
   }
 

@@ -1,5 +1,5 @@
 /** Replicas and engines that die, hang and come back under a writer. */
-import t from "tap";
+import t, { type Test } from "tap";
 import { IscsiIo } from "../tools/iscsi-io.js";
 import { isAlive, waitFor } from "../tools/process.js";
 import { withVolume, type RunningVolume } from "../tools/volume.js";
@@ -25,8 +25,19 @@ function pidOf(volume: RunningVolume, replica: number): number {
   return running(volume.info().replicas[replica]?.pid);
 }
 
-async function writing(volume: RunningVolume, body: (writer: Writer) => Promise<void>): Promise<Writer> {
-  const writer = new Writer(await IscsiIo.connect(volume.url), BLOCKS);
+/** @param t the test whose end is the connection's */
+async function connect(t: Test, volume: RunningVolume): Promise<IscsiIo> {
+  const io = await IscsiIo.connect(volume.url);
+  t.teardown(() => io.kill());
+  return io;
+}
+
+async function writing(
+  t: Test,
+  volume: RunningVolume,
+  body: (writer: Writer) => Promise<void>,
+): Promise<Writer> {
+  const writer = new Writer(await connect(t, volume), BLOCKS);
   writer.start();
   await writer.progress(50);
   await body(writer);
@@ -36,7 +47,7 @@ async function writing(volume: RunningVolume, body: (writer: Writer) => Promise<
 t.test("a replica that is killed comes back without an error and without being left behind", async (t) => {
   await withVolume({ size: SIZE }, async (volume) => {
     const killed = pidOf(volume, 0);
-    const writer = await writing(volume, async (writer) => {
+    const writer = await writing(t, volume, async (writer) => {
       process.kill(killed, "SIGKILL");
       await waitFor("another process", WAIT_MS, () => {
         const pid = volume.info().replicas[0]?.pid;
@@ -53,7 +64,7 @@ t.test("a replica that is killed comes back without an error and without being l
 t.test("a replica that hangs is dropped, stays out after a restart, and costs no error", async (t) => {
   await withVolume({ size: SIZE, args: ["--replica-timeout", "1"] }, async (volume) => {
     const stopped = pidOf(volume, 1);
-    const writer = await writing(volume, async (writer) => {
+    const writer = await writing(t, volume, async (writer) => {
       process.kill(stopped, "SIGSTOP");
       await writer.progress(100);
     });
@@ -70,14 +81,14 @@ t.test("a replica that hangs is dropped, stays out after a restart, and costs no
       const { pid } = volume.info().engine;
       return pid !== null && pid !== engine && modes(volume) === "RW ERR" ? true : undefined;
     });
-    writer.use(await IscsiIo.connect(volume.url));
+    writer.use(await connect(t, volume));
     t.strictSame(await writer.mistakes(), [], "the stale copy is not read");
   });
 });
 
 t.test("with all replicas hanging, writes wait and go on without an error", async (t) => {
   await withVolume({ size: SIZE, args: ["--replica-timeout", "1"] }, async (volume) => {
-    const writer = await writing(volume, async (writer) => {
+    const writer = await writing(t, volume, async (writer) => {
       const pids = [pidOf(volume, 0), pidOf(volume, 1)];
       for (const pid of pids) process.kill(pid, "SIGSTOP");
       await new Promise((wake) => setTimeout(wake, 3_000)); // longer than the replica timeout
@@ -93,15 +104,15 @@ t.test("with all replicas hanging, writes wait and go on without an error", asyn
 t.test("an engine that is killed comes back on its portal, and nothing acknowledged is lost", async (t) => {
   await withVolume({ size: SIZE }, async (volume) => {
     const killed = running(volume.info().engine.pid);
-    const writer = await writing(volume, async () => {
+    const writer = await writing(t, volume, async () => {
       process.kill(killed, "SIGKILL");
       await waitFor("another engine", WAIT_MS, () => {
         const { pid } = volume.info().engine;
-        return pid !== null && pid !== killed ? true : undefined;
+        return pid !== null && pid !== killed && modes(volume).includes("RW") ? true : undefined;
       });
     });
     await writer.stop();
-    writer.use(await IscsiIo.connect(volume.url));
+    writer.use(await connect(t, volume));
     t.strictSame(await writer.mistakes(), []);
     await waitFor("the copies to be equal", WAIT_MS, () => (modes(volume) === "RW RW" ? true : undefined));
     t.strictSame(await writer.mistakes(), []);

@@ -1,6 +1,6 @@
 /** Replicas on file systems that fill up. */
 import { execFileSync } from "node:child_process";
-import { mkdirSync } from "node:fs";
+import { mkdirSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
 import { IscsiIo } from "../tools/iscsi-io.js";
@@ -16,8 +16,12 @@ function mountSmall(
   mebibytes: number,
 ): { path: string; unmount: () => void } {
   const path = join(cluster.directory, name);
+  const image = `${path}.img`;
   mkdirSync(path);
-  execFileSync("mount", ["-t", "tmpfs", "-o", `size=${mebibytes}m`, "tmpfs", path]);
+  writeFileSync(image, "");
+  truncateSync(image, mebibytes * MIB);
+  execFileSync("mkfs.ext4", ["-q", image]);
+  execFileSync("mount", ["-o", "loop", image, path]);
   return { path, unmount: () => execFileSync("umount", ["-l", path]) };
 }
 
@@ -35,7 +39,7 @@ async function fill(io: IscsiIo): Promise<{ written: number; error: Error | null
 
 t.test("when all replicas are full a write fails, and no copy is lost", async (t) => {
   const cluster = new Cluster(`${VOLUME_MIB}MiB`);
-  const disks = [mountSmall(cluster, "disk1", 16), mountSmall(cluster, "disk2", 16)];
+  const disks = [mountSmall(cluster, "disk1", 24), mountSmall(cluster, "disk2", 24)];
   try {
     for (const { path } of disks) await cluster.addReplica(join(path, "replica"));
     const engine = await cluster.startEngine();
@@ -52,14 +56,15 @@ t.test("when all replicas are full a write fails, and no copy is lost", async (t
       t.strictSame(await io.read(written * MIB, MIB), first, "copies agree");
     io.kill();
   } finally {
-    await cluster.dispose().catch(() => undefined);
+    await cluster.end();
     for (const { unmount } of disks) unmount();
+    cluster.remove();
   }
 });
 
 t.test("a replica that is full while another is not is dropped", async (t) => {
   const cluster = new Cluster(`${VOLUME_MIB}MiB`);
-  const small = mountSmall(cluster, "disk1", 16);
+  const small = mountSmall(cluster, "disk1", 24);
   try {
     await cluster.addReplica(join(small.path, "replica"));
     await cluster.addReplica();
@@ -69,7 +74,8 @@ t.test("a replica that is full while another is not is dropped", async (t) => {
     t.match((await engine.status()).replicas, [{ mode: "ERR", cause: /out of space/ }, { mode: "RW" }]);
     io.kill();
   } finally {
-    await cluster.dispose().catch(() => undefined);
+    await cluster.end();
     small.unmount();
+    cluster.remove();
   }
 });

@@ -17,7 +17,8 @@ async function withCluster(body: (cluster: Cluster) => Promise<void>): Promise<v
   try {
     await body(cluster);
   } finally {
-    await cluster.dispose();
+    await cluster.end();
+    cluster.remove();
   }
 }
 
