@@ -1,5 +1,7 @@
+import fc from "fast-check";
 import t from "tap";
 import type { NexusAccess, TaskFilter } from "../../native/index.js";
+import { COMMANDS } from "./command-table.js";
 import { identityOf } from "./identity.js";
 import { LogicalUnit, type UnitOutcome } from "./logical-unit.js";
 import { decodeReservations } from "./reservation-store.js";
@@ -329,4 +331,28 @@ t.test("a reset is told on every path, the sender's too; a new size as well", as
   made.unit.setSize(2 ** 21);
   t.equal(await made.status(1, "25"), "6/2a/9");
   t.equal((await made.dataIn(1, "25")).readUInt32BE(0), 4095);
+});
+
+t.test("no command, however odd, is anything but answered or executed", async () => {
+  const made = await bench();
+  const heads = COMMANDS.map(({ usage, serviceAction }) => usage.subarray(0, serviceAction === null ? 1 : 2));
+  const cdb = fc
+    .tuple(fc.constantFrom(...heads), fc.uint8Array({ minLength: 16, maxLength: 16 }))
+    .map(([head, rest]) => Buffer.concat([head, rest]).subarray(0, 16));
+  await fc.assert(
+    fc.asyncProperty(
+      fc.oneof(
+        cdb,
+        fc.uint8Array({ minLength: 16, maxLength: 16 }).map((bytes) => Buffer.from(bytes)),
+      ),
+      fc.option(fc.uint8Array({ maxLength: 80 }).map((bytes) => Buffer.from(bytes))),
+      fc.constantFrom(1, 2),
+      fc.constantFrom(LUN, LUN, 0, -1),
+      async (bytes, dataOut, nexus, lun) => {
+        const outcome = await made.unit.execute({ nexus, lun, cdb: bytes, dataOut });
+        return outcome.type === "execute" || [0, 2, 0x18].includes(outcome.status);
+      },
+    ),
+    { numRuns: 5_000 },
+  );
 });

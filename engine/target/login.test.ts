@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import fc from "fast-check";
 import t from "tap";
 import { Login, LOGIN_STATUS, type LoginOptions, type LoginStep } from "./login.js";
 import { loginAnswer, loginRequest, readText, request, textData, type LoginFields } from "./testing/pdus.js";
@@ -224,5 +225,33 @@ t.test("CHAP: leaving before the response only goes on", async (t) => {
     statusOf(login.step(loginRequest(TO_FULL), Buffer.alloc(0))),
     0x0200,
     "and the next stage is not taken on trust",
+  );
+});
+
+t.test("whatever bytes come, a login answers, and never grants what it should not", async () => {
+  const key = fc.constantFrom("InitiatorName", "TargetName", "SessionType", "AuthMethod", "CHAP_A", "CHAP_N", "CHAP_R", "CHAP_I", "CHAP_C", "MaxBurstLength", "X-y"); // prettier-ignore
+  const value = fc.oneof(fc.constantFrom(INITIATOR, TARGET, "Normal", "CHAP,None", "5", "0x00", "alice", "Yes"), fc.string({ maxLength: 300 })); // prettier-ignore
+  const data = fc.oneof(
+    fc.array(fc.tuple(key, value), { maxLength: 8 }).map((pairs) => textData(pairs)),
+    fc.uint8Array({ maxLength: 200 }).map((bytes) => Buffer.from(bytes)),
+  );
+  const bhs = fc.record({
+    transit: fc.boolean(),
+    more: fc.boolean(),
+    currentStage: fc.nat(3),
+    nextStage: fc.nat(3),
+  }).map((fields) => loginRequest(fields)); // prettier-ignore
+  fc.assert(
+    fc.property(fc.array(fc.tuple(bhs, data), { minLength: 1, maxLength: 8 }), (requests) => {
+      const login = new Login(options({ chap: CHAP }));
+      for (const [request, text] of requests) {
+        const step = login.step(request, text);
+        // Nobody here knows the secret.
+        if (step.type === "complete") return false;
+        if (step.type === "refuse") return step.bhs.length === 48;
+      }
+      return true;
+    }),
+    { numRuns: 2_000 },
   );
 });

@@ -1,9 +1,10 @@
+import { readFileSync } from "node:fs";
 import t from "tap";
 import { decodeLun, encodeLun } from "./bhs.js";
 import { readCapacity10, readCapacity16 } from "./capacity.js";
 import { COMMANDS } from "./command-table.js";
 import { HANDLERS } from "./commands.js";
-import type { Geometry } from "./geometry.js";
+import { COMMAND_LIMITS, type Geometry } from "./geometry.js";
 import { identityOf } from "./identity.js";
 import { PERIPHERAL, standardInquiry } from "./inquiry.js";
 import { encodeLbaStatus, lbaRuns, lbaStatusRange } from "./lba-status.js";
@@ -191,4 +192,18 @@ t.test("unit attentions: in order, once each, and a reset swallows what was befo
   queue.add("BUS_DEVICE_RESET");
   t.equal(queue.take()?.asc, 0x29);
   t.notOk(queue.pending);
+});
+
+t.test("the limits told are those that the addon enforces", async (t) => {
+  const source = readFileSync(new URL("../../../native/src/scsi/limits.h", import.meta.url), "utf8");
+  const constants = new Map<string, number>();
+  for (const [, name = "", first = "", shift = "0"] of source.matchAll(
+    /(k\w+) = (\w+?)(?:u|ull)?(?: << (\d+))?;/g,
+  ))
+    constants.set(name, constants.get(first) ?? Number(first) * 2 ** Number(shift));
+  t.equal(constants.get("kTransferBytesMax"), COMMAND_LIMITS.transfer);
+  t.equal(constants.get("kCompareAndWriteBlocksMax"), COMMAND_LIMITS.compareAndWriteBlocks);
+  t.equal(constants.get("kUnmapBytesMax"), COMMAND_LIMITS.unmap);
+  t.equal(constants.get("kUnmapDescriptorsMax"), COMMAND_LIMITS.unmapDescriptors);
+  t.equal(constants.get("kWriteSameBytesMax"), COMMAND_LIMITS.writeSame);
 });

@@ -105,6 +105,10 @@ export class IscsiTarget {
     needs: IscsiTargetNeeds,
   ) {
     if (options.chap !== null) checkChapOptions(options.chap);
+    if (options.size % options.logicalBlockSize !== 0)
+      throw new RangeError(
+        `the size is not a multiple of the logical block, ${options.logicalBlockSize} bytes`,
+      );
     const reservations = decodeReservations(options.savedReservations);
     this.#log = needs.log.child({ target: options.iqn });
     this.#discovery = {
