@@ -30,7 +30,7 @@ export const RECONNECT_GRACE_MS = 5_000;
 
 /** ms between attempts to reach a replica that is waited for: first and longest. */
 export const RECONNECT_DELAY_MS = 50;
-export const RECONNECT_DELAY_MS_MAX = 1_000;
+export const RECONNECT_DELAY_MS_MAX = 250;
 
 /** ms to collect answers of other replicas after one ran out of space: equal disks fill up at the same time. */
 export const NO_SPACE_GATHER_MS = 250;

@@ -2,14 +2,17 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { freePorts } from "../../cli/free-ports.js";
 import { askEngine } from "../../cli/status.js";
 import type { EngineReady } from "../../engine/main.js";
 import type { EngineStatus } from "../../proto/control.js";
 import { isAlive, startDaemon, waitFor, type Daemon } from "../tools/process.js";
-import { freePort } from "../tools/volume.js";
 
 const VOLUME = "test";
 const TIMEOUT_MS = 30_000;
+
+/** Control and data. */
+const PORTS_PER_REPLICA = 2;
 
 export interface ReplicaNode {
   id: string;
@@ -25,6 +28,8 @@ export interface EngineProcess {
   /** null when it ended before it was ready */
   ready: EngineReady | null;
   status(): Promise<EngineStatus>;
+  /** @throws with what the processes said, when the engine is not ready */
+  url(): string;
 }
 
 export class Cluster {
@@ -45,7 +50,7 @@ export class Cluster {
     const node = {
       id,
       directory: directory ?? join(this.directory, id),
-      address: `127.0.0.1:${await freePort()}`,
+      address: `127.0.0.1:${(await freePorts([], 1, PORTS_PER_REPLICA)).join()}`,
       bootIdFile,
     };
     const replica = { ...node, process: this.#startReplica(node) };
@@ -85,7 +90,14 @@ export class Cluster {
       ended || existsSync(readyFile) ? true : undefined,
     );
     const ready = existsSync(readyFile) ? (JSON.parse(readFileSync(readyFile, "utf8")) as EngineReady) : null;
-    return { process, ready, status: () => askEngine(ready?.control ?? "") };
+    const url = (): string => {
+      if (ready !== null) return ready.iscsi;
+      const outputs = [process, ...this.replicas.map((replica) => replica.process)].map((daemon) =>
+        daemon.output(),
+      );
+      throw new Error(`the engine is not ready:\n${outputs.join("\n")}`);
+    };
+    return { process, ready, url, status: () => askEngine(ready?.control ?? "") };
   }
 
   /** Ends all processes. */

@@ -57,7 +57,7 @@ t.test("a replica that is killed comes back without an error and without being l
     });
     t.equal(await writer.stop(), null);
     t.strictSame(await writer.mistakes(), []);
-    t.equal(modes(volume), "RW RW");
+    await waitFor("both copies to serve", WAIT_MS, () => (modes(volume) === "RW RW" ? true : undefined));
   });
 });
 

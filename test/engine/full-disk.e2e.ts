@@ -43,7 +43,7 @@ t.test("when all replicas are full a write fails, and no copy is lost", async (t
   try {
     for (const { path } of disks) await cluster.addReplica(join(path, "replica"));
     const engine = await cluster.startEngine();
-    const io = await IscsiIo.connect(engine.ready?.iscsi ?? "");
+    const io = await IscsiIo.connect(engine.url());
     const { written, error } = await fill(io);
     t.match(error, Error);
     t.ok(written > 8, `${written} MiB fitted`);
@@ -69,7 +69,7 @@ t.test("a replica that is full while another is not is dropped", async (t) => {
     await cluster.addReplica(join(small.path, "replica"));
     await cluster.addReplica();
     const engine = await cluster.startEngine();
-    const io = await IscsiIo.connect(engine.ready?.iscsi ?? "");
+    const io = await IscsiIo.connect(engine.url());
     t.strictSame(await fill(io), { written: VOLUME_MIB, error: null });
     t.match((await engine.status()).replicas, [{ mode: "ERR", cause: /out of space/ }, { mode: "RW" }]);
     io.kill();

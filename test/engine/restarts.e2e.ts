@@ -62,7 +62,7 @@ t.test("a copy that missed writes does not start alone, unless it is salvaged", 
     const stale = await cluster.addReplica();
     const survivor = await cluster.addReplica();
     const engine = await cluster.startEngine(["--replica-timeout", "1"]);
-    const io = await IscsiIo.connect(engine.ready?.iscsi ?? "");
+    const io = await IscsiIo.connect(engine.url());
     await io.write(0, 4096, 1);
     await cluster.kill(stale.process);
     await io.write(0, 4096, 2);
@@ -78,7 +78,7 @@ t.test("a copy that missed writes does not start alone, unless it is salvaged", 
 
     cluster.restart(survivor);
     const right = await cluster.startEngine();
-    const reader = await IscsiIo.connect(right.ready?.iscsi ?? "");
+    const reader = await IscsiIo.connect(right.url());
     t.strictSame(await reader.read(0, 4096), [{ version: 2, sectors: 8 }]);
     t.match((await right.status()).replicas, [
       { replicaId: "r2", mode: "RW" },
@@ -89,7 +89,7 @@ t.test("a copy that missed writes does not start alone, unless it is salvaged", 
     await cluster.kill(survivor.process);
 
     const salvaged = await cluster.startEngine(["--salvage", "r1"], [stale]);
-    const old = await IscsiIo.connect(salvaged.ready?.iscsi ?? "");
+    const old = await IscsiIo.connect(salvaged.url());
     t.strictSame(await old.read(0, 4096), [{ version: 1, sectors: 8 }]);
     old.kill();
   });
@@ -113,7 +113,7 @@ t.test(
     await withCluster(async (cluster) => {
       const replica = await cluster.addReplica();
       const engine = await cluster.startEngine();
-      const io = await IscsiIo.connect(engine.ready?.iscsi ?? "");
+      const io = await IscsiIo.connect(engine.url());
       await io.write(0, 4096, 1);
       cluster.reboot(replica);
       await cluster.kill(replica.process);
@@ -129,7 +129,7 @@ t.test(
       t.equal((await again.status()).state, "lost-writes", "a restart of the engine changes nothing");
       await cluster.kill(again.process);
       const accepted = await cluster.startEngine(["--accept-lost-writes"]);
-      const reader = await IscsiIo.connect(accepted.ready?.iscsi ?? "");
+      const reader = await IscsiIo.connect(accepted.url());
       await reader.write(0, 4096, 3);
       t.strictSame(await reader.read(0, 4096), [{ version: 3, sectors: 8 }]);
       reader.kill();
@@ -142,7 +142,7 @@ t.test("a replica whose machine restarts alone is dropped; the other serves on",
     const rebooted = await cluster.addReplica();
     await cluster.addReplica();
     const engine = await cluster.startEngine();
-    const io = await IscsiIo.connect(engine.ready?.iscsi ?? "");
+    const io = await IscsiIo.connect(engine.url());
     await io.write(0, 4096, 1);
     cluster.reboot(rebooted);
     await cluster.kill(rebooted.process);
