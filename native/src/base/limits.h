@@ -57,7 +57,7 @@ constexpr uint64_t kBounceBytes = 256u << 10;
 /// Bytes written to the page cache before the store starts writing them out, and before it makes writers wait
 /// for that: what a flush or a power cut finds dirty. Larger saves rewrites of hot blocks, smaller keeps
 /// flushes short.
-constexpr uint64_t kWriteOutBytes = 32u << 20;
+constexpr uint64_t kWriteOutBytes = 128u << 20;
 constexpr uint64_t kDirtyBytesMax = 256u << 20;
 
 /// Bytes of one unmap or write of zeroes that are planned at once: bounds the plan's memory, 8 MiB for blocks
