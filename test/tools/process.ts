@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { spawn, type ChildProcess, type SpawnOptions } from "node:child_process";
 
 /** What a process has printed is cut to this; only its end matters for an error message. */
-const OUTPUT_MAX_CHARS = 256 * 1024;
+const OUTPUT_MAX_CHARS = 16 * 1024;
 
 export interface Daemon {
   child: ChildProcess;
