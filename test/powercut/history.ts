@@ -9,10 +9,17 @@ export class History {
   private readonly newest: number[];
   private readonly acknowledged: number[];
 
+  private versions = 0;
+
   constructor(readonly sectors: number) {
     this.durable = new Array<number>(sectors).fill(0);
     this.newest = new Array<number>(sectors).fill(0);
     this.acknowledged = new Array<number>(sectors).fill(0);
+  }
+
+  /** Numbers writes from 1. */
+  nextVersion(): number {
+    return ++this.versions;
   }
 
   /** A write is on its way: from now on the range may hold it. */

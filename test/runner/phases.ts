@@ -110,6 +110,6 @@ export const phases: Phase[] = [
     timeoutMs: 8 * MINUTE_MS,
   },
   endToEnd("engine", "replicas and engines that die, hang, fill up and come back", 6),
-  endToEnd("powercut", "what was flushed survives a power cut", 3),
+  endToEnd("powercut", "what was flushed survives a power cut", 6),
   endToEnd("vm", "a real kernel initiator in a virtual machine", 7),
 ];

@@ -5,8 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { isAlive, startDaemon, waitFor, type Daemon } from "./process.js";
 
-const START_TIMEOUT_MS = 30_000;
-const STOP_TIMEOUT_MS = 30_000;
+/** Processes take a second to start; a machine that also compiles may take far longer. */
+const START_TIMEOUT_MS = 120_000;
+const STOP_TIMEOUT_MS = 60_000;
 
 export interface VolumeOptions {
   size: string;
@@ -84,11 +85,11 @@ export async function startVolume(options: VolumeOptions & { stateDir: string })
   let exit: number | NodeJS.Signals | undefined;
   void up.ended.then((code) => (exit = code));
   await waitFor("the volume to serve", START_TIMEOUT_MS, () => {
-    if (exit !== undefined) throw new Error(`aurochs up ended with ${exit}:\n${up.output()}`);
+    if (exit !== undefined) throw new Error(`aurochs up ended with ${exit}`);
     return existsSync(readyFile) ? true : undefined;
   }).catch((error: unknown) => {
     up.child.kill("SIGKILL");
-    throw new Error(up.output(), { cause: error });
+    throw new Error(`${(error as Error).message}; aurochs up said:\n${up.output()}`, { cause: error });
   });
 
   return {
