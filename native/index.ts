@@ -111,15 +111,21 @@ export interface VolumeStats {
 /**
  * The fan-out: one gRPC data stream per replica slot (0 to 15), the order of overlapping operations, the count of
  * acknowledgements. It holds what it cannot finish and says so; the owner decides. Owns the I/O thread that `Target` uses.
+ *
+ * Operations that name a slot (and `copy`) are never held: an error answer rejects them with its status and without an
+ * event, the end of the slot's stream with `DISCONNECTED`.
  */
 export interface Volume {
   /** Connects (or reconnects) a slot and sends HELLO. After a reconnect, held operations are sent again before new ones.
+   * HELLO has to be answered within `replicaTimeoutMs`.
    * @throws {NativeError} `DISCONNECTED`, or the status that the replica answered HELLO with */
   connect(slot: number, host: string, port: number, hello: Hello): Promise<HelloReply>;
   /** `OFF` also closes the stream; operations waiting for the slot go on without it. With no RW slot left, writes and reads
-   * are held (a later `RW` releases them) until `failHeld`. Resolves when the I/O thread has done it. */
+   * are held (a later `RW` releases them) until `failHeld`. A slot that joins also gets the writes under way; what a slot
+   * that is not RW any more still reads is read again elsewhere. Resolves when the I/O thread has done it. */
   setMode(slot: number, mode: SlotMode): Promise<void>;
-  /** Answers every operation that is held at `slot` (`null`: for want of any RW slot) with `status`. */
+  /** Answers every operation that is held at `slot` (`null`: for want of any RW slot) with `status`. What a connected
+   * replica has not answered yet is not held. Until copies are made equal (`copy`) where a write failed, nothing is settled. */
   failHeld(slot: number | null, status: StatusName): Promise<number>;
   /** From now on every new operation is answered with `status` at once; `null` ends that. */
   refuse(status: StatusName | null): Promise<void>;
@@ -136,7 +142,9 @@ export interface Volume {
   /** Makes `[offset, offset+length)` of slot `to` equal to slot `from`, while no write may touch it.
    * @returns bytes that differed and were written; compares 4 KiB blocks */
   copy(from: number, to: number, offset: number, length: number): Promise<number>;
-  /** One round of write-intent settlement (ARCHITECTURE.md "write intent"): mark, wait for writes in flight, flush, settle. */
+  /** One round of write-intent settlement (ARCHITECTURE.md "write intent"): mark, wait for writes in flight, flush, settle.
+   * @throws {NativeError} `ABORTED` when a slot is not connected, disconnects or changes its mode, or when a round is under
+   *   way; the status that a replica answered a flush with (a `failed` event tells which) */
   settle(): Promise<void>;
 
   /** Stops admitting operations and resolves when none is in flight. Nested calls count. */
@@ -319,6 +327,7 @@ export interface ReplicaStore {
 export type DataServerEvent =
   /** The first message of a stream. Answer with `accept` or `reject`; nothing else of the stream is looked at before. */
   | { type: "hello"; stream: number; protocolVersion: number; hello: Hello; remote: string }
+  /** `stream` is 0 for a connection that never had one, such as a peer that does not speak HTTP/2. */
   | { type: "closed"; stream: number; reason: string };
 
 export interface DataServerOptions {
@@ -331,6 +340,8 @@ export interface DataServerOptions {
 /** The replica's end of the data plane: gRPC over HTTP/2 (cleartext, prior knowledge), served from a `ReplicaStore`. */
 export interface DataServer {
   listen(host: string, port: number): Promise<{ host: string; port: number }>;
+  /** Takes the stream and closes others of the same engine, which has connected anew. HELLO is answered when no request of
+   * any closed stream can touch the store any more: a write that the engine sends again must not meet its first copy. */
   accept(stream: number): void;
   reject(stream: number, status: StatusName, message: string): void;
   /** Closes every stream but those of `engineId`; resolves when none of their requests can touch the store any more. */

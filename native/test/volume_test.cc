@@ -361,7 +361,7 @@ TEST(Volume, ASettlementThatIsDisturbedEndsAndTheNextOneUsesANewMark) {
   EXPECT_EQ(flushes.back(), (std::pair<uint64_t, uint64_t>{0, 2}));
 }
 
-TEST(Volume, NothingIsSettledOnceAWriteHasFailedOnSomeCopies) {
+TEST(Volume, NothingIsSettledAfterAFailedWriteUntilTheCopiesWereMadeEqual) {
   VolumeFixture f(kSize, 2);
   Fail(f, 1, Status::kNoSpace);
   auto write = f.Write(0, 512, 1);
@@ -370,6 +370,30 @@ TEST(Volume, NothingIsSettledOnceAWriteHasFailedOnSomeCopies) {
   EXPECT_EQ(write->Wait(), Status::kNoSpace);
   Heal(f, 1);
   EXPECT_EQ(f.Settle()->Wait(), Status::kAborted);
+  EXPECT_EQ(f.Copy(0, 1, 0, 4096)->Wait(), Status::kOk);
+  EXPECT_EQ(f.Settle()->Wait(), Status::kOk);
+}
+
+TEST(Volume, AReadGoesElsewhereWhenItsSlotIsNotRwAnyMore) {
+  VolumeFixture f(kSize, 2);
+  EXPECT_EQ(f.Write(0, 512, 1)->Wait(), Status::kOk);
+  Fail(f, 0, Status::kIoError);
+  auto held = f.Submit(Kind::kRead, 0, 512);
+  EXPECT_EQ(f.WaitFor(Event::Type::kFailed).slot, 0);
+  Heal(f, 0);
+  Hold(f, 0);
+  Hold(f, 1);
+  auto sent_elsewhere = f.Submit(Kind::kRead, 0, 512);  // the held one counts
+  auto sent = f.Submit(Kind::kRead, 0, 512);
+  WaitHeld(f, 0, 1);
+  f.SetMode(0, SlotMode::kWriteOnly);
+  f.replicas[0]->Do([&] { f.replicas[0]->store.bytes[0] = 99; });
+  Release(f, 0);
+  Release(f, 1);
+  for (auto& read : {held, sent, sent_elsewhere}) {
+    EXPECT_EQ(read->Wait(), Status::kOk);
+    EXPECT_EQ(read->payload.data()[0], 1);
+  }
 }
 
 TEST(Volume, QuiesceWaitsForWhatIsInFlightAndHoldsBackTheRest) {

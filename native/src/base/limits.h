@@ -45,6 +45,9 @@ constexpr int64_t kStreamHandshakeMsMax = 30'000;
 /// overlaps is linear in it.
 constexpr size_t kVolumeOperationsMax = 1024;
 
+/// Ranges remembered as different between copies after failed writes; more are joined.
+constexpr size_t kDivergencesMax = 256;
+
 /// Replica slots of a volume: Longhorn allows 20 replicas, nobody runs more than 5; a bit mask holds them.
 constexpr int kSlotsMax = 16;
 

@@ -59,10 +59,7 @@ void Volume::Proceed(Flight* flight) {
       for (int slot = 0; slot < kSlotsMax; ++slot) {
         if ((missing & Bit(slot)) == 0) continue;
         if (!slots_[slot].connected()) {
-          if (flight->kind == OperationKind::kCopy) {
-            static_cast<CopyOperation*>(flight->operation)->failed_slot = slot;
-          }
-          return Finish(flight, Status::kDisconnected);
+          return FinishNamed(flight, slot, Status::kDisconnected);
         }
         Dispatch(flight, slot);
       }
@@ -99,18 +96,16 @@ void Volume::OnAnswer(SlotRequest* request, Status status, const std::string& me
   Flight* flight = request->flight;
   Slot& slot = slots_[request->slot];
   slot.timed_out = false;
-  bool ends_operation = flight->audience == Flight::Audience::kNamed;
-  if (status != Status::kOk && flight->operation) {
-    if (!ends_operation) {
-      Hold(request);
-    } else if (flight->kind == OperationKind::kCopy) {
-      static_cast<CopyOperation*>(flight->operation)->failed_slot = request->slot;
-    }
+  bool named = flight->audience == Flight::Audience::kNamed;
+  // A slot that is not RW any more may lack what the others have: what it read is read again elsewhere.
+  bool stale = flight->audience == Flight::Audience::kReader && slot.mode != SlotMode::kReadWrite;
+  if (status != Status::kOk && flight->operation && !stale) {
     // Somebody who named the slot hears of it directly.
-    if (!ends_operation || flight->settlement) {
+    if (!named) Hold(request);
+    if (!named || flight->settlement) {
       listener_->OnFailed(request->slot, status, message, flight->kind, request->offset, request->length);
     }
-    if (!ends_operation) return;
+    if (!named) return;
   }
   request->state = SlotRequest::State::kIdle;
   request->payload = Slice();
@@ -119,13 +114,21 @@ void Volume::OnAnswer(SlotRequest* request, Status status, const std::string& me
     if (flight->pending != 0) return;
     Retire(flight);
     RunReady();
+  } else if (stale) {
+    Proceed(flight);
   } else if (status != Status::kOk) {
-    Finish(flight, status);
+    FinishNamed(flight, request->slot, status);
   } else {
     flight->answered |= Bit(request->slot);
     if (flight->op == StreamOp::kExtents) flight->extents = std::move(request->extents);
     if (flight->pending == 0) Proceed(flight);
   }
+}
+
+void Volume::FinishNamed(Flight* flight, int slot, Status status) {
+  if (flight->kind == OperationKind::kCopy)
+    static_cast<CopyOperation*>(flight->operation)->failed_slot = slot;
+  Finish(flight, status);
 }
 
 /// The RW slot with the fewest operations in flight, of those that answer; -1 without any RW slot.

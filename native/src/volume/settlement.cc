@@ -9,7 +9,7 @@ namespace aurochs {
 
 void Volume::StartSettlement(Flight* flight) {
   SlotMask writers = Writers();
-  bool possible = !diverged_ && !settlement_ && SlotsIn(SlotMode::kReadWrite) != 0;
+  bool possible = divergence_.empty() && !settlement_ && SlotsIn(SlotMode::kReadWrite) != 0;
   for (int slot = 0; slot < kSlotsMax; ++slot) {
     if ((writers & Bit(slot)) != 0 && !slots_[slot].connected()) possible = false;
   }
@@ -33,7 +33,7 @@ void Volume::SettlementStepDone(Flight* flight) {
 void Volume::FinishSettlementIfWritesEnded() {
   Flight* flight = settlement_;
   if (!flight || flight->audience != Flight::Audience::kNobody || before_mark_ > 0) return;
-  if (diverged_) return Finish(flight, Status::kAborted);
+  if (!divergence_.empty()) return Finish(flight, Status::kAborted);
   flight->settled = flight->mark;
   flight->mark = 0;
   Begin(flight, Flight::Audience::kNamed, flight->named, {StreamOp::kFlush, 0, 0, Slice()});

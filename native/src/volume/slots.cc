@@ -74,7 +74,7 @@ void Volume::DropStream(int index, bool keep_requests) {
   }
   for (SlotRequest* request : requests) {
     Flight* flight = request->flight;
-    if (keep_requests && flight->operation && flight->audience != Flight::Audience::kNamed) {
+    if (keep_requests && flight->operation && MayBeHeld(*request)) {
       Hold(request);
       continue;
     }
@@ -91,10 +91,26 @@ void Volume::DropStream(int index, bool keep_requests) {
         Retire(flight);
         RunReady();
       }
-    } else if (flight->audience == Flight::Audience::kNamed && (flight->named & Bit(index)) != 0) {
-      Finish(flight, Status::kDisconnected);
+    } else if (flight->audience == Flight::Audience::kNamed) {
+      FinishNamed(flight, index, Status::kDisconnected);
+    } else if (keep_requests) {
+      Proceed(flight);
     }
   }
+}
+
+/// A slot that is named is not waited for, and one that is not RW any more is not read.
+bool Volume::MayBeHeld(const SlotRequest& request) const {
+  switch (request.flight->audience) {
+    case Flight::Audience::kReader:
+      return slots_[request.slot].mode == SlotMode::kReadWrite;
+    case Flight::Audience::kWriters:
+      return true;
+    case Flight::Audience::kNamed:
+    case Flight::Audience::kNobody:
+      return false;
+  }
+  return false;
 }
 
 void Volume::Hold(SlotRequest* request) {
@@ -107,10 +123,19 @@ void Volume::AtEndOfCycle() { ended_clients_.clear(); }
 void Volume::SetMode(int index, SlotMode mode) {
   if (closed_ || slots_[index].mode == mode) return;
   slots_[index].mode = mode;
-  if (mode == SlotMode::kOff) DropStream(index, false);
+  if (mode == SlotMode::kOff) {
+    divergence_.Left(index);
+    DropStream(index, false);
+  }
   EndSettlement();
   ForEachFlight([&](Flight* flight) {
     if (mode == SlotMode::kOff) flight->answered &= ~Bit(index);
+    SlotRequest& request = flight->requests[index];
+    if (request.state == SlotRequest::State::kHeld && !MayBeHeld(request)) {
+      slots_[index].held.Remove(&request);
+      request.state = SlotRequest::State::kIdle;
+      flight->pending &= ~Bit(index);
+    }
     Proceed(flight);
   });
 }

@@ -97,11 +97,12 @@ Flight* Volume::TakeFlight() {
 
 void Volume::Finish(Flight* flight, Status status) {
   Operation* operation = std::exchange(flight->operation, nullptr);
-  if (status != Status::kOk && flight->audience == Flight::Audience::kWriters &&
-      flight->kind != OperationKind::kFlush && (flight->answered | flight->pending) != 0) {
-    SlotMask writers = Writers();
-    // More than one copy, or one that has it and is not a writer any more.
-    if ((writers & (writers - 1)) != 0 || (flight->answered & ~writers) != 0) diverged_ = true;
+  if (status != Status::kOk && flight->audience == Flight::Audience::kWriters && flight->locked &&
+      (flight->answered | flight->pending) != 0) {
+    divergence_.Add(flight->begin, flight->end, Writers());
+  } else if (status == Status::kOk && flight->kind == OperationKind::kCopy) {
+    auto* copy = static_cast<CopyOperation*>(operation);
+    divergence_.Copied(copy->from, copy->to, flight->begin, flight->end);
   }
   for (int slot = 0; slot < kSlotsMax; ++slot) {
     SlotRequest& request = flight->requests[slot];

@@ -13,6 +13,7 @@
 
 #include "base/event_loop.h"
 #include "volume/backend.h"
+#include "volume/divergence.h"
 #include "volume/flight.h"
 #include "volume/range_locks.h"
 #include "volume/slot.h"
@@ -87,7 +88,8 @@ class Volume final : public Backend, public StreamClient::Owner, public EventLoo
   void SubmitTo(int slot, Operation* operation);
   void SubmitCopy(CopyOperation* operation);
   /// One round of settlement. kAborted when it cannot be finished: a slot is not connected or changes its
-  /// mode, a round is under way, or an operation has failed on some copies. `operation` is a kFlush.
+  /// mode, a round is under way, or a write has failed on some copies and they were not made equal since.
+  /// `operation` is a kFlush.
   void Settle(Operation* operation);
 
   void Connect(int slot, std::vector<SocketAddress> addresses, const Hello& hello, ConnectCallback done);
@@ -130,6 +132,7 @@ class Volume final : public Backend, public StreamClient::Owner, public EventLoo
   void AtEndOfCycle() override;
   int SlotOf(const StreamClient* client) const;
   void DropStream(int slot, bool keep_requests);
+  bool MayBeHeld(const SlotRequest& request) const;
   void Hold(SlotRequest* request);
   void CheckTimeouts();
   void StartTimeoutTimer();
@@ -147,6 +150,7 @@ class Volume final : public Backend, public StreamClient::Owner, public EventLoo
   void Proceed(Flight* flight);
   void Dispatch(Flight* flight, int slot);
   void OnAnswer(SlotRequest* request, Status status, const std::string& message);
+  void FinishNamed(Flight* flight, int slot, Status status);
   int ChooseReader() const;
 
   // ---- steps.cc: what each kind of operation does
@@ -189,7 +193,7 @@ class Volume final : public Backend, public StreamClient::Owner, public EventLoo
   Flight* settlement_ = nullptr;
   uint64_t epoch_ = 0;
   size_t before_mark_ = 0;  // flights with that flag
-  bool diverged_ = false;   // a write has failed on some copies: what is dirty stays so
+  Divergence divergence_;
 };
 
 template <class Visit>
