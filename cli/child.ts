@@ -10,7 +10,6 @@ const RESTART_DELAY_MS_MAX = 5_000;
 const STEADY_MS = 30_000;
 
 export interface ChildOptions {
-  name: string;
   /** arguments of `aurochs`; asked anew for each start */
   args: () => string[];
   /** where its standard error goes; null: to ours */

@@ -1,5 +1,5 @@
 /** What `aurochs up` keeps in its directory: which volume lives there, and a lock while it runs. */
-import { closeSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { lockFile } from "../native/index.js";
 import { freePorts } from "./free-ports.js";
@@ -58,8 +58,11 @@ export class UpState {
     return engineFile(this.directory);
   }
 
-  logFile(name: string): string {
-    return join(this.directory, `${name}.log`);
+  /** An empty log for this run: those of earlier runs would only grow. */
+  freshLog(name: string): string {
+    const path = join(this.directory, `${name}.log`);
+    rmSync(path, { force: true });
+    return path;
   }
 
   close(): void {

@@ -87,9 +87,8 @@ export class Up {
       ...(bootIdFile === undefined ? [] : ["--boot-id-file", bootIdFile]),
     ];
     return new Child({
-      name,
       args: () => args,
-      logFile: viewed ? state.logFile(name) : null,
+      logFile: viewed ? state.freshLog(name) : null,
       onStart: () => this.#update(),
       onEnd: (code, signal, failures) => this.#onEnd(name, code, signal, failures),
     });
@@ -98,7 +97,6 @@ export class Up {
   #engineChild(state: UpState, viewed: boolean): Child {
     const { flags } = this;
     return new Child({
-      name: "engine",
       args: () => [
         ...["engine", flags.volume, "--size", String(flags.size), "--ready-file", state.engineFile],
         ...["--listen", formatHostPort({ host: HOST, port: 0 })],
@@ -106,7 +104,7 @@ export class Up {
         ...flags.portal.flatMap((portal) => ["--portal", formatHostPort(portal)]),
         ...engineArguments(flags, !this.#served),
       ],
-      logFile: viewed ? state.logFile("engine") : null,
+      logFile: viewed ? state.freshLog("engine") : null,
       onStart: () => this.#update(),
       onEnd: (code, signal, failures) => {
         rmSync(state.engineFile, { force: true });
