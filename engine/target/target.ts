@@ -250,6 +250,11 @@ export class IscsiTarget {
       const { initiatorName, isid, nexus } = connection.state.session;
       this.#unit.removeNexus(nexus);
       this.#log.info({ connection: id, initiatorName, isid, reason }, "session closed");
+    } else {
+      this.#log.info(
+        { connection: id, remote: connection.remote, reason },
+        "connection closed before a login",
+      );
     }
     if (this.#connections.size === 0) this.#onAllGone?.();
   }

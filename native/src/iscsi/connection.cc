@@ -65,7 +65,7 @@ void Connection::Read() {
   if (phase_ == Phase::kLingering) {
     char rest[4096];
     ssize_t got = recv(fd_, rest, sizeof rest, 0);
-    if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) Close("closed by the target");
+    if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) Close(farewell_);
     return;
   }
   for (int round = 0; round < kReadsPerCycle && MayRead() && phase_ != Phase::kClosed; ++round) {
@@ -111,6 +111,7 @@ void Connection::HandlePdus() {
         break;
       }
       session_->SendReject(reader_.bad_header(), RejectReason::kProtocolError);
+      farewell_ = "data segment too long";
       closes_when_sent_ = true;
     } else {
       Handle(pdu);
@@ -217,7 +218,7 @@ void Connection::Linger() {
   ping_timer_ = 0;
   phase_timer_ = loop->StartTimer(kLingerMs, [this] {
     phase_timer_ = 0;
-    Close("closed by the target");
+    Close(farewell_);
   });
   awaits_script_ = false;
   UpdateInterest();

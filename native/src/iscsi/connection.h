@@ -69,7 +69,8 @@ class Connection final : public EventLoop::Handler, public EventLoop::CycleTask,
   Phase phase_ = Phase::kLogin;
   bool awaits_script_ = false;  // login phase: a request is with JavaScript
   bool closes_when_sent_ = false;
-  bool output_paused_ = false;  // reading pauses until the output has drained
+  const char* farewell_ = "closed by the target";  // the reason once all is sent
+  bool output_paused_ = false;                     // reading pauses until the output has drained
   bool handling_ = false;
   uint32_t interest_ = 0;
 
