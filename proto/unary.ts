@@ -98,12 +98,17 @@ function callOf<Request, Reply>(client: Client, method: UnaryMethod<Request, Rep
         new Metadata(),
         { deadline: Date.now() + options.timeoutMs },
         (error: ServiceError | null, reply?: Reply) => {
-          if (error !== null) reject(new RpcError(error.code, error.details, { cause: error }));
+          if (error !== null) reject(new RpcError(error.code, inWords(error.details), { cause: error }));
           else if (reply === undefined) reject(new RpcError(status.INTERNAL, `${method.path} sent no reply`));
           else resolve(reply);
         },
       );
     });
+}
+
+// HTTP/2's word for an answer that is none of its frames says too little to whoever mistook a port.
+function inWords(details: string): string {
+  return details.includes("Protocol error") ? `what listens there does not speak gRPC: ${details}` : details;
 }
 
 /** Adapts promise handlers for `Server.addService(service, ...)`. An error without a status of its own becomes UNKNOWN. */
