@@ -36,8 +36,19 @@ export async function ensureDirectory(path: string): Promise<void> {
     for (let made = path; made.length >= first.length; made = dirname(made))
       await syncDirectory(dirname(made));
   } catch (error) {
-    throw systemError(error, "create directory", path);
+    throw systemError(await plainReason(error, path), "create directory", path);
   }
+}
+
+// Node's recursive mkdir says ENOENT also on a full disk; a plain one says what it is.
+async function plainReason(error: unknown, path: string): Promise<unknown> {
+  if ((error as NodeJS.ErrnoException).code !== "ENOENT") return error;
+  try {
+    await mkdir(path, { mode: 0o700 });
+  } catch (plain) {
+    return plain;
+  }
+  return error;
 }
 
 /** Creates the volume when the directory is empty and a size is given; otherwise checks that the sizes agree.

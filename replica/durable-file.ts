@@ -1,5 +1,5 @@
 /** Small files that are whole or absent after a power cut: written aside, synced, renamed, their directory synced. */
-import { open, rename } from "node:fs/promises";
+import { open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { ReplicaError, systemError } from "./replica-error.js";
 
@@ -20,6 +20,8 @@ export async function replaceFile(path: string, content: string): Promise<void> 
     await rename(aside, path);
     await syncDirectory(dirname(path));
   } catch (error) {
+    // What did not fit would only take the last space of a full disk.
+    await rm(aside, { force: true }).catch(() => undefined);
     throw systemError(error, "write", path);
   }
 }
