@@ -111,6 +111,7 @@ export const phases: Phase[] = [
     timeoutMs: 16 * MINUTE_MS,
   },
   endToEnd("engine", "replicas and engines that die, hang, fill up and come back", 6),
+  endToEnd("bad-input", "what is wrong on the wire or in a directory is refused, named, and harms nobody", 8),
   endToEnd("powercut", "what was flushed survives a power cut", 6),
   endToEnd("vm", "a real kernel initiator in a virtual machine", 7),
 ];
