@@ -1,0 +1,133 @@
+// The replica's end of the data stream against any bytes. The first byte says how they are wrapped: not at
+// all (HTTP/2 itself), as messages before HELLO, or as messages of an accepted stream.
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <future>
+#include <memory>
+#include <string>
+
+#include "base/event_loop.h"
+#include "stream/data_server.h"
+#include "stream/socket.h"
+#include "stream_frames.h"
+
+namespace aurochs {
+namespace {
+
+constexpr uint64_t kSize = 1 << 20;
+
+/// Checks what the server lets through.
+class CheckingStore final : public StoreBackend {
+ public:
+  uint64_t size() const override { return kSize; }
+  void Submit(StoreRequest* request) override {
+    bool ranged = request->kind != StoreRequest::Kind::kFlush;
+    if (ranged &&
+        (request->length == 0 || request->offset > kSize || request->length > kSize - request->offset ||
+         request->offset % 512 != 0 || request->length % 512 != 0)) {
+      abort();
+    }
+    if (request->kind == StoreRequest::Kind::kWrite && request->payload.length != request->length) abort();
+    if (request->kind == StoreRequest::Kind::kRead) memset(request->payload.data(), 0x5a, request->length);
+    if (request->kind == StoreRequest::Kind::kExtents)
+      request->extents = {{request->offset, request->length}};
+    request->Done(Status::kOk, nullptr);
+  }
+};
+
+class Server final : public DataServer::Listener {
+ public:
+  Server() : server_(&loop_, &store_, Options(), this) {
+    loop_.Start("fuzz");
+    std::promise<void> listening;
+    loop_.Post([&] {
+      std::string error;
+      if (server_.Listen(ResolveAddress("127.0.0.1", 0, &error)[0], &address_) != 0) abort();
+      listening.set_value();
+    });
+    listening.get_future().get();
+  }
+
+  /// Sends the bytes and waits until the server has closed the connection.
+  void Serve(const std::string& bytes) {
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (connect(fd, reinterpret_cast<sockaddr*>(&address_.storage), address_.length) != 0) abort();
+    linger no_wait{1, 0};  // or the machine runs out of ports
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &no_wait, sizeof no_wait);
+    size_t sent = 0;
+    while (sent < bytes.size()) {
+      ssize_t count = send(fd, bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
+      if (count <= 0) break;
+      sent += static_cast<size_t>(count);
+    }
+    shutdown(fd, SHUT_WR);
+    char chunk[65536];
+    while (recv(fd, chunk, sizeof chunk, 0) > 0) {
+    }
+    close(fd);
+  }
+
+ private:
+  static DataServer::Options Options() {
+    DataServer::Options options;
+    options.max_requests = 16;
+    options.max_payload = 64 << 10;
+    options.max_payload_in_flight = 256 << 10;
+    options.connections_max = 1000;
+    return options;
+  }
+  void OnHello(uint64_t stream, const Hello& hello, const std::string&) override {
+    // At once: the bytes that follow are here already, and so is the end of the connection.
+    if (hello.generation == 666) {
+      server_.Reject(stream, Status::kFenced, "as asked");
+    } else {
+      server_.Accept(stream);
+    }
+  }
+  void OnStreamClosed(uint64_t, const std::string& reason) override {
+    if (reason.empty()) abort();
+  }
+
+  EventLoop loop_;
+  CheckingStore store_;
+  DataServer server_;
+  SocketAddress address_;
+};
+
+std::string HelloMessage() {
+  RequestMessage hello;
+  hello.op = static_cast<uint32_t>(StreamOp::kHello);
+  hello.hello = std::make_shared<Hello>(Hello{1, "volume", "replica", "engine", 1});
+  Slice bytes = EncodeRequest(hello);
+  return std::string(reinterpret_cast<char*>(bytes.data()), bytes.length);
+}
+
+}  // namespace
+}  // namespace aurochs
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using namespace aurochs;
+  static auto* server = new Server;  // its thread runs until the process ends
+  if (size < 2) return 0;
+  std::string bytes(reinterpret_cast<const char*>(data) + 2, size - 2);
+  size_t frame_bytes = size_t{1} + data[1] * 16;
+  switch (data[0] % 4) {
+    case 0:
+      server->Serve(bytes);
+      break;
+    case 1:
+      server->Serve(ClientGreeting("/x") + bytes);
+      break;
+    case 2:
+      server->Serve(ClientGreeting(kConnectPath) + DataFrames(bytes, frame_bytes));
+      break;
+    case 3:
+      server->Serve(ClientGreeting(kConnectPath) + DataFrames(HelloMessage() + bytes, frame_bytes));
+      break;
+  }
+  return 0;
+}
