@@ -1,4 +1,5 @@
 // Steps: which slots a request goes to, and what follows from their answers.
+#include <bit>
 #include <utility>
 
 #include "base/crc32c.h"
@@ -43,21 +44,19 @@ void Volume::Proceed(Flight* flight) {
     }
     case Flight::Audience::kWriters: {
       // An answer of WO slots alone is no acknowledgement: they do not hold the whole volume.
-      if (SlotsIn(SlotMode::kReadWrite) == 0) {
+      if (readers_ == 0) {
         flight->starved = flight->pending == 0;
         return;
       }
-      SlotMask missing = Writers() & ~(flight->answered | flight->pending);
-      for (int slot = 0; missing != 0; ++slot, missing >>= 1) {
-        if (missing & 1) Dispatch(flight, slot);
-      }
+      SlotMask missing = writers_ & ~(flight->answered | flight->pending);
+      for (; missing != 0; missing &= missing - 1) Dispatch(flight, std::countr_zero(missing));
       if (flight->pending == 0) StepDone(flight);
       return;
     }
     case Flight::Audience::kNamed: {
       SlotMask missing = flight->named & ~(flight->answered | flight->pending);
-      for (int slot = 0; slot < kSlotsMax; ++slot) {
-        if ((missing & Bit(slot)) == 0) continue;
+      for (; missing != 0; missing &= missing - 1) {
+        int slot = std::countr_zero(missing);
         if (!slots_[slot].connected()) {
           return FinishNamed(flight, slot, Status::kDisconnected);
         }
@@ -135,9 +134,9 @@ void Volume::FinishNamed(Flight* flight, int slot, Status status) {
 int Volume::ChooseReader() const {
   int best = -1;
   std::pair<int, size_t> best_cost;
-  for (int index = 0; index < kSlotsMax; ++index) {
+  for (SlotMask left = readers_; left != 0; left &= left - 1) {
+    int index = std::countr_zero(left);
     const Slot& slot = slots_[index];
-    if (slot.mode != SlotMode::kReadWrite) continue;
     std::pair<int, size_t> cost(slot.connected() ? slot.timed_out : 2, slot.in_flight());
     if (best < 0 || cost < best_cost) {
       best = index;

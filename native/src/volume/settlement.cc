@@ -8,10 +8,9 @@
 namespace aurochs {
 
 void Volume::StartSettlement(Flight* flight) {
-  SlotMask writers = Writers();
-  bool possible = divergence_.empty() && !settlement_ && SlotsIn(SlotMode::kReadWrite) != 0;
+  bool possible = divergence_.empty() && !settlement_ && readers_ != 0;
   for (int slot = 0; slot < kSlotsMax; ++slot) {
-    if ((writers & Bit(slot)) != 0 && !slots_[slot].connected()) possible = false;
+    if ((writers_ & Bit(slot)) != 0 && !slots_[slot].connected()) possible = false;
   }
   if (!possible) return Finish(flight, Status::kAborted);
   settlement_ = flight;
@@ -21,7 +20,7 @@ void Volume::StartSettlement(Flight* flight) {
     before_mark_ += other->before_mark;
   }
   flight->mark = ++epoch_;
-  Begin(flight, Flight::Audience::kNamed, writers, {StreamOp::kFlush, 0, 0, Slice()});
+  Begin(flight, Flight::Audience::kNamed, writers_, {StreamOp::kFlush, 0, 0, Slice()});
 }
 
 void Volume::SettlementStepDone(Flight* flight) {

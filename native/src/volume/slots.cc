@@ -123,6 +123,9 @@ void Volume::AtEndOfCycle() { ended_clients_.clear(); }
 void Volume::SetMode(int index, SlotMode mode) {
   if (closed_ || slots_[index].mode == mode) return;
   slots_[index].mode = mode;
+  readers_ =
+      static_cast<SlotMask>((readers_ & ~Bit(index)) | (mode == SlotMode::kReadWrite ? Bit(index) : 0));
+  writers_ = static_cast<SlotMask>((writers_ & ~Bit(index)) | (mode != SlotMode::kOff ? Bit(index) : 0));
   if (mode == SlotMode::kOff) {
     divergence_.Left(index);
     DropStream(index, false);
@@ -151,14 +154,6 @@ size_t Volume::FailHeld(int index, Status status) {
     ++count;
   });
   return count;
-}
-
-SlotMask Volume::SlotsIn(SlotMode mode) const {
-  SlotMask mask = 0;
-  for (int slot = 0; slot < kSlotsMax; ++slot) {
-    if (slots_[slot].mode == mode) mask |= Bit(slot);
-  }
-  return mask;
 }
 
 void Volume::StartTimeoutTimer() {

@@ -1,5 +1,6 @@
 #include "volume/volume.h"
 
+#include <bit>
 #include <utility>
 
 namespace aurochs {
@@ -99,14 +100,15 @@ void Volume::Finish(Flight* flight, Status status) {
   Operation* operation = std::exchange(flight->operation, nullptr);
   if (status != Status::kOk && flight->audience == Flight::Audience::kWriters && flight->locked &&
       (flight->answered | flight->pending) != 0) {
-    divergence_.Add(flight->begin, flight->end, Writers());
+    divergence_.Add(flight->begin, flight->end, writers_);
   } else if (status == Status::kOk && flight->kind == OperationKind::kCopy) {
     auto* copy = static_cast<CopyOperation*>(operation);
     divergence_.Copied(copy->from, copy->to, flight->begin, flight->end);
   }
-  for (int slot = 0; slot < kSlotsMax; ++slot) {
+  for (SlotMask left = flight->pending; left != 0; left &= left - 1) {
+    int slot = std::countr_zero(left);
     SlotRequest& request = flight->requests[slot];
-    if ((flight->pending & Bit(slot)) == 0 || request.state != SlotRequest::State::kHeld) continue;
+    if (request.state != SlotRequest::State::kHeld) continue;
     slots_[slot].held.Remove(&request);
     request.state = SlotRequest::State::kIdle;
     request.payload = Slice();
@@ -213,6 +215,7 @@ void Volume::Close() {
   if (closed_) return;
   closed_ = true;
   quiesced_ = 0;
+  readers_ = writers_ = 0;
   loop_->CancelTimer(timeout_timer_);
   auto parked = std::exchange(parked_, {});
   for (int slot = 0; slot < kSlotsMax; ++slot) {

@@ -136,8 +136,6 @@ class Volume final : public Backend, public StreamClient::Owner, public EventLoo
   void Hold(SlotRequest* request);
   void CheckTimeouts();
   void StartTimeoutTimer();
-  SlotMask SlotsIn(SlotMode mode) const;
-  SlotMask Writers() const { return SlotsIn(SlotMode::kReadWrite) | SlotsIn(SlotMode::kWriteOnly); }
 
   // ---- dispatch.cc: steps and their answers
   struct Step {
@@ -173,6 +171,8 @@ class Volume final : public Backend, public StreamClient::Owner, public EventLoo
   Options options_;
   Listener* listener_;
   std::array<Slot, kSlotsMax> slots_;
+  SlotMask readers_ = 0;                                      // RW slots
+  SlotMask writers_ = 0;                                      // RW and WO slots
   std::vector<std::unique_ptr<StreamClient>> ended_clients_;  // deleted at the end of the cycle
   EventLoop::TimerId timeout_timer_ = 0;
 
