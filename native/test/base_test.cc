@@ -84,6 +84,35 @@ TEST(OutputQueue, SendsHeadersAndPayloadsInOrderThroughAFullSocket) {
   close(pair[1]);
 }
 
+TEST(PollRule, PollsAfterShortWaitsInARowAndNeverAfterALongOne) {
+  PollRule rule(2);
+  for (int i = 0; i < kShortWaitsBeforePolling; ++i) {
+    EXPECT_FALSE(rule.polls());
+    rule.Slept(kShortWaitNs - 1);
+  }
+  EXPECT_TRUE(rule.polls());
+  rule.Slept(kShortWaitNs);
+  EXPECT_FALSE(rule.polls());
+}
+
+TEST(PollRule, RestsAfterPollingInVain) {
+  PollRule rule(2);
+  for (int i = 0; i < kShortWaitsBeforePolling; ++i) rule.Slept(1);
+  rule.Missed();
+  for (int i = 0; i < kSleepsAfterVainPoll; ++i) {
+    rule.Slept(1);
+    EXPECT_FALSE(rule.polls());
+  }
+  for (int i = 0; i < kShortWaitsBeforePolling; ++i) rule.Slept(1);
+  EXPECT_TRUE(rule.polls());
+}
+
+TEST(PollRule, ASingleCpuNeverPolls) {
+  PollRule rule(1);
+  for (int i = 0; i < 100; ++i) rule.Slept(1);
+  EXPECT_FALSE(rule.polls());
+}
+
 TEST(EventLoop, RunsPostedWorkTimersAndEndOfCycleTasks) {
   struct Task : EventLoop::CycleTask {
     std::atomic<int> runs{0};

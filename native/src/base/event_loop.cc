@@ -1,6 +1,7 @@
 #include "base/event_loop.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <time.h>
@@ -15,11 +16,13 @@ namespace aurochs {
 namespace {
 constexpr int kEventsPerWait = 128;
 
-int64_t MonotonicMs() {
+int64_t MonotonicNs() {
   timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
-  return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+  return now.tv_sec * 1'000'000'000LL + now.tv_nsec;
 }
+
+int64_t MonotonicMs() { return MonotonicNs() / 1'000'000; }
 }  // namespace
 
 EventLoop::EventLoop()
@@ -121,7 +124,7 @@ void EventLoop::Run() {
   thread_id_ = std::this_thread::get_id();
   epoll_event events[kEventsPerWait];
   while (!stopping_) {
-    int count = epoll_wait(epoll_fd_, events, kEventsPerWait, NextTimeoutMs());
+    int count = WaitForEvents(events);
     now_ms_ = MonotonicMs();
     for (int i = 0; i < count; ++i) {
       auto* registration = static_cast<Registration*>(events[i].data.ptr);
@@ -135,6 +138,22 @@ void EventLoop::Run() {
     RunCycleTasks();
     removed_.clear();
   }
+}
+
+int EventLoop::WaitForEvents(epoll_event* events) {
+  int64_t began = MonotonicNs();
+  int count = 0;
+  if (poll_rule_.polls()) {
+    do {
+      count = epoll_wait(epoll_fd_, events, kEventsPerWait, 0);
+      if (count != 0) return count;
+      sched_yield();  // whoever we wait for may need this CPU
+    } while (MonotonicNs() - began < kPollNs);
+    poll_rule_.Missed();
+  }
+  count = epoll_wait(epoll_fd_, events, kEventsPerWait, NextTimeoutMs());
+  poll_rule_.Slept(MonotonicNs() - began);
+  return count;
 }
 
 void EventLoop::RunPosted() {

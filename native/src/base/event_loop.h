@@ -11,6 +11,10 @@
 #include <thread>
 #include <vector>
 
+#include "base/poll_rule.h"
+
+struct epoll_event;
+
 namespace aurochs {
 
 class EventLoop {
@@ -73,6 +77,7 @@ class EventLoop {
   };
 
   void Run();
+  int WaitForEvents(epoll_event* events);
   void RunPosted();
   void RunTimers();
   void RunCycleTasks();
@@ -84,6 +89,7 @@ class EventLoop {
   std::thread::id thread_id_;
   bool stopping_ = false;
   int64_t now_ms_ = 0;
+  PollRule poll_rule_;
 
   std::mutex mutex_;
   std::vector<std::function<void()>> posted_;  // guarded by mutex_

@@ -12,6 +12,14 @@ constexpr size_t kBufferPoolBytesMax = 4u << 20;
 /// One socket read, bytes: what is parsed in place per cycle (design: measured best with large batches).
 constexpr size_t kReceiveBufferBytes = 512u << 10;
 
+/// When a loop polls before it sleeps (poll_rule.h): after so many waits in a row that were shorter than
+/// kShortWaitNs (an answer of a replica that has to be woken for it), for at most kPollNs (the same, awake).
+/// A poll in vain costs a few percent at the most: so many sleeps follow it.
+constexpr int kShortWaitsBeforePolling = 4;
+constexpr int64_t kShortWaitNs = 200'000;
+constexpr int64_t kPollNs = 100'000;
+constexpr int kSleepsAfterVainPoll = 16;
+
 /// Payload of one data-plane READ or WRITE, bytes. A longer SCSI command becomes several.
 constexpr uint32_t kPayloadBytesMax = 1u << 20;
 
