@@ -1,68 +1,106 @@
-/** Makes the copies of a volume equal where a crash may have left them different, while I/O is served. */
+/** Copies that may differ since a crash agree again: made equal in the background, then told so; and the same for what a
+ * replica inherited from its own restart. */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Logger } from "pino";
-import type { NativeError, Volume } from "../native/index.js";
-import { AGREEMENT_COPIES_MAX, AGREEMENT_RETRY_MS } from "./limits.js";
+import type { HeldOperations } from "./held-operations.js";
+import { AGREEMENT_RETRY_MS, RECONNECT_DELAY_MS } from "./limits.js";
+import { makeEqual } from "./make-equal.js";
 import type { Range } from "./region-ranges.js";
+import { FencedError } from "./replica-link.js";
+import { judgeReturn } from "./return-verdict.js";
+import type { Roster } from "./roster.js";
+import type { Slot } from "./slot.js";
 
-export interface CopyTask {
-  volume: Pick<Volume, "copy">;
-  /** slot that counts */
-  from: number;
-  /** slot to be made equal */
-  to: number;
-  ranges: Range[];
-  /** whether `to` is still to be made equal; asked after each failure */
-  wanted: () => boolean;
-  onCopied: (bytes: number) => void;
-  /** `to` answered a write with an error: it cannot be made equal */
-  onRefused: (error: NativeError) => void;
-  signal: AbortSignal;
-  log: Logger;
-}
+export class Agreement {
+  constructor(
+    private readonly roster: Roster,
+    private readonly held: HeldOperations,
+  ) {}
 
-/** Answers that another attempt does not change; after others (a stream that ended) it may succeed. */
-const REFUSALS: ReadonlySet<string> = new Set<NativeError["code"]>([
-  "IO_ERROR",
-  "NO_SPACE",
-  "OUT_OF_RANGE",
-  "INVALID",
-]);
-
-/** Copies all ranges, several at a time, each again until it succeeds.
- * @returns false when the copy is no longer wanted */
-export async function makeEqual(task: CopyTask): Promise<boolean> {
-  const queue = task.ranges.values();
-  const unwanted = () => task.signal.aborted || !task.wanted();
-  let differed = 0;
-  async function work(): Promise<boolean> {
-    for (const { offset, length } of queue) {
-      for (;;) {
-        if (unwanted()) return false;
-        try {
-          differed += await task.volume.copy(task.from, task.to, offset, length);
-          break;
-        } catch (err) {
-          if (unwanted()) return false;
-          const error = err as NativeError;
-          if (error.slot === task.to && REFUSALS.has(error.code)) task.onRefused(error);
-          task.log.warn(
-            { err, from: task.from, to: task.to, offset, length },
-            "a region could not be made equal",
-          );
-          await sleep(AGREEMENT_RETRY_MS, undefined, { signal: task.signal }).catch(() => undefined);
-        }
+  /** Makes the WO ones of `members` equal to `from`, then all forget what they inherited. */
+  async run(from: Slot, members: Slot[], ranges: Range[]): Promise<void> {
+    const { roster } = this;
+    const { volume, signal, log } = roster;
+    const targets = members.filter((slot) => slot !== from && slot.state.mode === "WO");
+    const tasks = targets.map((to) =>
+      makeEqual({
+        volume,
+        from: from.index,
+        to: to.index,
+        ranges,
+        wanted: () => to.state.mode !== "ERR" && from.state.mode !== "ERR",
+        onCopied: (bytes) => {
+          if (to.state.mode !== "ERR") roster.apply(to, { type: "reconciled", bytes });
+        },
+        onRefused: (error) =>
+          roster.later(() => this.held.dropUnequal(from, to, error.message), RECONNECT_DELAY_MS),
+        signal,
+        log,
+      }),
+    );
+    await Promise.all(tasks);
+    while (!signal.aborted && roster.end === null) {
+      try {
+        // What was copied, and what a copy only had in its page cache, has to be durable before it is forgotten.
+        await volume.flush(null);
+        if (await roster.decisions.run(() => this.#agreed(targets))) return;
+      } catch (err) {
+        log.warn({ err }, "agreement could not be completed; it is tried again");
       }
-      task.onCopied(length);
+      await sleep(AGREEMENT_RETRY_MS, undefined, { signal }).catch(() => undefined);
     }
+  }
+
+  /** @returns false when a replica is away: it has to hear of it as well */
+  async #agreed(targets: Slot[]): Promise<boolean> {
+    const { roster } = this;
+    if (roster.someAway()) return false;
+    await Promise.all(roster.active().map((slot) => this.#tell(slot)));
+    for (const slot of targets) {
+      if (slot.state.mode !== "WO") continue;
+      roster.apply(slot, { type: "agreed" });
+      await roster.volume.setMode(slot.index, "RW");
+    }
+    roster.publish();
     return true;
   }
-  const workers = Array.from({ length: AGREEMENT_COPIES_MAX }, work);
-  const done = (await Promise.all(workers)).every(Boolean);
-  if (done)
-    task.log.info(
-      { from: task.from, to: task.to, regions: task.ranges.length, differedBytes: differed },
-      "copies made equal",
-    );
-  return done;
+
+  async #tell(slot: Slot): Promise<void> {
+    try {
+      await slot.link.agreed(this.roster.request(slot));
+    } catch (error) {
+      if (error instanceof FencedError) await this.#askWhoOwns(slot);
+      throw error;
+    }
+  }
+
+  /** A refusal may mean a rival, or only that the replica stored a record whose answer was lost. */
+  async #askWhoOwns(slot: Slot): Promise<void> {
+    const verdict = judgeReturn(await slot.link.identify(), this.roster.known(slot));
+    if (verdict.type === "same") slot.stored = { ...slot.stored, generation: verdict.generation };
+    if (verdict.type === "fenced") await this.roster.finish(verdict);
+  }
+
+  /** Whether a settlement would let a replica forget what it inherited from its own restart. */
+  get wantsSettlement(): boolean {
+    return this.roster.slots.some(({ restarted, state }) => restarted && state.mode === "RW");
+  }
+
+  /** To be called before a round of settlement, and its result after it: everything written before is then equal and
+   * durable on all copies, so that replicas which had restarted before the round forget what they inherited. */
+  beginSettlement(): () => Promise<void> {
+    const { roster } = this;
+    const restarted = roster.slots
+      .filter((slot) => slot.restarted)
+      .map((slot) => ({ slot, breaks: slot.breaks }));
+    return () =>
+      roster.decisions.run(async () => {
+        const active = roster.active();
+        if (active.some(({ state }) => state.mode !== "RW")) return;
+        for (const { slot, breaks } of restarted) {
+          if (!active.includes(slot) || slot.breaks !== breaks) continue;
+          await this.#tell(slot);
+          slot.restarted = false;
+        }
+      });
+  }
 }

@@ -1,0 +1,144 @@
+/** The replicas of a running engine and what every decision about them shares: the slots of the native Volume, the record,
+ * the queue of decisions, and the end after which nothing is served. */
+import type { Logger } from "pino";
+import type { Volume } from "../native/index.js";
+import type { EngineRequest } from "../proto/control.js";
+import { DecisionQueue } from "./decision-queue.js";
+import { healthOf, type End, type Health } from "./health.js";
+import type { LeftOut } from "./membership.js";
+import type { RecordKeeper } from "./record-keeper.js";
+import { FencedError } from "./replica-link.js";
+import { nextReplicaState, type ReplicaEvent } from "./replica-state.js";
+import type { Known } from "./return-verdict.js";
+import { connectSlot } from "./slot-connection.js";
+import type { Slot } from "./slot.js";
+
+export interface RosterOptions {
+  volume: Volume;
+  keeper: RecordKeeper;
+  slots: Slot[];
+  leftOut: LeftOut[];
+  /** bytes */
+  size: number;
+  onHealth: (health: Health) => void;
+  log: Logger;
+}
+
+export class Roster {
+  readonly volume: Volume;
+  readonly keeper: RecordKeeper;
+  readonly slots: readonly Slot[];
+  readonly leftOut: readonly LeftOut[];
+  /** bytes */
+  readonly size: number;
+  readonly log: Logger;
+  readonly decisions: DecisionQueue;
+  readonly #stop = new AbortController();
+  readonly #onHealth: (health: Health) => void;
+  #end: End | null = null;
+
+  constructor({ onHealth, ...shared }: RosterOptions) {
+    this.volume = shared.volume;
+    this.keeper = shared.keeper;
+    this.slots = shared.slots;
+    this.leftOut = shared.leftOut;
+    this.size = shared.size;
+    this.log = shared.log;
+    this.#onHealth = onHealth;
+    this.decisions = new DecisionQueue({
+      signal: this.#stop.signal,
+      onError: (error) => this.#onDecisionError(error),
+    });
+  }
+
+  /** Aborted when the engine stops: all loops end. */
+  get signal(): AbortSignal {
+    return this.#stop.signal;
+  }
+
+  /** Once set nothing is served any more. */
+  get end(): End | null {
+    return this.#end;
+  }
+
+  stop(): void {
+    this.#stop.abort();
+  }
+
+  /** Those that hold the volume, or are being made to. */
+  active(): Slot[] {
+    return this.slots.filter(({ state }) => state.mode !== "ERR");
+  }
+
+  /** Whether there is another replica that holds every acknowledged write, is connected and answers. */
+  otherCopy(slot: Slot): boolean {
+    return this.slots.some((other) => other !== slot && other.state.mode === "RW" && other.silent === null);
+  }
+
+  someAway(): boolean {
+    return this.slots.some(({ state }) => state.mode === "AWAY");
+  }
+
+  /** The one place where a replica's state changes. */
+  apply(slot: Slot, event: ReplicaEvent): void {
+    const from = slot.state;
+    slot.state = nextReplicaState(from, event);
+    if (from.mode === slot.state.mode) return;
+    const change = { replica: slot.address, from: from.mode, to: slot.state.mode, event };
+    this.log.info(change, "replica state changed");
+  }
+
+  publish(): void {
+    const leftOut = this.leftOut.map(({ address, cause }) => ({
+      address,
+      state: { mode: "ERR", cause } as const,
+      silent: null,
+    }));
+    this.#onHealth(this.#end ?? healthOf([...this.slots, ...leftOut]));
+  }
+
+  /** Answers everything with errors from now on. */
+  async finish(end: End): Promise<void> {
+    if (this.#end !== null) return;
+    this.#end = end;
+    await this.volume.refuse("IO_ERROR");
+    for (const { index } of this.slots) await this.volume.failHeld(index, "IO_ERROR");
+    await this.volume.failHeld(null, "IO_ERROR");
+    this.publish();
+  }
+
+  /** Makes a decision later, unless nothing is to be decided any more by then. */
+  later(decision: () => Promise<void>, delayMs: number): void {
+    this.decisions.later(() => (this.#end === null ? decision() : Promise.resolve()), delayMs);
+  }
+
+  request({ stored }: Pick<Slot, "stored">): EngineRequest {
+    return { engineId: this.keeper.engineId, generation: stored.generation };
+  }
+
+  known({ replicaId }: Pick<Slot, "replicaId">): Known {
+    const { volume, engineId, generation } = this.keeper;
+    return { volume, replicaId, engineId, generation };
+  }
+
+  /** Connects a slot's data stream. @param generation that the replica has recorded
+   * @throws {Error} */
+  async connect(slot: Slot, generation: number): Promise<void> {
+    const { address, facts, index } = slot;
+    const { engineId } = this.keeper;
+    await connectSlot(this.volume, { slot: index, address, facts, engineId, generation });
+    slot.breaksAtConnect = slot.breaks;
+  }
+
+  #onDecisionError(err: unknown): void {
+    if (err instanceof FencedError) {
+      const { message } = err;
+      void this.decisions.run(() => this.finish({ type: "fenced", reason: message }));
+    } else if (!this.signal.aborted) {
+      this.log.error({ err }, "a decision about replicas failed");
+    }
+  }
+
+  /** For promises that nobody waits for. */
+  readonly onError = (err: unknown): void => this.#onDecisionError(err);
+}
