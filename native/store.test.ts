@@ -1,6 +1,9 @@
+import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { open, truncate } from "node:fs/promises";
 import { join } from "node:path";
+import { promisify } from "node:util";
+import { Worker } from "node:worker_threads";
 import t, { type Test } from "tap";
 import { openStore, type NativeError, type ReplicaStore, type StoreOptions } from "./index.js";
 
@@ -73,4 +76,115 @@ t.test("regions become inherited at a takeover and are forgotten by agreement an
   const third = await openStore(options, neverFatal);
   t.equal(third.inheritedRegions()[0], 0);
   await third.close();
+});
+
+t.test("what cannot be opened is named, and wrong arguments say which", async (t) => {
+  const options = await makeOptions(t);
+  const absent = join(t.testdirName, "absent.img");
+  await t.rejects(openStore({ ...options, layers: [{ path: absent }] }, neverFatal), {
+    code: "IO_ERROR",
+    errno: 2,
+    message: `${absent}: open: No such file or directory`,
+  });
+  await t.rejects(openStore({ ...options, size: -1 }, neverFatal), { code: "BAD_ARGUMENT" });
+  await t.rejects(openStore({ ...options, cache: "writethrough" as "none" }, neverFatal), {
+    code: "BAD_ARGUMENT",
+  });
+  const store = await openStore(options, neverFatal);
+  t.teardown(() => store.close());
+  await t.rejects(store.read(0.5, 512), { code: "BAD_ARGUMENT" });
+  await t.rejects(store.read(100, 512), { code: "INVALID" });
+  await t.rejects(store.write(SIZE, Buffer.alloc(512)), { code: "OUT_OF_RANGE" });
+  await t.rejects(store.write(0, "text" as unknown as Uint8Array), { code: "BAD_ARGUMENT" });
+});
+
+t.test(
+  "close() while busy answers what is in flight; closing twice is fine; later calls are CLOSED",
+  async (t) => {
+    const options = await makeOptions(t);
+    const store = await openStore(options, neverFatal);
+    const data = randomBytes(65536);
+    const writes = Array.from({ length: 100 }, (_, i) => store.write(i * 65536, data, { fua: i % 3 === 0 }));
+    const first = store.close();
+    const second = store.close();
+    await t.rejects(store.write(0, data), { code: "CLOSED" });
+    await Promise.all(writes);
+    await Promise.all([first, second]);
+    await store.close();
+    await t.rejects(store.flush(), { code: "CLOSED" });
+    await t.rejects(store.inherit(), { code: "CLOSED" });
+    t.throws(() => store.stats(), { code: "CLOSED" });
+    t.throws(() => store.inheritedRegions(), { code: "CLOSED" });
+
+    const again = await openStore(options, neverFatal);
+    t.ok((await again.read(99 * 65536, 65536)).equals(data), "what was answered is there");
+    await again.close();
+  },
+);
+
+const addonUser = new URL("./index.js", import.meta.url).href;
+
+// Opens a store, keeps it busy, then does `ending`.
+function busyScript(options: StoreOptions, ending: string): string {
+  return `
+    import { openStore } from ${JSON.stringify(addonUser)};
+    const store = await openStore(${JSON.stringify(options)}, (error) => { throw error; });
+    for (let i = 0; i < 200; ++i) {
+      store.write((i % 128) * 65536, Buffer.alloc(65536, i), { fua: true }).catch(() => {});
+      store.read(0, 65536).catch(() => {});
+    }
+    ${ending}`;
+}
+
+t.test("a process may exit while its store is busy or still opening", async (t) => {
+  const options = await makeOptions(t);
+  const run = promisify(execFile);
+  for (const ending of [
+    "process.exit(0);",
+    "setTimeout(() => process.exit(0), 5);",
+    "await store.close();",
+  ]) {
+    await run(process.execPath, ["--input-type=module", "-e", busyScript(options, ending)]);
+  }
+  const opening = busyScript(options, "").replace("await openStore", "openStore").split("for (let")[0] ?? "";
+  await run(process.execPath, ["--input-type=module", "-e", `${opening}; process.exit(0);`]);
+  const store = await openStore(options, neverFatal);
+  await store.close();
+});
+
+t.test("a worker may use a store, and end while it is busy", async (t) => {
+  const options = await makeOptions(t);
+  for (const ending of ["await store.close();", "process.exit(0);"]) {
+    const source = `data:text/javascript,${encodeURIComponent(busyScript(options, ending))}`;
+    const code = await new Promise<number>((resolve, reject) => {
+      const worker = new Worker(new URL(source));
+      worker.on("error", reject);
+      worker.on("exit", resolve);
+    });
+    t.equal(code, 0);
+  }
+  const tells = `const { parentPort } = await import("node:worker_threads"); parentPort.postMessage("busy");`;
+  const source = `data:text/javascript,${encodeURIComponent(busyScript(options, tells))}`;
+  const worker = new Worker(new URL(source));
+  await new Promise((resolve) => worker.once("message", resolve));
+  await worker.terminate();
+  const store = await openStore(options, neverFatal);
+  t.ok((await store.read(0, 512)).length === 512);
+  await store.close();
+});
+
+t.test("a store that nobody refers to stays open until it is closed", async (t) => {
+  const options = await makeOptions(t);
+  const script = `
+    import { openStore } from ${JSON.stringify(addonUser)};
+    const writes = [];
+    await (async () => {
+      const store = await openStore(${JSON.stringify(options)}, (error) => { throw error; });
+      for (let i = 0; i < 50; ++i) writes.push(store.write(i * 4096, Buffer.alloc(4096, 1), { fua: true }));
+    })();
+    for (let i = 0; i < 5; ++i) { globalThis.gc(); await new Promise((resolve) => setTimeout(resolve, 1)); }
+    await Promise.all(writes);
+    process.exit(0);`;
+  await promisify(execFile)(process.execPath, ["--expose-gc", "--input-type=module", "-e", script]);
+  t.pass();
 });

@@ -75,6 +75,14 @@ constexpr uint64_t kDirtyBytesMax = 256u << 20;
 /// that alternate between layers.
 constexpr uint64_t kZeroSegmentBytes = 1u << 30;
 
+/// Free space, bytes, that the store leaves on the file system: undoing a change that ran out of space, or
+/// punching a hole, takes some (XFS refuses both on a full disk).
+constexpr uint64_t kReserveBytes = 16u << 20;
+
+/// With less free space than this beyond its length, bytes, a range of the head is zeroed by plain writes:
+/// freed and allocated anew, its space could be lost to a neighbour's write cache in between.
+constexpr uint64_t kSpareBytes = 64u << 20;
+
 /// Regions that a sequential writer marks ahead in the write-intent map: one synchronous write per 16 MiB.
 constexpr uint64_t kRegionsAhead = 15;
 

@@ -4,6 +4,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/limits.h"
+
 namespace aurochs {
 
 namespace {
@@ -164,28 +166,40 @@ Applied ApplyOne(const Layer& head, Change& change) {
     }
     case Change::Action::kZeroRange:
       result.what = "zero range";
-      result.error = head.ZeroRange(change.offset, change.length);
-      if (result.error == 0 || !change.in_head) return result;
-      // Some file systems free the range before they allocate it anew: what shows there now may be a lower
-      // layer's.
-      if (head.WriteZeros(change.offset, change.length) == 0) return Applied();
-      result.changed = result.lost = true;
-      return result;
+      if (!change.in_head) {
+        result.error = head.ZeroRange(change.offset, change.length);
+        return result;
+      }
+      // On a nearly full disk the range's own space could be lost to others on the way.
+      result.error =
+          head.HasRoom(change.length + kSpareBytes) ? head.ZeroRange(change.offset, change.length) : ENOSPC;
+      break;
     case Change::Action::kPunch: {
       bool punched;
       result.what = "punch hole";
       result.error = head.Punch(change.offset, change.length, &punched);
       if (!punched) change.action = Change::Action::kZeroRange;
-      result.changed = result.error != 0;
-      return result;
+      break;
     }
   }
+  // A file system drops its cached pages before it tries: when it fails, what the blocks hold is neither old
+  // nor new.
+  if (result.error == 0 || head.WriteZeros(change.offset, change.length) == 0) return {};
+  result.changed = result.lost = true;
   return result;
 }
 
 }  // namespace
 
 Applied ApplyChanges(const Layer& head, std::vector<Change>& changes) {
+  uint64_t new_bytes = 0;
+  for (const Change& change : changes) new_bytes += change.in_head ? 0 : change.length;
+  if (new_bytes > 0 && !head.HasRoom(new_bytes + kReserveBytes)) {
+    Applied refused;
+    refused.error = ENOSPC;
+    refused.what = "allocate";
+    return refused;
+  }
   for (size_t i = 0; i < changes.size(); ++i) {
     Applied result = ApplyOne(head, changes[i]);
     if (result.error == 0) continue;

@@ -39,7 +39,7 @@ class ChangePlan {
     const ExtentIndex* index;
     uint64_t size;      // bytes
     uint8_t head;       // its number in the index
-    bool whole_blocks;  // O_DIRECT: parts of a block are never written
+    bool whole_blocks;  // parts of a block are never written
   };
 
   void Clear();

@@ -10,7 +10,7 @@
 namespace aurochs {
 
 ChangePlan::Volume ExtentStore::volume() const {
-  return {index_.get(), options_.size, head_number_, options_.direct};
+  return {index_.get(), options_.size, head_number_, layers_.back()->writes_whole_blocks()};
 }
 
 void ExtentStore::BeginChange(StoreRequest* request) {

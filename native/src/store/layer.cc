@@ -114,7 +114,7 @@ std::unique_ptr<Layer> Layer::Open(LayerSpec spec, uint64_t volume_size, bool he
   }
   if (direct) layer->memory_alignment_ = MemoryAlignment(layer->fd_);
   if (!head) return layer;
-  *error = layer->CheckHead(volume_size);
+  *error = layer->CheckHead();
   if (!error->empty()) return nullptr;
   layer->size_ = volume_size;
   if (direct && volume_size % kDirectBytes != 0) {
@@ -129,12 +129,12 @@ std::unique_ptr<Layer> Layer::Open(LayerSpec spec, uint64_t volume_size, bool he
 }
 
 // An allocation larger than what was written would hide what lower layers hold beside it, for ever.
-std::string Layer::CheckHead(uint64_t volume_size) const {
+std::string Layer::CheckHead() {
   const std::string& path = spec_.path;
   if (spec_.mapped) return path + ": a mapped file cannot be the head";
-  if (size_ < volume_size) {
+  if (size_ < volume_size_) {
     return path + ": has " + std::to_string(size_) + " bytes, less than the volume's " +
-           std::to_string(volume_size);
+           std::to_string(volume_size_);
   }
   struct statvfs filesystem;
   if (fstatvfs(fd_, &filesystem) != 0) return Describe("statvfs", errno);
@@ -142,6 +142,7 @@ std::string Layer::CheckHead(uint64_t volume_size) const {
     return path + ": the file system's block size is " + std::to_string(filesystem.f_bsize) +
            ", more than 4096 is not supported";
   }
+  whole_blocks_ = direct_ || filesystem.f_bsize < kBlockBytes;
   fsxattr attributes{};
   if (ioctl(fd_, FS_IOC_FSGETXATTR, &attributes) == 0 && (attributes.fsx_xflags & FS_XFLAG_EXTSIZE) != 0 &&
       attributes.fsx_extsize > kBlockBytes) {
@@ -283,6 +284,12 @@ int Layer::WriteZeros(uint64_t offset, uint64_t length) const {
     offset += count;
   }
   return 0;
+}
+
+bool Layer::HasRoom(uint64_t bytes) const {
+  struct statvfs filesystem;
+  if (fstatvfs(fd_, &filesystem) != 0) return false;
+  return filesystem.f_bavail * filesystem.f_frsize >= bytes;
 }
 
 int Layer::ZeroRange(uint64_t offset, uint64_t length) const {

@@ -47,6 +47,8 @@ class Layer {
   // ---- the head alone
   /// `*written` is how much of the range was written when it failed, at least.
   int Write(uint64_t offset, uint64_t length, const uint8_t* data, uint64_t* written) const;
+  /// Whether the file system has `bytes` free.
+  bool HasRoom(uint64_t bytes) const;
   /// Zeros that are allocated. Whole blocks (the last one may reach beyond the volume's end).
   int ZeroRange(uint64_t offset, uint64_t length) const;
   /// A hole, or where the file system cannot punch (`*punched` false) zeros. Whole blocks, likewise.
@@ -61,13 +63,15 @@ class Layer {
   uint64_t AllocatedBytes() const;
   /// "PATH: WHAT: why"
   std::string Describe(const char* what, int error) const;
-  bool direct() const { return direct_; }
+  /// O_DIRECT, or a file system with smaller blocks: a block of which a part is written would be allocated in
+  /// part, and filling it later could run out of space.
+  bool writes_whole_blocks() const { return whole_blocks_; }
 
  private:
   Layer() = default;
   int ReadFile(uint64_t file_offset, uint64_t length, uint8_t* data) const;
   int ReadFileDirect(uint64_t file_offset, uint64_t length, uint8_t* data) const;
-  std::string CheckHead(uint64_t volume_size) const;
+  std::string CheckHead();
   bool MemoryAligned(const uint8_t* data) const;
 
   LayerSpec spec_;
@@ -76,6 +80,7 @@ class Layer {
   uint64_t size_ = 0;     // bytes, when opened
   uint64_t volume_size_ = 0;
   bool direct_ = false;
+  bool whole_blocks_ = false;
   bool can_read_cached_ = true;
   uintptr_t memory_alignment_ = 4096;
 };

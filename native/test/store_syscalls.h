@@ -1,0 +1,32 @@
+// The system calls by which the store changes files, watched and made to fail by tests. They are replaced for
+// the whole test program and pass everything through while nothing is armed.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+namespace aurochs {
+
+struct WatchedCall {
+  std::string name;  // "pwrite", "fdatasync", "fallocate", "sync_file_range"
+  std::string file;  // the last part of the path
+  uint64_t length;   // of pwrite
+  int mode;          // of fallocate
+};
+
+struct CallFate {
+  int error = 0;        // errno; 0: goes through
+  uint64_t cut_to = 0;  // pwrite: not more bytes than this; 0: all
+};
+
+/// While it lives, `watch` decides about each call, on the thread that makes it, one at a time.
+class SyscallWatch {
+ public:
+  explicit SyscallWatch(std::function<CallFate(const WatchedCall&)> watch);
+  ~SyscallWatch();
+  SyscallWatch(const SyscallWatch&) = delete;
+  SyscallWatch& operator=(const SyscallWatch&) = delete;
+};
+
+}  // namespace aurochs
