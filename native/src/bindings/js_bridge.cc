@@ -48,6 +48,8 @@ void JsBridge::OnExit(void* self) {
 }
 
 void JsBridge::Run(napi_env env, napi_value, void* context, void*) {
+  // The environment is going down. The context may be gone: Node empties its queue after the finalizer has run.
+  if (env == nullptr) return;
   auto state = *static_cast<std::shared_ptr<State>*>(context);
   std::vector<Work> work;
   {
@@ -55,7 +57,6 @@ void JsBridge::Run(napi_env env, napi_value, void* context, void*) {
     work.swap(state->queue);
     state->scheduled = false;
   }
-  if (env == nullptr) return;  // the environment is going down
   for (auto& item : work) {
     Napi::HandleScope scope(env);
     item(env);
