@@ -165,15 +165,15 @@ void StoreObject::Finish() {
 // The environment ends: what is in flight ends first, then nothing of ours touches JavaScript or the files
 // any more.
 void StoreObject::StopForExit() {
-  std::promise<void> closed;
-  core_->loop.Post([this, &closed] {
+  auto closed = std::make_shared<std::promise<void>>();
+  core_->loop.Post([this, closed] {
     if (core_->store == nullptr) {
-      closed.set_value();
+      closed->set_value();
     } else {
-      core_->store->Close([&closed] { closed.set_value(); });
+      core_->store->Close([closed] { closed->set_value(); });
     }
   });
-  closed.get_future().wait();
+  closed->get_future().wait();
 }
 
 // ---------------------------------------------------------------------------------------------- calls
