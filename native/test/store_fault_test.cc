@@ -272,12 +272,12 @@ INSTANTIATE_TEST_SUITE_P(BothCacheModes, StoreFaults, ::testing::Bool(),
 
 TEST(StoreWriteOutFault, AnErrorOfTheBackgroundWriteOutEndsTheStore) {
   TestDirectory directory;
-  TestChain chain = MakeChain(directory, 64 << 20, false);
+  TestChain chain = MakeChain(directory, 256 << 20, false);
   TestStore store(chain.Options());
   SyscallWatch watch(
       [](const WatchedCall& call) { return CallFate{call.name == "sync_file_range" ? EIO : 0}; });
   // The kernel tells an error once: the sync that follows may not hear of it.
-  for (uint64_t i = 0; i < 40; ++i) store.Write(i << 20, Bytes(1 << 20, 1));
+  for (uint64_t i = 0; i < (kWriteOutBytes >> 20) + 8; ++i) store.Write(i << 20, Bytes(1 << 20, 1));
   Answer flush = store.Flush();
   EXPECT_EQ(flush.status, Status::kIoError);
   EXPECT_EQ(flush.message, chain.HeadPath() + ": sync_file_range: Input/output error");
