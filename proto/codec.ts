@@ -30,11 +30,20 @@ export function codec<T extends object>(type: GeneratedType): Codec<T> {
   };
 }
 
+export type Empty = Record<string, never>;
+
+/** `google.protobuf.Empty`. What a later version may put into it is ignored. */
+export const emptyCodec: Codec<Empty> = { serialize: () => Buffer.alloc(0), deserialize: () => ({}) };
+
+/** Longhorn's time of a head's last change, in nanoseconds: a number tells it to a quarter of a microsecond. */
+const APPROXIMATE = new Set(["lastModifyTime"]);
+
 // A number above 2^53 would silently stand for another one; sizes, offsets and generations never get there.
 function refuseInexact(message: object): void {
   for (const [name, value] of Object.entries(message) as [string, unknown][]) {
     if (typeof value === "number") {
-      if (!Number.isSafeInteger(value)) throw new RangeError(`field ${name} is out of range: ${value}`);
+      if (!Number.isSafeInteger(value) && !APPROXIMATE.has(name))
+        throw new RangeError(`field ${name} is out of range: ${value}`);
     } else if (typeof value === "object" && value !== null && !(value instanceof Uint8Array)) {
       refuseInexact(value);
     }

@@ -2,26 +2,16 @@
 import {
   Client,
   credentials,
-  Metadata,
   status,
   type handleUnaryCall,
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import type { Codec } from "./codec.js";
+import { checkIdentity, identityMetadata, type Identity, type ServerIdentity } from "./identity.js";
+import { RpcError } from "./rpc-error.js";
 
-/** What a handler throws to answer with a gRPC status other than UNKNOWN, and what a call rejects with. */
-export class RpcError extends Error {
-  override readonly name = "RpcError";
-  /** @param code a number of `status` of grpc-js, e.g. FAILED_PRECONDITION (9) */
-  constructor(
-    readonly code: status,
-    message: string,
-    options?: ErrorOptions,
-  ) {
-    super(message, options);
-  }
-}
+export { RpcError };
 
 /** One method: messages may leave fields out when sent, and have all of them when received. */
 export interface UnaryMethod<Request, Reply> {
@@ -74,20 +64,22 @@ export type Handlers<S extends Service> = {
 };
 
 /** Calls of `service` at `address` (`host:port`), cleartext. Nothing is connected before the first call.
+ * @param identity whom the calls are meant for
  * @returns calls that reject with RpcError, and `close` */
 export function unaryClient<S extends Service>(
   service: S,
   address: string,
+  identity: Identity = {},
 ): { calls: Calls<S>; close: () => void } {
   // Own channel: a pooled one would keep another client's back-off after a refused connection.
   const client = new Client(address, credentials.createInsecure(), { "grpc.use_local_subchannel_pool": 1 });
   const calls = Object.fromEntries(
-    Object.entries(service).map(([name, method]) => [name, callOf(client, method)]),
+    Object.entries(service).map(([name, method]) => [name, callOf(client, method, identity)]),
   );
   return { calls: calls as Calls<S>, close: () => client.close() };
 }
 
-function callOf<Request, Reply>(client: Client, method: UnaryMethod<Request, Reply>) {
+function callOf<Request, Reply>(client: Client, method: UnaryMethod<Request, Reply>, identity: Identity) {
   return (request: Partial<Request>, options: CallOptions): Promise<Reply> =>
     new Promise((resolve, reject) => {
       client.makeUnaryRequest(
@@ -95,7 +87,7 @@ function callOf<Request, Reply>(client: Client, method: UnaryMethod<Request, Rep
         method.requestSerialize,
         method.responseDeserialize,
         request,
-        new Metadata(),
+        identityMetadata(identity),
         { deadline: Date.now() + options.timeoutMs },
         (error: ServiceError | null, reply?: Reply) => {
           if (error !== null) reject(new RpcError(error.code, inWords(error.details), { cause: error }));
@@ -111,17 +103,22 @@ function inWords(details: string): string {
   return details.includes("Protocol error") ? `what listens there does not speak gRPC: ${details}` : details;
 }
 
-/** Adapts promise handlers for `Server.addService(service, ...)`. An error without a status of its own becomes UNKNOWN. */
+/** Adapts promise handlers for `Server.addService(service, ...)`. An error without a status of its own becomes UNKNOWN.
+ * @param identity refuses calls that are meant for somebody else; null: takes all */
 export function unaryHandlers<S extends Service>(
   service: S,
   handlers: Handlers<S>,
+  identity: ServerIdentity | null = null,
 ): UntypedServiceImplementation {
   const implementation: UntypedServiceImplementation = {};
   for (const name of Object.keys(service)) {
     const handler = handlers[name] as (request: unknown) => Promise<unknown>;
     const handle: handleUnaryCall<unknown, unknown> = (call, callback) => {
-      Promise.resolve(call.request)
-        .then(handler)
+      Promise.resolve(call)
+        .then(({ request, metadata }) => {
+          if (identity !== null) checkIdentity(metadata, identity);
+          return handler(request);
+        })
         .then(
           (reply) => callback(null, reply),
           (error: unknown) => callback({ code: codeOf(error), details: textOf(error) }),

@@ -31,20 +31,23 @@ const SPARSE_FILE_SYSTEMS = new Map([
   [0x58465342, "xfs"],
 ]);
 
-const projectRoot = rootOf(dirname(fileURLToPath(import.meta.url)));
+export const projectRoot = rootOf(dirname(fileURLToPath(import.meta.url)));
 
 function rootOf(directory: string): string {
   return existsSync(join(directory, "package.json")) ? directory : rootOf(dirname(directory));
 }
 
-/** @throws when the archives are not there: their absence must not pass for success */
 export function archiveFolder(): string {
+  return aboutLonghorn("golden", "replicas");
+}
+
+/** Where something about Longhorn lies beside the checkout.
+ * @throws when it is not there: its absence must not pass for success */
+export function aboutLonghorn(...path: string[]): string {
   const shared = process.env["AUROCHS_SHARED"] ?? join(projectRoot, "..", "shared");
-  const folder = join(shared, "longhorn", "golden", "replicas");
-  if (existsSync(folder)) return folder;
-  throw new Error(
-    `the golden archives are missing: ${folder} (AUROCHS_SHARED may name the folder above longhorn/)`,
-  );
+  const found = join(shared, "longhorn", ...path);
+  if (existsSync(found)) return found;
+  throw new Error(`${found} is missing (AUROCHS_SHARED may name the folder above longhorn/)`);
 }
 
 export function readManifests(folder: string): GoldenArchive[] {

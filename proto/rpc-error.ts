@@ -1,0 +1,69 @@
+/**
+ * Errors of calls, and their texts in Longhorn's words: others match on parts of them.
+ *
+ * An error that passes through several processes keeps the code of the innermost call, and each process puts what it was
+ * doing in front: `failed to get replica A info from remote: rpc error: code = FailedPrecondition desc = ...`.
+ */
+import { status } from "@grpc/grpc-js";
+
+/** As gRPC's Go implementation spells them. */
+const CODE_NAMES: Record<status, string> = {
+  [status.OK]: "OK",
+  [status.CANCELLED]: "Canceled",
+  [status.UNKNOWN]: "Unknown",
+  [status.INVALID_ARGUMENT]: "InvalidArgument",
+  [status.DEADLINE_EXCEEDED]: "DeadlineExceeded",
+  [status.NOT_FOUND]: "NotFound",
+  [status.ALREADY_EXISTS]: "AlreadyExists",
+  [status.PERMISSION_DENIED]: "PermissionDenied",
+  [status.RESOURCE_EXHAUSTED]: "ResourceExhausted",
+  [status.FAILED_PRECONDITION]: "FailedPrecondition",
+  [status.ABORTED]: "Aborted",
+  [status.OUT_OF_RANGE]: "OutOfRange",
+  [status.UNIMPLEMENTED]: "Unimplemented",
+  [status.INTERNAL]: "Internal",
+  [status.UNAVAILABLE]: "Unavailable",
+  [status.DATA_LOSS]: "DataLoss",
+  [status.UNAUTHENTICATED]: "Unauthenticated",
+};
+
+/** What a handler throws to answer with a gRPC status other than UNKNOWN, and what a call rejects with. */
+export class RpcError extends Error {
+  override readonly name: string = "RpcError";
+  /** @param code a number of `status` of grpc-js, e.g. FAILED_PRECONDITION (9) */
+  constructor(
+    readonly code: status,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+
+  /** the whole error in one line, code included */
+  get text(): string {
+    return `rpc error: code = ${CODE_NAMES[this.code]} desc = ${this.message}`;
+  }
+}
+
+/** A failed call as its caller reports it: its code, and a message that has the call's text in it. */
+class NestedRpcError extends RpcError {
+  override readonly name = "NestedRpcError";
+  override get text(): string {
+    return this.message;
+  }
+}
+
+/** What went wrong in one line: of a failed call with its code. */
+export function errorText(error: unknown): string {
+  if (error instanceof RpcError) return error.text;
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** The error with what was being done in front; the code of a failed call is kept. */
+export function withContext(context: string, error: unknown): Error {
+  const message = `${context}: ${errorText(error)}`;
+  const options = { cause: error };
+  return error instanceof RpcError
+    ? new NestedRpcError(error.code, message, options)
+    : new Error(message, options);
+}
