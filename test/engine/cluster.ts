@@ -123,3 +123,14 @@ export class Cluster {
     return daemon;
   }
 }
+
+/** A cluster for the time of `body`. */
+export async function withCluster(size: string, body: (cluster: Cluster) => Promise<void>): Promise<void> {
+  const cluster = new Cluster(size);
+  try {
+    await body(cluster);
+  } finally {
+    await cluster.end();
+    cluster.remove();
+  }
+}

@@ -6,21 +6,11 @@ import t from "tap";
 import { IscsiIo } from "../tools/iscsi-io.js";
 import { startDaemon, waitFor } from "../tools/process.js";
 import { freePort, startVolume } from "../tools/volume.js";
-import { Cluster } from "./cluster.js";
+import { withCluster } from "./cluster.js";
 
 const SIZE = "64MiB";
 const WAIT_MS = 30_000;
 const EXIT_MEMBERSHIP = 3;
-
-async function withCluster(body: (cluster: Cluster) => Promise<void>): Promise<void> {
-  const cluster = new Cluster(SIZE);
-  try {
-    await body(cluster);
-  } finally {
-    await cluster.end();
-    cluster.remove();
-  }
-}
 
 async function up(
   stateDir: string,
@@ -58,7 +48,7 @@ t.test(
 );
 
 t.test("a copy that missed writes does not start alone, unless it is salvaged", async (t) => {
-  await withCluster(async (cluster) => {
+  await withCluster(SIZE, async (cluster) => {
     const stale = await cluster.addReplica();
     const survivor = await cluster.addReplica();
     const engine = await cluster.startEngine(["--replica-timeout", "1"]);
@@ -96,7 +86,7 @@ t.test("a copy that missed writes does not start alone, unless it is salvaged", 
 });
 
 t.test("an engine that was taken over ends and says so", async (t) => {
-  await withCluster(async (cluster) => {
+  await withCluster(SIZE, async (cluster) => {
     await cluster.addReplica();
     await cluster.addReplica();
     const first = await cluster.startEngine();
@@ -110,7 +100,7 @@ t.test("an engine that was taken over ends and says so", async (t) => {
 t.test(
   "when all replicas' machines restart under an engine, it answers with errors until that is accepted",
   async (t) => {
-    await withCluster(async (cluster) => {
+    await withCluster(SIZE, async (cluster) => {
       const replica = await cluster.addReplica();
       const engine = await cluster.startEngine();
       const io = await IscsiIo.connect(engine.url());
@@ -138,7 +128,7 @@ t.test(
 );
 
 t.test("a replica whose machine restarts alone is dropped; the other serves on", async (t) => {
-  await withCluster(async (cluster) => {
+  await withCluster(SIZE, async (cluster) => {
     const rebooted = await cluster.addReplica();
     await cluster.addReplica();
     const engine = await cluster.startEngine();

@@ -5,14 +5,7 @@ import { join } from "node:path";
 import t from "tap";
 import { compileTool } from "../tools/compile.js";
 import { IscsiIo } from "../tools/iscsi-io.js";
-import {
-  kill,
-  startEngine,
-  startReplica,
-  stop,
-  type RunningEngine,
-  type RunningReplica,
-} from "../tools/parts.js";
+import { withCluster } from "../engine/cluster.js";
 import { run } from "../tools/process.js";
 import { startVolume, type RunningVolume } from "../tools/volume.js";
 import { ForgetfulDisk, type Cut } from "./forgetful-disk.js";
@@ -24,7 +17,6 @@ const RANGE = 4 * 1024 * 1024;
 const READ_LENGTH = 1024 * 1024;
 const WRITES = 400;
 const DISK_MEBIBYTES = 512;
-const bootIds = ["00000000-0000-4000-8000-00000000000a", "00000000-0000-4000-8000-00000000000b"] as const;
 
 /** A volume whose replicas live on forgetful disks. */
 class Machine {
@@ -176,33 +168,26 @@ for (const type of ["ext4", "xfs"] as const) {
 }
 
 t.test("power cut of one replica's machine: nothing that was acknowledged is lost", async (t) => {
-  const [lost, kept] = [await ForgetfulDisk.make("ext4", DISK_MEBIBYTES), t.testdir()];
-  t.teardown(() => lost.remove());
-  const history = new History(RANGE / SECTOR);
-  const start = async (bootId: string): Promise<{ replicas: RunningReplica[]; engine: RunningEngine }> => {
-    const replicas = [
-      await startReplica({ dir: join(lost.mountPoint, "replica"), size: SIZE, bootId }),
-      await startReplica({ dir: join(kept, "replica"), size: SIZE, bootId: bootIds[0] }),
-    ];
-    const addresses = replicas.map(({ address }) => address);
-    return {
-      replicas,
-      engine: await startEngine({ dir: kept, size: SIZE, replicas: addresses, bootId: bootIds[0] }),
-    };
-  };
+  const disk = await ForgetfulDisk.make("ext4", DISK_MEBIBYTES);
+  t.teardown(() => disk.remove());
+  await withCluster(SIZE, async (cluster) => {
+    const lost = await cluster.addReplica(join(disk.mountPoint, "replica"));
+    const kept = await cluster.addReplica();
+    const history = new History(RANGE / SECTOR);
+    const before = await cluster.startEngine();
+    const io = await IscsiIo.connect(before.url());
+    await writeSome(io, history, 21);
+    disk.cutPower({ seed: 21, keep: 50, granule: 4096 });
+    io.kill();
+    for (const { process } of [before, lost, kept]) await cluster.kill(process);
+    await disk.powerOff();
+    await disk.powerOn();
 
-  const before = await start(bootIds[0]);
-  const io = await IscsiIo.connect(await before.engine.url());
-  await writeSome(io, history, 21);
-  lost.cutPower({ seed: 21, keep: 50, granule: 4096 });
-  io.kill();
-  for (const process of [before.engine, ...before.replicas]) await kill(process);
-  await lost.powerOff();
-  await lost.powerOn();
-
-  const after = await start(bootIds[1]);
-  t.same((await check(await after.engine.url(), history, "acknowledged")).slice(0, 5), []);
-  for (const process of [after.engine, ...after.replicas]) t.equal(await stop(process), 0);
+    cluster.reboot(lost);
+    for (const replica of [lost, kept]) cluster.restart(replica);
+    const after = await cluster.startEngine();
+    t.same((await check(after.url(), history, "acknowledged")).slice(0, 5), []);
+  });
 });
 
 t.test(

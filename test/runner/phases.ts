@@ -112,6 +112,7 @@ export const phases: Phase[] = [
   },
   endToEnd("engine", "replicas and engines that die, hang, fill up and come back", 6),
   endToEnd("bad-input", "what is wrong on the wire or in a directory is refused, named, and harms nobody", 8),
+  endToEnd("agreement", "copies are equal after overlapping writers and crashes", 4),
   endToEnd("powercut", "what was flushed survives a power cut", 6),
   endToEnd("vm", "a real kernel initiator in a virtual machine", 7),
 ];

@@ -48,6 +48,11 @@ export class IscsiIo {
     });
   }
 
+  /** A number for every 4 KiB of the range: equal when the bytes are. */
+  async hashes(offset: number, length: number): Promise<string[]> {
+    return (await this.ask(`hash ${offset} ${length}`)).split(" ");
+  }
+
   async logout(): Promise<void> {
     const closed = new Promise((resolve) => this.child.once("close", resolve));
     this.child.stdin.end();

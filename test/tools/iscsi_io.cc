@@ -2,6 +2,7 @@
 // one line:
 //   write OFFSET LENGTH VERSION [fua]  ->  ok
 //   flush                              ->  ok
+//   hash OFFSET LENGTH                 ->  ok H H ...                one number for every 4096 bytes
 //   read OFFSET LENGTH                 ->  ok VERSIONxSECTORS ...   (torn: a sector that holds no one stamp)
 // or "error WHY". Every sector of 512 bytes is written as a stamp, (sector number, version), repeated; what
 // was never written is version 0.
@@ -14,6 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -22,6 +24,7 @@ namespace {
 
 constexpr uint64_t kSector = 512;
 constexpr uint64_t kLengthMax = 1 << 20;
+constexpr int kHashedBytes = 4096;
 
 struct Stamp {
   uint64_t sector;
@@ -68,6 +71,18 @@ std::string Describe(const Task& task, uint64_t offset) {
   return text;
 }
 
+// Sees every difference that a test may meet by accident (FNV-1a).
+std::string Hashes(const Task& task) {
+  std::string text;
+  for (int at = 0; at < task->datain.size;) {
+    uint64_t hash = 0xcbf29ce484222325;
+    for (const int end = std::min(at + kHashedBytes, task->datain.size); at < end; ++at)
+      hash = (hash ^ task->datain.data[at]) * 0x100000001b3;
+    text += " " + std::to_string(hash);
+  }
+  return text;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -109,10 +124,10 @@ int main(int argc, char** argv) {
     } else if (fields >= 1 && strcmp(verb, "flush") == 0) {
       const Task task(iscsi_synchronizecache16_sync(iscsi, url->lun, 0, 0, 0, 0));
       printf(IsGood(task) ? "ok\n" : "error %s\n", iscsi_get_error(iscsi));
-    } else if (fields >= 3 && strcmp(verb, "read") == 0) {
+    } else if (fields >= 3 && (strcmp(verb, "read") == 0 || strcmp(verb, "hash") == 0)) {
       const Task task(iscsi_read16_sync(iscsi, url->lun, offset / kSector, length, kSector, 0, 0, 0, 0, 0));
       if (IsGood(task) && static_cast<uint64_t>(task->datain.size) == length) {
-        printf("ok%s\n", Describe(task, offset).c_str());
+        printf("ok%s\n", (verb[0] == 'h' ? Hashes(task) : Describe(task, offset)).c_str());
       } else {
         printf("error %s\n", iscsi_get_error(iscsi));
       }

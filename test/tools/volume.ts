@@ -1,8 +1,8 @@
 /** A whole volume of ours: `bin/aurochs up` in a directory of its own, on a port of its own. */
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { freePorts } from "../../cli/free-ports.js";
 import { isAlive, startDaemon, waitFor, type Daemon } from "./process.js";
 
 /** Processes take a second to start; a machine that also compiles may take far longer. */
@@ -49,10 +49,7 @@ export interface RunningVolume {
 }
 
 export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
+  const [port = 0] = await freePorts([], 1, 1);
   return port;
 }
 
