@@ -29,7 +29,9 @@ function select(names: string[]): Phase[] {
     );
     process.exit(2);
   }
-  return names.length === 0 ? phases : phases.filter((phase) => names.includes(phase.name));
+  return phases.filter((phase) =>
+    names.length === 0 ? phase.onRequest !== true : names.includes(phase.name),
+  );
 }
 
 const args = process.argv.slice(2);

@@ -8,6 +8,8 @@ export interface Phase {
   command: readonly [string, ...string[]];
   count: CountStyle;
   timeoutMs: number;
+  /** only runs when it is named: it needs minutes of downloads and compiling */
+  onRequest?: true;
 }
 
 // Timeouts end what hangs; they leave room for a machine that is busy with something else as well.
@@ -115,4 +117,12 @@ export const phases: Phase[] = [
   endToEnd("agreement", "copies are equal after overlapping writers and crashes", 4),
   endToEnd("powercut", "what was flushed survives a power cut", 6),
   endToEnd("vm", "a real kernel initiator in a virtual machine", 7),
+  {
+    name: "docker",
+    about: "the Dockerfile's steps in clean Debian roots (only when named)",
+    command: ["test/docker-steps"],
+    count: "summary",
+    timeoutMs: 40 * MINUTE_MS,
+    onRequest: true,
+  },
 ];
