@@ -39,7 +39,7 @@ async function fill(io: IscsiIo): Promise<{ written: number; error: Error | null
 
 t.test("when all replicas are full a write fails, and no copy is lost", async (t) => {
   const cluster = new Cluster(`${VOLUME_MIB}MiB`);
-  const disks = [mountSmall(cluster, "disk1", 24), mountSmall(cluster, "disk2", 24)];
+  const disks = [mountSmall(cluster, "disk1", 40), mountSmall(cluster, "disk2", 40)];
   try {
     for (const { path } of disks) await cluster.addReplica(join(path, "replica"));
     const engine = await cluster.startEngine();
@@ -64,7 +64,7 @@ t.test("when all replicas are full a write fails, and no copy is lost", async (t
 
 t.test("a replica that is full while another is not is dropped", async (t) => {
   const cluster = new Cluster(`${VOLUME_MIB}MiB`);
-  const small = mountSmall(cluster, "disk1", 24);
+  const small = mountSmall(cluster, "disk1", 40);
   try {
     await cluster.addReplica(join(small.path, "replica"));
     await cluster.addReplica();
