@@ -5,7 +5,8 @@
 import { mkdir, open, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { isAside, lookAt, type Found } from "./directory.js";
-import { formatHeadMeta, META_SUFFIX } from "./disk-meta.js";
+import { formatDiskMeta, headMeta, META_SUFFIX } from "./disk-meta.js";
+import { headName } from "./disk-names.js";
 import { replaceFile, syncDirectory } from "./durable-file.js";
 import { LOCK_NAME } from "./lock.js";
 import { ReplicaError, systemError } from "./replica-error.js";
@@ -15,11 +16,11 @@ import {
   newVolumeMeta,
   SECTOR_BYTES,
   VOLUME_META,
-  withHead,
+  withChanges,
   type VolumeMeta,
 } from "./volume-meta.js";
 
-const FIRST_HEAD = "volume-head-000.img";
+const FIRST_HEAD = headName(0);
 
 export interface CreateOptions {
   /** bytes, a multiple of 512; null: nothing may be created */
@@ -93,8 +94,8 @@ async function create(path: string, meta: VolumeMeta): Promise<void> {
     throw systemError(error, "create", head);
   }
   const created = new Date().toISOString().replace(/\.\d+Z$/, "Z");
-  await replaceFile(head + META_SUFFIX, formatHeadMeta(FIRST_HEAD, created)); // syncs the head's name as well
-  await replaceFile(join(path, VOLUME_META), formatVolumeMeta(withHead(meta, FIRST_HEAD)));
+  await replaceFile(head + META_SUFFIX, formatDiskMeta(FIRST_HEAD, headMeta("", created))); // syncs the head's name as well
+  await replaceFile(join(path, VOLUME_META), formatVolumeMeta(withChanges(meta, { head: FIRST_HEAD })));
 }
 
 // Only what a creation makes may be there, and no data: then doing it again harms nothing.

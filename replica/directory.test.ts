@@ -145,7 +145,8 @@ const DAMAGE: [what: string, (path: string) => void, code: string, message: RegE
   ["a head without meta", (p) => edit(p, "volume.meta", { Head: "volume-head-001.img" }), "DAMAGED", /failed to find metadata for volume-head-001\.img/],
   ["no head meta", (p) => rmSync(join(p, `${HEAD}.meta`)), "DAMAGED", /failed to find metadata for volume-head-000\.img/],
   ["an empty head meta", (p) => writeFileSync(join(p, `${HEAD}.meta`), ""), "DAMAGED", /volume-head-000\.img\.meta is empty/],
-  ["an empty meta of a branch", (p) => writeFileSync(join(p, "volume-snap-x.img.meta"), ""), "DAMAGED", /volume-snap-x\.img\.meta is empty/],
+  ["an empty meta of the head's parent", (p) => { edit(p, `${HEAD}.meta`, { Parent: "volume-snap-x.img" }); writeFileSync(join(p, "volume-snap-x.img.meta"), ""); }, "DAMAGED", /volume-snap-x\.img\.meta is empty/],
+  ["no data of the head's parent", (p) => { edit(p, `${HEAD}.meta`, { Parent: "volume-snap-x.img" }); writeFileSync(join(p, "volume-snap-x.img.meta"), "{}"); }, "MISSING", /volume-snap-x\.img: it is missing/],
   ["a missing parent", (p) => edit(p, `${HEAD}.meta`, { Parent: "volume-snap-a.img" }), "DAMAGED", /failed to find metadata for volume-snap-a\.img/],
   ["a parent outside", (p) => edit(p, `${HEAD}.meta`, { Parent: "../volume-snap-a.img" }), "DAMAGED", /volume-head-000\.img\.meta: Parent/],
   ["its own parent", (p) => edit(p, `${HEAD}.meta`, { Parent: HEAD }), "DAMAGED", /comes back to volume-head-000\.img/],
@@ -171,6 +172,20 @@ t.test("damage is an error that names the file, and changes nothing", async (t) 
     await t.rejects(openDirectory(path), { name: "ReplicaError", code, message }, what);
     t.same(readdirSync(path), before, what);
   }
+});
+
+t.test("damage outside the live chain is told, and the volume opens", async (t) => {
+  const path = await fresh(t);
+  writeFileSync(join(path, "volume-snap-empty.img.meta"), "");
+  writeFileSync(join(path, "volume-snap-empty.img"), "data");
+  writeFileSync(join(path, "volume-snap-gone.img.meta"), `{"Parent":"${HEAD}"}`);
+  const { damaged, disks } = await openDirectory(path);
+  t.same([...disks.keys()], [HEAD]);
+  t.match(damaged.get("volume-snap-empty.img"), {
+    error: { message: /empty\.img\.meta is empty/ },
+    parent: null,
+  });
+  t.match(damaged.get("volume-snap-gone.img"), { error: { code: "MISSING" }, parent: HEAD });
 });
 
 t.test("snapshots may be shorter than the volume, never longer, and have to be there", async (t) => {

@@ -1,5 +1,6 @@
 /**
  * A replica directory in Longhorn's format: opened without changing anything, and damage named rather than repaired.
+ * Damage outside the live chain does not keep a volume from being served, but nothing is removed beside it.
  * Only `volume.meta` is ever rewritten here.
  */
 import { readdir, stat } from "node:fs/promises";
@@ -10,17 +11,26 @@ import { ASIDE_SUFFIX, readWholeFile, replaceFile } from "./durable-file.js";
 import { DIRECTORY_ENTRIES_MAX, META_BYTES_MAX } from "./limits.js";
 import { LOCK_NAME } from "./lock.js";
 import { ReplicaError, systemError } from "./replica-error.js";
-import { formatVolumeMeta, parseVolumeMeta, VOLUME_META, withDirty, type VolumeMeta } from "./volume-meta.js";
+import { formatVolumeMeta, parseVolumeMeta, VOLUME_META, withChanges, type VolumeMeta } from "./volume-meta.js"; // prettier-ignore
 
 export interface ReplicaDirectory {
   path: string;
   meta: VolumeMeta;
-  /** all branches, by data file name */
+  /** all branches, by data file name; without those that are damaged */
   disks: ReadonlyMap<string, DiskMeta>;
+  /** of other branches than the live one, by data file name */
+  damaged: ReadonlyMap<string, DamagedDisk>;
   /** data file names, head first */
   chain: readonly string[];
   /** what an interrupted operation left behind: ignored, never deleted */
   leftovers: readonly string[];
+}
+
+/** A disk that cannot be used. */
+export interface DamagedDisk {
+  error: ReplicaError;
+  /** null: its meta cannot be read, so it may be anybody's child */
+  parent: string | null;
 }
 
 /** What lies at a path before anything is opened. */
@@ -73,23 +83,46 @@ export async function openDirectory(path: string): Promise<ReplicaDirectory> {
       `${join(path, VOLUME_META)} names no head: its creation was interrupted`,
     );
   }
-  const { meta, names } = found;
-  const disks = await readDiskMetas(path, names);
-  const chain = chainFrom(meta.head, disks, path);
-  for (const name of chain) await checkDataFile(join(path, name), name === meta.head, meta.size);
-  return { path, meta, disks, chain, leftovers: leftoversOf(names, disks) };
+  const { names } = found;
+  const { disks, damaged } = await readDisks(path, names);
+  const chain = chainFrom(found.meta.head, { path, disks, damaged });
+  for (const name of chain) await checkDataFile(join(path, name), name === found.meta.head, found.meta.size);
+  // Which file is the head's parent is told by the head's meta; volume.meta repeats it.
+  const parent = disks.get(found.meta.head)?.parent ?? "";
+  const meta = found.meta.parent === parent ? found.meta : withChanges(found.meta, { parent });
+  return { path, meta, disks, damaged, chain, leftovers: leftoversOf(names, disks, damaged) };
 }
 
-async function readDiskMetas(path: string, names: string[]): Promise<Map<string, DiskMeta>> {
+async function readDisks(
+  path: string,
+  names: readonly string[],
+): Promise<{ disks: Map<string, DiskMeta>; damaged: Map<string, DamagedDisk> }> {
   const disks = new Map<string, DiskMeta>();
+  const damaged = new Map<string, DamagedDisk>();
+  const present = new Set(names);
   for (const name of names.filter((name) => name.endsWith(META_SUFFIX) && name !== VOLUME_META)) {
     const metaPath = join(path, name);
-    disks.set(
-      name.slice(0, -META_SUFFIX.length),
-      parseDiskMeta(await readWholeFile(metaPath, META_BYTES_MAX), metaPath),
-    );
+    const disk = name.slice(0, -META_SUFFIX.length);
+    try {
+      const meta = parseDiskMeta(await readWholeFile(metaPath, META_BYTES_MAX), metaPath);
+      if (present.has(disk)) disks.set(disk, meta);
+      else damaged.set(disk, { error: withoutData(join(path, disk)), parent: meta.parent });
+    } catch (error) {
+      if (!(error instanceof ReplicaError) || !DAMAGE.has(error.code)) throw error;
+      damaged.set(disk, { error, parent: null });
+    }
   }
-  return disks;
+  return { disks, damaged };
+}
+
+// What lies in one file. Anything else (a disk that cannot be read) may be wrong with all of them.
+const DAMAGE = new Set(["DAMAGED", "FOREIGN", "UNSUPPORTED"]);
+
+function withoutData(path: string): ReplicaError {
+  return new ReplicaError(
+    "MISSING",
+    `cannot find data file ${path}: it is missing beside its ${META_SUFFIX} file`,
+  );
 }
 
 async function checkDataFile(path: string, isHead: boolean, volumeSize: number): Promise<void> {
@@ -106,19 +139,27 @@ async function checkDataFile(path: string, isHead: boolean, volumeSize: number):
     throw new ReplicaError("SIZE_MISMATCH", `${path} has ${found.size} bytes, the volume ${volumeSize}`);
 }
 
-function leftoversOf(names: string[], disks: ReadonlyMap<string, DiskMeta>): string[] {
-  const present = new Set(names);
-  const withoutMeta = names.filter((name) => name.endsWith(".img") && !disks.has(name));
-  const withoutData = [...disks.keys()]
-    .filter((name) => !present.has(name))
-    .map((name) => name + META_SUFFIX);
-  return [...names.filter(isAside), ...withoutMeta, ...withoutData].sort();
+function leftoversOf(
+  names: string[],
+  disks: ReadonlyMap<string, DiskMeta>,
+  damaged: ReadonlyMap<string, DamagedDisk>,
+): string[] {
+  const isLeft = (name: string) => isAside(name) || (name.endsWith(".img") && !disks.has(name));
+  const metas = [...damaged.keys()].map((name) => name + META_SUFFIX);
+  return [...new Set([...names.filter(isLeft), ...metas])].sort();
+}
+
+/** Durably changes what volume.meta says. */
+export async function changeVolumeMeta(
+  directory: ReplicaDirectory,
+  changes: Parameters<typeof withChanges>[1],
+): Promise<ReplicaDirectory> {
+  const meta = withChanges(directory.meta, changes);
+  await replaceFile(join(directory.path, VOLUME_META), formatVolumeMeta(meta));
+  return { ...directory, meta };
 }
 
 /** Durably sets the flag that says whether the directory is in use. */
 export async function setDirty(directory: ReplicaDirectory, dirty: boolean): Promise<ReplicaDirectory> {
-  if (directory.meta.dirty === dirty) return directory;
-  const meta = withDirty(directory.meta, dirty);
-  await replaceFile(join(directory.path, VOLUME_META), formatVolumeMeta(meta));
-  return { ...directory, meta };
+  return directory.meta.dirty === dirty ? directory : changeVolumeMeta(directory, { dirty });
 }

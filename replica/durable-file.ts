@@ -1,39 +1,38 @@
 /** Small files that are whole or absent after a power cut: written aside, synced, renamed, their directory synced. */
-import { open, rename, rm } from "node:fs/promises";
+import { open } from "node:fs/promises";
 import { dirname } from "node:path";
+import { diskFiles, type Files } from "./files.js";
 import { ReplicaError, systemError } from "./replica-error.js";
 
 /** Suffix of a file that is being replaced, as in Longhorn. One that is left over by a crash is ignored. */
 export const ASIDE_SUFFIX = ".tmp";
 
 /** @throws {ReplicaError} the old content is then still there, and durable */
-export async function replaceFile(path: string, content: string): Promise<void> {
+export async function replaceFile(path: string, content: string, files: Files = diskFiles): Promise<void> {
+  await replaceInCache(path, content, files);
+  try {
+    await files.syncDirectory(dirname(path));
+  } catch (error) {
+    throw systemError(error, "write", path);
+  }
+}
+
+/** The same, with the new name durable only after the next sync of the directory. */
+export async function replaceInCache(path: string, content: string, files: Files): Promise<void> {
   const aside = path + ASIDE_SUFFIX;
   try {
-    const file = await open(aside, "w", 0o644);
-    try {
-      await file.writeFile(content);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(aside, path);
-    await syncDirectory(dirname(path));
+    await files.write(aside, content);
+    await files.rename(aside, path);
   } catch (error) {
     // What did not fit would only take the last space of a full disk.
-    await rm(aside, { force: true }).catch(() => undefined);
+    await files.unlink(aside).catch(() => undefined);
     throw systemError(error, "write", path);
   }
 }
 
 /** Makes names created, renamed or removed in a directory durable. */
 export async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, "r");
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
+  await diskFiles.syncDirectory(path);
 }
 
 /** @param bytesMax a longer file is damaged, not read

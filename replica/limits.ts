@@ -12,6 +12,9 @@ export const META_BYTES_MAX = 1 << 20;
 /** Bytes of `aurochs.record`: engine state (64 KiB, in base64) and a list of members. */
 export const RECORD_BYTES_MAX = 256 << 10;
 
+/** Bytes of `aurochs.intent`: the names of all files of a replica directory, for its deletion. */
+export const INTENT_BYTES_MAX = 4 << 20;
+
 /** Members of a generation: the addon's slots. */
 export const MEMBERS_MAX = 16;
 

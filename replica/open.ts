@@ -5,12 +5,14 @@ import { openStore, type NativeError, type ReplicaStore } from "../native/index.
 import { readBootId } from "./boot-id.js";
 import { createIfEmpty, ensureDirectory } from "./create.js";
 import { mayHaveLostWrites } from "./decide.js";
-import { openDirectory, setDirty, type ReplicaDirectory } from "./directory.js";
+import { setDirty, type ReplicaDirectory } from "./directory.js";
 import { identify, REGION_MAP_NAME, type Identity } from "./identity.js";
 import { layersOf } from "./layers.js";
 import { IO_THREADS, REGION_BYTES } from "./limits.js";
 import { lockDirectory, type DirectoryLock } from "./lock.js";
 import { writeRecord, type ReplicaRecord } from "./member-record.js";
+import { finishIntent } from "./ops/intent.js";
+import { recover } from "./ops/recover.js";
 import { readRevision } from "./revision-counter.js";
 
 export interface HostedReplicaOptions extends Identity {
@@ -46,11 +48,14 @@ export async function openReplica(
   const lock = lockDirectory(path);
   try {
     const bootId = await readBootId(options.bootIdFile ?? undefined);
+    if (await finishIntent(path)) log.warn({}, "an interrupted operation was finished");
     const recorded = await identify(path, options);
     if (await createIfEmpty(path, options)) log.info({ size: options.size }, "volume created");
-    const directory = await openDirectory(path);
+    const { directory, removed } = await recover(path);
+    if (removed.length > 0) log.warn({ files: removed }, "what an interrupted operation left was removed");
     if (directory.leftovers.length > 0)
       log.warn({ files: directory.leftovers }, "leftover files are ignored");
+    for (const { error: err } of directory.damaged.values()) log.error({ err }, "a branch cannot be used");
     const layers = await layersOf(directory, directory.chain, options.backingFile);
     const revision = await readRevision(path);
     const files = { ...layers, size: directory.meta.size, regionMapPath: join(path, REGION_MAP_NAME) };

@@ -14,6 +14,10 @@ export type ReplicaErrorCode =
   | "NO_SPACE"
   /** a format or feature that we do not read */
   | "UNSUPPORTED"
+  /** what was asked for is not possible as things are; nothing was changed */
+  | "REFUSED"
+  /** a change may or may not survive a power cut: only opening the directory anew tells */
+  | "UNCERTAIN"
   | "IO_ERROR";
 
 export class ReplicaError extends Error {

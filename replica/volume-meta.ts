@@ -1,4 +1,5 @@
 /** `volume.meta`: what the directory as a whole is (Longhorn's keys; those that we do not know are kept). */
+import { HEAD_NAME } from "./disk-names.js";
 import { Fields, parseObject, type JsonObject } from "./json-fields.js";
 import { ReplicaError } from "./replica-error.js";
 
@@ -23,9 +24,6 @@ export interface VolumeMeta {
   /** the object as read, for rewriting */
   object: JsonObject;
 }
-
-/** `volume-head-NNN.img` */
-export const HEAD_NAME = /^volume-head-\d{3,}\.img$/;
 
 /** @throws {ReplicaError} `DAMAGED`, naming `path` */
 export function parseVolumeMeta(text: string, path: string): VolumeMeta {
@@ -71,12 +69,21 @@ export function newVolumeMeta(size: number, backingFilePath: string): VolumeMeta
   return { size, head: "", dirty: false, rebuilding: false, error: "", parent: "", backingFilePath, object };
 }
 
-export function withHead(meta: VolumeMeta, head: string): VolumeMeta {
-  return { ...meta, head, object: { ...meta.object, Head: head } };
-}
+const KEYS = {
+  size: "Size",
+  head: "Head",
+  dirty: "Dirty",
+  rebuilding: "Rebuilding",
+  parent: "Parent",
+} as const;
 
-export function withDirty(meta: VolumeMeta, dirty: boolean): VolumeMeta {
-  return { ...meta, dirty, object: { ...meta.object, Dirty: dirty } };
+type Changes = Partial<Pick<VolumeMeta, keyof typeof KEYS>>;
+
+/** The same with other values. */
+export function withChanges(meta: VolumeMeta, changes: Changes): VolumeMeta {
+  const object: Record<string, unknown> = { ...meta.object };
+  for (const key of Object.keys(changes) as (keyof typeof KEYS)[]) object[KEYS[key]] = changes[key];
+  return { ...meta, ...changes, object };
 }
 
 export function formatVolumeMeta(meta: VolumeMeta): string {

@@ -34,7 +34,7 @@ async function contentAt(
 ): Promise<string> {
   const directory = await openDirectory(path);
   const { size } = directory.meta;
-  const { layers, backing } = await layersOf(directory, chainFrom(top, directory.disks, path), backingFile);
+  const { layers, backing } = await layersOf(directory, chainFrom(top, directory), backingFile);
   const empty = join(aside, "empty.img");
   const regionMapPath = join(aside, "regions");
   writeFileSync(empty, "");
