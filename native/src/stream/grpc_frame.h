@@ -1,10 +1,11 @@
-// gRPC's length-prefixed messages, parsed as their bytes arrive: fields are collected, the payload is copied
-// once, straight to where it belongs.
+// gRPC's length-prefixed messages, parsed as their bytes arrive: fields are collected, the payload goes
+// straight to where it belongs.
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -60,7 +61,7 @@ class MessageReader {
         case State::kSkip:
           taken = std::min<size_t>(length, skip_);
           if (state_ == State::kPayload) {
-            memcpy(payload_, bytes, taken);
+            if (bytes != payload_) memcpy(payload_, bytes, taken);
             payload_ += taken;
           }
           remaining_ -= taken;
@@ -71,6 +72,11 @@ class MessageReader {
       bytes += taken;
       length -= taken;
     }
+  }
+
+  /// Where the next bytes belong, if they are a payload's: Feed copies nothing that is there already.
+  std::span<uint8_t> PayloadRoom() const {
+    return state_ == State::kPayload ? std::span(payload_, skip_) : std::span<uint8_t>();
   }
 
   const std::string& error() const { return error_; }

@@ -102,6 +102,7 @@ class StreamClient final : private Http2Connection, private MessageReader<Respon
   void OnHeaders(int32_t stream_id, bool end_stream) final;
   void OnHeader(int32_t stream_id, const std::string& name, const std::string& value) final;
   void OnData(int32_t stream_id, const uint8_t* bytes, size_t length) final;
+  std::span<uint8_t> DataRoom(int32_t) final { return reader_.PayloadRoom(); }
   void OnEndOfStream(int32_t stream_id) final;
   void OnStreamClosed(int32_t stream_id, uint32_t http2_error) final;
   void BeforeFlush() final;

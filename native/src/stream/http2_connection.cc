@@ -2,6 +2,7 @@
 
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -23,6 +24,9 @@ uint8_t* ReceiveBuffer() {
 }
 
 constexpr size_t kFrameHeadBytes = 9;
+
+// Below this a copy costs less than a second place to read to.
+constexpr size_t kDirectBytesMin = 16u << 10;
 
 }  // namespace
 
@@ -59,10 +63,19 @@ struct Http2Connection::Callbacks {
     return Result(self);
   }
 
+  static int BeginFrame(nghttp2_session*, const nghttp2_frame_hd* head, void* user_data) {
+    bool plain = head->type == NGHTTP2_DATA && (head->flags & NGHTTP2_FLAG_PADDED) == 0;
+    Self(user_data)->frame_stream_ = head->stream_id;
+    Self(user_data)->frame_left_ = plain ? head->length : 0;
+    return 0;
+  }
+
   static int Data(nghttp2_session*, uint8_t, int32_t stream_id, const uint8_t* bytes, size_t length,
                   void* user_data) {
-    Self(user_data)->OnData(stream_id, bytes, length);
-    return Result(Self(user_data));
+    Http2Connection* self = Self(user_data);
+    self->frame_left_ -= std::min(self->frame_left_, length);
+    self->OnData(stream_id, bytes, length);
+    return Result(self);
   }
 
   static int StreamClosed(nghttp2_session*, int32_t stream_id, uint32_t error, void* user_data) {
@@ -119,6 +132,7 @@ struct Http2Connection::Callbacks {
     static nghttp2_session_callbacks* table = [] {
       nghttp2_session_callbacks* made = nullptr;
       if (nghttp2_session_callbacks_new(&made) != 0) abort();  // memory is out
+      nghttp2_session_callbacks_set_on_begin_frame_callback(made, BeginFrame);
       nghttp2_session_callbacks_set_on_begin_headers_callback(made, BeginHeaders);
       nghttp2_session_callbacks_set_on_header_callback(made, Header);
       nghttp2_session_callbacks_set_on_frame_recv_callback(made, FrameReceived);
@@ -167,6 +181,7 @@ void Http2Connection::Stop() {
   fd_ = -1;
   nghttp2_session_del(session_);
   session_ = nullptr;
+  frame_left_ = 0;
 }
 
 void Http2Connection::ScheduleFlush() {
@@ -205,21 +220,36 @@ void Http2Connection::OnReady(uint32_t events) {
 }
 
 void Http2Connection::Receive() {
+  std::span<uint8_t> room;
+  if (frame_left_ >= kDirectBytesMin) room = DataRoom(frame_stream_);
+  if (room.size() > frame_left_) room = room.first(frame_left_);
+  if (room.size() < kDirectBytesMin) room = {};
   uint8_t* buffer = ReceiveBuffer();
-  ssize_t got = recv(fd_, buffer, kReceiveBufferBytes, MSG_DONTWAIT);
+  iovec places[2] = {{room.data(), room.size()}, {buffer, kReceiveBufferBytes}};
+  ssize_t got = room.empty() ? readv(fd_, places + 1, 1) : readv(fd_, places, 2);
   if (got == 0) return Break("the peer closed the connection");
   if (got < 0) {
     if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return;
     return Break(strerror(errno));
   }
   bytes_received_ += got;
-  ssize_t parsed = nghttp2_session_mem_recv(session_, buffer, got);
-  if (parsed < 0) {
-    if (!failure_.empty()) return Break(failure_);
-    if (parsed == NGHTTP2_ERR_BAD_CLIENT_MAGIC) return Break("the peer does not speak HTTP/2");
-    return Break(std::string("HTTP/2: ") + nghttp2_strerror(static_cast<int>(parsed)));
-  }
+  size_t direct = std::min<size_t>(got, room.size());
+  if (direct > 0 && !Parse(room.data(), direct)) return;
+  if (direct < static_cast<size_t>(got) && !Parse(buffer, got - direct)) return;
   if (nghttp2_session_want_write(session_) || !nghttp2_session_want_read(session_)) ScheduleFlush();
+}
+
+bool Http2Connection::Parse(const uint8_t* bytes, size_t length) {
+  ssize_t parsed = nghttp2_session_mem_recv(session_, bytes, length);
+  if (parsed >= 0) return true;
+  if (!failure_.empty()) {
+    Break(failure_);
+  } else if (parsed == NGHTTP2_ERR_BAD_CLIENT_MAGIC) {
+    Break("the peer does not speak HTTP/2");
+  } else {
+    Break(std::string("HTTP/2: ") + nghttp2_strerror(static_cast<int>(parsed)));
+  }
+  return false;
 }
 
 void Http2Connection::AtEndOfCycle() {

@@ -5,6 +5,7 @@
 #include <nghttp2/nghttp2.h>
 
 #include <cstdint>
+#include <span>
 #include <string>
 
 #include "base/event_loop.h"
@@ -53,6 +54,8 @@ class Http2Connection : private EventLoop::Handler, private EventLoop::CycleTask
   virtual void OnHeaders(int32_t stream_id, bool end_stream) = 0;
   virtual void OnHeader(int32_t stream_id, const std::string& name, const std::string& value) = 0;
   virtual void OnData(int32_t stream_id, const uint8_t* bytes, size_t length) = 0;
+  /// Where the next bytes of the stream are to be received; OnData then gets them there. Empty: anywhere.
+  virtual std::span<uint8_t> DataRoom(int32_t stream_id) = 0;
   virtual void OnEndOfStream(int32_t stream_id) = 0;
   virtual void OnStreamClosed(int32_t stream_id, uint32_t http2_error) = 0;
   virtual void OnStreamStarts(int32_t) {}
@@ -82,6 +85,7 @@ class Http2Connection : private EventLoop::Handler, private EventLoop::CycleTask
   void OnReady(uint32_t epoll_events) final;
   void AtEndOfCycle() final;
   void Receive();
+  bool Parse(const uint8_t* bytes, size_t length);
   void UpdateInterest();
   void Break(std::string reason);
 
@@ -97,6 +101,8 @@ class Http2Connection : private EventLoop::Handler, private EventLoop::CycleTask
   uint32_t interest_ = 0;
   uint64_t bytes_sent_ = 0;
   uint64_t bytes_received_ = 0;
+  int32_t frame_stream_ = 0;  // of the DATA frame that is being received
+  size_t frame_left_ = 0;     // bytes of it that are to come; 0 when it is padded
 };
 
 /// A header field for nghttp2_submit_*; the strings have to live until it returns.

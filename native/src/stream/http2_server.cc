@@ -96,6 +96,10 @@ void ServerStream::OnData(const uint8_t* bytes, size_t length) {
   }
 }
 
+std::span<uint8_t> ServerStream::DataRoom() const {
+  return state_ == State::kClosed ? std::span<uint8_t>() : reader_.PayloadRoom();
+}
+
 void ServerStream::OnEndOfStream() {
   half_closed_ = true;
   if (state_ == State::kAwaitsHello) {
@@ -382,6 +386,11 @@ void ServerConnection::OnHeader(int32_t http2_id, const std::string& name, const
 
 void ServerConnection::OnData(int32_t http2_id, const uint8_t* bytes, size_t length) {
   if (ServerStream* stream = Find(http2_id)) stream->OnData(bytes, length);
+}
+
+std::span<uint8_t> ServerConnection::DataRoom(int32_t http2_id) {
+  ServerStream* stream = Find(http2_id);
+  return stream ? stream->DataRoom() : std::span<uint8_t>();
 }
 
 void ServerConnection::OnEndOfStream(int32_t http2_id) {

@@ -48,6 +48,7 @@ class ServerStream final : private MessageReader<RequestMessage>::Handler {
   void OnHeader(const std::string& name, const std::string& value);
   void OnHeaders();
   void OnData(const uint8_t* bytes, size_t length);
+  std::span<uint8_t> DataRoom() const;
   void OnEndOfStream();
   /// nghttp2 forgets the stream.
   void Detach(const std::string& reason);
@@ -127,6 +128,7 @@ class ServerConnection final : private Http2Connection {
   void OnHeaders(int32_t http2_id, bool end_stream) final;
   void OnHeader(int32_t http2_id, const std::string& name, const std::string& value) final;
   void OnData(int32_t http2_id, const uint8_t* bytes, size_t length) final;
+  std::span<uint8_t> DataRoom(int32_t http2_id) final;
   void OnEndOfStream(int32_t http2_id) final;
   void OnStreamClosed(int32_t http2_id, uint32_t http2_error) final;
   void OnTrailersSent(int32_t http2_id) final;
