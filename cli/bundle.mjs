@@ -7,7 +7,7 @@ import { build } from "esbuild";
 const dist = fileURLToPath(new URL("../dist/", import.meta.url));
 rmSync(`${dist}bundle`, { recursive: true, force: true });
 await build({
-  entryPoints: [`${dist}cli/main.js`],
+  entryPoints: { main: `${dist}cli/main.js`, longhorn: `${dist}cli/longhorn/main.js` },
   outdir: `${dist}bundle`,
   bundle: true,
   splitting: true,

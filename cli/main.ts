@@ -1,16 +1,11 @@
 /** `aurochs`: one executable. Commands are loaded when they are used: an engine has no use for the rest. */
-import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { EXIT } from "../engine/exit-codes.js";
 import { addEngineCommand } from "./engine-command.js";
 import { addReplicaCommand } from "./replica-command.js";
 import { addStatusCommand } from "./status-command.js";
 import { addUpCommand } from "./up-command.js";
-
-function version(): string {
-  const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
-  return (JSON.parse(text) as { version: string }).version;
-}
+import { version } from "./version.js";
 
 const program = new Command("aurochs")
   .description("Replicated block storage: a volume on several replicas, served over iSCSI")

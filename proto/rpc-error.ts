@@ -4,28 +4,28 @@
  * An error that passes through several processes keeps the code of the innermost call, and each process puts what it was
  * doing in front: `failed to get replica A info from remote: rpc error: code = FailedPrecondition desc = ...`.
  */
-import { status } from "@grpc/grpc-js";
+import type { status } from "@grpc/grpc-js";
 
-/** As gRPC's Go implementation spells them. */
-const CODE_NAMES: Record<status, string> = {
-  [status.OK]: "OK",
-  [status.CANCELLED]: "Canceled",
-  [status.UNKNOWN]: "Unknown",
-  [status.INVALID_ARGUMENT]: "InvalidArgument",
-  [status.DEADLINE_EXCEEDED]: "DeadlineExceeded",
-  [status.NOT_FOUND]: "NotFound",
-  [status.ALREADY_EXISTS]: "AlreadyExists",
-  [status.PERMISSION_DENIED]: "PermissionDenied",
-  [status.RESOURCE_EXHAUSTED]: "ResourceExhausted",
-  [status.FAILED_PRECONDITION]: "FailedPrecondition",
-  [status.ABORTED]: "Aborted",
-  [status.OUT_OF_RANGE]: "OutOfRange",
-  [status.UNIMPLEMENTED]: "Unimplemented",
-  [status.INTERNAL]: "Internal",
-  [status.UNAVAILABLE]: "Unavailable",
-  [status.DATA_LOSS]: "DataLoss",
-  [status.UNAUTHENTICATED]: "Unauthenticated",
-};
+/** By code, as gRPC's Go implementation spells them. */
+const CODE_NAMES = [
+  "OK",
+  "Canceled",
+  "Unknown",
+  "InvalidArgument",
+  "DeadlineExceeded",
+  "NotFound",
+  "AlreadyExists",
+  "PermissionDenied",
+  "ResourceExhausted",
+  "FailedPrecondition",
+  "Aborted",
+  "OutOfRange",
+  "Unimplemented",
+  "Internal",
+  "Unavailable",
+  "DataLoss",
+  "Unauthenticated",
+] as const;
 
 /** What a handler throws to answer with a gRPC status other than UNKNOWN, and what a call rejects with. */
 export class RpcError extends Error {

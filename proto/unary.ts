@@ -42,7 +42,7 @@ export function unaryMethod<Request, Reply>(
 
 // A method of any messages; `never` would not accept the functions that take them.
 // eslint-disable-next-line @typescript-eslint/no-explicit-any
-type Service = Record<string, UnaryMethod<any, any>>;
+export type Service = Record<string, UnaryMethod<any, any>>;
 
 export interface CallOptions {
   /** the call fails with DEADLINE_EXCEEDED after this many milliseconds */
@@ -98,9 +98,22 @@ function callOf<Request, Reply>(client: Client, method: UnaryMethod<Request, Rep
     });
 }
 
-// HTTP/2's word for an answer that is none of its frames says too little to whoever mistook a port.
+/** Operating system errors as C spells them: whoever reads an error of gRPC looks for these words. */
+const OS_ERRORS: Record<string, string> = {
+  ECONNREFUSED: "connection refused",
+  ECONNRESET: "connection reset by peer",
+  EHOSTUNREACH: "no route to host",
+  ENETUNREACH: "network is unreachable",
+  ETIMEDOUT: "connection timed out",
+};
+
 function inWords(details: string): string {
-  return details.includes("Protocol error") ? `what listens there does not speak gRPC: ${details}` : details;
+  // HTTP/2's word for an answer that is none of its frames says too little to whoever mistook a port.
+  if (details.includes("Protocol error")) return `what listens there does not speak gRPC: ${details}`;
+  const [, code = "", address = ""] = /\bconnect (E[A-Z]+) (\S+?)\.?(?:\s|$)/.exec(details) ?? [];
+  const words = OS_ERRORS[code];
+  if (words === undefined) return details;
+  return `connection error: desc = "transport: Error while dialing: dial tcp ${address}: connect: ${words}"`;
 }
 
 /** Adapts promise handlers for `Server.addService(service, ...)`. An error without a status of its own becomes UNKNOWN.

@@ -1,0 +1,183 @@
+/** Adding a replica to a running volume, driven from outside in Longhorn's order of calls. */
+import { ReplicaMode, type SyncFileInfo } from "../../proto/longhorn.js";
+import { hostOf, grpcAddress } from "./addresses.js";
+import type { ReplicaConnection } from "./connections.js";
+import { LONG_CALL_TIMEOUT_MS } from "./limits.js";
+import { purgeStatus } from "./snapshots.js";
+import { getReplica, type VolumeClient } from "./volume.js";
+
+export interface NewReplica {
+  address: string;
+  /** "" when it is not known */
+  instanceName: string;
+  /** bytes */
+  size: number;
+  /** bytes */
+  currentSize: number;
+}
+
+export interface RebuildOptions {
+  fastSync: boolean;
+  /** seconds */
+  fileSyncHttpClientTimeout: number;
+  /** 0: a day */
+  grpcTimeoutSeconds: number;
+}
+
+export function startVolume(
+  volume: VolumeClient,
+  sizes: Pick<NewReplica, "size" | "currentSize">,
+  replicaAddresses: string[],
+) {
+  return volume.engine.call(`failed to start volume ${volume.engine.address}`, (calls, options) =>
+    calls.volumeStart({ ...sizes, replicaAddresses }, options),
+  );
+}
+
+/** Blocks until the replica is rebuilt. */
+export async function addReplica(
+  volume: VolumeClient,
+  added: NewReplica,
+  options: RebuildOptions,
+): Promise<void> {
+  const { address, instanceName, size, currentSize } = added;
+  const { size: volumeSize, replicaCount } = await volume.get();
+  if (replicaCount === 0) {
+    await startVolume(volume, { size, currentSize }, [address]);
+    return;
+  }
+  await volume.withReplica(address, (replica) => prepare(replica, volumeSize), instanceName);
+  await createReplica(volume, added, true);
+  const source = await sourceOf(volume);
+  const target = (await volume.replicas()).find((replica) => replica.address === address);
+  if (target === undefined) throw new Error("failed to find target replica to copy to");
+  if (target.mode !== "WO") throw new Error(`replica ${address} is not in mode WO got: ${target.mode}`);
+  await volume.withReplica(address, (replica) => setRebuilding(replica, true), instanceName);
+  const files = await prepareRebuild(volume, added);
+  await syncFiles(volume, added, source, files, options);
+  await volume.withReplica(
+    address,
+    (replica) =>
+      replica.call(`failed to reload replica ${replica.address}`, (calls, callOptions) =>
+        calls.replicaReload({}, callOptions),
+      ),
+    instanceName,
+  );
+  await verifyRebuild(volume, address, instanceName);
+  await volume.withReplica(address, (replica) => setRebuilding(replica, false), instanceName);
+}
+
+/** Adds a replica to a volume that is being restored: its data come with the next restore. */
+export async function addRestoreReplica(volume: VolumeClient, added: NewReplica): Promise<void> {
+  const { address, instanceName, size, currentSize } = added;
+  const { size: volumeSize, replicaCount } = await volume.get();
+  if (replicaCount === 0) {
+    await startVolume(volume, { size, currentSize }, [address]);
+    return;
+  }
+  const replicaSize = Number((await volume.replica(address, instanceName)).size);
+  if (replicaSize !== volumeSize)
+    throw new Error(`rebuilding replica size ${replicaSize} is not the same as volume size ${volumeSize}`);
+  await createReplica(volume, added, false);
+}
+
+/** Makes a new replica as large as the volume, and forgets a rebuild of it that was broken off. */
+async function prepare(replica: ReplicaConnection, volumeSize: number): Promise<void> {
+  let found = await getReplica(replica);
+  const size = Number(found.size);
+  if (size > volumeSize) throw new Error(`cannot add new replica larger than size ${volumeSize}`);
+  if (size < volumeSize) {
+    const closed = found.state === "closed";
+    if (closed) await openReplica(replica);
+    await replica.call(`failed to expand replica ${replica.address}`, (calls, options) =>
+      calls.replicaExpand({ size: volumeSize }, options),
+    );
+    if (closed) await closeReplica(replica);
+    found = await getReplica(replica);
+  }
+  if (found.state !== "closed" || !found.rebuilding) return;
+  await openReplica(replica);
+  await setRebuilding(replica, false);
+  await closeReplica(replica);
+}
+
+function openReplica(replica: ReplicaConnection) {
+  return replica.call(`failed to open replica ${replica.address}`, (calls, options) =>
+    calls.replicaOpen({}, options),
+  );
+}
+
+function closeReplica(replica: ReplicaConnection) {
+  return replica.call(`failed to close replica ${replica.address}`, (calls, options) =>
+    calls.replicaClose({}, options),
+  );
+}
+
+function setRebuilding(replica: ReplicaConnection, rebuilding: boolean) {
+  return replica.call(
+    `failed to set rebuilding to ${rebuilding} for replica ${replica.address}`,
+    (calls, options) => calls.rebuildingSet({ rebuilding }, options),
+  );
+}
+
+function createReplica({ engine }: VolumeClient, { address }: NewReplica, snapshotRequired: boolean) {
+  return engine.call(`failed to create replica ${address} for volume ${engine.address}`, (calls, options) =>
+    calls.controllerReplicaCreate({ address, snapshotRequired, mode: ReplicaMode.WO }, options),
+  );
+}
+
+/** The first replica that may be read and whose files do not change at the moment. */
+async function sourceOf(volume: VolumeClient): Promise<string> {
+  for (const { address, mode } of await volume.replicas()) {
+    if (mode === "RW" && !(await purgeStatus(volume, address)).isPurging) return address;
+  }
+  throw new Error("failed to find good replica to copy from");
+}
+
+async function prepareRebuild({ engine }: VolumeClient, { address, instanceName }: NewReplica) {
+  const reply = await engine.call(
+    `failed to prepare rebuilding replica ${address} for volume ${engine.address}`,
+    (calls, options) => calls.replicaPrepareRebuild({ address, instanceName }, options),
+  );
+  const files = reply.syncFileInfoList;
+  if (files.some(({ fromFileName }) => fromFileName.includes("volume-head")))
+    throw new Error("sync file list shouldn't contain volume head");
+  return files;
+}
+
+function syncFiles(
+  volume: VolumeClient,
+  { address, instanceName }: NewReplica,
+  source: string,
+  syncFileInfoList: SyncFileInfo[],
+  options: RebuildOptions,
+) {
+  const { grpcTimeoutSeconds } = options;
+  const timeoutMs = grpcTimeoutSeconds > 0 ? grpcTimeoutSeconds * 1_000 : LONG_CALL_TIMEOUT_MS;
+  const request = { ...options, fromAddress: grpcAddress(source), toHost: hostOf(address), syncFileInfoList };
+  return volume.withSyncAgent(
+    address,
+    (agent) =>
+      agent.call(
+        `failed to sync files from ${source}`,
+        (calls, callOptions) => calls.filesSync({ ...request, localSync: null }, callOptions),
+        timeoutMs,
+      ),
+    instanceName,
+  );
+}
+
+export function verifyRebuild({ engine }: VolumeClient, address: string, instanceName: string) {
+  return engine.call(
+    `failed to verify rebuilt replica ${address} for volume ${engine.address}`,
+    (calls, options) => calls.replicaVerifyRebuild({ address, instanceName }, options),
+  );
+}
+
+export function rebuildStatus(volume: VolumeClient, address: string) {
+  return volume.withSyncAgent(address, (agent) =>
+    agent.call(`failed to get replica rebuild status for replica ${agent.address}`, (calls, options) =>
+      calls.replicaRebuildStatus({}, options),
+    ),
+  );
+}
