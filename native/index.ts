@@ -281,6 +281,8 @@ export interface StoreOptions {
   cache: "writeback" | "none";
   /** the write-intent map, created when absent */
   regionMapPath: string;
+  /** what replicas that are away miss; made by `trackMissed`. Absent: that is refused */
+  missedMapPath?: string;
   /** bytes per region, a power of two */
   regionSize: number;
   /** threads for reads that miss the page cache and for `none` */
@@ -318,8 +320,24 @@ export interface ReplicaStore {
   agreed(): Promise<void>;
   /** Flushes, then forgets all regions. */
   release(): Promise<void>;
+  /** Keeps durably what changes from now on, for replicas that are away; forgets what was missed before. What is not
+   * settled yet, and what is inherited, counts as changed. @param since generation that the map is complete from, > 0 */
+  trackMissed(since: number): Promise<void>;
+  /** Ends that. */
+  forgetMissed(): Promise<void>;
+  /** What changed, or more; null when it is not tracked (or the file of it was damaged). */
+  missed(): Promise<MissedGrains | null>;
   stats(): StoreStats;
   close(): Promise<void>;
+}
+
+export interface MissedGrains {
+  /** generation that the map is complete from */
+  since: number;
+  /** bytes per bit */
+  grain: number;
+  /** bit i, LSB first, is grain i */
+  bitmap: Buffer;
 }
 
 // ---------------------------------------------------------------------------------------------- DataServer

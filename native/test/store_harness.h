@@ -193,6 +193,23 @@ class TestStore {
   Answer Release() {
     return Control([](ExtentStore& store, ExtentStore::Callback done) { store.Release(std::move(done)); });
   }
+  Answer TrackMissed(uint64_t since) {
+    return Control([since](ExtentStore& store, ExtentStore::Callback done) {
+      store.TrackMissed(since, std::move(done));
+    });
+  }
+  Answer ForgetMissed() {
+    return Control(
+        [](ExtentStore& store, ExtentStore::Callback done) { store.ForgetMissed(std::move(done)); });
+  }
+  ExtentStore::Missed Missed() {
+    ExtentStore::Missed missed;
+    Control([&](ExtentStore& store, ExtentStore::Callback done) {
+      missed = store.GetMissed();
+      done(Status::kOk, "");
+    });
+    return missed;
+  }
   /// Lets everything that the loop has to do now be done.
   void Settle() {
     Control([](ExtentStore&, ExtentStore::Callback done) { done(Status::kOk, ""); });
@@ -221,6 +238,7 @@ struct TestChain {
   std::string Path(int layer) const { return directory->At("layer-" + std::to_string(layer)); }
   std::string HeadPath() const { return Path(layers - 1); }
   std::string MapPath() const { return directory->At("aurochs.regions"); }
+  std::string MissedPath() const { return directory->At("aurochs.missed"); }
   /// Makes the present head a snapshot and an empty file the head.
   void AddHead() {
     MakeSparseFile(Path(layers), size);
@@ -232,6 +250,7 @@ struct TestChain {
     options.size = size;
     options.direct = direct;
     options.region_map_path = MapPath();
+    options.missed_map_path = MissedPath();
     options.region_bytes = region_bytes;
     options.io_threads = 4;
     return options;

@@ -86,6 +86,10 @@ constexpr uint64_t kSpareBytes = 64u << 20;
 /// Regions that a sequential writer marks ahead in the write-intent map: one synchronous write per 16 MiB.
 constexpr uint64_t kRegionsAhead = 15;
 
+/// Bytes per bit of what replicas that are away miss: 1 TiB takes 2 MiB per set. Finer than a region, so that
+/// 4 KiB writes here and there are not resynced a MiB each.
+constexpr uint64_t kMissedGrainBytes = 64u << 10;
+
 /// Files of a chain with its backing file: Longhorn opens at most 250, the extent index holds 255.
 constexpr size_t kLayersMax = 255;
 

@@ -76,6 +76,9 @@ Napi::Function StoreObject::DefineOpenStore(Napi::Env env) {
                       InstanceMethod<&StoreObject::Inherit>("inherit"),
                       InstanceMethod<&StoreObject::Agreed>("agreed"),
                       InstanceMethod<&StoreObject::Release>("release"),
+                      InstanceMethod<&StoreObject::TrackMissed>("trackMissed"),
+                      InstanceMethod<&StoreObject::ForgetMissed>("forgetMissed"),
+                      InstanceMethod<&StoreObject::Missed>("missed"),
                       InstanceMethod<&StoreObject::Stats>("stats"),
                       InstanceMethod<&StoreObject::Close>("close"),
                   });
@@ -250,11 +253,10 @@ Napi::Value StoreObject::Flush(const Napi::CallbackInfo& info) {
   return Submit(info.Env(), std::make_shared<Request>(this, info.Env(), StoreRequest::Kind::kFlush));
 }
 
-Napi::Value StoreObject::CallStore(const Napi::CallbackInfo& info,
-                                   void (*call)(ExtentStore& store, ExtentStore::Callback done)) {
+Napi::Value StoreObject::CallStore(const Napi::CallbackInfo& info, StoreCall call) {
   if (Napi::Value refused = Refuse(info, true, ""); !refused.IsEmpty()) return refused;
   auto deferred = Deferred::New(info.Env());
-  core_->loop.Post([this, deferred, call] {
+  core_->loop.Post([this, deferred, call = std::move(call)] {
     call(*core_->store, [this, deferred](Status status, const char* message) {
       bridge_->Post([deferred, status, text = std::string(message)](Napi::Env env) {
         if (status == Status::kOk) {
@@ -283,6 +285,39 @@ Napi::Value StoreObject::Agreed(const Napi::CallbackInfo& info) {
 Napi::Value StoreObject::Release(const Napi::CallbackInfo& info) {
   return CallStore(info,
                    [](ExtentStore& store, ExtentStore::Callback done) { store.Release(std::move(done)); });
+}
+
+Napi::Value StoreObject::TrackMissed(const Napi::CallbackInfo& info) {
+  uint64_t since = 0;
+  bool valid = ReadCount(info[0], &since) && since > 0;
+  if (Napi::Value refused = Refuse(info, valid, "trackMissed(since): a generation above 0");
+      !refused.IsEmpty()) {
+    return refused;
+  }
+  return CallStore(info, [since](ExtentStore& store, ExtentStore::Callback done) {
+    store.TrackMissed(since, std::move(done));
+  });
+}
+
+Napi::Value StoreObject::ForgetMissed(const Napi::CallbackInfo& info) {
+  return CallStore(
+      info, [](ExtentStore& store, ExtentStore::Callback done) { store.ForgetMissed(std::move(done)); });
+}
+
+Napi::Value StoreObject::Missed(const Napi::CallbackInfo& info) {
+  if (Napi::Value refused = Refuse(info, true, ""); !refused.IsEmpty()) return refused;
+  auto deferred = Deferred::New(info.Env());
+  core_->loop.Post([this, deferred] {
+    bridge_->Post([deferred, missed = core_->store->GetMissed()](Napi::Env env) {
+      if (missed.since == 0) return deferred.Resolve(env.Null());
+      auto object = Napi::Object::New(env);
+      object.Set("since", Napi::Number::New(env, static_cast<double>(missed.since)));
+      object.Set("grain", Napi::Number::New(env, static_cast<double>(kMissedGrainBytes)));
+      object.Set("bitmap", Napi::Buffer<uint8_t>::Copy(env, missed.bitmap.data(), missed.bitmap.size()));
+      deferred.Resolve(object);
+    });
+  });
+  return deferred.Promise();
 }
 
 Napi::Value StoreObject::InheritedRegions(const Napi::CallbackInfo& info) {

@@ -3,6 +3,7 @@
 
 #include <napi.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -52,8 +53,8 @@ class StoreObject : public Napi::ObjectWrap<StoreObject> {
   Napi::Value Refuse(const Napi::CallbackInfo& info, bool arguments_valid, const char* usage);
   Napi::Value Submit(Napi::Env env, std::shared_ptr<Request> request);
   Napi::Value SubmitRange(const Napi::CallbackInfo& info, StoreRequest::Kind kind, const char* usage);
-  Napi::Value CallStore(const Napi::CallbackInfo& info,
-                        void (*call)(ExtentStore& store, ExtentStore::Callback done));
+  using StoreCall = std::function<void(ExtentStore& store, ExtentStore::Callback done)>;
+  Napi::Value CallStore(const Napi::CallbackInfo& info, StoreCall call);
 
   Napi::Value Read(const Napi::CallbackInfo& info);
   Napi::Value Write(const Napi::CallbackInfo& info);
@@ -65,6 +66,9 @@ class StoreObject : public Napi::ObjectWrap<StoreObject> {
   Napi::Value Inherit(const Napi::CallbackInfo& info);
   Napi::Value Agreed(const Napi::CallbackInfo& info);
   Napi::Value Release(const Napi::CallbackInfo& info);
+  Napi::Value TrackMissed(const Napi::CallbackInfo& info);
+  Napi::Value ForgetMissed(const Napi::CallbackInfo& info);
+  Napi::Value Missed(const Napi::CallbackInfo& info);
   Napi::Value Stats(const Napi::CallbackInfo& info);
   Napi::Value Close(const Napi::CallbackInfo& info);
 

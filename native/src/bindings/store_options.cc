@@ -75,6 +75,9 @@ std::string ReadStoreOptions(Napi::Value value, ExtentStore::Options* options) {
   Napi::Value map_path = object.Get("regionMapPath");
   if (!map_path.IsString()) return "regionMapPath has to be a string";
   options->region_map_path = map_path.As<Napi::String>().Utf8Value();
+  Napi::Value missed_path = object.Get("missedMapPath");
+  if (!missed_path.IsUndefined() && !missed_path.IsString()) return "missedMapPath has to be a string";
+  if (missed_path.IsString()) options->missed_map_path = missed_path.As<Napi::String>().Utf8Value();
   if (!ReadCount(object.Get("regionSize"), &options->region_bytes))
     return "regionSize has to be a whole number";
   uint64_t threads;

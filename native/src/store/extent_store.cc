@@ -69,9 +69,13 @@ bool ExtentStore::OpenFiles(Error* error) {
     if (!error->message.empty()) return false;
     layers_.push_back(std::move(layer));
   }
-  region_file_ =
-      RegionFile::Open(options_.region_map_path, regions_.get(), &error->message, &error->system_errno);
-  if (region_file_ == nullptr) return false;
+  MapFile::Error map_error;
+  map_files_ =
+      MapFiles::Open({options_.region_map_path, options_.missed_map_path}, regions_.get(), &map_error);
+  if (map_files_ == nullptr) {
+    *error = {map_error.message, map_error.system_errno};
+    return false;
+  }
   pool_ = std::make_unique<IoThreads>(loop_, options_.io_threads, "aurochs-io");
   syncs_ = std::make_unique<IoThreads>(loop_, 3, "aurochs-sync");
   return true;
@@ -250,7 +254,7 @@ void ExtentStore::FinishCloseWhenIdle() {
   loop_->Post([this] {
     pool_.reset();
     syncs_.reset();
-    region_file_.reset();
+    map_files_.reset();
     layers_.clear();
     for (auto& done : std::exchange(on_closed_, {})) done();
   });

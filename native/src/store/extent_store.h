@@ -16,7 +16,7 @@
 #include "store/extent_index.h"
 #include "store/io_threads.h"
 #include "store/layer.h"
-#include "store/region_file.h"
+#include "store/map_files.h"
 #include "store/region_map.h"
 #include "store/store.h"
 
@@ -30,6 +30,7 @@ class ExtentStore final : public StoreBackend {
     uint64_t size = 0;              // bytes
     bool direct = false;            // O_DIRECT instead of the page cache
     std::string region_map_path;
+    std::string missed_map_path;  // empty: what others miss cannot be tracked
     uint64_t region_bytes = 0;
     int io_threads = 1;
   };
@@ -57,6 +58,14 @@ class ExtentStore final : public StoreBackend {
   void Inherit();
   void Agreed(Callback done);
   void Release(Callback done);
+  /// What replicas that are away miss (missed_map.h): begins anew, ends, tells. Durable when done.
+  void TrackMissed(uint64_t since, Callback done);
+  void ForgetMissed(Callback done);
+  struct Missed {
+    uint64_t since;  // generation; 0 when nothing is tracked
+    std::vector<uint8_t> bitmap;
+  };
+  Missed GetMissed() const;
   /// `done` is called when nothing is in flight and the files are closed. Later requests are refused.
   /// Idempotent.
   void Close(std::function<void()> done);
@@ -108,7 +117,7 @@ class ExtentStore final : public StoreBackend {
   void StartSync();
   void FinishSync(int error);
   void StartMapRound();
-  void FinishMapRound(const std::string& error, int system_errno);
+  void FinishMapRound(const MapFile::Error& error);
   void AfterMapRound(Callback done);
   void BeginRelease(Callback done);
   void AddDirty(uint64_t bytes);
@@ -122,7 +131,7 @@ class ExtentStore final : public StoreBackend {
   std::vector<std::unique_ptr<Layer>> layers_;  // index k is layer k + 1
   uint8_t head_number_;
   std::unique_ptr<ExtentIndex> index_;
-  std::unique_ptr<RegionFile> region_file_;
+  std::unique_ptr<MapFiles> map_files_;
   std::unique_ptr<RegionMap> regions_;
   std::unique_ptr<IoThreads> pool_;
   std::unique_ptr<IoThreads> syncs_;  // one thread each: data sync, region map, write-out

@@ -65,9 +65,9 @@ void ExtentStore::FinishSync(int error) {
 
 // ---------------------------------------------------------------------------------------------- region map
 
-void ExtentStore::MapJob::Start(std::vector<RegionMap::BlockImage> images) {
-  images_ = std::move(images);
-  system_errno_ = 0;
+void ExtentStore::MapJob::Start(RegionMap::Round round) {
+  round_ = std::move(round);
+  error_ = MapFile::Error();
   store_->syncs_->Submit(this);
 }
 
@@ -79,13 +79,13 @@ void ExtentStore::StartMapRound() {
   map_job_->Start(regions_->TakeImages());
 }
 
-void ExtentStore::FinishMapRound(const std::string& error, int system_errno) {
+void ExtentStore::FinishMapRound(const MapFile::Error& error) {
   map_running_ = false;
   auto callbacks = std::exchange(map_finishing_, {});
-  if (error.empty()) {
+  if (error.message.empty()) {
     regions_->Written();
   } else {
-    Poison(error, system_errno);
+    Poison(error.message, error.system_errno);
   }
   Retry(&region_waiters_);
   if (poisoned_) {
@@ -147,6 +147,28 @@ void ExtentStore::BeginRelease(Callback done) {
           AfterMapRound(done);
         }
       }));
+}
+
+// ---------------------------------------------------------------------------------------------- what others
+// miss
+
+void ExtentStore::TrackMissed(uint64_t since, Callback done) {
+  if (options_.missed_map_path.empty()) {
+    done(Status::kInvalid, "the store was opened without a place for what replicas miss");
+    return;
+  }
+  regions_->TrackMissed(since);
+  AfterMapRound(std::move(done));
+}
+
+void ExtentStore::ForgetMissed(Callback done) {
+  if (!options_.missed_map_path.empty()) regions_->ForgetMissed();
+  AfterMapRound(std::move(done));
+}
+
+ExtentStore::Missed ExtentStore::GetMissed() const {
+  uint64_t since = regions_->missed().since();
+  return {since, since == 0 ? std::vector<uint8_t>() : regions_->MissedBytes()};
 }
 
 // ---------------------------------------------------------------------------------------------- write-out

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <utility>
 
 #include "base/crc32c.h"
 #include "base/limits.h"
@@ -11,23 +12,9 @@ namespace aurochs {
 
 namespace {
 
-static_assert(std::endian::native == std::endian::little, "the file's integers are copied as they are");
-
 constexpr char kMagic[8] = {'A', 'U', 'R', 'O', 'R', 'E', 'G', 'N'};
 constexpr uint32_t kVersion = 1;
 constexpr size_t kHeaderFieldsEnd = 40;
-
-template <typename T>
-T Load(const uint8_t* bytes) {
-  T value;
-  memcpy(&value, bytes, sizeof value);
-  return value;
-}
-
-template <typename T>
-void Store(uint8_t* bytes, T value) {
-  memcpy(bytes, &value, sizeof value);
-}
 
 uint32_t HeaderCrc(const uint8_t* bytes) {
   return Crc32c(bytes + 16, kHeaderFieldsEnd - 16, Crc32c(bytes, 12));
@@ -37,10 +24,11 @@ uint32_t HeaderCrc(const uint8_t* bytes) {
 
 RegionMap::RegionMap(Geometry geometry)
     : geometry_(geometry),
+      missed_(geometry.volume_bytes),
       shift_(std::countr_zero(geometry.region_bytes)),
       regions_(geometry.regions()),
-      blocks_((regions_ + kBitBytes * 8 - 1) / (kBitBytes * 8)),
-      words_(blocks_ * kBlockWords),
+      blocks_((regions_ + kMapBlockBits - 1) / (kMapBlockBits)),
+      words_(blocks_ * kMapBlockWords),
       current_(words_),
       previous_(words_),
       inherited_(words_),
@@ -52,30 +40,25 @@ uint64_t RegionMap::FileBytes() const { return kMapBlockBytes * (1 + blocks_); }
 std::vector<uint8_t> RegionMap::EncodeEmpty() const {
   std::vector<uint8_t> file(FileBytes());
   memcpy(file.data(), kMagic, sizeof kMagic);
-  Store<uint32_t>(&file[8], kVersion);
-  Store<uint64_t>(&file[16], geometry_.volume_bytes);
-  Store<uint64_t>(&file[24], geometry_.region_bytes);
-  Store<uint64_t>(&file[32], regions_);
-  Store<uint32_t>(&file[12], HeaderCrc(file.data()));
-  for (uint64_t block = 0; block < blocks_; ++block) SealBlock(block, &file[kMapBlockBytes * (1 + block)]);
+  StoreNumber<uint32_t>(&file[8], kVersion);
+  StoreNumber<uint64_t>(&file[16], geometry_.volume_bytes);
+  StoreNumber<uint64_t>(&file[24], geometry_.region_bytes);
+  StoreNumber<uint64_t>(&file[32], regions_);
+  StoreNumber<uint32_t>(&file[12], HeaderCrc(file.data()));
+  for (uint64_t block = 0; block < blocks_; ++block) SealMapBlock(block, &file[kMapBlockBytes * (1 + block)]);
   return file;
-}
-
-void RegionMap::SealBlock(uint64_t block, uint8_t* bytes) const {
-  Store<uint32_t>(bytes + kBitBytes, static_cast<uint32_t>(block));
-  Store<uint32_t>(bytes + kBitBytes + 4, Crc32c(bytes, kBitBytes + 4));
 }
 
 std::string RegionMap::Decode(const uint8_t* bytes, size_t length) {
   if (length < kMapBlockBytes || memcmp(bytes, kMagic, sizeof kMagic) != 0) return "is not a region map";
-  if (Load<uint32_t>(bytes + 12) != HeaderCrc(bytes)) return "the region map's header is damaged";
-  if (auto version = Load<uint32_t>(bytes + 8); version != kVersion) {
+  if (LoadNumber<uint32_t>(bytes + 12) != HeaderCrc(bytes)) return "the region map's header is damaged";
+  if (auto version = LoadNumber<uint32_t>(bytes + 8); version != kVersion) {
     return "region map version " + std::to_string(version) + " is not supported";
   }
-  auto volume_bytes = Load<uint64_t>(bytes + 16);
-  auto region_bytes = Load<uint64_t>(bytes + 24);
+  auto volume_bytes = LoadNumber<uint64_t>(bytes + 16);
+  auto region_bytes = LoadNumber<uint64_t>(bytes + 24);
   if (volume_bytes != geometry_.volume_bytes || region_bytes != geometry_.region_bytes ||
-      Load<uint64_t>(bytes + 32) != regions_) {
+      LoadNumber<uint64_t>(bytes + 32) != regions_) {
     return "the region map is for a volume of " + std::to_string(volume_bytes) + " bytes with regions of " +
            std::to_string(region_bytes) + ", not of " + std::to_string(geometry_.volume_bytes) + " with " +
            std::to_string(geometry_.region_bytes);
@@ -87,19 +70,15 @@ std::string RegionMap::Decode(const uint8_t* bytes, size_t length) {
   Bits found(words_);
   for (uint64_t block = 0; block < blocks_; ++block) {
     const uint8_t* from = bytes + kMapBlockBytes * (1 + block);
-    uint64_t* to = &found[block * kBlockWords];
-    bool sound = Load<uint32_t>(from + kBitBytes) == block &&
-                 Load<uint32_t>(from + kBitBytes + 4) == Crc32c(from, kBitBytes + 4);
-    if (sound) {
-      memcpy(to, from, kBitBytes);
+    uint64_t* to = &found[block * kMapBlockWords];
+    if (IsMapBlock(block, from)) {
+      memcpy(to, from, kMapBitBytes);
     } else {
-      memset(to, 0xff, kBitBytes);
+      memset(to, 0xff, kMapBitBytes);
       ++damaged_blocks_;
     }
   }
-  for (uint64_t region = regions_; region < words_ * 64; ++region) {
-    found[region / 64] &= ~(uint64_t{1} << (region % 64));
-  }
+  ClearBitsFrom(found, regions_);
   durable_ = found;
   {
     std::lock_guard lock(mutex_);
@@ -110,9 +89,9 @@ std::string RegionMap::Decode(const uint8_t* bytes, size_t length) {
 }
 
 void RegionMap::SetCurrent(uint64_t region) {
-  if (Test(current_, region)) return;
-  Set(current_, region);
-  if (Test(previous_, region) || Test(inherited_, region)) return;
+  if (TestBit(current_, region)) return;
+  SetBit(current_, region);
+  if (TestBit(previous_, region) || TestBit(inherited_, region)) return;
   dirty_regions_.store(dirty_regions() + 1, std::memory_order_relaxed);
 }
 
@@ -122,50 +101,65 @@ bool RegionMap::Mark(uint64_t region, uint64_t last, uint64_t offset, uint64_t l
   bool sequential = last_end_ != UINT64_MAX && offset + near >= last_end_ && offset <= last_end_ + near;
   last_end_ = offset + length;
   for (; region <= last; ++region) {
-    if (Test(current_, region)) continue;
-    if (!Test(durable_, region)) break;
+    if (TestBit(current_, region)) continue;
+    if (!TestBit(durable_, region)) break;
     SetCurrent(region);
   }
   if (region > last) return true;
-  if (sequential && region > 0 && Test(current_, region - 1)) {
+  if (sequential && region > 0 && TestBit(current_, region - 1)) {
     last = std::min(last + kRegionsAhead, regions_ - 1);
   }
   wanted_.emplace_back(region, last);
   return false;
 }
 
-std::vector<RegionMap::BlockImage> RegionMap::TakeImages() {
+RegionMap::Round RegionMap::TakeImages() {
   std::vector<bool> touched = std::move(stale_blocks_);
   stale_blocks_.assign(blocks_, false);
   want_forgotten_ = false;
   writing_ = std::move(wanted_);
   wanted_.clear();
   for (auto [first, last] : writing_) {
-    for (uint64_t block = first / (kBitBytes * 8); block <= last / (kBitBytes * 8); ++block)
+    for (uint64_t block = first / (kMapBlockBits); block <= last / (kMapBlockBits); ++block)
       touched[block] = true;
   }
-  std::vector<BlockImage> images;
+  Round round;
+  ChangeMissed(&round);
+  round.missed = missed_.TakeImages();
   for (uint64_t block = 0; block < blocks_; ++block) {
     if (!touched[block]) continue;
-    uint64_t base = block * kBlockWords;
-    std::vector<uint64_t> words(kBlockWords);
-    for (size_t i = 0; i < kBlockWords; ++i) {
+    uint64_t base = block * kMapBlockWords;
+    std::vector<uint64_t> words(kMapBlockWords);
+    for (size_t i = 0; i < kMapBlockWords; ++i) {
       words[i] = current_[base + i] | previous_[base + i] | inherited_[base + i];
     }
     for (auto [first, last] : writing_) {
       first = std::max(first, base * 64);
-      uint64_t end = std::min(last + 1, (base + kBlockWords) * 64);
-      for (uint64_t region = first; region < end; ++region) Set(words, region - base * 64);
+      uint64_t end = std::min(last + 1, (base + kMapBlockWords) * 64);
+      for (uint64_t region = first; region < end; ++region) SetBit(words, region - base * 64);
     }
     // Until the round is synced the file holds the old block or the new one: only what is in both is certain.
-    for (size_t i = 0; i < kBlockWords; ++i) durable_[base + i] &= words[i];
-    BlockImage image{kMapBlockBytes * (1 + block), std::vector<uint8_t>(kMapBlockBytes)};
-    memcpy(image.bytes.data(), words.data(), kBitBytes);
-    SealBlock(block, image.bytes.data());
-    images.push_back(std::move(image));
+    for (size_t i = 0; i < kMapBlockWords; ++i) durable_[base + i] &= words[i];
+    MapBlockImage image{kMapBlockBytes * (1 + block), std::vector<uint8_t>(kMapBlockBytes)};
+    memcpy(image.bytes.data(), words.data(), kMapBitBytes);
+    SealMapBlock(block, image.bytes.data());
+    round.regions.push_back(std::move(image));
     images_.emplace_back(base, std::move(words));
   }
-  return images;
+  return round;
+}
+
+void RegionMap::ChangeMissed(Round* round) {
+  switch (std::exchange(missed_change_, MissedChange::kNone)) {
+    case MissedChange::kNone:
+      return;
+    case MissedChange::kTrack:
+      round->new_missed_file = missed_.EncodeEmpty(track_since_);
+      return missed_.Start(track_since_);
+    case MissedChange::kForget:
+      round->forget_missed = true;
+      return missed_.Stop();
+  }
 }
 
 void RegionMap::Written() {
@@ -182,6 +176,7 @@ void RegionMap::StartEpoch(uint64_t epoch) {
   if (epoch <= epoch_) return;
   for (size_t i = 0; i < words_; ++i) previous_[i] |= current_[i];
   current_.assign(words_, 0);
+  missed_.StartEpoch();
   epoch_ = epoch;
   ++ticket_;
 }
@@ -189,6 +184,7 @@ void RegionMap::StartEpoch(uint64_t epoch) {
 bool RegionMap::Settle(uint64_t ticket) {
   if (ticket != ticket_) return false;
   previous_.assign(words_, 0);
+  missed_.Settle();
   Forgot();
   return true;
 }
@@ -198,12 +194,18 @@ void RegionMap::Inherit() {
   for (size_t i = 0; i < words_; ++i) inherited_[i] |= current_[i] | previous_[i];
   current_.assign(words_, 0);
   previous_.assign(words_, 0);
+  missed_.EndEpochs();
   epoch_ = 0;
   ++ticket_;
   ++inherit_count_;
 }
 
 void RegionMap::ForgetInherited() {
+  for (uint64_t region = 0; region < regions_; ++region) {
+    if (!TestBit(inherited_, region)) continue;
+    uint64_t offset = region * geometry_.region_bytes;
+    missed_.Settled(offset, std::min(geometry_.region_bytes, geometry_.volume_bytes - offset));
+  }
   {
     std::lock_guard lock(mutex_);
     inherited_.assign(words_, 0);
@@ -214,19 +216,21 @@ void RegionMap::ForgetInherited() {
 uint64_t RegionMap::CloseEpoch() {
   for (size_t i = 0; i < words_; ++i) previous_[i] |= current_[i];
   current_.assign(words_, 0);
+  missed_.StartEpoch();
   epoch_ = 0;
   return ++ticket_;
 }
 
 void RegionMap::WantForgotten() {
   want_forgotten_ = std::find(stale_blocks_.begin(), stale_blocks_.end(), true) != stale_blocks_.end();
+  want_forgotten_ |= missed_.needs_write();
 }
 
 void RegionMap::Forgot() {
   uint64_t count = 0;
   for (uint64_t block = 0; block < blocks_; ++block) {
     bool stale = false;
-    for (size_t i = block * kBlockWords; i < (block + 1) * kBlockWords; ++i) {
+    for (size_t i = block * kMapBlockWords; i < (block + 1) * kMapBlockWords; ++i) {
       uint64_t needed = current_[i] | previous_[i] | inherited_[i];
       count += std::popcount(needed);
       stale |= (durable_[i] & ~needed) != 0;
@@ -240,6 +244,19 @@ std::vector<uint8_t> RegionMap::InheritedBytes() const {
   std::lock_guard lock(mutex_);
   std::vector<uint8_t> bytes((regions_ + 7) / 8);
   memcpy(bytes.data(), inherited_.data(), bytes.size());
+  return bytes;
+}
+
+std::vector<uint8_t> RegionMap::MissedBytes() const {
+  Bits missed = missed_.Missed();
+  for (uint64_t region = 0; region < regions_; ++region) {
+    if (!TestBit(inherited_, region)) continue;
+    uint64_t first = region * geometry_.region_bytes;
+    uint64_t last = std::min(first + geometry_.region_bytes, geometry_.volume_bytes) - 1;
+    SetBits(missed, first / kMissedGrainBytes, last / kMissedGrainBytes);
+  }
+  std::vector<uint8_t> bytes((missed_.grains() + 7) / 8);
+  memcpy(bytes.data(), missed.data(), bytes.size());
   return bytes;
 }
 

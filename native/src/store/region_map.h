@@ -8,8 +8,7 @@
 // File, little endian: a header block of 4096 bytes
 //   0 magic "AUROREGN"   8 u32 version 1   12 u32 CRC32C of bytes 0..12 and 16..40
 //   16 u64 volume bytes  24 u64 region bytes  32 u64 regions   zeros to the end
-// then blocks of 4096 bytes, each
-//   0 4088 bytes of bits, LSB first   4088 u32 number of the block, from 0   4092 u32 CRC32C of bytes 0..4092
+// then blocks of bits (bit_set.h)
 #pragma once
 
 #include <atomic>
@@ -19,6 +18,9 @@
 #include <string>
 #include <utility>
 #include <vector>
+
+#include "store/bit_set.h"
+#include "store/missed_map.h"
 
 namespace aurochs {
 
@@ -30,9 +32,12 @@ class RegionMap {
     uint64_t region_bytes;  // a power of two
     uint64_t regions() const { return (volume_bytes + region_bytes - 1) / region_bytes; }
   };
-  struct BlockImage {
-    uint64_t file_offset;
-    std::vector<uint8_t> bytes;
+  /// What one round writes: all of `missed` has to be durable before any of `regions` is written.
+  struct Round {
+    bool forget_missed = false;            // remove the file of what is missed
+    std::vector<uint8_t> new_missed_file;  // or, not empty, replace it
+    std::vector<MapBlockImage> missed;
+    std::vector<MapBlockImage> regions;
   };
 
   explicit RegionMap(Geometry geometry);
@@ -51,15 +56,20 @@ class RegionMap {
   bool Covered(uint64_t offset, uint64_t length) {
     uint64_t last = (offset + length - 1) >> shift_;
     for (uint64_t region = offset >> shift_; region <= last; ++region) {
-      if (!Test(current_, region)) return Mark(region, last, offset, length);
+      if (TestBit(current_, region)) continue;
+      if (!Mark(region, last, offset, length)) return false;
+      break;
     }
     last_end_ = offset + length;
+    missed_.Mark(offset, length);
     return true;
   }
-  bool needs_write() const { return !wanted_.empty() || want_forgotten_; }
+  bool needs_write() const {
+    return !wanted_.empty() || want_forgotten_ || missed_change_ != MissedChange::kNone;
+  }
   /// What to write and sync so that every region asked for is durable. Then call Written, before the next
   /// round.
-  std::vector<BlockImage> TakeImages();
+  Round TakeImages();
   void Written();
 
   // ---- epochs
@@ -80,27 +90,31 @@ class RegionMap {
   void WantForgotten();
 
   uint64_t dirty_regions() const { return dirty_regions_.load(std::memory_order_relaxed); }
-  size_t bytes() const { return 4 * words_ * sizeof(uint64_t); }
+  size_t bytes() const { return 4 * words_ * sizeof(uint64_t) + missed_.bytes(); }
   /// Bit i, LSB first, is region i.
   std::vector<uint8_t> InheritedBytes() const;
 
- private:
-  using Bits = std::vector<uint64_t>;
-  static constexpr size_t kMapBlockBytes = 4096;
-  static constexpr size_t kBitBytes = 4088;
-  static constexpr size_t kBlockWords = kBitBytes / 8;
-
-  static bool Test(const Bits& bits, uint64_t region) {
-    return (bits[region / 64] >> (region % 64) & 1) != 0;
+  // ---- what replicas that are away miss
+  MissedMap& missed() { return missed_; }
+  /// From the next round on what is missed is tracked anew, or not any more.
+  void TrackMissed(uint64_t since) {
+    missed_change_ = MissedChange::kTrack;
+    track_since_ = since;
   }
-  static void Set(Bits& bits, uint64_t region) { bits[region / 64] |= uint64_t{1} << (region % 64); }
+  void ForgetMissed() { missed_change_ = MissedChange::kForget; }
+  /// Grains changed since `missed().since()`, those of inherited regions among them. Bit i, LSB first.
+  std::vector<uint8_t> MissedBytes() const;
+
+ private:
+  enum class MissedChange { kNone, kTrack, kForget };
 
   bool Mark(uint64_t region, uint64_t last, uint64_t offset, uint64_t length);
   void SetCurrent(uint64_t region);
   void Forgot();
-  void SealBlock(uint64_t block, uint8_t* bytes) const;
+  void ChangeMissed(Round* round);
 
   Geometry geometry_;
+  MissedMap missed_;
   int shift_;
   uint64_t regions_;
   uint64_t blocks_;
@@ -119,6 +133,8 @@ class RegionMap {
   uint64_t inherit_count_ = 0;
   uint64_t damaged_blocks_ = 0;
   bool want_forgotten_ = false;
+  MissedChange missed_change_ = MissedChange::kNone;
+  uint64_t track_since_ = 0;
   std::atomic<uint64_t> dirty_regions_{0};
   mutable std::mutex mutex_;
 };

@@ -66,15 +66,14 @@ class ExtentStore::SyncJob final : public IoJob {
 class ExtentStore::MapJob final : public IoJob {
  public:
   explicit MapJob(ExtentStore* store) : store_(store) {}
-  void Start(std::vector<RegionMap::BlockImage> images);
-  void Run() override { error_ = store_->region_file_->Write(images_, &system_errno_); }
-  void Finish() override { store_->FinishMapRound(error_, system_errno_); }
+  void Start(RegionMap::Round round);
+  void Run() override { store_->map_files_->Write(round_, &error_); }
+  void Finish() override { store_->FinishMapRound(error_); }
 
  private:
   ExtentStore* store_;
-  std::vector<RegionMap::BlockImage> images_;
-  std::string error_;
-  int system_errno_ = 0;
+  RegionMap::Round round_;
+  MapFile::Error error_;
 };
 
 class ExtentStore::WriteOutJob final : public IoJob {

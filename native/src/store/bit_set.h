@@ -1,0 +1,78 @@
+// Sets of numbers below a bound, one bit each, and the blocks that bits are stored in.
+//
+// A block of a map's file is 4096 bytes, little endian:
+//   0 4088 bytes of bits, LSB first   4088 u32 number of the block, from 0   4092 u32 CRC32C of bytes 0..4092
+#pragma once
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+#include "base/crc32c.h"
+
+namespace aurochs {
+
+static_assert(std::endian::native == std::endian::little, "the files' integers are copied as they are");
+
+using Bits = std::vector<uint64_t>;
+
+constexpr size_t kMapBlockBytes = 4096;
+constexpr size_t kMapBitBytes = 4088;
+constexpr size_t kMapBlockWords = kMapBitBytes / 8;
+constexpr uint64_t kMapBlockBits = kMapBitBytes * 8;
+
+/// One block, or a header, and where it belongs in its file.
+struct MapBlockImage {
+  uint64_t file_offset;
+  std::vector<uint8_t> bytes;
+};
+
+template <typename T>
+T LoadNumber(const uint8_t* bytes) {
+  T value;
+  memcpy(&value, bytes, sizeof value);
+  return value;
+}
+
+template <typename T>
+void StoreNumber(uint8_t* bytes, T value) {
+  memcpy(bytes, &value, sizeof value);
+}
+
+/// Completes a block whose bits are in place.
+inline void SealMapBlock(uint64_t number, uint8_t* bytes) {
+  StoreNumber<uint32_t>(bytes + kMapBitBytes, static_cast<uint32_t>(number));
+  StoreNumber<uint32_t>(bytes + kMapBitBytes + 4, Crc32c(bytes, kMapBitBytes + 4));
+}
+
+inline bool IsMapBlock(uint64_t number, const uint8_t* bytes) {
+  return LoadNumber<uint32_t>(bytes + kMapBitBytes) == number &&
+         LoadNumber<uint32_t>(bytes + kMapBitBytes + 4) == Crc32c(bytes, kMapBitBytes + 4);
+}
+
+inline bool TestBit(const Bits& bits, uint64_t index) { return (bits[index / 64] >> (index % 64) & 1) != 0; }
+inline void SetBit(Bits& bits, uint64_t index) { bits[index / 64] |= uint64_t{1} << (index % 64); }
+
+/// Sets bits `first` to `last`.
+inline void SetBits(Bits& bits, uint64_t first, uint64_t last) {
+  uint64_t word = first / 64, last_word = last / 64;
+  uint64_t head = ~uint64_t{0} << (first % 64), tail = ~uint64_t{0} >> (63 - last % 64);
+  if (word == last_word) {
+    bits[word] |= head & tail;
+    return;
+  }
+  bits[word] |= head;
+  while (++word < last_word) bits[word] = ~uint64_t{0};
+  bits[last_word] |= tail;
+}
+
+/// Clears the bits from `count` on.
+inline void ClearBitsFrom(Bits& bits, uint64_t count) {
+  if (count / 64 >= bits.size()) return;
+  bits[count / 64] &= (uint64_t{1} << (count % 64)) - 1;
+  for (uint64_t word = count / 64 + 1; word < bits.size(); ++word) bits[word] = 0;
+}
+
+}  // namespace aurochs

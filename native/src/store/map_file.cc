@@ -1,0 +1,122 @@
+#include "store/map_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace aurochs {
+
+namespace {
+
+void Fail(const std::string& path, const char* what, MapFile::Error* error) {
+  error->system_errno = errno;
+  error->message = path + ": " + what + ": " + strerror(errno);
+}
+
+bool WriteAll(int fd, uint64_t offset, const std::vector<uint8_t>& bytes) {
+  size_t written = 0;
+  while (written < bytes.size()) {
+    ssize_t count =
+        pwrite(fd, bytes.data() + written, bytes.size() - written, static_cast<off_t>(offset + written));
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return false;
+    written += count;
+  }
+  return true;
+}
+
+bool ReadAll(int fd, std::vector<uint8_t>* content) {
+  size_t length = 0;
+  while (length < content->size()) {
+    ssize_t count = pread(fd, content->data() + length, content->size() - length, static_cast<off_t>(length));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return false;
+    if (count == 0) break;
+    length += count;
+  }
+  content->resize(length);
+  return true;
+}
+
+bool SyncDirectoryOf(const std::string& path) {
+  size_t slash = path.rfind('/');
+  std::string directory = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  int fd = open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return false;
+  bool synced = fsync(fd) == 0;
+  int error = errno;
+  close(fd);
+  errno = error;
+  return synced;
+}
+
+}  // namespace
+
+std::unique_ptr<MapFile> MapFile::Create(const std::string& path, const std::vector<uint8_t>& content,
+                                         Error* error) {
+  std::string temporary = path + ".tmp";
+  int fd = open(temporary.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (fd < 0) {
+    Fail(temporary, "create", error);
+    return nullptr;
+  }
+  std::unique_ptr<MapFile> file(new MapFile(path, fd));
+  if (WriteAll(fd, 0, content) && fsync(fd) == 0 && rename(temporary.c_str(), path.c_str()) == 0 &&
+      SyncDirectoryOf(path)) {
+    return file;
+  }
+  Fail(path, "create", error);
+  unlink(temporary.c_str());
+  return nullptr;
+}
+
+std::unique_ptr<MapFile> MapFile::Open(const std::string& path, size_t bytes_max,
+                                       std::vector<uint8_t>* content, Error* error) {
+  int fd = open(path.c_str(), O_RDWR | O_CLOEXEC);
+  if (fd < 0) {
+    Fail(path, "open", error);
+    return nullptr;
+  }
+  std::unique_ptr<MapFile> file(new MapFile(path, fd));
+  struct stat info;
+  if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
+    error->message = path + ": not a regular file";
+    return nullptr;
+  }
+  content->resize(bytes_max + 1);
+  if (!ReadAll(fd, content)) {
+    Fail(path, "read", error);
+    return nullptr;
+  }
+  // A process that was killed may have left bits, or the name itself, that are not durable yet; writes rely
+  // on them.
+  if (fdatasync(fd) != 0 || !SyncDirectoryOf(path)) {
+    Fail(path, "sync", error);
+    return nullptr;
+  }
+  return file;
+}
+
+bool MapFile::Remove(const std::string& path, Error* error) {
+  bool removed = (unlink(path.c_str()) == 0 || errno == ENOENT) && SyncDirectoryOf(path);
+  if (!removed) Fail(path, "remove", error);
+  return removed;
+}
+
+MapFile::~MapFile() { close(fd_); }
+
+bool MapFile::Write(const std::vector<MapBlockImage>& images, Error* error) const {
+  for (const auto& image : images) {
+    if (WriteAll(fd_, image.file_offset, image.bytes)) continue;
+    Fail(path_, "write", error);
+    return false;
+  }
+  if (fdatasync(fd_) == 0) return true;
+  Fail(path_, "sync", error);
+  return false;
+}
+
+}  // namespace aurochs

@@ -1,0 +1,36 @@
+// The two files of the write-intent map: its own bits, and what replicas that are away miss. What the first
+// one forgets is durable in the second one before.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "store/map_file.h"
+#include "store/region_map.h"
+
+namespace aurochs {
+
+class MapFiles {
+ public:
+  struct Paths {
+    std::string regions;
+    std::string missed;  // empty: nothing can be tracked
+  };
+
+  /// Opens both into `map`. The first is created with no bits set when there is none; the second tracks when
+  /// it is there and sound. Null on error.
+  static std::unique_ptr<MapFiles> Open(Paths paths, RegionMap* map, MapFile::Error* error);
+
+  /// Any thread, one call at a time. @return false with `error` set
+  bool Write(const RegionMap::Round& round, MapFile::Error* error);
+
+ private:
+  explicit MapFiles(Paths paths) : paths_(std::move(paths)) {}
+  bool WriteMissed(const RegionMap::Round& round, MapFile::Error* error);
+
+  Paths paths_;
+  std::unique_ptr<MapFile> regions_;
+  std::unique_ptr<MapFile> missed_;
+};
+
+}  // namespace aurochs
