@@ -65,6 +65,7 @@ function recordOf({ generation, engine, members }: Replica, count: number): Memb
     engineBootId: "b",
     engineState: new Uint8Array(),
     revisionAtLeast: 0,
+    absent: [],
   };
 }
 
@@ -87,6 +88,7 @@ function choose(world: World, reachable: number): Choice {
       allocated: replica.writes === 0 ? 0 : SIZE,
       chain: [],
       unfit: "",
+      heldGeneration: 0,
     };
     return { address: `h:${i}`, facts };
   });

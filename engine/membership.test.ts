@@ -14,6 +14,7 @@ function record(generation: number, members: string, engineId = "e"): MemberReco
     engineBootId: "boot",
     engineState: new Uint8Array(),
     revisionAtLeast: 0,
+    absent: [],
   };
 }
 
@@ -35,6 +36,7 @@ function up(id: string, stored: MemberRecord | null, facts: Partial<ReplicaFacts
       allocated: stored === null ? 0 : 4096,
       chain: ["volume-head-000.img"],
       unfit: "",
+      heldGeneration: stored?.generation ?? 0,
       ...facts,
     },
   };

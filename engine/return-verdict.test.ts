@@ -15,6 +15,7 @@ function facts(generation: number, engineId: string, patch: Partial<ReplicaFacts
           engineBootId: "b",
           engineState: new Uint8Array(),
           revisionAtLeast: 0,
+          absent: [],
         };
   return {
     ...{
@@ -26,7 +27,16 @@ function facts(generation: number, engineId: string, patch: Partial<ReplicaFacts
       inheritedRegions: 0,
       regionSize: 1 << 20,
     },
-    ...{ bootId: "b", directory: "/d", dataPort: 1, revision: 0, allocated: 0, chain: [], unfit: "" },
+    ...{
+      bootId: "b",
+      directory: "/d",
+      dataPort: 1,
+      revision: 0,
+      allocated: 0,
+      chain: [],
+      unfit: "",
+      heldGeneration: generation,
+    },
     ...patch,
   };
 }

@@ -100,6 +100,7 @@ async function record(
     engineBootId,
     engineState: choice.record?.engineState ?? new Uint8Array(),
     revisionAtLeast: Math.max(...choice.members.map(({ facts }) => facts.revision)),
+    absent: [],
   });
   try {
     await keeper.takeOver(members);

@@ -18,6 +18,16 @@ export interface MemberRecord {
   /** the engine's own, opaque to the replica */
   engineState: Uint8Array;
   revisionAtLeast: number;
+  /** replicas that were members and are waited for */
+  absent: Absence[];
+}
+
+/** See `control.proto`. */
+export interface Absence {
+  replicaId: string;
+  heldAtLeast: number;
+  heldAtMost: number;
+  excludedAt: number;
 }
 
 export interface ReplicaFacts {
@@ -42,6 +52,8 @@ export interface ReplicaFacts {
   chain: string[];
   /** why this copy is not whole and must not be a member; "" when it is fit */
   unfit: string;
+  /** of the last record that named this replica as a member; 0: there was none */
+  heldGeneration: number;
 }
 
 /** Which stored record a decision was made from; generation 0 and no engine when there was none. */
@@ -68,6 +80,22 @@ export interface InheritedRegionsReply {
   /** bytes */
   regionSize: number;
   /** bit i (LSB first) is region i */
+  bitmap: Uint8Array;
+}
+
+export interface MissedRegionsRequest extends EngineRequest {
+  /** bytes of the bitmap that are left out */
+  skip: number;
+}
+
+export interface MissedRegionsReply {
+  /** generation that the map is complete from; 0: nothing is known */
+  since: number;
+  /** bytes */
+  grainSize: number;
+  /** bytes of the whole */
+  bitmapSize: number;
+  /** a part; bit i (LSB first) of the whole is grain i */
   bitmap: Uint8Array;
 }
 
@@ -141,6 +169,11 @@ export const ReplicaControl = {
     `${replica}/InheritedRegions`,
     codec<EngineRequest>(generated.InheritedRegionsRequest),
     codec<InheritedRegionsReply>(generated.InheritedRegionsReply),
+  ),
+  missedRegions: unaryMethod(
+    `${replica}/MissedRegions`,
+    codec<MissedRegionsRequest>(generated.MissedRegionsRequest),
+    codec<MissedRegionsReply>(generated.MissedRegionsReply),
   ),
   agreed: unaryMethod(
     `${replica}/Agreed`,

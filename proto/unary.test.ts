@@ -10,6 +10,7 @@ async function serve(handlers: Partial<Handlers<typeof ReplicaControl>>): Promis
     identify: missing,
     record: missing,
     inheritedRegions: missing,
+    missedRegions: missing,
     agreed: missing,
     release: missing,
   };

@@ -9,6 +9,7 @@ const member: MemberRecord = {
   engineBootId: "b",
   engineState: new Uint8Array(),
   revisionAtLeast: 0,
+  absent: [],
 };
 const standing: Standing = { volume: "v", replicaId: "r1", member, unfit: "" };
 const fresh: Standing = { ...standing, member: null };

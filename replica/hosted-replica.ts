@@ -5,12 +5,20 @@
 import { status } from "@grpc/grpc-js";
 import type { Logger } from "pino";
 import { DataServer, type DataServerEvent, type NativeError, type ReplicaStore } from "../native/index.js";
-import type { EngineRequest, InheritedRegionsReply, RecordRequest, ReplicaFacts } from "../proto/control.js";
+import type {
+  EngineRequest,
+  InheritedRegionsReply,
+  MissedRegionsReply,
+  MissedRegionsRequest,
+  RecordRequest,
+  ReplicaFacts,
+} from "../proto/control.js";
 import { RpcError } from "../proto/unary.js";
 import { decideEngine, decideHello, decideRecord, type ControlDecision, type Standing } from "./decide.js";
 import { setDirty, type ReplicaDirectory } from "./directory.js";
 import { DATA_CONNECTIONS_MAX, DECISIONS_WAITING_MAX, PAYLOAD_BYTES_MAX, REGION_BYTES, STREAM_PAYLOAD_BYTES_MAX, STREAM_REQUESTS_MAX } from "./limits.js"; // prettier-ignore
 import { writeRecord, type ReplicaRecord } from "./member-record.js";
+import { afterRecord, beforeRecord, missedPart } from "./missed.js";
 import { openReplica, type HostedReplicaOptions, type OpenedReplica } from "./open.js";
 import { writeRevision } from "./revision-counter.js";
 import { Serial } from "./serial.js";
@@ -90,6 +98,7 @@ export class HostedReplica {
       revision: this.revision() ?? 0,
       allocated: stats.allocatedBytes,
       chain: [...directory.chain],
+      heldGeneration: record.heldGeneration,
     };
   }
 
@@ -101,12 +110,18 @@ export class HostedReplica {
       async () => {
         const member = request.record;
         if (member === null) return;
-        const takeover = this.record_.member?.engineId !== member.engineId;
-        await this.data.fence(member.engineId);
+        const { replicaId } = this.record_;
+        const isMember = member.members.includes(replicaId);
+        // Who is left out has ended its work with this engine as well: what it has, others may not have.
+        const takeover = this.record_.member?.engineId !== member.engineId || !isMember;
+        await this.data.fence(isMember ? member.engineId : null);
         // Before the record: if that fails and is asked for again, a region inherited too early does no harm.
         if (takeover) await this.store.inherit();
         await this.keepRevision(member.revisionAtLeast);
-        await this.keepRecord({ ...this.record_, member });
+        await beforeRecord(this.store, replicaId, member);
+        const heldGeneration = isMember ? member.generation : this.record_.heldGeneration;
+        await this.keepRecord({ ...this.record_, member, heldGeneration });
+        await afterRecord(this.store, member);
         this.log.info({ generation: member.generation, members: member.members, engineId: member.engineId, takeover }, "generation recorded"); // prettier-ignore
       },
     );
@@ -116,6 +131,13 @@ export class HostedReplica {
     return this.decide(
       () => decideEngine(this.standing(), request),
       () => ({ regionSize: REGION_BYTES, bitmap: this.store.inheritedRegions() }),
+    );
+  }
+
+  missedRegions(request: MissedRegionsRequest): Promise<MissedRegionsReply> {
+    return this.decide(
+      () => decideEngine(this.standing(), request),
+      () => missedPart(this.store, request.skip),
     );
   }
 

@@ -46,6 +46,7 @@ function begin(directory: string, given: Identity): ReplicaRecord {
     volume: given.volume,
     replicaId: given.replicaId ?? randomUUID(),
     member: null,
+    heldGeneration: 0,
     bootId: "",
     lostWrites: false,
   };

@@ -53,6 +53,17 @@ export class Fields {
     );
   }
 
+  children(key: string): Fields[] {
+    const isObject = (value: unknown) => typeof value === "object" && value !== null && !Array.isArray(value);
+    const list = this.typed<JsonObject[]>(
+      key,
+      "a list of objects",
+      [],
+      (value) => Array.isArray(value) && value.every(isObject),
+    );
+    return list.map((object) => new Fields(object, this.path));
+  }
+
   child(key: string): JsonObject | null {
     return this.typed<JsonObject | null>(
       key,

@@ -47,3 +47,6 @@ export const QCOW2_CLUSTER_BITS_MAX = 21;
 
 /** Decisions (control calls, HELLOs) of one replica that wait for their turn: each may wait for a sync of the disk. */
 export const DECISIONS_WAITING_MAX = 64;
+
+/** Bytes of a bitmap in one reply: 512 GiB of grains, far below the 4 MiB that gRPC takes by default. */
+export const MISSED_PART_BYTES = 1 << 20;

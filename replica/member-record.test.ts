@@ -18,6 +18,7 @@ const record: ReplicaRecord = {
   replicaId: "r1",
   bootId: "boot",
   lostWrites: true,
+  heldGeneration: 3,
   member: {
     generation: 3,
     members: ["r1", "r2"],
@@ -25,6 +26,7 @@ const record: ReplicaRecord = {
     engineBootId: "eb",
     engineState: Buffer.from([0, 255, 10]),
     revisionAtLeast: 12,
+    absent: [{ replicaId: "r3", heldAtLeast: 1, heldAtMost: 2, excludedAt: 3 }],
   },
 };
 

@@ -3,7 +3,7 @@
  * JSON on one line, replaced atomically and durably.
  */
 import { join } from "node:path";
-import type { MemberRecord } from "../proto/control.js";
+import type { Absence, MemberRecord } from "../proto/control.js";
 import { readWholeFile, replaceFile } from "./durable-file.js";
 import { Fields, parseObject } from "./json-fields.js";
 import { RECORD_BYTES_MAX } from "./limits.js";
@@ -22,6 +22,8 @@ export interface ReplicaRecord {
   member: MemberRecord | null;
   /** the boot under which written data may be volatile; "" when everything was made durable at the last stop */
   bootId: string;
+  /** generation of the last record that named this replica as a member; 0: there was none */
+  heldGeneration: number;
   /** acknowledged writes may be lost; stays until copies agree */
   lostWrites: boolean;
 }
@@ -44,10 +46,10 @@ export async function writeRecord(directory: string, record: ReplicaRecord): Pro
   await replaceFile(join(directory, RECORD_NAME), formatRecord(record));
 }
 
-export function formatRecord({ volume, replicaId, member, bootId, lostWrites }: ReplicaRecord): string {
+export function formatRecord({ member, ...record }: ReplicaRecord): string {
   const engineState = member === null ? null : Buffer.from(member.engineState).toString("base64");
   const stored = member === null ? null : { ...member, engineState };
-  return `${JSON.stringify({ format: FORMAT, volume, replicaId, member: stored, bootId, lostWrites })}\n`;
+  return `${JSON.stringify({ format: FORMAT, ...record, member: stored })}\n`;
 }
 
 /** @throws {ReplicaError} naming `path` */
@@ -63,12 +65,17 @@ export function parseRecord(text: string, path: string): ReplicaRecord {
     volume: fields.string("volume"),
     replicaId: fields.string("replicaId"),
     member: member === null ? null : parseMember(new Fields(member, path), path),
+    heldGeneration: 0,
     bootId: fields.string("bootId"),
     lostWrites: fields.boolean("lostWrites"),
   };
   if (record.volume === "" || record.replicaId === "") {
     throw new ReplicaError("DAMAGED", `${path} does not say whose it is`);
   }
+  // Records from before there was this field were stored by members only.
+  record.heldGeneration = Object.hasOwn(fields.object, "heldGeneration")
+    ? fields.count("heldGeneration")
+    : (record.member?.generation ?? 0);
   return record;
 }
 
@@ -80,9 +87,19 @@ function parseMember(fields: Fields, path: string): MemberRecord {
     engineBootId: fields.string("engineBootId"),
     engineState: Buffer.from(fields.string("engineState"), "base64"),
     revisionAtLeast: fields.count("revisionAtLeast"),
+    absent: Object.hasOwn(fields.object, "absent") ? fields.children("absent").map(parseAbsence) : [],
   };
   if (member.generation === 0 || member.engineId === "" || member.members.length === 0) {
     throw new ReplicaError("DAMAGED", `${path}: member lacks generation, engineId or members`);
   }
   return member;
+}
+
+function parseAbsence(fields: Fields): Absence {
+  return {
+    replicaId: fields.string("replicaId"),
+    heldAtLeast: fields.count("heldAtLeast"),
+    heldAtMost: fields.count("heldAtMost"),
+    excludedAt: fields.count("excludedAt"),
+  };
 }

@@ -13,6 +13,7 @@ import { lockDirectory, type DirectoryLock } from "./lock.js";
 import { writeRecord, type ReplicaRecord } from "./member-record.js";
 import { finishIntent } from "./ops/intent.js";
 import { recover } from "./ops/recover.js";
+import { MISSED_MAP_NAME, resumeTracking } from "./missed.js";
 import { readRevision } from "./revision-counter.js";
 
 export interface HostedReplicaOptions extends Identity {
@@ -58,11 +59,17 @@ export async function openReplica(
     for (const { error: err } of directory.damaged.values()) log.error({ err }, "a branch cannot be used");
     const layers = await layersOf(directory, directory.chain, options.backingFile);
     const revision = await readRevision(path);
-    const files = { ...layers, size: directory.meta.size, regionMapPath: join(path, REGION_MAP_NAME) };
+    const files = {
+      ...layers,
+      size: directory.meta.size,
+      regionMapPath: join(path, REGION_MAP_NAME),
+      missedMapPath: join(path, MISSED_MAP_NAME),
+    };
     const tuning = { cache: options.cache, regionSize: REGION_BYTES, ioThreads: IO_THREADS };
     const store = await openStore({ ...files, ...tuning }, onFatal);
     try {
       const record = await noteBoot(path, recorded, bootId, store, log);
+      await resumeTracking(store, record, log);
       return { lock, directory: await setDirty(directory, true), store, record, bootId, revision };
     } catch (error) {
       await store.close();

@@ -25,6 +25,7 @@ export async function serveControl(
       identify: () => coded(() => replica.identify()),
       record: (request) => coded(() => replica.record(request).then(nothing)),
       inheritedRegions: (request) => coded(() => replica.inheritedRegions(request)),
+      missedRegions: (request) => coded(() => replica.missedRegions(request)),
       agreed: (request) => coded(() => replica.agreed(request).then(nothing)),
       release: (request) => coded(() => replica.release(request).then(nothing)),
     }),

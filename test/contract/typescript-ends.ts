@@ -19,6 +19,7 @@ export const STANDING: Standing = {
     engineBootId: "boot",
     engineState: new Uint8Array(),
     revisionAtLeast: 0,
+    absent: [],
   },
 };
 
