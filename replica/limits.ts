@@ -50,3 +50,6 @@ export const DECISIONS_WAITING_MAX = 64;
 
 /** Bytes of a bitmap in one reply: 512 GiB of grains, far below the 4 MiB that gRPC takes by default. */
 export const MISSED_PART_BYTES = 1 << 20;
+
+/** How long a prepared snapshot waits for its commit, ms: the engine prepares all replicas, and commits at once. */
+export const SNAPSHOT_PREPARED_MS_MAX = 30_000;

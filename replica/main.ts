@@ -2,6 +2,7 @@
 import type { Logger } from "pino";
 import { HostedReplica } from "./hosted-replica.js";
 import type { HostedReplicaOptions } from "./open.js";
+import { ReplicaDecisions } from "./replica-decisions.js";
 import { serveControl, type ControlServer } from "./server.js";
 
 export interface ReplicaOptions extends HostedReplicaOptions {
@@ -11,6 +12,7 @@ export interface ReplicaOptions extends HostedReplicaOptions {
 }
 
 export interface RunningReplica {
+  /** "": a directory that is not open yet does not tell */
   volume: string;
   replicaId: string;
   directory: string;
@@ -60,7 +62,7 @@ async function serve(options: ReplicaOptions, parentLog: Logger): Promise<Served
   try {
     // Data first: who can ask for facts can use them.
     const data = await replica.listen(host, port === 0 ? 0 : port + 1);
-    const control = await serveControl(replica, host, port);
+    const control = await serveControl(new ReplicaDecisions(replica, log), host, port);
     const running = { ...replica.identity, directory, host, port: control.port, dataPort: data.port };
     log.info(running, "replica serves");
     return { replica, control, running };

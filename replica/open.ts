@@ -14,7 +14,7 @@ import { writeRecord, type ReplicaRecord } from "./member-record.js";
 import { finishIntent } from "./ops/intent.js";
 import { recover } from "./ops/recover.js";
 import { MISSED_MAP_NAME, resumeTracking } from "./missed.js";
-import { readRevision } from "./revision-counter.js";
+import { openRevision } from "./revision-counter.js";
 
 export interface HostedReplicaOptions extends Identity {
   directory: string;
@@ -25,11 +25,29 @@ export interface HostedReplicaOptions extends Identity {
   backingFile: string | null;
   /** null: the kernel's */
   bootIdFile: string | null;
+  /** hosts the directory without opening it: ReplicaOpen, and an engine's Identify, do that */
+  startClosed?: boolean;
+  /** keep Longhorn's revision counter, from 0 when there is none; absent: if the directory has one */
+  revisionCounter?: boolean;
+  /** initial values of what ReplicaService can change */
+  snapshots?: Partial<SnapshotSettings>;
+}
+
+/** In memory only, as in Longhorn: whoever starts a replica tells it anew. */
+export interface SnapshotSettings {
+  /** snapshots of all branches that are not marked as removed */
+  countMax: number;
+  /** allocated bytes of the live chain's snapshots; 0: no limit. The engine looks at it before it asks for a snapshot */
+  bytesMax: number;
+  /** unmap marks snapshots behind the head as removed, to free what they hold */
+  unmapMarksRemoved: boolean;
 }
 
 export interface OpenedReplica {
   lock: DirectoryLock;
   directory: ReplicaDirectory;
+  /** what volume.meta said before */
+  wasDirty: boolean;
   store: ReplicaStore;
   record: ReplicaRecord;
   bootId: string;
@@ -58,7 +76,7 @@ export async function openReplica(
       log.warn({ files: directory.leftovers }, "leftover files are ignored");
     for (const { error: err } of directory.damaged.values()) log.error({ err }, "a branch cannot be used");
     const layers = await layersOf(directory, directory.chain, options.backingFile);
-    const revision = await readRevision(path);
+    const revision = await openRevision(path, options.revisionCounter);
     const files = {
       ...layers,
       size: directory.meta.size,
@@ -70,7 +88,8 @@ export async function openReplica(
     try {
       const record = await noteBoot(path, recorded, bootId, store, log);
       await resumeTracking(store, record, log);
-      return { lock, directory: await setDirty(directory, true), store, record, bootId, revision };
+      const wasDirty = directory.meta.dirty;
+      return { lock, directory: await setDirty(directory, true), wasDirty, store, record, bootId, revision };
     } catch (error) {
       await store.close();
       throw error;

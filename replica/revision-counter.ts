@@ -1,6 +1,7 @@
 /** `revision.counter`: Longhorn's count of writes. We keep one that is there; new volumes do without. */
 import { open } from "node:fs/promises";
 import { join } from "node:path";
+import { replaceFile } from "./durable-file.js";
 import { ReplicaError, systemError } from "./replica-error.js";
 
 export const REVISION_COUNTER = "revision.counter";
@@ -33,11 +34,27 @@ export async function readRevision(directory: string): Promise<number | null> {
   return revision;
 }
 
+/** @param wanted false: whatever the directory has is left alone; true: one is made when it has none
+ * @returns null when none is kept */
+export async function openRevision(directory: string, wanted: boolean | undefined): Promise<number | null> {
+  if (wanted === false) return null;
+  const revision = await readRevision(directory);
+  if (revision !== null || wanted === undefined) return revision;
+  const path = join(directory, REVISION_COUNTER);
+  await replaceFile(path, blockOf(0).toString("latin1"));
+  return 0;
+}
+
+function blockOf(revision: number): Buffer {
+  const bytes = Buffer.alloc(FILE_BYTES);
+  bytes.write(String(revision), "latin1");
+  return bytes;
+}
+
 /** Durably, in place: one aligned block, as Longhorn writes it. */
 export async function writeRevision(directory: string, revision: number): Promise<void> {
   const path = join(directory, REVISION_COUNTER);
-  const bytes = Buffer.alloc(FILE_BYTES);
-  bytes.write(String(revision), "latin1");
+  const bytes = blockOf(revision);
   try {
     const file = await open(path, "r+");
     try {

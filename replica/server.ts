@@ -2,7 +2,7 @@
 import { Server, ServerCredentials, status } from "@grpc/grpc-js";
 import { ReplicaControl } from "../proto/control.js";
 import { RpcError, unaryHandlers } from "../proto/unary.js";
-import type { HostedReplica } from "./hosted-replica.js";
+import type { ReplicaDecisions } from "./replica-decisions.js";
 import { ReplicaError } from "./replica-error.js";
 
 export interface ControlServer {
@@ -14,7 +14,7 @@ export interface ControlServer {
 /** @param port 0: any free one
  * @throws {ReplicaError} when the address cannot be bound */
 export async function serveControl(
-  replica: HostedReplica,
+  replica: ReplicaDecisions,
   host: string,
   port: number,
 ): Promise<ControlServer> {

@@ -7,6 +7,7 @@ import { openStore, type ReplicaStore } from "../../native/index.js";
 import { chainFrom } from "../../replica/chain.js";
 import { openDirectory } from "../../replica/directory.js";
 import { HostedReplica } from "../../replica/hosted-replica.js";
+import { ReplicaDecisions } from "../../replica/replica-decisions.js";
 import { layersOf } from "../../replica/layers.js";
 import { readManifests, archiveFolder, sparseScratch, unpack, type GoldenReplica } from "./archives.js";
 
@@ -103,7 +104,7 @@ for (const archive of readManifests(folder)) {
           { directory: path, size: null, volume: archive.volume_name, replicaId: "golden", cache: "writeback", backingFile, bootIdFile: null }, // prettier-ignore
           log,
         );
-        const facts = replica.identify();
+        const facts = await new ReplicaDecisions(replica, log).identify();
         t.equal(facts.size, archive.volume_size);
         t.equal(facts.revision, golden.revision_counter ?? facts.revision);
         t.equal(facts.inheritedRegions, 0);

@@ -1,0 +1,144 @@
+/** A replica's directory that is open: its lock, files, store and data server, and what is kept durable of them. */
+import type { Logger } from "pino";
+import { DataServer, type DataServerEvent, type NativeError, type ReplicaStore } from "../native/index.js";
+import type { Standing } from "./decide.js";
+import { setDirty, type ReplicaDirectory } from "./directory.js";
+import { DATA_CONNECTIONS_MAX, PAYLOAD_BYTES_MAX, STREAM_PAYLOAD_BYTES_MAX, STREAM_REQUESTS_MAX } from "./limits.js"; // prettier-ignore
+import { writeRecord, type ReplicaRecord } from "./member-record.js";
+import { openReplica, type HostedReplicaOptions, type OpenedReplica } from "./open.js";
+import { writeRevision } from "./revision-counter.js";
+
+export interface OpenReplicaEvents {
+  onData: (from: OpenReplica, event: DataServerEvent) => void;
+  /** the store's disk failed */
+  onFatal: (error: NativeError) => void;
+}
+
+export class OpenReplica {
+  readonly store: ReplicaStore;
+  readonly data: DataServer;
+  directory: ReplicaDirectory;
+  /** what Longhorn calls dirty: changed since an orderly close, this one or an earlier one */
+  dirty: boolean;
+  private record_: ReplicaRecord;
+  /** what `revision` is counted from: the counter when the store had done `changes` writes and unmaps */
+  private counted: { revision: number; changes: number } | null;
+
+  private constructor(
+    private readonly opened: OpenedReplica,
+    private readonly log: Logger,
+    events: OpenReplicaEvents,
+  ) {
+    this.store = opened.store;
+    this.directory = opened.directory;
+    this.dirty = opened.wasDirty;
+    this.record_ = opened.record;
+    this.counted = opened.revision === null ? null : { revision: opened.revision, changes: 0 };
+    const options = {
+      maxRequests: STREAM_REQUESTS_MAX,
+      maxPayload: PAYLOAD_BYTES_MAX,
+      maxPayloadInFlight: STREAM_PAYLOAD_BYTES_MAX,
+      connectionsMax: DATA_CONNECTIONS_MAX,
+    };
+    this.data = new DataServer(this.store, options, (event) => events.onData(this, event));
+  }
+
+  /** Nothing is served before `data` listens.
+   * @throws {ReplicaError | NativeError} and then nothing stays open */
+  static async open(
+    options: HostedReplicaOptions,
+    log: Logger,
+    events: OpenReplicaEvents,
+  ): Promise<OpenReplica> {
+    const early: NativeError[] = [];
+    let onFatal = (error: NativeError): void => void early.push(error);
+    const opened = await openReplica(options, log, (error) => onFatal(error));
+    const replica = new OpenReplica(opened, log, events);
+    onFatal = events.onFatal;
+    early.forEach(onFatal);
+    return replica;
+  }
+
+  get record(): ReplicaRecord {
+    return this.record_;
+  }
+
+  get bootId(): string {
+    return this.opened.bootId;
+  }
+
+  get standing(): Standing {
+    const { volume, replicaId, member } = this.record_;
+    const { rebuilding, error } = this.directory.meta;
+    if (rebuilding) return { volume, replicaId, member, unfit: "its rebuild was interrupted" };
+    return { volume, replicaId, member, unfit: error === "" ? "" : `volume.meta says: ${error}` };
+  }
+
+  /** Ends serving and closes all files, flushed if that works. Regions stay set unless the engine released.
+   * @param failed what was acknowledged may be lost */
+  async close(failed: boolean): Promise<void> {
+    await this.data.close();
+    if (failed) await this.noteLoss();
+    else await this.settleDown();
+    await this.store.close();
+    this.opened.lock.release();
+  }
+
+  // With all durable, a restart of the machine loses nothing: the record says so by naming no boot.
+  private async settleDown(): Promise<void> {
+    try {
+      await this.store.flush();
+    } catch (err) {
+      this.log.error({ err }, "replica could not be flushed");
+      await this.noteLoss();
+      return;
+    }
+    try {
+      await this.keepRevision(0);
+      await this.keepRecord({ ...this.record_, bootId: "" });
+      this.directory = await setDirty(this.directory, false);
+    } catch (err) {
+      this.log.error({ err }, "replica could not be closed cleanly");
+    }
+  }
+
+  /** A failed sync may have dropped what was acknowledged, whatever the boot id says afterwards. */
+  async noteLoss(): Promise<void> {
+    try {
+      await this.keepRecord({ ...this.record_, lostWrites: true });
+    } catch (err) {
+      this.log.error({ err }, "that writes may be lost could not be recorded");
+    }
+  }
+
+  async keepRecord(record: ReplicaRecord): Promise<void> {
+    await writeRecord(this.directory.path, record);
+    this.record_ = record;
+  }
+
+  /** Longhorn's count of writes and unmaps; null when none is kept. */
+  revision(): number | null {
+    if (this.counted === null) return null;
+    return this.counted.revision + this.changes() - this.counted.changes;
+  }
+
+  async keepRevision(atLeast: number): Promise<void> {
+    await this.setRevision(Math.max(this.revision() ?? 0, atLeast));
+  }
+
+  async setRevision(revision: number): Promise<void> {
+    if (this.counted === null) return;
+    const counted = { revision, changes: this.changes() };
+    await writeRevision(this.directory.path, revision);
+    this.counted = counted;
+  }
+
+  /** Writes and unmaps since the directory was opened. */
+  changes(): number {
+    return this.store.stats().writes;
+  }
+
+  async setDirty(dirty: boolean): Promise<void> {
+    this.directory = await setDirty(this.directory, dirty);
+  }
+}

@@ -1,0 +1,126 @@
+/** What an engine of ours asks of a replica (`ReplicaControl`): decided from the durable record, in the replica's turn. */
+import { status } from "@grpc/grpc-js";
+import type { Logger } from "pino";
+import type {
+  EngineRequest,
+  InheritedRegionsReply,
+  MissedRegionsReply,
+  MissedRegionsRequest,
+  RecordRequest,
+  ReplicaFacts,
+} from "../proto/control.js";
+import { RpcError } from "../proto/unary.js";
+import { decideEngine, decideRecord, type ControlDecision } from "./decide.js";
+import type { HostedReplica } from "./hosted-replica.js";
+import { REGION_BYTES } from "./limits.js";
+import { afterRecord, beforeRecord, missedPart } from "./missed.js";
+import type { OpenReplica } from "./open-replica.js";
+
+export class ReplicaDecisions {
+  constructor(
+    private readonly hosted: HostedReplica,
+    private readonly log: Logger,
+  ) {}
+
+  /** Facts for the decision which copies are current. A replica that is not open yet is opened. */
+  async identify(): Promise<ReplicaFacts> {
+    // Not in turn while it is open: facts are to be had also while a decision waits for the disk.
+    const { replica } = this.hosted.current ?? (await this.hosted.run(() => this.hosted.opened()));
+    const { directory, record } = replica;
+    const { volume, replicaId, unfit } = replica.standing;
+    const stats = replica.store.stats();
+    return {
+      volume,
+      replicaId,
+      unfit,
+      size: directory.meta.size,
+      record: record.member,
+      lostWrites: record.lostWrites,
+      inheritedRegions: stats.dirtyRegions,
+      regionSize: REGION_BYTES,
+      bootId: replica.bootId,
+      directory: directory.path,
+      dataPort: this.hosted.dataPort,
+      revision: replica.revision() ?? 0,
+      allocated: stats.allocatedBytes,
+      chain: [...directory.chain],
+      heldGeneration: record.heldGeneration,
+    };
+  }
+
+  /** A new generation, or new state of the present engine. When it resolves, no other engine's request can touch the store
+   * any more and the record is durable. */
+  record(request: RecordRequest): Promise<void> {
+    return this.decide(
+      (replica) => decideRecord(replica.standing, request),
+      async (replica) => {
+        const member = request.record;
+        if (member === null) return;
+        const { replicaId } = replica.record;
+        const isMember = member.members.includes(replicaId);
+        // Who is left out has ended its work with this engine as well: what it has, others may not have.
+        const takeover = replica.record.member?.engineId !== member.engineId || !isMember;
+        await replica.data.fence(isMember ? member.engineId : null);
+        // Before the record: if that fails and is asked for again, a region inherited too early does no harm.
+        if (takeover) await replica.store.inherit();
+        await replica.keepRevision(member.revisionAtLeast);
+        await beforeRecord(replica.store, replicaId, member);
+        const heldGeneration = isMember ? member.generation : replica.record.heldGeneration;
+        await replica.keepRecord({ ...replica.record, member, heldGeneration });
+        await afterRecord(replica.store, member);
+        this.log.info({ generation: member.generation, members: member.members, engineId: member.engineId, takeover }, "generation recorded"); // prettier-ignore
+      },
+    );
+  }
+
+  inheritedRegions(request: EngineRequest): Promise<InheritedRegionsReply> {
+    return this.decide(
+      (replica) => decideEngine(replica.standing, request),
+      (replica) => ({ regionSize: REGION_BYTES, bitmap: replica.store.inheritedRegions() }),
+    );
+  }
+
+  missedRegions(request: MissedRegionsRequest): Promise<MissedRegionsReply> {
+    return this.decide(
+      (replica) => decideEngine(replica.standing, request),
+      (replica) => missedPart(replica.store, request.skip),
+    );
+  }
+
+  agreed(request: EngineRequest): Promise<void> {
+    return this.decide(
+      (replica) => decideEngine(replica.standing, request),
+      async (replica) => {
+        await replica.store.agreed();
+        await replica.keepRecord({ ...replica.record, lostWrites: false });
+        this.log.info({}, "copies agree");
+      },
+    );
+  }
+
+  /** The engine's orderly end. */
+  release(request: EngineRequest): Promise<void> {
+    return this.decide(
+      (replica) => decideEngine(replica.standing, request),
+      async (replica) => {
+        await replica.data.fence(null);
+        await replica.store.release();
+        await replica.keepRevision(0);
+        await replica.setDirty(false);
+        this.log.info({ engineId: request.engineId }, "released by its engine");
+      },
+    );
+  }
+
+  private decide<T>(
+    decision: (replica: OpenReplica) => ControlDecision,
+    act: (replica: OpenReplica) => T | Promise<T>,
+  ): Promise<T> {
+    return this.hosted.run(async () => {
+      const { replica } = await this.hosted.opened();
+      const decided = decision(replica);
+      if (!decided.accept) throw new RpcError(status[decided.code], decided.message);
+      return act(replica);
+    });
+  }
+}
