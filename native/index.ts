@@ -40,6 +40,15 @@ export type Crc32c = (data: Uint8Array, seed?: number) => number;
 /** Takes an exclusive lock (`flock`) on an open file; false when somebody else holds it. Freed with the descriptor. */
 export type LockFile = (fd: number) => boolean;
 
+/** The first extents of a file that touch `[begin, end)`, cut to it: `[offset, length, offset, length, ...]`, ascending, 1024 at
+ * most; neighbours are not joined, and unwritten ones count. Empty: there are none from `begin` on.
+ * @param sync data that have no extent yet (delayed allocation) are written out first
+ * @throws {NativeError} `IO_ERROR`: `file extent is unsupported` where the file system cannot tell */
+export type FileExtents = (fd: number, begin: number, end: number, sync: boolean) => Promise<number[]>;
+
+/** Makes a range of a file a hole; its size stays. @param length > 0 */
+export type PunchHole = (fd: number, offset: number, length: number) => Promise<void>;
+
 // ---------------------------------------------------------------------------------------------- Volume
 
 export interface VolumeOptions {
@@ -372,6 +381,8 @@ export interface DataServer {
 interface Addon {
   crc32c: Crc32c;
   lockFile: LockFile;
+  fileExtents: FileExtents;
+  punchHole: PunchHole;
   Volume: new (options: VolumeOptions, onEvent: (event: VolumeEvent) => void) => Volume;
   Target: new (volume: Volume, options: TargetOptions, onEvent: (event: TargetEvent) => void) => Target;
   /** Opens the files and loads the extent index off the event loop. */
@@ -398,4 +409,4 @@ function loadAddon(): Addon {
   throw new Error("the addon is not built: run `npm run build:native`");
 }
 
-export const { crc32c, lockFile, Volume, Target, openStore, DataServer } = loadAddon();
+export const { crc32c, lockFile, fileExtents, punchHole, Volume, Target, openStore, DataServer } = loadAddon();

@@ -7,6 +7,7 @@
 
 #include "base/crc32c.h"
 #include "bindings/data_server.h"
+#include "bindings/files.h"
 #include "bindings/js_bridge.h"
 #include "bindings/store.h"
 #include "bindings/target.h"
@@ -47,6 +48,8 @@ Napi::Value JsLockFile(const Napi::CallbackInfo& info) {
 Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("crc32c", Napi::Function::New(env, JsCrc32c, "crc32c"));
   exports.Set("lockFile", Napi::Function::New(env, JsLockFile, "lockFile"));
+  exports.Set("fileExtents", Napi::Function::New(env, FileExtents, "fileExtents"));
+  exports.Set("punchHole", Napi::Function::New(env, PunchHole, "punchHole"));
   exports.Set("Volume", VolumeObject::Define(env));
   exports.Set("Target", TargetObject::Define(env));
   exports.Set("openStore", StoreObject::DefineOpenStore(env));
