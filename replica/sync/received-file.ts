@@ -1,0 +1,270 @@
+/**
+ * A file that is being received. One that is new here lies under its name with `.receiving` behind it until all of it is
+ * durable, and a later transfer goes on with what is left of a broken one. One that is here already is changed in place,
+ * so that only what differs has to come; an empty `.receiving` beside it says that it cannot be relied on meanwhile.
+ */
+import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
+import { open, rename, stat, unlink, type FileHandle } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { fileExtents, punchHole } from "../../native/index.js";
+import { readWholeFile, syncDirectory } from "../durable-file.js";
+import { ReplicaError } from "../replica-error.js";
+import { changeTimeOf, parseChecksumFile, writeRecordedChecksum } from "./checksum-file.js";
+import { Coverage } from "./coverage.js";
+import { CHECKSUM_FILE_BYTES_MAX, RANGE_BYTES_MAX, SYNC_BYTES } from "./limits.js";
+import { checksumFile, isMetaFile, RECEIVING_SUFFIX } from "./names.js";
+import { osError } from "./os-text.js";
+import type { Range } from "./query.js";
+
+/** Bytes by which the last extent of a file may pass its end: the largest block of a file system. */
+const EXTENT_SLACK = 64 << 10;
+
+const DIRECT_IO_BLOCK = 4096;
+
+/** What the sender says of the whole content; both "" when it does not know. */
+export interface ChecksumClaim {
+  method: string;
+  checksum: string;
+}
+
+interface Opened {
+  state: "open";
+  file: FileHandle;
+  size: number;
+  /** the file was here before: parts of it may be right */
+  existed: boolean;
+  /** "" when it is changed in place */
+  aside: string;
+}
+
+// waiting --open--> open --finish--> finished --commit--> ended      waiting, open, finished --abandon--> ended
+type State =
+  { state: "waiting" } | Opened | { state: "finished"; opened: Opened | null } | { state: "ended" };
+
+/** There is no such thing: not an error of the receiver. */
+export class NotRecorded extends Error {
+  override readonly name = "NotRecorded";
+}
+
+export class ReceivedFile {
+  private state: State = { state: "waiting" };
+  private readonly covered = new Coverage();
+  private readonly underWay = new Set<Promise<unknown>>();
+  private unsynced = 0;
+  private syncing: Promise<void> | null = null;
+
+  /** @param name checked by `names.ts`
+   * @param onProgress bytes that need no further look */
+  constructor(
+    private readonly directory: string,
+    readonly fileName: string,
+    private readonly onProgress: (bytes: number) => void = () => undefined,
+  ) {}
+
+  private get path(): string {
+    return join(this.directory, this.fileName);
+  }
+
+  /** Idempotent.
+   * @returns whether the file existed before */
+  async open(size: number, directIo: boolean): Promise<boolean> {
+    if (directIo && size % DIRECT_IO_BLOCK !== 0) throw new Error(`invalid file size ${size} for directIO`);
+    if (this.state.state === "open") {
+      if (this.state.size !== size) throw new Error(`${this.fileName} is open with ${this.state.size} bytes`);
+      return this.state.existed;
+    }
+    if (this.state.state !== "waiting") throw new Error(`${this.fileName} is closed`);
+    return this.track(this.begin(size));
+  }
+
+  private async begin(size: number): Promise<boolean> {
+    const aside = this.path + RECEIVING_SUFFIX;
+    const exists = existsSync(this.path);
+    let file: FileHandle | null = null;
+    try {
+      const inPlace = exists && !isMetaFile(this.fileName);
+      const resumes = !exists && existsSync(aside) && !isMetaFile(this.fileName);
+      if (inPlace) {
+        await (await open(aside, "w", 0o644)).close();
+        await syncDirectory(this.directory);
+        file = await open(this.path, "r+");
+      } else {
+        file = await open(aside, resumes ? "r+" : "w+", 0o644);
+      }
+      // The same size again would count as a change of the file.
+      if ((await file.stat()).size !== size) await file.truncate(size);
+      const existed = exists || resumes;
+      this.state = { state: "open", file, size, existed, aside: inPlace ? "" : aside };
+      return existed;
+    } catch (error) {
+      await file?.close();
+      throw osError("failed to open", this.fileName, error);
+    }
+  }
+
+  async write(asked: Range, data: Uint8Array): Promise<void> {
+    const opened = this.opened();
+    const { begin, end } = within(asked, opened.size);
+    if (data.length !== end - begin)
+      throw new Error(`received ${data.length} bytes for the ${end - begin} bytes from ${begin}`);
+    await this.track(writeAll(opened.file, data, begin, this.fileName));
+    this.covered.add(begin, end);
+    if (!opened.existed) this.onProgress(end - begin);
+    await this.syncBehind(opened.file, end - begin);
+  }
+
+  async hole(asked: Range): Promise<void> {
+    const opened = this.opened();
+    const { begin, end } = within(asked, opened.size);
+    if (end > begin) await this.track(punchHole(opened.file.fd, begin, end - begin));
+    this.covered.add(begin, end);
+  }
+
+  /** @returns SHA-512; null unless one extent covers the whole range */
+  async checksum(asked: Range): Promise<Buffer | null> {
+    const opened = this.opened();
+    const { begin, end } = within(asked, opened.size);
+    if (end - begin > RANGE_BYTES_MAX) throw new Error(`range of ${end - begin} bytes is too long`);
+    const hash = await this.track(hashOf(opened.file, begin, end));
+    if (hash !== null) this.covered.add(begin, end);
+    if (opened.existed) this.onProgress(end - begin);
+    return hash;
+  }
+
+  /** The text of the `.checksum` file.
+   * @throws {NotRecorded}; {Error} when the file was changed since */
+  async recordedMetadata(): Promise<string> {
+    const from = checksumFile(this.path);
+    let text: string;
+    try {
+      text = await readWholeFile(from, CHECKSUM_FILE_BYTES_MAX);
+    } catch (error) {
+      if (!(error instanceof ReplicaError) || error.code !== "MISSING") throw error;
+      throw new NotRecorded(`open ${checksumFile(this.fileName)}: no such file or directory`);
+    }
+    const expected = parseChecksumFile(text, from).changeTime;
+    const current = await changeTimeOf(this.path).catch((error: unknown) => {
+      throw osError("stat", this.fileName, error);
+    });
+    if (current === expected) return text;
+    throw new Error(
+      `disk file ${this.fileName} is changed (current change time ${current}, expected change time ${expected})`,
+    );
+  }
+
+  /** Makes durable what came, and takes nothing more. Idempotent. */
+  async finish(): Promise<void> {
+    if (this.state.state === "finished") return;
+    if (this.state.state === "ended") throw new Error(`${this.fileName} is closed`);
+    await Promise.allSettled([...this.underWay]);
+    const opened = this.state.state === "open" ? this.state : null;
+    await this.syncing;
+    await opened?.file.sync();
+    this.state = { state: "finished", opened };
+  }
+
+  /** @throws when a part of the file was never dealt with */
+  checkComplete(): void {
+    if (this.state.state !== "finished" || this.state.opened === null) return;
+    const gap = this.covered.firstGap(this.state.opened.size);
+    if (gap !== null) throw new Error(`${this.fileName} is incomplete: byte ${gap} was never received`);
+  }
+
+  /** After `finish`: the file is whole and stands under its name, durably. Nothing is done when it was never opened. */
+  async commit(claim: ChecksumClaim): Promise<void> {
+    if (this.state.state !== "finished") throw new Error(`${this.fileName} is not finished`);
+    const { opened } = this.state;
+    this.state = { state: "ended" };
+    if (opened === null) return;
+    await opened.file.close();
+    const aside = this.path + RECEIVING_SUFFIX;
+    if (opened.aside === "") await unlink(aside);
+    else await rename(opened.aside, this.path);
+    await syncDirectory(dirname(this.path));
+    if (claim.method === "" || claim.checksum === "" || isMetaFile(this.fileName)) return;
+    // Renaming has changed it.
+    const changeTime = await changeTimeOf(this.path);
+    const rest = { lastHashedAt: "", silentlyCorrupted: false };
+    await writeRecordedChecksum(this.path, { ...claim, changeTime, ...rest });
+  }
+
+  /** What came stays for the next transfer, never under the file's name. Idempotent. */
+  async abandon(): Promise<void> {
+    const { state } = this;
+    this.state = { state: "ended" };
+    await Promise.allSettled([...this.underWay, this.syncing]);
+    const opened = state.state === "open" ? state : state.state === "finished" ? state.opened : null;
+    if (opened === null) return;
+    await opened.file.close();
+    if (isMetaFile(this.fileName)) await unlink(opened.aside);
+  }
+
+  private opened(): Opened {
+    if (this.state.state !== "open") throw new Error(`${this.fileName} is not open`);
+    return this.state;
+  }
+
+  private async track<T>(work: Promise<T>): Promise<T> {
+    this.underWay.add(work);
+    try {
+      return await work;
+    } finally {
+      this.underWay.delete(work);
+    }
+  }
+
+  /** Lets the disk keep up: at most twice SYNC_BYTES wait for it. */
+  private async syncBehind(file: FileHandle, bytes: number): Promise<void> {
+    this.unsynced += bytes;
+    if (this.unsynced < SYNC_BYTES) return;
+    await this.syncing;
+    if (this.unsynced < SYNC_BYTES) return;
+    this.unsynced = 0;
+    const sync = file.datasync();
+    this.syncing = sync;
+    // Whoever waits for it is told; it may be that nobody does before the end.
+    sync.catch(() => undefined);
+    void this.track(sync).catch(() => undefined);
+  }
+}
+
+/** A file system tells extents in whole blocks: the last one may pass the end of the file. */
+function within({ begin, end }: Range, size: number): Range {
+  if (begin > size || end > size + EXTENT_SLACK)
+    throw new RangeError(`range ${begin}-${end} passes the end of the file (${size} bytes)`);
+  return { begin, end: Math.min(end, size) };
+}
+
+async function writeAll(file: FileHandle, data: Uint8Array, offset: number, name: string): Promise<void> {
+  try {
+    for (let done = 0; done < data.length;) {
+      const { bytesWritten } = await file.write(data, done, data.length - done, offset + done);
+      done += bytesWritten;
+    }
+  } catch (error) {
+    throw osError("write", name, error);
+  }
+}
+
+async function hashOf(file: FileHandle, begin: number, end: number): Promise<Buffer | null> {
+  const [offset, length, ...others] = await fileExtents(file.fd, begin, end, false);
+  if (offset !== begin || length !== end - begin || others.length > 0) return null;
+  const bytes = Buffer.allocUnsafe(length);
+  for (let done = 0; done < length;) {
+    const { bytesRead } = await file.read(bytes, done, length - done, begin + done);
+    if (bytesRead === 0) throw new Error(`the file ended at byte ${begin + done}`);
+    done += bytesRead;
+  }
+  return createHash("sha512").update(bytes).digest();
+}
+
+/** Is this file here, but only in parts? */
+export async function isPartial(directory: string, name: string): Promise<boolean> {
+  try {
+    await stat(join(directory, name + RECEIVING_SUFFIX));
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,213 @@
+/** The receiving end of Longhorn's file sync protocol: HTTP/1.1 on a port of its own, for one file. */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { Logger } from "pino";
+import { RANGE_BYTES_MAX, RECEIVER_CONNECTIONS_MAX, RECEIVER_IDLE_MS } from "./limits.js";
+import { parseDirectIo, parseRange, parseTarget, REQUESTS, type RequestName } from "./query.js";
+import { NotRecorded, type ChecksumClaim, type ReceivedFile } from "./received-file.js";
+
+/** How it ended: all is durable, or nothing was heard for too long, or it was told to stop, or the end failed. */
+export type ReceiverEnd =
+  | { end: "closed"; claim: ChecksumClaim }
+  | { end: "idle" }
+  | { end: "stopped" }
+  | { end: "failed"; error: Error };
+
+export interface ReceiverOptions {
+  /** 0: any free one */
+  port: number;
+  /** `sender`: the file is complete when the sender says so and nothing is missing; `owner`: whoever started the transfer
+   * knows whether it went well, and commits or abandons the file then */
+  commits: "sender" | "owner";
+  idleMs?: number;
+}
+
+type Answer = { status: number; json: string } | { status: number };
+
+export class Receiver {
+  readonly ended: Promise<ReceiverEnd>;
+  private readonly server: Server;
+  private end: ((end: ReceiverEnd) => void) | null = null;
+  private inHand = 0;
+  private idle: NodeJS.Timeout | null = null;
+
+  private constructor(
+    private readonly file: ReceivedFile,
+    private readonly options: ReceiverOptions,
+    private readonly log: Logger,
+  ) {
+    this.server = createServer((request, response) => void this.serve(request, response));
+    this.server.maxConnections = RECEIVER_CONNECTIONS_MAX;
+    this.server.keepAliveTimeout = options.idleMs ?? RECEIVER_IDLE_MS;
+    this.ended = new Promise((resolve) => (this.end = resolve));
+  }
+
+  /** Listens on all addresses.
+   * @throws when the port is taken */
+  static async start(file: ReceivedFile, options: ReceiverOptions, log: Logger): Promise<Receiver> {
+    const receiver = new Receiver(file, options, log.child({ file: file.fileName }));
+    await new Promise<void>((resolve, reject) => {
+      receiver.server.once("error", reject);
+      receiver.server.listen(options.port, () => {
+        receiver.server.off("error", reject);
+        receiver.server.on("error", (err) => receiver.log.error({ err }, "receiver's socket failed"));
+        resolve();
+      });
+    });
+    receiver.waitForRequest();
+    return receiver;
+  }
+
+  get port(): number {
+    return (this.server.address() as AddressInfo).port;
+  }
+
+  /** Idempotent. What was received is abandoned unless it was closed before. */
+  stop(): Promise<void> {
+    return this.finish({ end: "stopped" });
+  }
+
+  private async finish(end: ReceiverEnd): Promise<void> {
+    const { end: resolve } = this;
+    if (resolve === null) return;
+    this.end = null;
+    if (this.idle !== null) clearTimeout(this.idle);
+    await new Promise<void>((done) => {
+      this.server.close(() => done());
+      this.server.closeAllConnections();
+    });
+    if (end.end !== "closed") {
+      await this.file
+        .abandon()
+        .catch((err: unknown) => this.log.error({ err }, "what was received is left as it is"));
+    }
+    resolve(end);
+  }
+
+  private waitForRequest(): void {
+    this.idle = setTimeout(() => {
+      this.log.warn({}, "receiver ends: no sender was heard");
+      void this.finish({ end: "idle" });
+    }, this.options.idleMs ?? RECEIVER_IDLE_MS);
+  }
+
+  private async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (this.idle !== null) clearTimeout(this.idle);
+    this.inHand++;
+    const target = parseTarget(request.url ?? "");
+    let end: ReceiverEnd | null = null;
+    try {
+      if (target === null || request.method !== REQUESTS[target.name].method) {
+        await refuse(
+          request,
+          response,
+          target === null ? 404 : 405,
+          target === null ? "404 page not found" : "",
+        );
+        return;
+      }
+      const body = await readBody(request);
+      if (target.name === "close") end = await this.close(target.query);
+      const answer = end === null ? await this.answer(target.name, target.query, body) : answerOf(end);
+      await send(response, answer.status, "json" in answer ? answer.json : "", "application/json");
+    } catch (error) {
+      const { message } = error as Error;
+      const status = error instanceof NotRecorded ? 404 : 500;
+      if (status === 500)
+        this.log.warn({ err: error, request: target?.name }, "request of the file sync protocol failed");
+      await refuse(request, response, status, message);
+    } finally {
+      this.inHand--;
+      if (end !== null) await this.finish(end);
+      else if (this.inHand === 0 && this.end !== null) this.waitForRequest();
+    }
+  }
+
+  private async answer(name: RequestName, query: URLSearchParams, body: Buffer): Promise<Answer> {
+    const { file } = this;
+    switch (name) {
+      case "open":
+        return json(await file.open(parseRange(query).end, parseDirectIo(query)));
+      case "writeData":
+        await file.write(parseRange(query), body);
+        return OK;
+      case "sendHole":
+        await file.hole(parseRange(query));
+        return OK;
+      case "getChecksum":
+        return json((await file.checksum(parseRange(query)))?.toString("base64") ?? null);
+      case "getRecordedMetadata":
+        return { status: 200, json: await file.recordedMetadata() };
+      case "close":
+        return OK;
+      default:
+        return name satisfies never;
+    }
+  }
+
+  private async close(query: URLSearchParams): Promise<ReceiverEnd> {
+    const claim = { method: query.get("checksumMethod") ?? "", checksum: query.get("checksum") ?? "" };
+    try {
+      await this.file.finish();
+      if (this.options.commits === "sender") {
+        this.file.checkComplete();
+        await this.file.commit(claim);
+      }
+      return { end: "closed", claim };
+    } catch (error) {
+      return { end: "failed", error: error as Error };
+    }
+  }
+}
+
+const OK: Answer = { status: 200 };
+
+function json(value: boolean | string | null): Answer {
+  return { status: 200, json: JSON.stringify(value) };
+}
+
+function answerOf(end: ReceiverEnd): Answer {
+  if (end.end === "failed") throw end.error;
+  return OK;
+}
+
+/** @throws when it is too long, or cut off */
+async function readBody(request: IncomingMessage): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  let length = 0;
+  for await (const part of request as AsyncIterable<Buffer>) {
+    length += part.length;
+    if (length > RANGE_BYTES_MAX)
+      throw new Error(`a body of more than ${RANGE_BYTES_MAX} bytes is not accepted`);
+    parts.push(part);
+  }
+  return parts.length === 1 && parts[0] !== undefined ? parts[0] : Buffer.concat(parts, length);
+}
+
+function send(response: ServerResponse, status: number, text: string, type: string): Promise<void> {
+  return new Promise((resolve) => {
+    // A sender that is gone already is no error of ours.
+    response.once("close", resolve);
+    const headers = text === "" ? {} : { "content-type": type };
+    response.writeHead(status, { ...headers, "content-length": Buffer.byteLength(text) });
+    response.end(text, () => resolve());
+  });
+}
+
+/** As Go's http.Error: the text and a line end. */
+async function refuse(
+  request: IncomingMessage,
+  response: ServerResponse,
+  status: number,
+  text: string,
+): Promise<void> {
+  if (response.headersSent || response.destroyed) return;
+  // What is left of its body will not be read: the connection cannot go on.
+  if (!request.complete && hasBody(request)) response.setHeader("connection", "close");
+  else request.resume();
+  await send(response, status, text === "" ? "" : `${text}\n`, "text/plain; charset=utf-8");
+}
+
+function hasBody({ headers }: IncomingMessage): boolean {
+  return headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
+}

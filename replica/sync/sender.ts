@@ -1,0 +1,149 @@
+/** The sending end of Longhorn's file sync protocol: a few workers over a source's pieces. */
+import { createHash } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { ReceiverClient, RefusedRequest } from "./http-client.js";
+import { CLOSE_TIMEOUT_MS, OPEN_RETRY_MS, OPEN_RETRY_PAUSE_MS, REQUEST_TIMEOUT_SECONDS, SENDER_WORKERS } from "./limits.js"; // prettier-ignore
+import { ReplicaError } from "../replica-error.js";
+import { parseChecksumFile } from "./checksum-file.js";
+import type { ChecksumClaim } from "./received-file.js";
+import type { Piece, Source } from "./source.js";
+
+export interface SendOptions {
+  host: string;
+  port: number;
+  /** seconds per request; 0: the default */
+  timeoutSeconds: number;
+  directIo: boolean;
+  /** What is recorded of the content at this moment, null when nothing is: asked before the transfer and after it. */
+  recorded: () => Promise<ChecksumClaim | null>;
+  /** nothing is sent when both ends have recorded the same checksum */
+  fastSync: boolean;
+  openRetryMs?: number;
+}
+
+/** @returns whether anything was sent
+ * @throws {Error} saying at what it failed */
+export async function sendSource(source: Source, options: SendOptions): Promise<"sent" | "skipped"> {
+  const client = new ReceiverClient(options.host, options.port);
+  const sender = new Sender(client, source, options);
+  try {
+    return await sender.run();
+  } finally {
+    client.close();
+  }
+}
+
+class Sender {
+  private readonly timeoutMs: number;
+
+  constructor(
+    private readonly client: ReceiverClient,
+    private readonly source: Source,
+    private readonly options: SendOptions,
+  ) {
+    this.timeoutMs = (options.timeoutSeconds > 0 ? options.timeoutSeconds : REQUEST_TIMEOUT_SECONDS) * 1_000;
+  }
+
+  async run(): Promise<"sent" | "skipped"> {
+    const before = await this.options.recorded();
+    try {
+      if (this.options.fastSync && before !== null && (await this.isRecordedThere(before))) {
+        await this.end(null);
+        return "skipped";
+      }
+      await this.transfer();
+    } catch (error) {
+      // So that the receiver need not wait; without a checksum it cannot take the file for a known one.
+      await this.end(null).catch(() => undefined);
+      throw error;
+    }
+    const after = await this.options.recorded();
+    // A source that changed on the way is not what its checksum says.
+    await this.end(before !== null && after?.checksum === before.checksum ? before : null);
+    return "sent";
+  }
+
+  private async isRecordedThere({ method, checksum }: ChecksumClaim): Promise<boolean> {
+    try {
+      const text = await this.untilThere(() => this.client.ask("getRecordedMetadata", {}, this.timeoutMs));
+      const there = parseChecksumFile(text, "the receiver's checksum file");
+      return there.method === method && there.checksum === checksum;
+    } catch (error) {
+      if (error instanceof RefusedRequest || error instanceof ReplicaError) return false;
+      throw error;
+    }
+  }
+
+  private async transfer(): Promise<void> {
+    const query = { begin: "0", end: String(this.source.size), directIO: String(this.options.directIo) };
+    const existed = await context("failed to open", async () => {
+      const text = await this.untilThere(() => this.client.ask("open", query, this.timeoutMs));
+      // Older receivers do not tell.
+      return text === "" || JSON.parse(text) === true;
+    });
+    const pieces = this.source.pieces()[Symbol.asyncIterator]();
+    const failed = new AbortController();
+    const work = async () => {
+      try {
+        while (!failed.signal.aborted) {
+          const next = await pieces.next();
+          if (next.done === true) return;
+          await this.sendPiece(next.value, existed);
+        }
+      } catch (error) {
+        failed.abort(error);
+        throw error;
+      }
+    };
+    await Promise.allSettled(Array.from({ length: SENDER_WORKERS }, work));
+    if (failed.signal.aborted) throw failed.signal.reason;
+  }
+
+  private async sendPiece(piece: Piece, existed: boolean): Promise<void> {
+    const { offset, length } = piece;
+    const query = { begin: String(offset), end: String(offset + length) };
+    const where = `${offset}-${offset + length}`;
+    if (piece.kind === "hole") {
+      await context(`failed to send hole ${where}`, () => this.client.ask("sendHole", query, this.timeoutMs));
+      return;
+    }
+    const data = await context(`failed to read ${where}`, piece.read);
+    if (existed) {
+      const text = await context(`failed to get checksum of ${where}`, () =>
+        this.client.ask("getChecksum", query, this.timeoutMs),
+      );
+      const there: unknown = JSON.parse(text);
+      if (there === createHash("sha512").update(data).digest("base64")) return;
+    }
+    await context(`failed to write data ${where}`, () =>
+      this.client.ask("writeData", query, this.timeoutMs, data),
+    );
+  }
+
+  private async end(claim: ChecksumClaim | null): Promise<void> {
+    const query = { checksumMethod: claim?.method ?? "", checksum: claim?.checksum ?? "" };
+    await context("failed to close", () => this.client.ask("close", query, CLOSE_TIMEOUT_MS));
+  }
+
+  /** The first request: until somebody listens. */
+  private async untilThere(ask: () => Promise<string>): Promise<string> {
+    const { openRetryMs = OPEN_RETRY_MS } = this.options;
+    const until = Date.now() + openRetryMs;
+    for (;;) {
+      try {
+        return await ask();
+      } catch (error) {
+        if (error instanceof RefusedRequest || Date.now() >= until) throw error;
+        await sleep(Math.min(OPEN_RETRY_PAUSE_MS, openRetryMs));
+      }
+    }
+  }
+}
+
+async function context<T>(doing: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw new Error(`${doing}: ${(error as Error).message}`, { cause: error });
+  }
+}

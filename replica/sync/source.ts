@@ -1,0 +1,88 @@
+/** What is sent: a file as its file system has it, in pieces of a batch at most. */
+import { open, type FileHandle } from "node:fs/promises";
+import { join } from "node:path";
+import { fileExtents } from "../../native/index.js";
+import { BATCH_BYTES } from "./limits.js";
+import { osError } from "./os-text.js";
+
+/** A hole may be of any length; data come in batches. */
+export type Piece =
+  | { kind: "hole"; offset: number; length: number }
+  | { kind: "data"; offset: number; length: number; read: () => Promise<Buffer> };
+
+export interface Source {
+  /** bytes */
+  size: number;
+  /** Ascending, covering `[0, size)` exactly once. */
+  pieces(): AsyncIterable<Piece>;
+  close(): Promise<void>;
+}
+
+/** Runs of extents of one file, neighbours joined, cut to `[0, size)`.
+ * @returns `[offset, length]`, ascending */
+export async function* allocatedRuns(file: FileHandle, size: number): AsyncGenerator<[number, number]> {
+  let [offset, length] = [0, 0];
+  for (let position = 0; position < size;) {
+    const found = await fileExtents(file.fd, position, size, position === 0);
+    if (found.length === 0) break;
+    for (let i = 0; i < found.length; i += 2) {
+      const [from, bytes] = [found[i] ?? 0, found[i + 1] ?? 0];
+      if (length > 0 && offset + length === from) {
+        length += bytes;
+      } else {
+        if (length > 0) yield [offset, length];
+        [offset, length] = [from, bytes];
+      }
+      position = from + bytes;
+    }
+  }
+  if (length > 0) yield [offset, length];
+}
+
+export async function readExactly(file: FileHandle, offset: number, length: number): Promise<Buffer> {
+  const bytes = Buffer.allocUnsafe(length);
+  for (let done = 0; done < length;) {
+    const { bytesRead } = await file.read(bytes, done, length - done, offset + done);
+    if (bytesRead === 0) throw new Error(`the file ended at byte ${offset + done}`);
+    done += bytesRead;
+  }
+  return bytes;
+}
+
+/** @param name checked by `names.ts`
+ * @throws {Error} naming the file */
+export async function openFileSource(directory: string, name: string): Promise<Source> {
+  let file: FileHandle;
+  try {
+    file = await open(join(directory, name), "r");
+  } catch (error) {
+    throw osError("open", name, error);
+  }
+  const stat = await file.stat();
+  if (!stat.isFile()) {
+    await file.close();
+    throw new Error(`${name} is not a plain file`);
+  }
+  return { size: stat.size, pieces: () => piecesOf(file, stat.size), close: () => file.close() };
+}
+
+async function* piecesOf(file: FileHandle, size: number): AsyncGenerator<Piece> {
+  let end = 0;
+  for await (const [offset, length] of allocatedRuns(file, size)) {
+    if (offset > end) yield { kind: "hole", offset: end, length: offset - end };
+    yield* batches(offset, length, (from, bytes) => readExactly(file, from, bytes));
+    end = offset + length;
+  }
+  if (end < size) yield { kind: "hole", offset: end, length: size - end };
+}
+
+export function* batches(
+  offset: number,
+  length: number,
+  read: (offset: number, length: number) => Promise<Buffer>,
+): Generator<Piece> {
+  for (let from = offset; from < offset + length; from += BATCH_BYTES) {
+    const bytes = Math.min(BATCH_BYTES, offset + length - from);
+    yield { kind: "data", offset: from, length: bytes, read: () => read(from, bytes) };
+  }
+}

@@ -1,0 +1,255 @@
+/** Both ends of the file sync protocol against each other. */
+import { existsSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { open, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import fc from "fast-check";
+import t from "tap";
+import { scratch } from "../scratch.js";
+import { changeTimeOf, currentChecksum, writeRecordedChecksum } from "./checksum-file.js";
+import { ReceivedFile } from "./received-file.js";
+import { Receiver, type ReceiverEnd } from "./receiver.js";
+import { sendSource, type SendOptions } from "./sender.js";
+import { openFileSource, type Source } from "./source.js";
+import { imageOf, makeSparse, silent } from "./testing.js";
+
+const NAME = "volume-snap-a.img";
+const KIB = 1 << 10;
+const MIB = 1 << 20;
+
+interface Transfer {
+  from: string;
+  to: string;
+  name?: string;
+  fastSync?: boolean;
+  commits?: "sender" | "owner";
+  /** in the place of the file itself */
+  source?: (file: Source) => Source;
+}
+
+interface Outcome {
+  sent: "sent" | "skipped" | Error;
+  end: ReceiverEnd;
+  file: ReceivedFile;
+  progress: number;
+  /** bytes that came as data */
+  written: number;
+}
+
+async function transfer({
+  from,
+  to,
+  name = NAME,
+  fastSync = false,
+  commits = "sender",
+  source = (s) => s,
+}: Transfer): Promise<Outcome> {
+  let progress = 0;
+  const file = new ReceivedFile(to, name, (bytes) => (progress += bytes));
+  let written = 0;
+  const write = file.write.bind(file);
+  file.write = (range, data) => {
+    written += data.length;
+    return write(range, data);
+  };
+  const receiver = await Receiver.start(file, { port: 0, commits }, silent);
+  const opened = await openFileSource(from, name);
+  const options: SendOptions = {
+    host: "127.0.0.1",
+    port: receiver.port,
+    timeoutSeconds: 5,
+    directIo: !name.endsWith(".meta"),
+    recorded: () => currentChecksum(join(from, name)),
+    fastSync,
+  };
+  const sent = await sendSource(source(opened), options).catch((error: unknown) => error as Error);
+  await opened.close();
+  if (sent instanceof Error) await receiver.stop();
+  return { sent, end: await receiver.ended, file, progress, written };
+}
+
+t.test("a sparse file arrives with its holes and its data, and only then under its name", async (t) => {
+  const [from, to] = [scratch(t), scratch(t)];
+  await makeSparse(join(from, NAME), 16 * MIB, [
+    [4 * KIB, 4 * KIB],
+    [3 * MIB, 5 * MIB],
+    [16 * MIB - 4 * KIB, 4 * KIB],
+  ]);
+  const seen: boolean[] = [];
+  const watched = (source: Source): Source => ({
+    ...source,
+    async *pieces() {
+      for await (const piece of source.pieces()) {
+        seen.push(existsSync(join(to, NAME)));
+        yield piece;
+      }
+    },
+  });
+  const { sent, end, progress } = await transfer({ from, to, source: watched });
+  t.equal(sent, "sent");
+  t.equal(end.end, "closed");
+  t.equal(progress, 5 * MIB + 8 * KIB);
+  t.notOk(seen.includes(true), "the name is free until the end");
+  t.strictSame(await imageOf(join(to, NAME)), await imageOf(join(from, NAME)));
+  t.notOk(existsSync(join(to, `${NAME}.receiving`)));
+});
+
+t.test("random layouts arrive as they are, over a file that was there before or none", async (t) => {
+  const blocks = 64;
+  const layout = fc.array(fc.constantFrom("hole", "data"), { minLength: blocks, maxLength: blocks });
+  const runs = (kinds: readonly string[]) =>
+    kinds.flatMap((kind, i): [number, number][] => (kind === "data" ? [[i * 4 * KIB, 4 * KIB]] : []));
+  await fc.assert(
+    fc.asyncProperty(layout, fc.option(layout), async (wanted, before) => {
+      const [from, to] = [scratch(t), scratch(t)];
+      await makeSparse(join(from, NAME), blocks * 4 * KIB, runs(wanted));
+      if (before !== null) await makeSparse(join(to, NAME), blocks * 4 * KIB, runs(before));
+      t.equal((await transfer({ from, to })).sent, "sent");
+      t.strictSame(await imageOf(join(to, NAME)), await imageOf(join(from, NAME)));
+    }),
+    { numRuns: 15 },
+  );
+});
+
+t.test("over a file that was there, only what differs is written", async (t) => {
+  const [from, to] = [scratch(t), scratch(t)];
+  await makeSparse(join(from, NAME), 8 * MIB, [[0, 8 * MIB]]);
+  await transfer({ from, to });
+  const changed = await open(join(from, NAME), "r+");
+  await changed.write(Buffer.alloc(4 * KIB, 7), 0, 4 * KIB, 5 * MIB);
+  await changed.close();
+  const { ino } = statSync(join(to, NAME));
+  const { sent, written } = await transfer({ from, to });
+  t.equal(sent, "sent");
+  t.equal(statSync(join(to, NAME)).ino, ino, "the file is the same one");
+  t.equal(written, 2 * MIB, "one batch");
+  t.strictSame(await imageOf(join(to, NAME)), await imageOf(join(from, NAME)));
+});
+
+t.test("a small file that is no multiple of a block arrives, over an older one too", async (t) => {
+  const [from, to] = [scratch(t), scratch(t)];
+  const name = `${NAME}.meta`;
+  for (const text of [`{"Parent":""}\n`, `{"Parent":"volume-snap-b.img"}\n`]) {
+    writeFileSync(join(from, name), text);
+    const { sent, end } = await transfer({ from, to, name });
+    t.equal(sent, "sent");
+    t.equal(end.end, "closed");
+    t.equal(await readFile(join(to, name), "utf8"), text);
+  }
+});
+
+t.test("a transfer that breaks off leaves no file, and the next one goes on with what came", async (t) => {
+  const [from, to] = [scratch(t), scratch(t)];
+  await makeSparse(join(from, NAME), 16 * MIB, [[0, 16 * MIB]]);
+  const broken = (source: Source): Source => ({
+    ...source,
+    async *pieces() {
+      for await (const piece of source.pieces()) {
+        if (piece.offset >= 8 * MIB) throw new Error("the disk failed");
+        yield piece;
+      }
+    },
+  });
+  const { sent, end } = await transfer({ from, to, source: broken });
+  t.match(sent, { message: "the disk failed" });
+  t.equal(end.end, "failed", "a sender that says it is done is not believed");
+  t.match(end, { error: { message: /^volume-snap-a\.img is incomplete: byte \d+ was never received$/ } });
+  t.notOk(existsSync(join(to, NAME)));
+  t.ok(existsSync(join(to, `${NAME}.receiving`)));
+
+  const again = await transfer({ from, to });
+  t.equal(again.sent, "sent");
+  t.strictSame(await imageOf(join(to, NAME)), await imageOf(join(from, NAME)));
+  t.notOk(existsSync(join(to, `${NAME}.receiving`)));
+});
+
+t.test("over a file that was there, a transfer that breaks off leaves a mark beside it", async (t) => {
+  const [from, to] = [scratch(t), scratch(t)];
+  await makeSparse(join(from, NAME), 8 * MIB, [[0, 8 * MIB]]);
+  await makeSparse(join(to, NAME), 8 * MIB, [[0, 8 * MIB]]);
+  const broken = (source: Source): Source => ({
+    ...source,
+    async *pieces() {
+      for await (const piece of source.pieces()) {
+        if (piece.offset >= 4 * MIB) throw new Error("the disk failed");
+        yield piece;
+      }
+    },
+  });
+  await transfer({ from, to, source: broken });
+  t.ok(existsSync(join(to, `${NAME}.receiving`)));
+  await transfer({ from, to });
+  t.notOk(existsSync(join(to, `${NAME}.receiving`)));
+  t.strictSame(await imageOf(join(to, NAME)), await imageOf(join(from, NAME)));
+});
+
+t.test("when the owner decides, nothing stands under the name before it has", async (t) => {
+  const [from, to] = [scratch(t), scratch(t)];
+  await makeSparse(join(from, NAME), MIB, [[0, 64 * KIB]]);
+  const { end, file } = await transfer({ from, to, commits: "owner" });
+  t.equal(end.end, "closed");
+  t.notOk(existsSync(join(to, NAME)));
+  await file.commit({ method: "", checksum: "" });
+  t.strictSame(await imageOf(join(to, NAME)), await imageOf(join(from, NAME)));
+});
+
+t.test("a recorded checksum comes along, and then spares the next transfer", async (t) => {
+  const [from, to] = [scratch(t), scratch(t)];
+  const path = join(from, NAME);
+  await makeSparse(path, MIB, [[0, 64 * KIB]]);
+  const recorded = {
+    method: "crc64",
+    checksum: "0123456789abcdef",
+    lastHashedAt: "",
+    silentlyCorrupted: false,
+  };
+  await writeRecordedChecksum(path, { ...recorded, changeTime: await changeTimeOf(path) });
+  t.equal((await transfer({ from, to })).sent, "sent");
+  t.match(await currentChecksum(join(to, NAME)), { method: "crc64", checksum: "0123456789abcdef" });
+  const { ctimeMs } = statSync(join(to, NAME));
+  t.equal((await transfer({ from, to, fastSync: true })).sent, "skipped");
+  t.equal(statSync(join(to, NAME)).ctimeMs, ctimeMs, "the file was not touched");
+
+  // Any change makes a new ctime; then the checksum says nothing, at either end.
+  utimesSync(join(to, NAME), new Date(0), new Date(0));
+  t.equal((await transfer({ from, to, fastSync: true })).sent, "sent");
+  utimesSync(path, new Date(0), new Date(0));
+  t.equal((await transfer({ from, to, fastSync: true })).sent, "sent");
+  t.equal(await currentChecksum(join(to, NAME)), null);
+});
+
+t.test("a file that is longer than the source is cut", async (t) => {
+  const [from, to] = [scratch(t), scratch(t)];
+  await makeSparse(join(from, NAME), MIB, [[0, MIB]]);
+  await makeSparse(join(to, NAME), 2 * MIB, [[0, 2 * MIB]]);
+  t.equal((await transfer({ from, to })).sent, "sent");
+  t.strictSame(await imageOf(join(to, NAME)), await imageOf(join(from, NAME)));
+});
+
+t.test("a source that has to be a multiple of a block and is not is refused", async (t) => {
+  const [from, to] = [scratch(t), scratch(t)];
+  writeFileSync(join(from, NAME), "abc");
+  const { sent } = await transfer({ from, to });
+  t.match(sent, { message: /failed to open: .*invalid file size 3 for directIO/ });
+  t.notOk(existsSync(join(to, NAME)));
+});
+
+t.test("a sender waits for a receiver that comes late, and gives up on one that never does", async (t) => {
+  const [from, to] = [scratch(t), scratch(t)];
+  await makeSparse(join(from, NAME), MIB, [[0, 4 * KIB]]);
+  const probe = await Receiver.start(new ReceivedFile(to, NAME), { port: 0, commits: "sender" }, silent);
+  const { port } = probe;
+  await probe.stop();
+  const source = await openFileSource(from, NAME);
+  const options = {
+    ...{ host: "127.0.0.1", port, timeoutSeconds: 5, directIo: true, fastSync: false },
+    recorded: () => Promise.resolve(null),
+  };
+  await t.rejects(sendSource(source, { ...options, openRetryMs: 1 }), {
+    message: /failed to open: .*ECONNREFUSED/,
+  });
+  const sending = sendSource(source, options);
+  const receiver = await Receiver.start(new ReceivedFile(to, NAME), { port, commits: "sender" }, silent);
+  t.equal(await sending, "sent");
+  t.equal((await receiver.ended).end, "closed");
+  await source.close();
+});
