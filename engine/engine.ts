@@ -1,23 +1,17 @@
 /** One engine: a volume taken over from its replicas, served as an iSCSI target, and watched. */
 import { randomUUID } from "node:crypto";
 import type { Logger } from "pino";
-import { Target, Volume } from "../native/index.js";
+import { AttachedVolume } from "./attached-volume.js";
 import { readBootId } from "./boot-id.js";
 import { nextEngineState, type EngineEvent, type EngineState } from "./engine-state.js";
 import { formatHostPort, type HostPort } from "./host-port.js";
 import { MEMBERS_WAIT_MS } from "./limits.js";
 import type { EngineOptions } from "./options.js";
-import { ReplicaLink } from "./replica-link.js";
 import type { Health } from "./health.js";
-import { ReplicaSet, type ReplicaView } from "./replica-set.js";
-import { SettleLoop } from "./settle-loop.js";
-import { takeOver } from "./takeover.js";
-import { IscsiTarget, type SessionInfo } from "./target/target.js";
+import type { ReplicaView } from "./replica-set.js";
+import { createTarget, iqnOf, LUN } from "./volume-target.js";
+import type { IscsiTarget, SessionInfo } from "./target/target.js";
 import type { VolumeStats } from "../native/index.js";
-
-/** As Longhorn names its targets, so that initiators find a volume again. */
-const IQN_PREFIX = "iqn.2019-10.io.longhorn:";
-export const LUN = 1;
 
 /** An address cannot be listened on. */
 export class ListenError extends Error {
@@ -25,10 +19,8 @@ export class ListenError extends Error {
 }
 
 interface Serving {
-  volume: Volume;
-  replicas: ReplicaSet;
+  attached: AttachedVolume;
   target: IscsiTarget;
-  settling: SettleLoop;
 }
 
 export class Engine {
@@ -38,7 +30,6 @@ export class Engine {
   #state: EngineState = { name: "starting" };
   #portals: HostPort[] = [];
   #serving: Serving | null = null;
-  #links: ReplicaLink[] = [];
 
   /** @param onFenced called once when another engine has taken over: nothing is left to do but end */
   constructor(
@@ -46,7 +37,7 @@ export class Engine {
     private readonly onFenced: (reason: string) => void,
     private readonly log: Logger,
   ) {
-    this.iqn = IQN_PREFIX + options.volume.replaceAll("_", ":");
+    this.iqn = iqnOf(options.volume);
   }
 
   get state(): EngineState {
@@ -57,34 +48,29 @@ export class Engine {
    * @throws {MembershipError | ListenError} */
   async start(): Promise<void> {
     const { options, log } = this;
-    const engineBootId = readBootId(options.bootIdFile);
-    this.#links = options.replicas.map((address) => new ReplicaLink(address));
-    const takeover = await takeOver({
-      wanted: { volume: options.volume, size: options.size, salvage: options.salvage },
-      links: this.#links,
-      engineId: this.id,
-      engineBootId,
-      waitMs: MEMBERS_WAIT_MS,
-      onWait: (evidence) => this.#apply({ type: "waited", reason: evidence }),
-      signal: this.#abort.signal,
-      log,
-    });
-    const { size, replicaTimeoutMs, acceptLostWrites } = options;
-    const volume = new Volume({ size, replicaTimeoutMs }, (event) => replicas.onVolumeEvent(event));
     const early: Health[] = [];
     let onHealth = (health: Health) => {
       early.push(health);
     };
-    const replicas = new ReplicaSet(volume, {
-      takeover,
-      size,
-      rules: { engineBootId, acceptLostWrites },
+    const attached = await AttachedVolume.attach({
+      ...options,
+      engineId: this.id,
+      engineBootId: readBootId(options.bootIdFile),
+      waitMs: MEMBERS_WAIT_MS,
+      onWait: (evidence) => this.#apply({ type: "waited", reason: evidence }),
       onHealth: (health) => onHealth(health),
+      signal: this.#abort.signal,
       log,
     });
-    await replicas.start();
-    const target = this.#createTarget(volume, replicas);
-    this.#serving = { volume, replicas, target, settling: new SettleLoop(volume, replicas, log) };
+    const target = createTarget(attached, {
+      volume: options.volume,
+      size: options.size,
+      logicalBlockSize: options.logicalBlockSize,
+      acl: options.allowedInitiators,
+      chap: options.chap,
+      log,
+    });
+    this.#serving = { attached, target };
     try {
       this.#portals = await target.start(options.portals);
     } catch (error) {
@@ -96,48 +82,15 @@ export class Engine {
     for (const health of early) this.#onHealth(health);
   }
 
-  #createTarget(volume: Volume, replicas: ReplicaSet): IscsiTarget {
-    const { options, iqn } = this;
-    return new IscsiTarget(
-      {
-        iqn,
-        volume: options.volume,
-        lun: LUN,
-        logicalBlockSize: options.logicalBlockSize,
-        size: options.size,
-        acl: options.allowedInitiators,
-        chap: options.chap,
-        portals: [],
-        savedReservations: replicas.engineState.length > 0 ? replicas.engineState : null,
-      },
-      {
-        createTarget: (targetOptions, onEvent) => new Target(volume, targetOptions, onEvent),
-        extents: (offset, length) => volume.extents(null, offset, length),
-        flush: () => volume.flush(null),
-        persist: (bytes) => replicas.saveEngineState(bytes),
-        log: this.log,
-      },
-    );
-  }
-
   /** Lets initiators log out, makes everything durable, and tells the replicas so.
    * @returns whether the next start has nothing to compare */
   async stop(): Promise<boolean> {
     this.#apply({ type: "stopped" });
     this.#abort.abort();
     if (this.#serving === null) return true;
-    const { volume, replicas, target, settling } = this.#serving;
-    settling.stop();
+    const { attached, target } = this.#serving;
     await target.shutdown();
-    const clean = await replicas.stop();
-    await volume.close();
-    this.#closeLinks();
-    return clean;
-  }
-
-  #closeLinks(): void {
-    this.#serving?.replicas.close();
-    for (const link of this.#links) link.close();
+    return attached.detach();
   }
 
   get iscsiUrl(): string {
@@ -150,7 +103,7 @@ export class Engine {
   }
 
   get generation(): number {
-    return this.#serving?.replicas.generation ?? 0;
+    return this.#serving?.attached.replicas.generation ?? 0;
   }
 
   replicas(): ReplicaView[] {
@@ -161,7 +114,7 @@ export class Engine {
       directory: "",
       slot: null,
     });
-    return this.#serving?.replicas.replicas() ?? this.options.replicas.map(connecting);
+    return this.#serving?.attached.replicas.replicas() ?? this.options.replicas.map(connecting);
   }
 
   sessions(): SessionInfo[] {
@@ -169,7 +122,7 @@ export class Engine {
   }
 
   stats(): VolumeStats | null {
-    return this.#serving?.volume.stats() ?? null;
+    return this.#serving?.attached.volume.stats() ?? null;
   }
 
   #onHealth(health: Health): void {

@@ -52,3 +52,6 @@ export const REPLICA_TIMEOUT_MS = 8_000;
 
 /** ms an orderly stop may take before the process ends without it: below Kubernetes' 30 s grace period. */
 export const STOP_TIMEOUT_MS = 25_000;
+
+/** ms that a change of all replicas together waits for one that is away: it comes back or is dropped in that time. */
+export const JOINT_CHANGE_WAIT_MS = 2 * RECONNECT_GRACE_MS;

@@ -9,6 +9,7 @@ import { Dropping } from "./dropping.js";
 import { remedyFor } from "./failure-policy.js";
 import type { Health } from "./health.js";
 import { HeldOperations } from "./held-operations.js";
+import { JointChanges, type JointChange } from "./joint-change.js";
 import { AGREEMENT_COPY_BYTES_MAX, RECONNECT_DELAY_MS } from "./limits.js";
 import { chooseSource, type SourceRules } from "./membership.js";
 import { OutOfSpace } from "./out-of-space.js";
@@ -52,6 +53,7 @@ export class ReplicaSet {
   readonly #held: HeldOperations;
   readonly #outOfSpace: OutOfSpace;
   readonly #agreement: Agreement;
+  readonly #jointChanges: JointChanges;
   readonly #rules: SourceRules;
 
   constructor(volume: Volume, { takeover, size, rules, onHealth, log }: ReplicaSetOptions) {
@@ -64,6 +66,7 @@ export class ReplicaSet {
     this.#held = new HeldOperations(roster, this.#dropping);
     this.#outOfSpace = new OutOfSpace(roster, this.#dropping, this.#held);
     this.#agreement = new Agreement(roster, this.#held);
+    this.#jointChanges = new JointChanges(roster, this.#dropping);
     this.#rules = { ...rules, lastEngineBootId };
   }
 
@@ -239,6 +242,20 @@ export class ReplicaSet {
    * @throws when no member takes it */
   saveEngineState(bytes: Uint8Array): Promise<void> {
     return this.#roster.decisions.run(() => this.#dropping.saveEngineState(bytes));
+  }
+
+  /** See JointChanges. */
+  changeTogether(change: JointChange): Promise<Map<string, Error>> {
+    return this.#jointChanges.make(change);
+  }
+
+  /** Goes on without a replica, on somebody's order.
+   * @returns false when no other replica that may be read could record that: then it stays */
+  fail(address: string, cause: string): Promise<boolean> {
+    return this.#roster.decisions.run(async () => {
+      const slot = this.#roster.active().find((active) => active.address === address);
+      return slot === undefined || this.#dropping.drop([{ slot, cause }]);
+    });
   }
 
   /** See Agreement. */

@@ -1,8 +1,9 @@
 /** The engine as EngineControl.Status tells it. */
 import type { EngineStatus, ReplicaStatus } from "../proto/control.js";
 import type { SlotStats } from "../native/index.js";
-import { LUN, type Engine } from "./engine.js";
+import type { Engine } from "./engine.js";
 import type { ReplicaView } from "./replica-set.js";
+import { LUN } from "./volume-target.js";
 
 export function statusOf(engine: Engine): EngineStatus {
   const stats = engine.stats();

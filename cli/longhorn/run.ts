@@ -3,14 +3,17 @@ import { errorText } from "../../proto/rpc-error.js";
 import { parseArguments, UsageError, type Options, type Parsed } from "./arguments.js";
 import { BACKUP_COMMANDS } from "./backup-commands.js";
 import { GLOBAL_FLAGS, HELP_FLAG, type Command } from "./command.js";
+import { ExitError } from "./exit-error.js";
 import { commandHelp, programHelp } from "./help.js";
 import { REPLICA_COMMANDS } from "./replica-commands.js";
+import { SERVER_COMMANDS } from "./server-commands.js";
 import { SNAPSHOT_COMMANDS } from "./snapshot-commands.js";
 import { logLine } from "./text.js";
 import { VOLUME_COMMANDS } from "./volume-commands.js";
 import { version } from "../version.js";
 
 export const COMMANDS: readonly Command[] = [
+  ...SERVER_COMMANDS,
   ...VOLUME_COMMANDS,
   ...REPLICA_COMMANDS,
   ...SNAPSHOT_COMMANDS,
@@ -18,17 +21,6 @@ export const COMMANDS: readonly Command[] = [
 ];
 
 const FAILED = 1;
-
-/** A failure with an exit code of its own. */
-export class ExitError extends Error {
-  override readonly name = "ExitError";
-  constructor(
-    readonly exitCode: number,
-    message: string,
-  ) {
-    super(message);
-  }
-}
 
 /** @param argv without the executable
  * @returns the exit code */

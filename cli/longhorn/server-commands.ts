@@ -1,0 +1,96 @@
+/** Commands that run until a signal: an engine, a replica. */
+import { parseHostPort, type HostPort } from "../../engine/host-port.js";
+import type { Options } from "./arguments.js";
+import { SIZE_FLAGS, type Command, type Invocation } from "./command.js";
+import { ExitError } from "./exit-error.js";
+import { isVolumeName, parseSize } from "./values.js";
+
+/** ENODATA: what Longhorn's manager looks for. */
+const EXIT_NO_DATA = 61;
+
+const SNAPSHOT_LIMIT_FLAGS = [
+  { name: "snapshot-max-count", kind: "int", default: 250, usage: "Maximum number of snapshots to keep" },
+  { name: "snapshot-max-size", kind: "string", usage: "Maximum total snapshot size in bytes or human readable 42kb, 42mb, 42gb" },
+] as const; // prettier-ignore
+
+const DATA_PROTOCOL_FLAG = {
+  name: "data-server-protocol",
+  kind: "string",
+  default: "tcp",
+  usage: 'Specify the data-server protocol. Available options are "tcp" and "unix"',
+} as const;
+
+function listenOf(options: Options): HostPort {
+  return parseHostPort(options.string("listen"));
+}
+
+function sizeOrZero(text: string): number {
+  return text === "" ? 0 : parseSize(text);
+}
+
+function refuseUnix(options: Options): void {
+  const protocol = options.string("data-server-protocol");
+  if (protocol !== "tcp") throw new Error(`unsupported data server protocol: ${protocol}`);
+}
+
+const controller: Command = {
+  names: ["controller"],
+  argumentsText: "VOLUME",
+  flags: [
+    { name: "listen", kind: "string", default: "localhost:9501" },
+    ...SIZE_FLAGS,
+    { name: "frontend", kind: "string", usage: "tgt-iscsi; none when it is absent" },
+    { name: "enable-backend", kind: "strings", default: ["tcp"] },
+    { name: "replica", kind: "strings", usage: "URL of a replica to start with (repeatable)" },
+    { name: "upgrade", kind: "bool", usage: "take over an existing frontend" },
+    { name: "disableRevCounter", kind: "bool", usage: "To disable revision counter checking" },
+    { name: "salvageRequested", kind: "bool", usage: "Start from the best replica when none can be proved to be current" },
+    { name: "engine-replica-timeout", kind: "int", default: 8, usage: "In seconds. Timeout between engine and replica(s)" },
+    DATA_PROTOCOL_FLAG,
+    { name: "unmap-mark-snap-chain-removed", kind: "bool", usage: "To enable marking snapshot chain as removed during unmap" },
+    { name: "file-sync-http-client-timeout", kind: "int", default: 5, usage: "HTTP client timeout for replica file sync server" },
+    ...SNAPSHOT_LIMIT_FLAGS,
+    { name: "rebuild-sync-concurrent-limit", kind: "int", default: 1, usage: "sources of a rebuild at a time" },
+    { name: "portal", kind: "strings", usage: "HOST:PORT where an iSCSI frontend listens (repeatable; default: 0.0.0.0:3260)" },
+    { name: "boot-id-file", kind: "string", usage: "file that names the machine's boot, where /proc does not" },
+  ], // prettier-ignore
+  failure: "Error running controller command",
+  run: runController,
+};
+
+async function runController({ globals, options, args: [volume = ""] }: Invocation): Promise<void> {
+  if (volume === "") throw new Error("volume name is required");
+  if (!isVolumeName(volume)) throw new Error("invalid target name");
+  if (options.string("size") === "") throw new Error("size is required");
+  const size = parseSize(options.string("size"));
+  if (options.string("current-size") === "") throw new Error("current-size is required");
+  const currentSize = parseSize(options.string("current-size"));
+  refuseUnix(options);
+  for (const backend of options.strings("enable-backend"))
+    if (backend !== "tcp" && backend !== "file") throw new Error(`Unsupported backend: ${backend}`);
+  if (options.int("rebuild-sync-concurrent-limit") <= 0)
+    throw new Error("rebuild-sync-concurrent-limit must be positive");
+  const portals = options.strings("portal");
+  const { runLonghornController } = await import("./controller.js");
+  const noData = await runLonghornController({
+    volume,
+    size,
+    currentSize,
+    instanceName: globals.string("engine-instance-name"),
+    listen: listenOf(options),
+    frontend: options.string("frontend"),
+    replicas: options.strings("replica"),
+    upgrade: options.bool("upgrade"),
+    disableRevisionCounter: options.bool("disableRevCounter"),
+    salvageRequested: options.bool("salvageRequested"),
+    replicaTimeoutS: options.int("engine-replica-timeout"),
+    unmapMarkSnapChainRemoved: options.bool("unmap-mark-snap-chain-removed"),
+    snapshotMaxCount: options.int("snapshot-max-count"),
+    snapshotMaxSize: sizeOrZero(options.string("snapshot-max-size")),
+    portals: (portals.length === 0 ? ["0.0.0.0:3260"] : portals).map(parseHostPort),
+    bootIdFile: options.string("boot-id-file") === "" ? null : options.string("boot-id-file"),
+  });
+  if (noData !== null) throw new ExitError(EXIT_NO_DATA, noData);
+}
+
+export const SERVER_COMMANDS: readonly Command[] = [controller];

@@ -1,0 +1,73 @@
+/** A volume that this engine has taken over: the native Volume, its replicas, and the settling of what is written. */
+import type { Logger } from "pino";
+import { Volume } from "../native/index.js";
+import type { Health } from "./health.js";
+import { ReplicaLink } from "./replica-link.js";
+import { ReplicaSet } from "./replica-set.js";
+import { SettleLoop } from "./settle-loop.js";
+import { takeOver } from "./takeover.js";
+
+export interface AttachOptions {
+  volume: string;
+  /** bytes */
+  size: number;
+  /** control addresses, `host:port` */
+  replicas: string[];
+  engineId: string;
+  engineBootId: string;
+  replicaTimeoutMs: number;
+  /** how long members that have not answered are waited for, ms */
+  waitMs: number;
+  /** id of the replica to start from without proof, or null */
+  salvage: string | null;
+  acceptLostWrites: boolean;
+  onHealth: (health: Health) => void;
+  onWait: (evidence: string) => void;
+  signal: AbortSignal;
+  log: Logger;
+}
+
+export class AttachedVolume {
+  private constructor(
+    readonly volume: Volume,
+    readonly replicas: ReplicaSet,
+    private readonly settling: SettleLoop,
+    private readonly links: ReplicaLink[],
+  ) {}
+
+  /** Resolves when I/O can be done.
+   * @throws {MembershipError} and then nothing stays open */
+  static async attach(options: AttachOptions): Promise<AttachedVolume> {
+    const { size, replicaTimeoutMs, acceptLostWrites, engineBootId, log } = options;
+    const links = options.replicas.map((address) => new ReplicaLink(address));
+    let volume: Volume | null = null;
+    let replicas: ReplicaSet | null = null;
+    try {
+      const wanted = { volume: options.volume, size, salvage: options.salvage };
+      const takeover = await takeOver({ ...options, wanted, links });
+      const native = new Volume({ size, replicaTimeoutMs }, (event) => set.onVolumeEvent(event));
+      volume = native;
+      const rules = { engineBootId, acceptLostWrites };
+      const set = new ReplicaSet(native, { takeover, size, rules, onHealth: options.onHealth, log });
+      replicas = set;
+      await set.start();
+      return new AttachedVolume(native, set, new SettleLoop(native, set, log), links);
+    } catch (error) {
+      replicas?.close();
+      await volume?.close();
+      for (const link of links) link.close();
+      throw error;
+    }
+  }
+
+  /** Orderly end, when nobody does I/O any more.
+   * @returns whether the next start has nothing to compare */
+  async detach(): Promise<boolean> {
+    this.settling.stop();
+    const clean = await this.replicas.stop();
+    await this.volume.close();
+    this.replicas.close();
+    for (const link of this.links) link.close();
+    return clean;
+  }
+}

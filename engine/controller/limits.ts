@@ -1,0 +1,22 @@
+/** Bounds of the controller, with units and reasons. */
+
+/** Files of one replica, head and backing file included: Longhorn's limit, so that it can open what we made. */
+export const DISKS_MAX = 250;
+
+/** bytes that an expanded size is a multiple of: the granularity of replicas. */
+export const EXPANSION_MULTIPLE = 4096;
+
+/** ms an expansion may take on a replica: it also undoes what it did when it fails. */
+export const EXPAND_CALL_TIMEOUT_MS = 15_000;
+
+/** ms members are waited for where a salvage was asked for: it is meant for those that do not come back. */
+export const SALVAGE_WAIT_MS = 3_000;
+
+/** ns between the newest head and one that is as good for a salvage, as in Longhorn. */
+export const SALVAGE_TIME_TOLERANCE_NS = 5_000_000_000;
+
+/** ms of one sample of the metrics. */
+export const METRICS_INTERVAL_MS = 1_000;
+
+/** s that `--engine-replica-timeout` may say, and what counts otherwise, as in Longhorn. */
+export const REPLICA_TIMEOUT_S = { min: 8, max: 30, otherwise: 8 } as const;

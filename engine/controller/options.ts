@@ -1,0 +1,31 @@
+/** What `longhorn controller` is told. */
+import type { HostPort } from "../host-port.js";
+
+export interface ControllerOptions {
+  volume: string;
+  /** "" when it is not known */
+  instanceName: string;
+  listen: HostPort;
+  /** bytes, nominal */
+  size: number;
+  /** bytes; 0: what the replicas agree on */
+  currentSize: number;
+  /** started with the first replicas; "" for none */
+  frontend: string;
+  /** URLs; with none the engine waits for VolumeStart */
+  replicas: string[];
+  /** to take an existing frontend over */
+  upgrade: boolean;
+  disableRevisionCounter: boolean;
+  salvageRequested: boolean;
+  /** also for a snapshot or a revert, during which I/O waits: one hung replica must not stop the others */
+  replicaTimeoutMs: number;
+  unmapMarkSnapChainRemoved: boolean;
+  snapshotMaxCount: number;
+  /** bytes; 0: no limit */
+  snapshotMaxSize: number;
+  /** where the target of an iSCSI frontend listens */
+  portals: HostPort[];
+  /** file that names the machine's boot; null: the kernel's */
+  bootIdFile: string | null;
+}

@@ -1,0 +1,74 @@
+/** A change that every replica of a volume makes between the same two writes: a snapshot, a revert, an expansion. */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Dropping } from "./dropping.js";
+import { JOINT_CHANGE_WAIT_MS, RECONNECT_DELAY_MS } from "./limits.js";
+import type { Roster } from "./roster.js";
+
+export interface JointChange {
+  /** makes it on one replica; has to end by itself, as I/O waits for it
+   * @param address of the replica's control port */
+  apply: (address: string) => Promise<unknown>;
+  /** whether a failure leaves the replica as it was, so that it may stay although others succeeded */
+  harmless?: (error: Error) => boolean;
+}
+
+export class JointChanges {
+  constructor(
+    private readonly roster: Roster,
+    private readonly dropping: Dropping,
+  ) {}
+
+  /** Makes the change on all active replicas while no I/O is under way. Those that fail are dropped if one that may be read
+   * succeeded; else all stay, and the volume with them.
+   * @returns failures by address; empty when all succeeded
+   * @throws {Error} when a replica is away for too long, or nothing is served any more */
+  async make(change: JointChange): Promise<Map<string, Error>> {
+    const { volume } = this.roster;
+    const deadline = Date.now() + JOINT_CHANGE_WAIT_MS;
+    for (;;) {
+      await this.#allPresent(deadline);
+      // Not as a decision: what is in flight may need one to end.
+      await volume.quiesce();
+      try {
+        const failures = await this.roster.decisions.run(() => this.#apply(change));
+        if (failures !== null) return failures;
+      } finally {
+        await volume.resume();
+      }
+    }
+  }
+
+  async #allPresent(deadline: number): Promise<void> {
+    const { roster } = this;
+    for (;;) {
+      if (roster.end !== null) throw new Error(`the volume is not served: ${roster.end.reason}`);
+      if (!roster.someAway()) return;
+      if (Date.now() >= deadline)
+        throw new Error("a replica is away; it has neither come back nor failed yet");
+      await sleep(RECONNECT_DELAY_MS, undefined, { signal: roster.signal });
+    }
+  }
+
+  /** @returns null when a replica went away meanwhile */
+  async #apply({ apply, harmless = () => false }: JointChange): Promise<Map<string, Error> | null> {
+    const { roster, dropping } = this;
+    if (roster.someAway() || roster.end !== null) return null;
+    const slots = roster.active();
+    const failures = new Map<string, Error>();
+    await Promise.all(
+      slots.map(({ address }) =>
+        apply(address).catch((error: unknown) => {
+          failures.set(address, error as Error);
+        }),
+      ),
+    );
+    const survives = slots.some(({ address, state }) => state.mode === "RW" && !failures.has(address));
+    const failing = slots.flatMap((slot) => {
+      const error = failures.get(slot.address);
+      return error === undefined || harmless(error) ? [] : [{ slot, cause: error.message }];
+    });
+    if (survives && failing.length > 0 && !(await dropping.drop(failing)))
+      throw new Error("no replica recorded that others failed");
+    return failures;
+  }
+}

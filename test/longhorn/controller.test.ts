@@ -1,0 +1,256 @@
+/** The controller's service over replicas in memory. */
+import { status } from "@grpc/grpc-js";
+import t from "tap";
+import { ReplicaMode } from "../../proto/longhorn.js";
+import { RpcError } from "../../proto/unary.js";
+import { CALL, Rig, SIZE, VOLUME } from "./rig.js";
+
+const NAME = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+
+t.test(
+  "a volume waits for its start, is started with closed replicas, shut down, and started again",
+  async (t) => {
+    const rig = new Rig(t);
+    await rig.addTwin();
+    await rig.addTwin();
+    await rig.serve();
+    const empty = await rig.calls.volumeGet({}, CALL);
+    t.match(empty, {
+      name: VOLUME,
+      size: 0,
+      replicaCount: 0,
+      frontend: "",
+      frontendState: "",
+      snapshotMaxCount: 250,
+    });
+    t.match(await rig.start(), { size: SIZE, replicaCount: 2 });
+    t.equal(await rig.modes(), "RW RW");
+    t.match(await rig.start(), { replicaCount: 2 }, "a second start changes nothing");
+    t.equal(rig.twins[0]?.calls.filter((call) => call === "replicaOpen").length, 1);
+    t.match(await rig.calls.volumeShutdown({}, CALL), { replicaCount: 0 });
+    t.notOk(rig.twins.some(({ isOpen }) => isOpen));
+    t.match(await rig.start(), { replicaCount: 2 });
+    t.equal(await rig.modes(), "RW RW");
+  },
+);
+
+t.test("replicas that cannot be used are listed as ERR, in their place", async (t) => {
+  const rig = new Rig(t);
+  await rig.addTwin(SIZE * 2);
+  await rig.addTwin();
+  (await rig.addTwin()).isOpen = true;
+  (await rig.addTwin()).revisionCounterDisabled = true;
+  await rig.serve();
+  await rig.start();
+  t.equal(await rig.modes(), "ERR RW ERR ERR");
+  t.notOk(rig.twins[0]?.isOpen, "one of another size is closed again");
+});
+
+t.test("a start without any usable replica says whether one could not be reached", async (t) => {
+  const rig = new Rig(t);
+  await rig.serve();
+  (await rig.addTwin()).isOpen = true;
+  const used = rig.twins[0]?.address ?? "";
+  await t.rejects(rig.start(), {
+    message: `no available backend due to replica error from the addresses [${used}]`,
+  });
+  const two = { replicaAddresses: [used, "tcp://127.0.0.1:1"], size: SIZE, currentSize: SIZE };
+  await t.rejects(rig.calls.volumeStart(two, CALL), {
+    message: /no available backend due to service unavailable/,
+  });
+  const twice = { ...two, replicaAddresses: [used, used] };
+  await t.rejects(rig.calls.volumeStart(twice, CALL), { message: `invalid ReplicaAddress: duplicate replica addresses ${used}` }); // prettier-ignore
+  t.match(await rig.calls.volumeGet({}, CALL), { replicaCount: 0 });
+});
+
+t.test("a snapshot is taken on all replicas; without a name it gets one", async (t) => {
+  const rig = new Rig(t);
+  await rig.volume(2);
+  t.match(await rig.calls.volumeSnapshot({ name: "s1", labels: { k: "v" } }, CALL), { name: "s1" });
+  const { name } = await rig.calls.volumeSnapshot({}, CALL);
+  t.match(name, NAME);
+  for (const twin of rig.twins)
+    t.strictSame(twin.snapshots, ["volume-snap-s1.img", `volume-snap-${name}.img`]);
+  const disk = rig.twins[0]?.describe().disks["volume-snap-s1.img"];
+  t.match(disk, { userCreated: true, labels: { k: "v" }, created: /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/ });
+});
+
+t.test("an existing name is refused and fails nobody", async (t) => {
+  const rig = new Rig(t);
+  await rig.volume(2);
+  await rig.calls.volumeSnapshot({ name: "s1" }, CALL);
+  await t.rejects(rig.calls.volumeSnapshot({ name: "s1" }, CALL), {
+    message: /snapshot (.*) is already existing/,
+  });
+  t.equal(await rig.modes(), "RW RW");
+});
+
+t.test("a replica whose snapshot fails becomes ERR; the snapshot is there on the others", async (t) => {
+  const rig = new Rig(t);
+  await rig.volume(2);
+  rig.twins[0]?.faults.set("replicaSnapshot", () => Promise.reject(new Error("no space left on device")));
+  t.match(await rig.calls.volumeSnapshot({ name: "s1" }, CALL), { name: "s1" });
+  t.equal(await rig.modes(), "ERR RW");
+  t.strictSame(rig.twins[1]?.snapshots, ["volume-snap-s1.img"]);
+});
+
+t.test("when it fails on all, all stay, and the failure is told with its code", async (t) => {
+  const rig = new Rig(t);
+  await rig.volume(2);
+  for (const twin of rig.twins)
+    twin.faults.set("replicaSnapshot", () =>
+      Promise.reject(new RpcError(status.RESOURCE_EXHAUSTED, "no space left on device")),
+    );
+  await t.rejects(rig.calls.volumeSnapshot({ name: "s1" }, CALL), {
+    code: status.RESOURCE_EXHAUSTED,
+    message:
+      /failed to snapshot replica .* rpc error: code = ResourceExhausted desc = no space left on device/,
+  });
+  t.equal(await rig.modes(), "RW RW");
+});
+
+t.test(
+  "a replica that hangs in a snapshot does not stop the volume: it is dropped after its time",
+  async (t) => {
+    const rig = new Rig(t);
+    await rig.volume(2);
+    rig.twins[1]?.faults.set("replicaSnapshot", () => new Promise(() => undefined));
+    t.match(await rig.calls.volumeSnapshot({ name: "s1" }, CALL), { name: "s1" });
+    t.equal(await rig.modes(), "RW ERR");
+  },
+);
+
+t.test("limits on snapshots refuse with what is used", async (t) => {
+  const rig = new Rig(t);
+  await rig.volume(2, { snapshotMaxCount: 2 });
+  await rig.calls.volumeSnapshot({ name: "s1" }, CALL);
+  await rig.calls.volumeSnapshot({ name: "s2" }, CALL);
+  await t.rejects(rig.calls.volumeSnapshot({ name: "s3" }, CALL), {
+    message: "snapshot count usage 2 is equal or larger than snapshotMaxCount 2",
+  });
+  await t.rejects(rig.calls.volumeSnapshotMaxCountSet({ count: 1 }, CALL), {
+    message: /cannot set snapshotMaxCount=1/,
+  });
+  t.match(await rig.calls.volumeSnapshotMaxCountSet({ count: 3 }, CALL), { snapshotMaxCount: 3 });
+  t.equal(rig.twins[0]?.maxCount, 3);
+  await t.rejects(rig.calls.volumeSnapshotMaxSizeSet({ size: 0 }, CALL), {
+    message: /cannot set snapshotMaxSize=0/,
+  });
+  await rig.calls.volumeSnapshotMaxSizeSet({ size: 2 * 4096 + 100 }, CALL);
+  await t.rejects(rig.calls.volumeSnapshot({ name: "s3" }, CALL), {
+    message: "snapshot free space 100 is not enough for head file 4096",
+  });
+});
+
+t.test("a revert needs the snapshot, and the frontend down", async (t) => {
+  const rig = new Rig(t);
+  await rig.volume(2);
+  await rig.calls.volumeSnapshot({ name: "s1" }, CALL);
+  rig.twins.forEach((twin) => twin.backend.content.fill(7));
+  await t.rejects(rig.calls.volumeRevert({ name: "no" }, CALL), {
+    message: /target snapshot no is not found/,
+  });
+  await rig.calls.volumeFrontendStart({ frontend: "tgt-iscsi" }, CALL);
+  await t.rejects(rig.calls.volumeRevert({ name: "s1" }, CALL), { message: /volume frontend enabled, aborting snapshot revert/ }); // prettier-ignore
+  await rig.calls.volumeFrontendShutdown({}, CALL);
+  await rig.calls.volumeRevert({ name: "s1" }, CALL);
+  for (const twin of rig.twins) t.ok(twin.backend.content.every((byte) => byte === 0));
+});
+
+t.test("a frontend is started and shut down; another one is refused while it is up", async (t) => {
+  const rig = new Rig(t);
+  await rig.volume(1);
+  const endpoint = `iqn.2019-10.io.longhorn:${VOLUME}`;
+  t.match(await rig.calls.volumeFrontendStart({ frontend: "tgt-iscsi" }, CALL), { frontend: "tgt-iscsi", frontendState: "up", endpoint }); // prettier-ignore
+  await rig.calls.volumeFrontendStart({ frontend: "tgt-iscsi" }, CALL);
+  await t.rejects(rig.calls.volumeFrontendStart({ frontend: "socket" }, CALL), {
+    message: "frontend tgt-iscsi is already started, cannot be set as socket",
+  });
+  t.match(await rig.calls.volumeFrontendShutdown({}, CALL), { frontendState: "down", endpoint: "" });
+  await rig.calls.volumeFrontendShutdown({}, CALL);
+  await t.rejects(rig.calls.volumeFrontendStart({ frontend: "ublk" }, CALL), {
+    message: /unsupported frontend type: ublk/,
+  });
+});
+
+t.test("an expansion is refused, succeeds, or leaves the volume as it was", async (t) => {
+  const rig = new Rig(t);
+  await rig.volume(2);
+  const ended = async () => {
+    for (;;) {
+      const volume = await rig.calls.volumeGet({}, CALL);
+      if (!volume.isExpanding) return volume;
+    }
+  };
+  await t.rejects(rig.calls.volumeExpand({ size: SIZE + 1 }, CALL), {
+    message: /not multiple of volume sector size 4096/,
+  });
+  await t.rejects(rig.calls.volumeExpand({ size: 4096 }, CALL), {
+    message: /cannot be expanded to a smaller size 4096/,
+  });
+  t.match(await ended(), { size: SIZE, lastExpansionError: /controller failed to start expansion/ });
+  await rig.calls.volumeExpand({ size: SIZE }, CALL);
+  const failure = JSON.stringify({
+    code: "FunctionFailedRollbackSucceeded",
+    message: "no",
+    rollbackMessage: "",
+  });
+  for (const twin of rig.twins)
+    twin.faults.set("replicaExpand", () => Promise.reject(new RpcError(status.INTERNAL, failure)));
+  await rig.calls.volumeExpand({ size: 2 * SIZE }, CALL);
+  t.match(await ended(), {
+    size: SIZE,
+    lastExpansionError:
+      /^the expansion failed since all replica expansion failed: .*error: code = FunctionFailedRollbackSucceeded, message = no/,
+    lastExpansionFailedAt: /^\d{4}-/,
+  });
+  t.equal(await rig.modes(), "RW RW");
+  rig.twins[1]?.faults.clear();
+  await rig.calls.volumeExpand({ size: 2 * SIZE }, CALL);
+  t.match(await ended(), {
+    size: 2 * SIZE,
+    lastExpansionError: /^the expansion succeeded, but some replica/,
+  });
+  t.equal(await rig.modes(), "ERR RW");
+  await rig.calls.volumeSnapshot({ name: "after" }, CALL);
+  await rig.calls.volumeExpand({ size: 3 * SIZE }, CALL);
+  t.match(await ended(), { size: 3 * SIZE, lastExpansionError: "", lastExpansionFailedAt: "" });
+});
+
+t.test("replicas are removed and failed, but never the last one that is needed", async (t) => {
+  const rig = new Rig(t);
+  await rig.volume(3);
+  const [first = "", second = "", third = ""] = rig.twins.map(({ address }) => address);
+  await rig.calls.replicaDelete({ address: "tcp://nobody:1" }, CALL);
+  await rig.calls.replicaDelete({ address: first }, CALL);
+  t.equal(await rig.modes(), "RW RW");
+  const at = (address: string) => ({ address, instanceName: "" });
+  t.match(await rig.calls.replicaUpdate({ address: at(second), mode: ReplicaMode.ERR }, CALL), {
+    mode: ReplicaMode.ERR,
+  });
+  await rig.calls.replicaUpdate({ address: at(second), mode: ReplicaMode.RW }, CALL);
+  t.equal(await rig.modes(), "ERR RW", "ERR is final");
+  await t.rejects(rig.calls.replicaUpdate({ address: at(third), mode: ReplicaMode.WO }, CALL), { message: "cannot set to mode WO" }); // prettier-ignore
+  await t.rejects(rig.calls.replicaUpdate({ address: at(third), mode: ReplicaMode.ERR }, CALL), {
+    message: /no other replica/,
+  });
+  await rig.calls.replicaDelete({ address: second }, CALL);
+  await rig.calls.volumeFrontendStart({ frontend: "tgt-iscsi" }, CALL);
+  await t.rejects(rig.calls.replicaDelete({ address: third }, CALL), { message: "cannot remove last replica if volume is up" }); // prettier-ignore
+  await rig.calls.volumeFrontendShutdown({}, CALL);
+  await rig.calls.replicaDelete({ address: third }, CALL);
+  t.match(await rig.calls.volumeGet({}, CALL), { replicaCount: 0 });
+  await t.rejects(rig.calls.replicaGet({ address: third }, CALL), { code: status.NOT_FOUND });
+});
+
+t.test("the flag for unmap is pushed to the replicas; one that refuses it becomes ERR", async (t) => {
+  const rig = new Rig(t);
+  await rig.volume(2);
+  t.match(await rig.calls.volumeUnmapMarkSnapChainRemovedSet({ enabled: true }, CALL), {
+    unmapMarkSnapChainRemoved: true,
+  });
+  t.strictSame(rig.twins.map(({ unmapMark }) => unmapMark), [true, true]); // prettier-ignore
+  rig.twins[0]?.faults.set("unmapMarkDiskChainRemovedSet", () => Promise.reject(new Error("no")));
+  await rig.calls.volumeUnmapMarkSnapChainRemovedSet({ enabled: false }, CALL);
+  t.equal(await rig.modes(), "ERR RW");
+});

@@ -1,0 +1,226 @@
+/**
+ * A replica in TypeScript and memory: Longhorn's ReplicaService, our control service and data stream, with snapshots that
+ * are plain copies. The twin of a replica daemon where a test needs a replica that hangs or fails at a given call.
+ */
+import { Server, ServerCredentials, status } from "@grpc/grpc-js";
+import { ReplicaControl, type MemberRecord, type ReplicaFacts } from "../../proto/control.js";
+import { PROTOCOL_VERSION } from "../../proto/dataplane.js";
+import { ReplicaService, type DiskInfo, type Replica } from "../../proto/longhorn.js";
+import { StreamError, type StreamFailure } from "../../proto/stream-backend.js";
+import { startStreamServer, type StreamServer } from "../../proto/stream-server.js";
+import { RpcError, unaryHandlers, type Handlers } from "../../proto/unary.js";
+import { decideHello, decideRecord, type Standing } from "../../replica/decide.js";
+import { MemoryBackend } from "../contract/memory-backend.js";
+import { LIMITS } from "../contract/pairing.js";
+
+const REGION_BYTES = 1 << 20;
+
+export type Call = keyof typeof ReplicaService;
+
+export class TwinReplica {
+  readonly calls: Call[] = [];
+  /** what a call does before (or instead of) what it is for */
+  readonly faults = new Map<Call, () => Promise<void>>();
+  backend: MemoryBackend;
+  isOpen = false;
+  rebuilding = false;
+  revisionCounterDisabled = false;
+  maxCount = 250;
+  maxSize = 0;
+  unmapMark = false;
+  headFileSize = 4096;
+  #chain: string[] = ["volume-head-000.img"];
+  #snapshots = new Map<string, { content: Uint8Array; disk: DiskInfo }>();
+  #member: MemberRecord | null = null;
+  #data: StreamServer | null = null;
+  #server: Server | null = null;
+  #port = 0;
+
+  constructor(
+    readonly id: string,
+    private readonly volume: string,
+    size: number,
+  ) {
+    this.backend = new MemoryBackend(size);
+  }
+
+  get address(): string {
+    return `tcp://127.0.0.1:${this.#port}`;
+  }
+
+  get snapshots(): string[] {
+    return [...this.#snapshots.keys()];
+  }
+
+  async start(): Promise<this> {
+    this.#data = await startStreamServer({
+      host: "127.0.0.1",
+      port: 0,
+      // The present one, which an expansion replaces.
+      backend: new Proxy(this.backend, {
+        get: (_, key) => {
+          const value: unknown = Reflect.get(this.backend, key);
+          return typeof value === "function" ? (value.bind(this.backend) as unknown) : value;
+        },
+      }),
+      limits: LIMITS,
+      admit: (hello) => {
+        const decided = decideHello(this.#standing(), PROTOCOL_VERSION, hello);
+        if (!this.isOpen) throw new StreamError("NOT_OPEN", "the replica is closed");
+        if (!decided.accept) throw new StreamError(decided.status as StreamFailure, decided.message);
+      },
+    });
+    const server = new Server();
+    server.addService(ReplicaControl, unaryHandlers(ReplicaControl, this.#control()));
+    const identity = { volumeName: this.volume, role: "replica" } as const;
+    server.addService(ReplicaService, unaryHandlers(ReplicaService, this.#service(), identity));
+    this.#port = await new Promise<number>((resolve, reject) =>
+      server.bindAsync(`127.0.0.1:${this.#port}`, ServerCredentials.createInsecure(), (error, bound) =>
+        error === null ? resolve(bound) : reject(error),
+      ),
+    );
+    this.#server = server;
+    return this;
+  }
+
+  stop(): void {
+    this.#server?.forceShutdown();
+    this.#data?.close();
+  }
+
+  #standing(): Standing {
+    return { volume: this.volume, replicaId: this.id, unfit: "", member: this.#member };
+  }
+
+  #control(): Handlers<typeof ReplicaControl> {
+    const done = () => Promise.resolve({});
+    return {
+      identify: () =>
+        Promise.resolve().then((): Partial<ReplicaFacts> => {
+          if (!this.isOpen) throw new RpcError(status.UNAVAILABLE, "the replica is closed");
+          return {
+            volume: this.volume,
+            replicaId: this.id,
+            size: this.backend.size,
+            record: this.#member,
+            regionSize: REGION_BYTES,
+            bootId: "boot",
+            dataPort: this.#data?.port ?? 0,
+            chain: this.#chain,
+          };
+        }),
+      record: (request) =>
+        Promise.resolve().then(() => {
+          const decided = decideRecord(this.#standing(), request);
+          if (!decided.accept) throw new RpcError(status[decided.code], decided.message);
+          this.#member = request.record;
+          return {};
+        }),
+      inheritedRegions: () => Promise.resolve({ regionSize: REGION_BYTES, bitmap: new Uint8Array() }),
+      missedRegions: () => Promise.reject(new RpcError(status.UNIMPLEMENTED, "nothing is kept")),
+      agreed: done,
+      release: done,
+    };
+  }
+
+  /** What happens on a call, in its order: noted, its fault, itself. */
+  async #on(call: Call, act: () => void): Promise<{ replica: Replica }> {
+    this.calls.push(call);
+    await this.faults.get(call)?.();
+    act();
+    return { replica: this.describe() };
+  }
+
+  #service(): Handlers<typeof ReplicaService> {
+    const missing = (call: Call) => () =>
+      Promise.reject(new RpcError(status.UNIMPLEMENTED, `${call} is not in this test`));
+    return {
+      replicaGet: () => this.#on("replicaGet", () => undefined),
+      replicaOpen: () => this.#on("replicaOpen", () => (this.isOpen = true)),
+      replicaClose: () => this.#on("replicaClose", () => (this.isOpen = false)),
+      replicaSnapshot: ({ name, created, labels, userCreated }) =>
+        this.#on("replicaSnapshot", () => this.#snapshot(name, { created, labels, userCreated })),
+      replicaRevert: ({ name }) => this.#on("replicaRevert", () => this.#revert(name)),
+      replicaExpand: ({ size }) => this.#on("replicaExpand", () => this.#expand(size)),
+      rebuildingSet: ({ rebuilding }) => this.#on("rebuildingSet", () => (this.rebuilding = rebuilding)),
+      unmapMarkDiskChainRemovedSet: ({ enabled }) =>
+        this.#on("unmapMarkDiskChainRemovedSet", () => (this.unmapMark = enabled)),
+      snapshotMaxCountSet: ({ count }) => this.#on("snapshotMaxCountSet", () => (this.maxCount = count)),
+      snapshotMaxSizeSet: ({ size }) => this.#on("snapshotMaxSizeSet", () => (this.maxSize = size)),
+      diskMarkAsRemoved: ({ name }) =>
+        this.#on("diskMarkAsRemoved", () => {
+          const found = this.#snapshots.get(fileOf(name));
+          if (found !== undefined) found.disk.removed = true;
+        }),
+      replicaCreate: missing("replicaCreate"),
+      replicaDelete: missing("replicaDelete"),
+      replicaReload: missing("replicaReload"),
+      diskRemove: missing("diskRemove"),
+      diskReplace: missing("diskReplace"),
+      diskPrepareRemove: missing("diskPrepareRemove"),
+      revisionCounterSet: missing("revisionCounterSet"),
+    };
+  }
+
+  #snapshot(name: string, given: Pick<DiskInfo, "created" | "labels" | "userCreated">): void {
+    const file = fileOf(name);
+    if (this.#snapshots.has(file)) throw new Error(`snapshot ${file} is already existing`);
+    const [, parent = ""] = this.#chain;
+    const disk = { ...given, name: file, parent, children: {}, removed: false, size: "4096" };
+    this.#snapshots.set(file, { content: this.backend.content.slice(), disk });
+    this.#chain = [this.#nextHead(), file, ...this.#chain.slice(1)];
+  }
+
+  #revert(file: string): void {
+    const found = this.#snapshots.get(file);
+    if (found === undefined) throw new Error(`no such snapshot: ${file}`);
+    this.backend.content.set(found.content);
+    this.#chain = [this.#nextHead(), ...this.#chain.slice(this.#chain.indexOf(file))];
+  }
+
+  #expand(size: number): void {
+    const larger = new MemoryBackend(size);
+    larger.content.set(this.backend.content);
+    this.backend = larger;
+  }
+
+  #nextHead(): string {
+    const number = Number(/\d+/.exec(this.#chain[0] ?? "")?.[0] ?? 0) + 1;
+    return `volume-head-${String(number).padStart(3, "0")}.img`;
+  }
+
+  describe(): Replica {
+    const kept = [...this.#snapshots.values()].filter(({ disk }) => !disk.removed);
+    const [head = "", parent = ""] = this.#chain;
+    const headDisk = { name: head, parent, children: {}, removed: false, userCreated: false, created: "", size: "4096", labels: {} }; // prettier-ignore
+    const snapshots = [...this.#snapshots].map(([file, { disk }]): [string, DiskInfo] => [
+      file,
+      { ...disk, children: Object.fromEntries(this.#chain.filter((_, i) => this.#chain[i + 1] === file).map((child) => [child, true])) }, // prettier-ignore
+    ]);
+    return {
+      dirty: this.isOpen,
+      rebuilding: this.rebuilding,
+      head,
+      parent,
+      size: String(this.backend.size),
+      sectorSize: 512,
+      backingFile: "",
+      state: this.isOpen ? "dirty" : "closed",
+      chain: this.#chain.filter((file) => this.#snapshots.get(file)?.disk.removed !== true),
+      disks: Object.fromEntries([[head, headDisk], ...snapshots]),
+      remainSnapshots: this.maxCount - kept.length,
+      revisionCounter: 0,
+      lastModifyTime: 0,
+      headFileSize: this.headFileSize,
+      revisionCounterDisabled: this.revisionCounterDisabled,
+      unmapMarkDiskChainRemoved: this.unmapMark,
+      snapshotCountUsage: kept.length,
+      snapshotSizeUsage: kept.length * 4096,
+      snapshotCountTotal: this.#snapshots.size + 1,
+    };
+  }
+}
+
+function fileOf(name: string): string {
+  return name.startsWith("volume-snap-") ? name : `volume-snap-${name}.img`;
+}
