@@ -16,7 +16,13 @@ const NEXT = "volume-head-003.img";
 const A = "volume-snap-a.img";
 const B = "volume-snap-b.img";
 const CREATED = "2026-05-06T07:08:09Z";
-const request: SnapshotRequest = { name: "new", userCreated: true, created: CREATED, labels: null, size: null };
+const request: SnapshotRequest = {
+  name: "new",
+  userCreated: true,
+  created: CREATED,
+  labels: null,
+  size: null,
+};
 
 function sample(t: { teardown: (fn: () => void) => void }): string {
   const path = join(scratchInMemory(t), "replica");
@@ -40,7 +46,8 @@ t.test("a left head without data does not keep later snapshots from being taken"
   for (const meta of [true, false]) {
     const path = sample(t);
     sampleData(join(path, NEXT), SIZE, [], 0);
-    if (meta) writeFileSync(join(path, `${NEXT}.meta`), `{"Name":"${NEXT}","Parent":"volume-snap-gone.img"}\n`);
+    if (meta)
+      writeFileSync(join(path, `${NEXT}.meta`), `{"Name":"${NEXT}","Parent":"volume-snap-gone.img"}\n`);
     t.same((await recover(path)).removed, [NEXT]);
     t.same(await snapshot(path), [NEXT, "volume-snap-new.img", A]);
   }
@@ -75,7 +82,10 @@ t.test("nothing below a disk whose meta cannot be read is removed or merged", as
   const meta = join(path, `${A}.meta`);
   writeFileSync(meta, readFileSync(meta, "utf8").replace('"Removed":false', '"Removed":true'));
   const { directory } = await recover(path);
-  t.throws(() => removalActions(directory, A), { code: "DAMAGED", message: /volume-snap-b\.img\.meta is empty/ });
+  t.throws(() => removalActions(directory, A), {
+    code: "DAMAGED",
+    message: /volume-snap-b\.img\.meta is empty/,
+  });
   await t.rejects(removeDisk(directory, A, false), { code: "DAMAGED" });
 });
 
@@ -118,20 +128,24 @@ t.test("Longhorn's snapshot is undone or finished, wherever it ended", async (t)
   }
 });
 
-t.test("a head that is the file of a snapshot with newer data on it is an error: neither is chosen", async (t) => {
-  const path = sample(t);
-  linkSync(join(path, HEAD), join(path, "volume-snap-x.img"));
-  writeFileSync(join(path, "volume-snap-x.img.meta"), `{"Parent":"${A}"}\n`);
-  sampleData(join(path, NEXT), SIZE, [4], 9);
-  writeFileSync(join(path, `${NEXT}.meta`), `{"Parent":"volume-snap-x.img"}\n`);
-  const before = contentOf(path);
-  await t.rejects(recover(path), { code: "DAMAGED", message: /volume-head-002\.img is the head and/ });
-  t.same(contentOf(path), before);
-});
+t.test(
+  "a head that is the file of a snapshot with newer data on it is an error: neither is chosen",
+  async (t) => {
+    const path = sample(t);
+    linkSync(join(path, HEAD), join(path, "volume-snap-x.img"));
+    writeFileSync(join(path, "volume-snap-x.img.meta"), `{"Parent":"${A}"}\n`);
+    sampleData(join(path, NEXT), SIZE, [4], 9);
+    writeFileSync(join(path, `${NEXT}.meta`), `{"Parent":"volume-snap-x.img"}\n`);
+    const before = contentOf(path);
+    await t.rejects(recover(path), { code: "DAMAGED", message: /volume-head-002\.img is the head and/ });
+    t.same(contentOf(path), before);
+  },
+);
 
 t.test("halves of metadata go, folders and whatever else ends in .tmp stay", async (t) => {
   const path = sample(t);
-  for (const name of ["volume.meta.tmp", `${A}.meta.tmp`, "aurochs.record.tmp"]) writeFileSync(join(path, name), "{");
+  for (const name of ["volume.meta.tmp", `${A}.meta.tmp`, "aurochs.record.tmp"])
+    writeFileSync(join(path, name), "{");
   writeFileSync(join(path, "volume-snap-lost.img.meta.tmp"), "{");
   writeFileSync(join(path, "notes.tmp"), "mine");
   mkdirSync(join(path, `${B}.meta.tmp`));
