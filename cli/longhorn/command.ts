@@ -85,6 +85,12 @@ export async function withVolume<T>(globals: Options, use: (volume: VolumeClient
   }
 }
 
+/** Where commands write to. */
+export const io = {
+  out: (text: string): unknown => process.stdout.write(text),
+  err: (text: string): unknown => process.stderr.write(text),
+};
+
 export function print(text: string): void {
-  process.stdout.write(`${text}\n`);
+  io.out(`${text}\n`);
 }

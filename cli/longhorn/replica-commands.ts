@@ -7,6 +7,7 @@ import {
   SIZE_FLAGS,
   withVolume,
   type Command,
+  io,
 } from "./command.js";
 import { goJson, table } from "./text.js";
 import { parseSize } from "./values.js";
@@ -32,7 +33,7 @@ const list: Command = {
         const ask = async () => `[${(await volume.replica(address)).chain.join(" ")}]`;
         return [address, mode, mode === "ERR" ? "" : await ask().catch(() => "")];
       });
-      process.stdout.write(table([["ADDRESS", "MODE", "CHAIN"], ...(await Promise.all(rows))]));
+      io.out(table([["ADDRESS", "MODE", "CHAIN"], ...(await Promise.all(rows))]));
     }),
 };
 

@@ -2,7 +2,7 @@
 import { errorText } from "../../proto/rpc-error.js";
 import { parseArguments, UsageError, type Options, type Parsed } from "./arguments.js";
 import { BACKUP_COMMANDS } from "./backup-commands.js";
-import { GLOBAL_FLAGS, HELP_FLAG, type Command } from "./command.js";
+import { GLOBAL_FLAGS, HELP_FLAG, type Command, io } from "./command.js";
 import { ExitError } from "./exit-error.js";
 import { commandHelp, programHelp } from "./help.js";
 import { REPLICA_COMMANDS } from "./replica-commands.js";
@@ -30,17 +30,17 @@ export async function run(argv: readonly string[]): Promise<number> {
     parsed = parseArguments(GLOBAL_FLAGS, argv, "before");
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
-    process.stdout.write("usage error, please check your command\n");
+    io.out("usage error, please check your command\n");
     return FAILED;
   }
   const { options: globals, args } = parsed;
   if (globals.bool("version")) {
-    process.stdout.write(`longhorn version ${version()}\n`);
+    io.out(`longhorn version ${version()}\n`);
     return 0;
   }
   const [name, ...rest] = args;
   if (name === undefined || globals.bool("help")) {
-    process.stdout.write(programHelp(COMMANDS));
+    io.out(programHelp(COMMANDS));
     return 0;
   }
   if (name === "help" || name === "h") return help(rest);
@@ -54,16 +54,14 @@ function find(commands: readonly Command[], name: string): Command | undefined {
 }
 
 function unrecognized(name: string): number {
-  process.stdout.write(`unrecognized command: ${name}\n`);
+  io.out(`unrecognized command: ${name}\n`);
   return FAILED;
 }
 
 function help([name]: readonly string[]): number {
   const command = name === undefined ? undefined : find(COMMANDS, name);
   if (name !== undefined && command === undefined) return unrecognized(name);
-  process.stdout.write(
-    command === undefined ? programHelp(COMMANDS) : commandHelp(command.names[0], command),
-  );
+  io.out(command === undefined ? programHelp(COMMANDS) : commandHelp(command.names[0], command));
   return 0;
 }
 
@@ -80,13 +78,13 @@ async function runCommand(
     parsed = parseArguments([...(command.flags ?? []), HELP_FLAG], argv, where);
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
-    process.stdout.write(`Incorrect Usage: ${error.message}\n\n${commandHelp(path, command)}`);
-    process.stderr.write(logLine("fatal", "Error when executing command", { error: error.message }));
+    io.out(`Incorrect Usage: ${error.message}\n\n${commandHelp(path, command)}`);
+    io.err(logLine("fatal", "Error when executing command", { error: error.message }));
     return FAILED;
   }
   const { options, args } = parsed;
   if (options.bool("help")) {
-    process.stdout.write(commandHelp(path, command));
+    io.out(commandHelp(path, command));
     return 0;
   }
   const [name, ...rest] = args;
@@ -94,14 +92,14 @@ async function runCommand(
   if (below !== undefined) return runCommand(below, `${path} ${below.names[0]}`, globals, rest);
   if (command.run === undefined) {
     if (name !== undefined && name !== "help" && name !== "h") return unrecognized(name);
-    process.stdout.write(commandHelp(path, command));
+    io.out(commandHelp(path, command));
     return 0;
   }
   try {
     await command.run({ globals, options, args });
     return 0;
   } catch (error) {
-    process.stderr.write(failureLine(command.failure ?? "Error running command %", errorText(error)));
+    io.err(failureLine(command.failure ?? "Error running command %", errorText(error)));
     return error instanceof ExitError ? error.exitCode : FAILED;
   }
 }

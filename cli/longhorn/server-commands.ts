@@ -1,7 +1,7 @@
 /** Commands that run until a signal: an engine, a replica. */
 import { parseHostPort, type HostPort } from "../../engine/host-port.js";
 import type { Options } from "./arguments.js";
-import { SIZE_FLAGS, type Command, type Invocation } from "./command.js";
+import { REPLICA_INSTANCE_FLAG, SIZE_FLAGS, type Command, type Invocation } from "./command.js";
 import { ExitError } from "./exit-error.js";
 import { isVolumeName, parseSize } from "./values.js";
 
@@ -93,4 +93,48 @@ async function runController({ globals, options, args: [volume = ""] }: Invocati
   if (noData !== null) throw new ExitError(EXIT_NO_DATA, noData);
 }
 
-export const SERVER_COMMANDS: readonly Command[] = [controller];
+const replica: Command = {
+  names: ["replica"],
+  argumentsText: "DIRECTORY",
+  flags: [
+    { name: "listen", kind: "string", default: "localhost:9502" },
+    { name: "backing-file", kind: "string", usage: "file, or directory that holds exactly one, to use as the base image of this disk" },
+    { name: "sync-agent", kind: "bool", default: true },
+    { name: "size", kind: "string", usage: "Volume size in bytes or human readable 42kb, 42mb, 42gb" },
+    { name: "restore-from", kind: "string", usage: "accepted and ignored" },
+    { name: "restore-name", kind: "string", usage: "accepted and ignored" },
+    { name: "sync-agent-port-count", kind: "int", default: 10 },
+    { name: "disableRevCounter", kind: "bool", usage: "To disable revision counter for every write" },
+    DATA_PROTOCOL_FLAG,
+    { name: "unmap-mark-disk-chain-removed", kind: "bool", usage: "To enable marking snapshot chain as removed during unmap" },
+    REPLICA_INSTANCE_FLAG,
+    ...SNAPSHOT_LIMIT_FLAGS,
+    { name: "encrypted", kind: "bool", usage: "accepted and ignored" },
+    { name: "boot-id-file", kind: "string", usage: "file that names the machine's boot, where /proc does not" },
+  ], // prettier-ignore
+  failure: "Error running start replica command: %",
+  run: runReplica,
+};
+
+async function runReplica({ globals, options, args }: Invocation): Promise<void> {
+  const [directory = ""] = args;
+  if (args.length !== 1 || directory === "") throw new Error("directory name is required");
+  refuseUnix(options);
+  const size = options.string("size");
+  const { runLonghornReplica } = await import("./replica.js");
+  await runLonghornReplica({
+    directory,
+    volume: globals.string("volume-name"),
+    instanceName: options.string("replica-instance-name"),
+    listen: listenOf(options),
+    size: size === "" ? null : parseSize(size),
+    backingFile: options.string("backing-file"),
+    disableRevisionCounter: options.bool("disableRevCounter"),
+    unmapMarksRemoved: options.bool("unmap-mark-disk-chain-removed"),
+    snapshotMaxCount: options.int("snapshot-max-count"),
+    snapshotMaxSize: sizeOrZero(options.string("snapshot-max-size")),
+    bootIdFile: options.string("boot-id-file") === "" ? null : options.string("boot-id-file"),
+  });
+}
+
+export const SERVER_COMMANDS: readonly Command[] = [controller, replica];

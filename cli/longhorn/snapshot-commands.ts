@@ -1,7 +1,7 @@
 /** Commands about a volume's snapshots. */
 import type { DiskInfo } from "../../proto/longhorn.js";
 import { errorText, withContext } from "../../proto/rpc-error.js";
-import { FILE_SYNC_FLAGS, print, withVolume, type Command, type Invocation } from "./command.js";
+import { FILE_SYNC_FLAGS, print, withVolume, type Command, type Invocation, io } from "./command.js";
 import { goJson, logLine, table, type Json } from "./text.js";
 import { parseLabels } from "./values.js";
 
@@ -42,7 +42,7 @@ export function labelsOf(labels: readonly string[], context: string): Record<str
 async function list({ globals }: Invocation): Promise<void> {
   const { listSnapshots } = await load();
   const names = await withVolume(globals, listSnapshots);
-  process.stdout.write(table(["ID", ...names].map((name) => [name])));
+  io.out(table(["ID", ...names].map((name) => [name])));
 }
 
 const info: Command = {
@@ -86,7 +86,7 @@ const remove: Command = {
           await removeSnapshot(volume, name);
         } catch (error) {
           last = error;
-          process.stderr.write(`Failed to delete ${name}: ${errorText(error)}\n`);
+          io.err(`Failed to delete ${name}: ${errorText(error)}\n`);
         }
       }
       if (last !== null) throw last as Error;
@@ -128,7 +128,7 @@ const purge: Command = {
     } catch (error) {
       throw withContext("failed to purge snapshots", error);
     }
-    for (const { message } of failures) process.stderr.write(logLine("error", message));
+    for (const { message } of failures) io.err(logLine("error", message));
   },
 };
 

@@ -82,7 +82,7 @@ export class Rig {
   }
 
   async close(): Promise<void> {
-    await this.calls.volumeShutdown({}, CALL).catch(() => undefined);
+    if (this.address !== "") await this.calls.volumeShutdown({}, CALL).catch(() => undefined);
     for (const end of this.#end) end();
   }
 }

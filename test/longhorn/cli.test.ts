@@ -1,0 +1,205 @@
+/** The `longhorn` command, byte for byte, against a controller on replicas in memory. */
+import t from "tap";
+import { io } from "../../cli/longhorn/command.js";
+import { run } from "../../cli/longhorn/run.js";
+import { CALL, Rig, SIZE, VOLUME } from "./rig.js";
+
+interface Ended {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+async function longhorn(...args: string[]): Promise<Ended> {
+  const ended: Ended = { code: 0, stdout: "", stderr: "" };
+  io.out = (text) => (ended.stdout += text);
+  io.err = (text) => (ended.stderr += text);
+  ended.code = await run(args);
+  return ended;
+}
+
+const lines = (...all: string[]) => all.map((line) => `${line}\n`).join("");
+
+t.test("what is wrong with the command itself is told in Longhorn's words, with exit code 1", async (t) => {
+  const rows: [string[], Partial<Ended>][] = [
+    [["bogus"], { code: 1, stdout: "unrecognized command: bogus\n" }],
+    [["--bogus"], { code: 1, stdout: "usage error, please check your command\n" }],
+    [["frontend", "bogus"], { code: 1, stdout: "unrecognized command: bogus\n" }],
+    [["controller"], { code: 1, stdout: "", stderr: 'level=fatal msg="Error running controller command" error="volume name is required"' }],
+    [["controller", "v", "--size", "1m"], { code: 1, stderr: 'error="invalid target name"' }],
+    [["controller", "vol"], { code: 1, stderr: 'error="size is required"' }],
+    [["controller", "vol", "--size", "1m", "--current-size", "x"], { code: 1, stderr: "error=\"invalid size: 'x'\"" }],
+    [["replica"], { code: 1, stderr: 'msg="Error running start replica command: directory name is required"' }],
+    [["backup", "create", "s1"], { code: 1, stderr: 'msg="Error running create backup command: missing required parameter --dest"' }],
+    [["snapshot", "clone"], { code: 1, stderr: 'error="missing required parameter --snapshot-name"' }],
+    [["unmap-mark-snap"], { code: 1, stderr: "this option is not specified" }],
+  ]; // prettier-ignore
+  for (const [args, expected] of rows) {
+    const { stderr = "", ...rest } = expected;
+    const ended = await longhorn(...args);
+    t.match(ended, rest, args.join(" "));
+    t.ok(ended.stderr.includes(stderr), `${args.join(" ")}: ${ended.stderr}`);
+  }
+  const wrong = await longhorn("ls", "--bogus");
+  t.equal(wrong.code, 1);
+  t.match(wrong.stdout, /^Incorrect Usage: flag provided but not defined: -bogus\n\nNAME:\n/);
+  const none = await longhorn();
+  t.match(none, { code: 0, stdout: /^NAME:\n {3}longhorn/ });
+});
+
+t.test("version tells the interfaces of the client, and of the engine", async (t) => {
+  const rig = new Rig(t);
+  await rig.serve();
+  const versions = (version: string) => [
+    `\t\t"version": "${version}",`,
+    '\t\t"gitCommit": "",',
+    '\t\t"buildDate": "",',
+    '\t\t"cliAPIVersion": 10,',
+    '\t\t"cliAPIMinVersion": 8,',
+    '\t\t"controllerAPIVersion": 5,',
+    '\t\t"controllerAPIMinVersion": 4,',
+    '\t\t"dataFormatVersion": 1,',
+    '\t\t"dataFormatMinVersion": 1',
+    "\t}",
+  ];
+  const client = ["{", '\t"clientVersion": {', ...versions("0.1.0")].join("\n");
+  const alone = await longhorn("version", "--client-only");
+  t.strictSame(alone, { code: 0, stdout: `${client},\n\t"serverVersion": null\n}\n`, stderr: "" });
+  const both = await longhorn("--url", rig.address, "version");
+  t.equal(both.stdout, `${client},\n${['\t"serverVersion": {', ...versions("0.0.0"), "}", ""].join("\n")}`);
+});
+
+t.test("a volume's life by its command line", async (t) => {
+  const rig = new Rig(t);
+  await rig.addTwin();
+  await rig.addTwin();
+  await rig.serve();
+  const [first = "", second = ""] = rig.twins.map(({ address }) => address);
+  const on = (...args: string[]) =>
+    longhorn("--url", `http://${rig.address}/v1`, "--volume-name", VOLUME, ...args);
+  const ok = async (...args: string[]) => {
+    const ended = await on(...args);
+    t.match(ended, { code: 0, stderr: "" }, args.join(" "));
+    return ended.stdout;
+  };
+  t.equal(await ok("start", first, "--size", "4m", second, "--current-size=4194304"), "");
+  t.equal(
+    await ok("info"),
+    lines(
+      "{",
+      `\t"name": "${VOLUME}",`,
+      `\t"size": ${SIZE},`,
+      '\t"replicaCount": 2,',
+      '\t"endpoint": "",',
+      '\t"frontend": "",',
+      '\t"frontendState": "",',
+      '\t"isExpanding": false,',
+      '\t"lastExpansionError": "",',
+      '\t"lastExpansionFailedAt": "",',
+      '\t"unmapMarkSnapChainRemoved": false,',
+      '\t"snapshotMaxCount": 250,',
+      '\t"SnapshotMaxSize": 0',
+      "}",
+    ),
+  );
+  t.equal(await ok("snapshots", "create", "--label", "k=v", "s1"), "s1\n");
+  t.equal(await ok("snapshot", "create", "10", "--freeze-fs"), "10\n");
+  t.equal(await ok("snapshot", "ls"), "ID\n10\ns1\n");
+  const pad = (text: string) => text.padEnd(first.length + 1);
+  t.equal(
+    await ok("ls-replica"),
+    lines(
+      `${pad("ADDRESS")}MODE CHAIN`,
+      `${pad(first)}RW   [volume-head-002.img volume-snap-10.img volume-snap-s1.img]`,
+      `${pad(second)}RW   [volume-head-002.img volume-snap-10.img volume-snap-s1.img]`,
+    ),
+  );
+  const created = rig.twins[0]?.describe().disks["volume-snap-s1.img"]?.created ?? "";
+  const info = await ok("snapshot", "info");
+  t.ok(
+    info.includes(
+      [
+        '\t"s1": {',
+        '\t\t"name": "s1",',
+        '\t\t"parent": "",',
+        '\t\t"children": {',
+        '\t\t\t"10": true',
+        "\t\t},",
+        '\t\t"removed": false,',
+        '\t\t"usercreated": true,',
+        `\t\t"created": "${created}",`,
+        '\t\t"size": "4096",',
+        '\t\t"labels": {',
+        '\t\t\t"k": "v"',
+        "\t\t}",
+        "\t},",
+      ].join("\n"),
+    ),
+    info,
+  );
+  const names = [...info.matchAll(/^\t"(.*)": \{$/gm)].map(([, name]) => name);
+  t.strictSame(names, ["10", "s1", "volume-head"], "maps are sorted as Go does");
+  t.equal(await ok("snapshot", "rm", "10", "unknown"), "");
+  t.equal(await ok("snapshot"), "ID\ns1\n");
+  t.equal(await ok("snapshot", "revert", "s1"), "");
+  const refused = await on("snapshot", "revert", "10");
+  t.equal(refused.code, 1);
+  t.match(refused.stderr, /msg="Error running revert snapshot command" error="failed to revert to snapshot 10 for volume .*: rpc error: code = Unknown desc = cannot revert to removed snapshot 10"/); // prettier-ignore
+  const again = await on("start", first, "--size", "4m", "--current-size", "4m");
+  t.match(again, { code: 1, stderr: /cannot add multiple replicas if volume is already up/ });
+  t.equal(await ok("frontend", "start", "tgt-iscsi"), "");
+  t.match(await ok("info"), `"endpoint": "iqn.2019-10.io.longhorn:${VOLUME}"`);
+  t.equal(await ok("frontend", "shutdown"), "");
+  t.equal(await ok("rebuild-status"), "{}\n");
+  t.equal(await ok("update", second, "--mode", "ERR"), "");
+  t.match(await ok("ls"), new RegExp(`${second} +ERR  \n`));
+  t.equal(await ok("rm", second), "");
+  t.equal(await ok("rm-replica", "tcp://nobody:1"), "");
+  t.match(await rig.calls.volumeGet({}, CALL), { replicaCount: 1 });
+});
+
+t.test(
+  "a name that is not the volume's is refused by the engine, with the reason on standard error",
+  async (t) => {
+    const rig = new Rig(t);
+    await rig.serve();
+    const volume = await longhorn("--url", rig.address, "--volume-name", "wrong", "info");
+    t.match(volume, {
+      code: 1,
+      stderr:
+        /rpc error: code = FailedPrecondition desc = incorrect volume name wrong; check controller address/,
+    });
+    const instance = await longhorn("--url", rig.address, "--engine-instance-name", "wrong", "ls");
+    t.match(instance, { code: 1, stderr: /incorrect instance name wrong; check controller address/ });
+  },
+);
+
+t.test("what listens nowhere is told as C does", async (t) => {
+  const { code, stderr } = await longhorn("--url", "tcp://127.0.0.1:1", "info");
+  t.equal(code, 1);
+  t.match(stderr, /msg="Error running info command: failed to get volume 127.0.0.1:1: rpc error: code = Unavailable .*connection refused/); // prettier-ignore
+});
+
+t.test(
+  "a controller ends with 61 when its replicas are there but unusable, and with 1 when one is not there",
+  async (t) => {
+    const rig = new Rig(t);
+    (await rig.addTwin()).isOpen = true;
+    const used = rig.twins[0]?.address ?? "";
+    const sizes = ["--size", String(SIZE), "--current-size", String(SIZE), "--listen", "127.0.0.1:0"];
+    const unusable = await longhorn("controller", VOLUME, ...sizes, "--replica", used);
+    t.equal(unusable.code, 61);
+    t.match(unusable.stderr, /no available backend due to replica error/);
+    const absent = await longhorn(
+      "controller",
+      VOLUME,
+      ...sizes,
+      "--replica",
+      used,
+      "--replica",
+      "tcp://127.0.0.1:1",
+    );
+    t.equal(absent.code, 1);
+    t.match(absent.stderr, /no available backend due to service unavailable/);
+  },
+);
