@@ -71,10 +71,11 @@ export async function readRecordedChecksum(path: string): Promise<RecordedChecks
 }
 
 /** @param path of the data file
- * @returns what is recorded of its present content, null when nothing is */
+ * @returns what is recorded of its present content, null when nothing is, or when the content is known to have rotted */
 export async function currentChecksum(path: string): Promise<RecordedChecksum | null> {
   const recorded = await readRecordedChecksum(path);
-  if (recorded === null || recorded.method === "" || recorded.checksum === "") return null;
+  if (recorded === null || recorded.silentlyCorrupted || recorded.method === "" || recorded.checksum === "")
+    return null;
   return recorded.changeTime === (await changeTimeOf(path)) ? recorded : null;
 }
 

@@ -143,7 +143,9 @@ export class ReceivedFile {
       if (!(error instanceof ReplicaError) || error.code !== "MISSING") throw error;
       throw new NotRecorded(`open ${checksumFile(this.fileName)}: no such file or directory`);
     }
-    const expected = parseChecksumFile(text, from).changeTime;
+    const { changeTime: expected, silentlyCorrupted } = parseChecksumFile(text, from);
+    // Else the sender would find nothing to do.
+    if (silentlyCorrupted) throw new Error(`disk file ${this.fileName} is silently corrupted`);
     const current = await changeTimeOf(this.path).catch((error: unknown) => {
       throw osError("stat", this.fileName, error);
     });

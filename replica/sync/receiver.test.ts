@@ -169,7 +169,8 @@ t.test("wrong requests are answered with what is wrong, and change nothing", asy
     [post("writeData?begin=0&end=8192"), /^500 received 0 bytes for the 8192 bytes from 0$/],
     [get(`getChecksum?begin=0&end=${String(RANGE_BYTES_MAX + BLOCK)}`), /^500 range .* passes the end/],
   ];
-  for (const [request, expected] of rows) t.match(await talk([request]), [expected], request.split("\r")[0] ?? "");
+  for (const [request, expected] of rows)
+    t.match(await talk([request]), [expected], request.split("\r")[0] ?? "");
   t.notOk(existsSync(path));
 });
 

@@ -1,0 +1,118 @@
+/**
+ * Purge, driven from outside the replica as Longhorn's sync agent does: the replica says what it takes (DiskPrepareRemove)
+ * and changes its chain, the data are moved here. For a replica in another process; one in the same has a purge of its own.
+ */
+import { join } from "node:path";
+import type { Logger } from "pino";
+import type { DiskInfo, PrepareRemoveAction, Replica } from "../../proto/longhorn.js";
+import { foldFile, pruneFile } from "./fold-files.js";
+import { checkQuietFileName } from "./names.js";
+import type { OwnReplica } from "./own-replica.js";
+import { Run } from "./run-status.js";
+
+export interface PurgeStatus {
+  isPurging: boolean;
+  /** percent */
+  progress: number;
+  state: "" | "in_progress" | "complete" | "error";
+  error: string;
+}
+
+/** Takes snapshots that are marked as removed out of a replica. */
+export interface Purging {
+  readonly status: PurgeStatus;
+  /** Resolves when it is done or has failed: `status` tells.
+   * @throws {Error} when it is under way already, before anything is done */
+  run(): Promise<void>;
+  /** Forgets the last run. */
+  reset(): void;
+}
+
+export class OutsidePurge implements Purging {
+  private readonly purge = new Run();
+
+  constructor(
+    private readonly directory: string,
+    private readonly replica: OwnReplica,
+    private readonly log: Logger,
+  ) {}
+
+  get status(): PurgeStatus {
+    const { isRunning, ...rest } = this.purge.status;
+    return { isPurging: isRunning, ...rest };
+  }
+
+  reset(): void {
+    this.purge.reset();
+  }
+
+  async run(): Promise<void> {
+    await this.purge
+      .run(1, () => this.all())
+      .catch((err: unknown) => this.log.error({ err }, "purge failed"));
+  }
+
+  private async all(): Promise<void> {
+    const { disks: before, backingFile } = await this.replica.get();
+    for (const { name, removed, userCreated } of Object.values(before)) {
+      if (isSnapshot(name, backingFile) && !userCreated && !removed) await this.replica.markRemoved(name);
+    }
+    const order = removedDisks(await this.replica.get());
+    for (const name of order) {
+      for (const action of await this.replica.prepareRemove(name)) await this.act(action);
+      this.purge.advance(1 / order.length);
+    }
+  }
+
+  private async act({ action, source, target }: PrepareRemoveAction): Promise<void> {
+    this.log.info({ action, source, target }, "purging");
+    const [from, to] = [join(this.directory, source), join(this.directory, target)];
+    switch (action) {
+      case "remove":
+        await this.replica.remove(source);
+        return;
+      case "replace":
+        await this.replica.replace(target, source);
+        return;
+      case "coalesce":
+        checkQuietFileName(source);
+        checkQuietFileName(target);
+        return foldFile(to, from);
+      case "prune":
+        checkQuietFileName(source);
+        return pruneFile(from, to);
+      default:
+        throw new Error(
+          `replica ${this.replica.address} wants ${JSON.stringify(action)} done: there is no such action`,
+        );
+    }
+  }
+}
+
+function isSnapshot(name: string, backingFile: string): boolean {
+  return name !== backingFile && !/^volume-head-\d+\.img$/.test(name);
+}
+
+/** From every leaf up to the root; the one directly below the head last, since it is only pruned. Pure. */
+export function removedDisks({
+  disks,
+  head,
+  backingFile,
+}: Pick<Replica, "disks" | "head" | "backingFile">): string[] {
+  const isLeaf = ({ name, children }: DiskInfo) =>
+    isSnapshot(name, backingFile) && Object.keys(children).length === 0;
+  const leaves = Object.values(disks)
+    .filter(isLeaf)
+    .map(({ name }) => name)
+    .sort();
+  const order = new Set<string>();
+  for (const leaf of [...leaves, head]) {
+    const seen = new Set<string>();
+    for (let name = leaf; !seen.has(name) && Object.hasOwn(disks, name); name = disks[name]?.parent ?? "") {
+      seen.add(name);
+      if (disks[name]?.removed === true && isSnapshot(name, backingFile)) order.add(name);
+    }
+  }
+  const last = disks[head]?.parent ?? "";
+  return [...[...order].filter((name) => name !== last), ...[...order].filter((name) => name === last)];
+}
