@@ -1,6 +1,6 @@
 /** A change that every replica of a volume makes between the same two writes: a snapshot, a revert, an expansion. */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Dropping } from "./dropping.js";
+import type { Dropping, Failing } from "./dropping.js";
 import { JOINT_CHANGE_WAIT_MS, RECONNECT_DELAY_MS } from "./limits.js";
 import type { Roster } from "./roster.js";
 
@@ -51,7 +51,7 @@ export class JointChanges {
 
   /** @returns null when a replica went away meanwhile */
   async #apply({ apply, harmless = () => false }: JointChange): Promise<Map<string, Error> | null> {
-    const { roster, dropping } = this;
+    const { roster } = this;
     if (roster.someAway() || roster.end !== null) return null;
     const slots = roster.active();
     const failures = new Map<string, Error>();
@@ -67,8 +67,27 @@ export class JointChanges {
       const error = failures.get(slot.address);
       return error === undefined || harmless(error) ? [] : [{ slot, cause: error.message }];
     });
-    if (survives && failing.length > 0 && !(await dropping.drop(failing)))
-      throw new Error("no replica recorded that others failed");
+    if (survives && failing.length > 0) await this.#drop(failing);
     return failures;
+  }
+
+  /** I/O waits for this: those that failed may hold other data than the others by now, and must not be read again. */
+  async #drop(failing: Failing[]): Promise<void> {
+    const { roster, dropping } = this;
+    const deadline = Date.now() + JOINT_CHANGE_WAIT_MS;
+    while (!(await dropping.drop(failing))) {
+      if (Date.now() >= deadline || roster.signal.aborted) {
+        for (const { slot } of failing) await roster.volume.setMode(slot.index, "WO");
+        roster.later(() => this.#dropLater(failing), RECONNECT_DELAY_MS);
+        throw new Error("no replica recorded that others failed");
+      }
+      await sleep(RECONNECT_DELAY_MS, undefined, { signal: roster.signal }).catch(() => undefined);
+    }
+  }
+
+  async #dropLater(failing: Failing[]): Promise<void> {
+    const left = failing.filter(({ slot }) => slot.state.mode !== "ERR");
+    if (left.length === 0 || (await this.dropping.drop(left))) return;
+    this.roster.later(() => this.#dropLater(left), RECONNECT_DELAY_MS);
   }
 }

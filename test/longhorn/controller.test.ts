@@ -113,7 +113,7 @@ t.test(
   "a replica that hangs in a snapshot does not stop the volume: it is dropped after its time",
   async (t) => {
     const rig = new Rig(t);
-    await rig.volume(2);
+    await rig.volume(2, { replicaTimeoutMs: 1_000 });
     rig.twins[1]?.faults.set("replicaSnapshot", () => new Promise(() => undefined));
     t.match(await rig.calls.volumeSnapshot({ name: "s1" }, CALL), { name: "s1" });
     t.equal(await rig.modes(), "RW ERR");
@@ -156,6 +156,22 @@ t.test("a revert needs the snapshot, and the frontend down", async (t) => {
   await rig.calls.volumeRevert({ name: "s1" }, CALL);
   for (const twin of rig.twins) t.ok(twin.backend.content.every((byte) => byte === 0));
 });
+
+t.test(
+  "a replica that does not revert is out before anybody can read it, however often that has to be recorded",
+  async (t) => {
+    const rig = new Rig(t);
+    await rig.volume(2);
+    await rig.calls.volumeSnapshot({ name: "s1" }, CALL);
+    const [first, second] = rig.twins;
+    if (first === undefined || second === undefined) throw new Error("no replicas");
+    first.faults.set("replicaRevert", () => Promise.reject(new Error("input/output error")));
+    second.recordsToRefuse = 3;
+    await rig.calls.volumeRevert({ name: "s1" }, CALL);
+    t.equal(second.recordsToRefuse, 0);
+    t.equal(await rig.modes(), "ERR RW");
+  },
+);
 
 t.test("a frontend is started and shut down; another one is refused while it is up", async (t) => {
   const rig = new Rig(t);

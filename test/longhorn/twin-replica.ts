@@ -21,6 +21,8 @@ export class TwinReplica {
   readonly calls: Call[] = [];
   /** what a call does before (or instead of) what it is for */
   readonly faults = new Map<Call, () => Promise<void>>();
+  /** how many of the next records are refused */
+  recordsToRefuse = 0;
   backend: MemoryBackend;
   isOpen = false;
   rebuilding = false;
@@ -111,6 +113,10 @@ export class TwinReplica {
         }),
       record: (request) =>
         Promise.resolve().then(() => {
+          if (this.recordsToRefuse > 0) {
+            this.recordsToRefuse -= 1;
+            throw new RpcError(status.UNKNOWN, "no space left on device");
+          }
           const decided = decideRecord(this.#standing(), request);
           if (!decided.accept) throw new RpcError(status[decided.code], decided.message);
           this.#member = request.record;
