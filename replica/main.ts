@@ -1,14 +1,26 @@
-/** The replica daemon: hosts one or many replicas, each with its own pair of ports, until it is told to stop. */
+/** The replica daemon: hosts one or many replicas, each with its own ports, until it is told to stop. */
 import type { Logger } from "pino";
 import { HostedReplica } from "./hosted-replica.js";
 import type { HostedReplicaOptions } from "./open.js";
 import { ReplicaDecisions } from "./replica-decisions.js";
 import { serveControl, type ControlServer } from "./server.js";
+import { SYNC_AGENT_PORT_OFFSET } from "./sync/addresses.js";
+import { serveSyncAgent, type SyncAgentServer } from "./sync/server.js";
 
 export interface ReplicaOptions extends HostedReplicaOptions {
   host: string;
-  /** control port; data is served on the next one. 0: two free ports, the data port is then told by Identify alone */
+  /** control port; data is served on the next one, Longhorn's sync agent behind that. 0: free ports, the data port is then
+   * told by Identify alone */
   port: number;
+  /** absent: none */
+  syncAgent?: HostedSyncAgent;
+}
+
+export interface HostedSyncAgent {
+  /** ports of its receivers, behind its own; with control port 0 any that are free */
+  portCount: number;
+  /** undefined: callers are not asked whether they mean this instance */
+  instanceName: string | undefined;
 }
 
 export interface RunningReplica {
@@ -19,6 +31,8 @@ export interface RunningReplica {
   host: string;
   port: number;
   dataPort: number;
+  /** null: it has no sync agent */
+  syncAgentPort: number | null;
 }
 
 export interface ReplicaDaemon {
@@ -30,6 +44,7 @@ export interface ReplicaDaemon {
 interface Served {
   replica: HostedReplica;
   control: ControlServer;
+  syncAgent: SyncAgentServer | null;
   running: RunningReplica;
 }
 
@@ -38,7 +53,8 @@ interface Served {
 export async function runReplica(replicas: readonly ReplicaOptions[], log: Logger): Promise<ReplicaDaemon> {
   const served: Served[] = [];
   const stopAll = async () => {
-    for (const { replica, control, running } of served) {
+    for (const { replica, control, syncAgent, running } of served) {
+      await syncAgent?.stop();
       await replica.close();
       control.close();
       log.info({ directory: running.directory }, "replica closed");
@@ -63,11 +79,43 @@ async function serve(options: ReplicaOptions, parentLog: Logger): Promise<Served
     // Data first: who can ask for facts can use them.
     const data = await replica.listen(host, port === 0 ? 0 : port + 1);
     const control = await serveControl(new ReplicaDecisions(replica, log), host, port);
-    const running = { ...replica.identity, directory, host, port: control.port, dataPort: data.port };
+    const syncAgent = await serveAgentOf(options, control, log);
+    const ports = { port: control.port, dataPort: data.port, syncAgentPort: syncAgent?.port ?? null };
+    const running = { ...replica.identity, directory, host, ...ports };
     log.info(running, "replica serves");
-    return { replica, control, running };
+    return { replica, control, syncAgent, running };
   } catch (error) {
     await replica.close();
+    throw error;
+  }
+}
+
+async function serveAgentOf(
+  { syncAgent, directory, host, port, volume, backingFile }: ReplicaOptions,
+  control: ControlServer,
+  log: Logger,
+): Promise<SyncAgentServer | null> {
+  if (syncAgent === undefined) return null;
+  const own = port === 0 ? 0 : port + SYNC_AGENT_PORT_OFFSET;
+  const first = own + 1;
+  try {
+    return await serveSyncAgent(
+      {
+        directory,
+        replicaAddress: `${host.includes(":") ? `[${host}]` : host}:${control.port}`,
+        volumeName: volume ?? undefined,
+        instanceName: syncAgent.instanceName,
+        ports: own === 0 ? null : { first, last: own + syncAgent.portCount },
+        backingFile,
+        purging: null,
+        hashLockPath: null,
+      },
+      host,
+      own,
+      log.child({ part: "sync-agent" }),
+    );
+  } catch (error) {
+    control.close();
     throw error;
   }
 }

@@ -15,6 +15,8 @@ export interface LonghornReplicaOptions {
   /** "" when it is not known */
   instanceName: string;
   listen: HostPort;
+  /** ports of the sync agent's receivers; null: it has no sync agent */
+  syncAgentPorts: number | null;
   /** bytes: the volume's files are created if there are none; null: not */
   size: number | null;
   /** a file, a directory that holds exactly one, or "" */
@@ -45,6 +47,14 @@ export async function runLonghornReplica(options: LonghornReplicaOptions): Promi
         backingFile: options.backingFile === "" ? null : imageAt(options.backingFile),
         bootIdFile: options.bootIdFile,
         startClosed: true,
+        ...(options.syncAgentPorts === null
+          ? {}
+          : {
+              syncAgent: {
+                portCount: options.syncAgentPorts,
+                instanceName: options.instanceName === "" ? undefined : options.instanceName,
+              },
+            }),
         revisionCounter: !options.disableRevisionCounter,
         snapshots: {
           countMax: options.snapshotMaxCount,

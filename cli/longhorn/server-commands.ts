@@ -5,6 +5,9 @@ import { REPLICA_INSTANCE_FLAG, SIZE_FLAGS, type Command, type Invocation } from
 import { ExitError } from "./exit-error.js";
 import { isVolumeName, parseSize } from "./values.js";
 
+/** Receivers at a time: a manager gives a replica ten ports in all. */
+const SYNC_AGENT_PORTS_MAX = 1_000;
+
 /** ENODATA: what Longhorn's manager looks for. */
 const EXIT_NO_DATA = 61;
 
@@ -121,12 +124,16 @@ async function runReplica({ globals, options, args }: Invocation): Promise<void>
   if (args.length !== 1 || directory === "") throw new Error("directory name is required");
   refuseUnix(options);
   const size = options.string("size");
+  const syncAgentPorts = options.int("sync-agent-port-count");
+  if (syncAgentPorts < 1 || syncAgentPorts > SYNC_AGENT_PORTS_MAX)
+    throw new Error(`sync-agent-port-count must be from 1 to ${SYNC_AGENT_PORTS_MAX}`);
   const { runLonghornReplica } = await import("./replica.js");
   await runLonghornReplica({
     directory,
     volume: globals.string("volume-name"),
     instanceName: options.string("replica-instance-name"),
     listen: listenOf(options),
+    syncAgentPorts: options.bool("sync-agent") ? syncAgentPorts : null,
     size: size === "" ? null : parseSize(size),
     backingFile: options.string("backing-file"),
     disableRevisionCounter: options.bool("disableRevCounter"),
@@ -137,4 +144,41 @@ async function runReplica({ globals, options, args }: Invocation): Promise<void>
   });
 }
 
-export const SERVER_COMMANDS: readonly Command[] = [controller, replica];
+const syncAgent: Command = {
+  names: ["sync-agent"],
+  argumentsText: "",
+  flags: [
+    { name: "listen", kind: "string", default: "localhost:9504" },
+    { name: "listen-port-range", kind: "string", default: "9700-9800" },
+    {
+      name: "replica",
+      kind: "string",
+      usage: "HOST:PORT of the replica; this process stands in its directory",
+    },
+    REPLICA_INSTANCE_FLAG,
+  ],
+  failure: "Error running sync-agent command",
+  run: runSyncAgent,
+};
+
+async function runSyncAgent({ globals, options }: Invocation): Promise<void> {
+  const replicaAddress = options.string("replica");
+  if (replicaAddress === "") throw new Error("replica address is required");
+  const { runLonghornSyncAgent } = await import("./sync-agent.js");
+  await runLonghornSyncAgent({
+    volume: globals.string("volume-name"),
+    instanceName: options.string("replica-instance-name"),
+    listen: listenOf(options),
+    receiverPorts: parsePortRange(options.string("listen-port-range")),
+    replicaAddress,
+  });
+}
+
+function parsePortRange(text: string): { first: number; last: number } {
+  const match = /^(\d{1,5})-(\d{1,5})$/.exec(text);
+  const [first, last] = [Number(match?.[1] ?? 0), Number(match?.[2] ?? 0)];
+  if (first < 1 || last < first || last > 65_535) throw new Error(`invalid listen port range ${text}`);
+  return { first, last };
+}
+
+export const SERVER_COMMANDS: readonly Command[] = [controller, replica, syncAgent];

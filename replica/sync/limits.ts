@@ -48,9 +48,6 @@ export const MERGE_WINDOW_BYTES = 64 << 20;
 export const CALL_TIMEOUT_MS = 180_000;
 export const LONG_CALL_TIMEOUT_MS = 86_400_000;
 
-/** Receivers, when the command line does not say which ports they may have. */
-export const RECEIVER_PORTS = 7;
-
 /** Files of one rebuild: a replica's 250 disks with their metas, all branches, far below what a directory may hold. */
 export const FILES_PER_SYNC_MAX = 2_000;
 
