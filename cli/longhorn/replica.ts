@@ -46,6 +46,7 @@ export async function runLonghornReplica(options: LonghornReplicaOptions): Promi
         cache: "writeback",
         backingFile: options.backingFile === "" ? null : imageAt(options.backingFile),
         bootIdFile: options.bootIdFile,
+        ...(options.instanceName === "" ? {} : { instanceName: options.instanceName }),
         startClosed: true,
         ...(options.syncAgentPorts === null
           ? {}
