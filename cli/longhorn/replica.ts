@@ -46,7 +46,6 @@ export async function runLonghornReplica(options: LonghornReplicaOptions): Promi
         cache: "writeback",
         backingFile: options.backingFile === "" ? null : imageAt(options.backingFile),
         bootIdFile: options.bootIdFile,
-        ...(options.instanceName === "" ? {} : { instanceName: options.instanceName }),
         startClosed: true,
         ...(options.syncAgentPorts === null
           ? {}
