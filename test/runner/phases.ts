@@ -14,6 +14,8 @@ export interface Phase {
 
 // Timeouts end what hangs; they leave room for a machine that is busy with something else as well.
 const MINUTE_MS = 60_000;
+/** `test/sanitized/run` has another one. */
+const nativePreset = process.env["AUROCHS_NATIVE_PRESET"] ?? "test";
 const tap = ["node", "node_modules/.bin/tap", "--reporter=tap"] as const;
 
 /** Tests named `*.e2e.ts` start whole processes and want the machine to themselves: one file after another. */
@@ -68,9 +70,16 @@ export const phases: Phase[] = [
     command: [
       "sh",
       "-c",
-      "cmake --preset test -S native && cmake --build native/build/test && native/build/test/unit_tests",
+      `cmake --preset ${nativePreset} -S native && cmake --build native/build/${nativePreset} && native/build/${nativePreset}/unit_tests`,
     ],
     count: "gtest",
+    timeoutMs: 16 * MINUTE_MS,
+  },
+  {
+    name: "fuzz",
+    about: "the fuzz targets for seconds each, under ASan and UBSan",
+    command: ["native/fuzz/run"],
+    count: "summary",
     timeoutMs: 16 * MINUTE_MS,
   },
   {
