@@ -48,7 +48,8 @@ void JsBridge::OnExit(void* self) {
 }
 
 void JsBridge::Run(napi_env env, napi_value, void* context, void*) {
-  // The environment is going down. The context may be gone: Node empties its queue after the finalizer has run.
+  // The environment is going down. The context may be gone: Node empties its queue after the finalizer has
+  // run.
   if (env == nullptr) return;
   auto state = *static_cast<std::shared_ptr<State>*>(context);
   std::vector<Work> work;
