@@ -42,7 +42,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (inherited > kGeometry.regions()) abort();
   // What was read can be written on: every inherited region stays in the file.
   while (!map.Covered(uint64_t{39999} << 20, 4096)) {
-    for (const auto& image : map.TakeImages()) {
+    RegionMap::Round round = map.TakeImages();
+    for (const auto& image : round.regions) {
       if (image.file_offset + image.bytes.size() > file.size()) abort();
       for (size_t i = 0; i < image.bytes.size(); ++i) file[image.file_offset + i] = image.bytes[i];
     }
