@@ -155,7 +155,7 @@ export async function cloneSnapshot(
                 ...options,
                 fromAddress: grpcAddress(from.address),
                 toHost: hostOf(address),
-                snapshotFileName: snapshotFile(name),
+                snapshotFileName: name,
                 fromVolumeName: source.identity.volumeName,
               },
               callOptions,
