@@ -244,10 +244,6 @@ t.test("purge takes removed snapshots out, keeps the head's parent, and says how
   const { calls } = await serveAgent(t, directory, { replicaAddress: await serveDirectory(t, directory) });
   t.match(await calls.snapshotPurgeStatus({}, options), { isPurging: false, progress: 0, state: "" });
   await calls.snapshotPurge({}, options);
-  await t.rejects(calls.snapshotPurge({}, options), { message: "replica is already purging snapshots" });
-  await t.rejects(calls.filesSync({ fromAddress: "127.0.0.1:1" }, options), {
-    message: "replica is purging snapshots",
-  });
   const end = await until(
     () => calls.snapshotPurgeStatus({}, options),
     ({ isPurging }) => !isPurging,
@@ -262,6 +258,21 @@ t.test("purge takes removed snapshots out, keeps the head's parent, and says how
     "without what the head hides",
   );
   t.strictSame(mergedBytes(directory, [one, three, HEAD]), before);
+});
+
+t.test("while it purges, a replica neither purges, nor is rebuilt, nor sends", async (t) => {
+  const directory = scratch(t);
+  writeFileSync(join(directory, A), "");
+  const status = { isPurging: true, progress: 40, state: "in_progress", error: "" } as const;
+  const purging = { status, run: () => Promise.reject(new Error("not twice")), reset: () => undefined };
+  const { calls } = await serveAgent(t, directory, { purging: () => purging });
+  t.match(await calls.snapshotPurgeStatus({}, options), status);
+  await t.rejects(calls.snapshotPurge({}, options), { message: "replica is already purging snapshots" });
+  await t.rejects(calls.filesSync({ fromAddress: "127.0.0.1:1" }, options), {
+    message: "replica is purging snapshots",
+  });
+  const file = { fromFileName: A, host: "127.0.0.1", port: 1 };
+  await t.rejects(calls.fileSend(file, options), { message: "replica is purging snapshots" });
 });
 
 t.test("hashing records a checksum, spares the next time, and reports rot", async (t) => {
