@@ -14,8 +14,8 @@ const STATUS: EngineStatus = {
   lun: 1,
   portals: ["[::1]:3260"],
   replicas: [
-    { address: "a:1", replicaId: "r1", mode: "RW", cause: "", inFlight: 0, crcErrors: 0, directory: "/a", reconciledBytes: 0, reconcileTotalBytes: 0 },
-    { address: "c:1", replicaId: "r3", mode: "WO", cause: "", inFlight: 0, crcErrors: 0, directory: "/c", reconciledBytes: 2 ** 20, reconcileTotalBytes: 2 ** 22 },
+    { address: "a:1", replicaId: "r1", mode: "RW", cause: "", inFlight: 0, crcErrors: 0, directory: "/a", reconciledBytes: 0, reconcileTotalBytes: 0 , resync: "", movedBytes: 0 },
+    { address: "c:1", replicaId: "r3", mode: "WO", cause: "", inFlight: 0, crcErrors: 0, directory: "/c", reconciledBytes: 2 ** 20, reconcileTotalBytes: 2 ** 22 , resync: "", movedBytes: 0 },
   ],
   sessions: [{ initiator: "iqn.x:y", address: "10.0.0.1:5", commands: 3 }],
   counters: COUNTERS,

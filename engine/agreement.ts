@@ -54,7 +54,7 @@ export class Agreement {
   async #agreed(targets: Slot[]): Promise<boolean> {
     const { roster } = this;
     if (roster.someAway()) return false;
-    await Promise.all(roster.active().map((slot) => this.#tell(slot)));
+    await Promise.all(roster.members().map((slot) => this.#tell(slot)));
     for (const slot of targets) {
       if (slot.state.mode !== "WO") continue;
       roster.apply(slot, { type: "agreed" });
@@ -94,10 +94,10 @@ export class Agreement {
       .map((slot) => ({ slot, breaks: slot.breaks }));
     return () =>
       roster.decisions.run(async () => {
-        const active = roster.active();
-        if (active.some(({ state }) => state.mode !== "RW")) return;
+        const members = roster.members();
+        if (members.some(({ state }) => state.mode !== "RW")) return;
         for (const { slot, breaks } of restarted) {
-          if (!active.includes(slot) || slot.breaks !== breaks) continue;
+          if (!members.includes(slot) || slot.breaks !== breaks) continue;
           await this.#tell(slot);
           slot.restarted = false;
         }

@@ -1,6 +1,7 @@
 /** Going on without replicas: recorded durably on every survivor before anything that waits for them is let go. */
+import type { Change } from "./record-keeper.js";
 import type { Roster } from "./roster.js";
-import { isCopy, type Slot } from "./slot.js";
+import { isCopy, isMember, type Slot } from "./slot.js";
 
 export interface Failing {
   slot: Slot;
@@ -14,7 +15,12 @@ export class Dropping {
    * @returns false when no survivor could record it: then nothing has been decided */
   async drop(failing: Failing[]): Promise<boolean> {
     const { roster } = this;
-    const survivors = roster.active().filter((slot) => !failing.some((failed) => failed.slot === slot));
+    // What no record names can go without one.
+    if (!failing.some(({ slot }) => isMember(slot))) {
+      await this.#letGo(failing);
+      return true;
+    }
+    const survivors = roster.members().filter((slot) => !failing.some((failed) => failed.slot === slot));
     const failures = await this.#record(survivors);
     if (failures === null) {
       const addresses = failing.map(({ slot }) => slot.address);
@@ -28,24 +34,46 @@ export class Dropping {
   /** Stores the engine's own small state durably on all members; one that does not take it is dropped.
    * @throws when no member takes it */
   async saveEngineState(bytes: Uint8Array): Promise<void> {
-    const failures = await this.#record(this.roster.active(), bytes);
+    const failures = await this.#record(this.roster.members(), { engineState: bytes });
     if (failures === null) throw new Error("no replica stored the engine's state");
     await this.#letGo(failures);
+  }
+
+  /** Makes a replica that holds everything durably a member.
+   * @returns false when that is not known to be recorded: it may be, so that it has to be tried again, or dropped */
+  async join(slot: Slot): Promise<boolean> {
+    slot.joining = true;
+    // The others keep what it missed until it is known to have stored the record as well.
+    const failures = await this.#record(this.roster.members(), { stillAbsent: slot.replicaId });
+    if (failures === null) return false;
+    await this.#letGo(failures);
+    if (failures.some((failed) => failed.slot === slot)) return true;
+    slot.joining = false;
+    this.roster.apply(slot, { type: "joined" });
+    await this.roster.volume.setMode(slot.index, "RW");
+    await this.#letGo((await this.#record(this.roster.members())) ?? []);
+    return true;
+  }
+
+  /** Records the members as they are, when what is recorded beside them has changed. */
+  async renew(): Promise<void> {
+    await this.#letGo((await this.#record(this.roster.members())) ?? []);
   }
 
   async #letGo(failed: Failing[]): Promise<void> {
     for (const { slot, cause } of failed) {
       this.roster.apply(slot, { type: "failed", cause });
       slot.silent = null;
+      slot.joining = false;
       await this.roster.volume.setMode(slot.index, "OFF");
     }
     this.roster.publish();
   }
 
   /** @returns who did not record it; null when nobody did who could stand alone */
-  async #record(members: Slot[], engineState?: Uint8Array): Promise<Failing[] | null> {
+  async #record(members: Slot[], change: Change = {}): Promise<Failing[] | null> {
     for (const slot of members) slot.readable = isCopy(slot);
-    const advance = await this.roster.keeper.advance(members, engineState);
+    const advance = await this.roster.keeper.advance(members, change);
     if (advance === null) return null;
     return advance.failures.map(({ holder, error }) => ({
       slot: holder,

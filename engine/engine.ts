@@ -112,6 +112,7 @@ export class Engine {
       replicaId: "",
       state: { mode: "CONNECTING" },
       directory: "",
+      lastResync: null,
       slot: null,
     });
     return this.#serving?.attached.replicas.replicas() ?? this.options.replicas.map(connecting);

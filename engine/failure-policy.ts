@@ -41,19 +41,27 @@ const REMEDY_OF_STATUS: Record<StatusName, FailedRow> = {
   ABORTED: dropOrAnswer("IO_ERROR"),
 };
 
-/** @param otherCopy whether another connected replica may be read: the last one is never dropped */
-export function remedyFor(event: VolumeEvent, otherCopy: boolean): Remedy {
+/** In words. */
+export function causeOf(event: VolumeEvent): string {
   switch (event.type) {
     case "disconnected":
-      return { type: "reconnect", reason: event.reason };
-    case "timeout": {
-      const reason = `no answer to ${event.op} for ${event.elapsedMs} ms`;
-      return otherCopy ? { type: "drop", cause: reason } : { type: "wait", reason };
-    }
-    case "failed": {
-      const cause =
-        `${event.op} of ${event.length} bytes at ${event.offset}: ${event.status} ${event.message}`.trim();
+      return event.reason;
+    case "timeout":
+      return `no answer to ${event.op} for ${event.elapsedMs} ms`;
+    case "failed":
+      return `${event.op} of ${event.length} bytes at ${event.offset}: ${event.status} ${event.message}`.trim();
+  }
+}
+
+/** @param otherCopy whether another connected replica may be read: the last one is never dropped */
+export function remedyFor(event: VolumeEvent, otherCopy: boolean): Remedy {
+  const cause = causeOf(event);
+  switch (event.type) {
+    case "disconnected":
+      return { type: "reconnect", reason: cause };
+    case "timeout":
+      return otherCopy ? { type: "drop", cause } : { type: "wait", reason: cause };
+    case "failed":
       return REMEDY_OF_STATUS[event.status](otherCopy, cause);
-    }
   }
 }

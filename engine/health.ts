@@ -25,7 +25,11 @@ export function healthOf(replicas: ReplicaHealth[]): Health {
   });
   if (waiting.length > 0) return { type: "waited", reason: waiting.join("; ") };
   const failed = replicas.flatMap(({ address, state }) =>
-    state.mode === "ERR" ? [`replica ${address}: ${state.cause}`] : [],
+    state.mode === "ERR"
+      ? [`replica ${address}: ${state.cause}`]
+      : state.mode === "RESYNC"
+        ? [`replica ${address} is resynced`]
+        : [],
   );
   return { type: "served", shortOf: failed.length > 0 ? failed.join("; ") : null };
 }

@@ -18,9 +18,7 @@ export class HeldOperations {
   async answer(slots: Slot[], status: StatusName, touched: Range[]): Promise<void> {
     const { volume, slots: all } = this.roster;
     const from = [...slots, ...all].find(({ state }) => state.mode === "RW");
-    const others = all.filter(
-      (slot) => slot !== from && (slot.state.mode === "RW" || slot.state.mode === "WO"),
-    );
+    const others = all.filter((slot) => slot !== from && ["RW", "WO", "RESYNC"].includes(slot.state.mode));
     // Queued behind the failed operation and before any later one: nobody reads the range in between.
     const copies = touched.flatMap(({ offset, length }) =>
       from === undefined

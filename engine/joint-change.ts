@@ -42,6 +42,10 @@ export class JointChanges {
     const { roster } = this;
     for (;;) {
       if (roster.end !== null) throw new Error(`the volume is not served: ${roster.end.reason}`);
+      // Its content is not that of the volume yet: a snapshot of it would not be one.
+      const resynced = roster.slots.find(({ state }) => state.mode === "RESYNC");
+      if (resynced !== undefined)
+        throw new Error(`replica ${resynced.address} is being resynced: try again later`);
       if (!roster.someAway()) return;
       if (Date.now() >= deadline)
         throw new Error("a replica is away; it has neither come back nor failed yet");
@@ -52,8 +56,9 @@ export class JointChanges {
   /** @returns null when a replica went away meanwhile */
   async #apply({ apply, harmless = () => false }: JointChange): Promise<Map<string, Error> | null> {
     const { roster } = this;
-    if (roster.someAway() || roster.end !== null) return null;
-    const slots = roster.active();
+    const resynced = roster.slots.some(({ state }) => state.mode === "RESYNC");
+    if (resynced || roster.someAway() || roster.end !== null) return null;
+    const slots = roster.members();
     const failures = new Map<string, Error>();
     await Promise.all(
       slots.map(({ address }) =>

@@ -55,3 +55,13 @@ export const STOP_TIMEOUT_MS = 25_000;
 
 /** ms that a change of all replicas together waits for one that is away: it comes back or is dropped in that time. */
 export const JOINT_CHANGE_WAIT_MS = 2 * RECONNECT_GRACE_MS;
+
+/** ms between looks at a replica that has failed: first, and longest after attempts in vain. A daemon that was started
+ * again is back within a second; one that cannot be made equal does not keep the others busy. */
+export const RETURN_DELAY_MS = 250;
+export const RETURN_DELAY_MS_MAX = 15_000;
+
+/** bytes of the volume whose extents are asked for at once, and bytes per bit of what is found allocated: bounds the
+ * memory of a comparison as a whole to 2 MiB per TiB, however scattered the extents are. */
+export const EXTENTS_WINDOW_BYTES = 1 << 30;
+export const EXTENTS_GRAIN_BYTES = 64 << 10;

@@ -14,7 +14,9 @@ export interface CopyTask {
   ranges: Range[];
   /** whether `to` is still to be made equal; asked after each failure */
   wanted: () => boolean;
-  onCopied: (bytes: number) => void;
+  /** @param bytes of a range that is equal now
+   * @param moved of them that differed and were written */
+  onCopied: (bytes: number, moved: number) => void;
   /** `to` answered a write with an error: it cannot be made equal */
   onRefused: (error: NativeError) => void;
   signal: AbortSignal;
@@ -40,7 +42,9 @@ export async function makeEqual(task: CopyTask): Promise<boolean> {
       for (;;) {
         if (unwanted()) return false;
         try {
-          differed += await task.volume.copy(task.from, task.to, offset, length);
+          const moved = await task.volume.copy(task.from, task.to, offset, length);
+          differed += moved;
+          task.onCopied(length, moved);
           break;
         } catch (err) {
           if (unwanted()) return false;
@@ -53,7 +57,6 @@ export async function makeEqual(task: CopyTask): Promise<boolean> {
           await sleep(AGREEMENT_RETRY_MS, undefined, { signal: task.signal }).catch(() => undefined);
         }
       }
-      task.onCopied(length);
     }
     return true;
   }

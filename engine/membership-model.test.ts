@@ -1,7 +1,7 @@
 /**
- * Every interleaving of up to two engines that start, write, fail replicas, fence each other and crash, over a small
- * number of replicas, generations and writes. After each step and for every set of replicas that may answer, what would
- * be chosen must hold every acknowledged write.
+ * Every interleaving of up to two engines that start, write, fail replicas, make them copies again, fence each other and
+ * crash, over a small number of replicas, generations and writes. After each step and for every set of replicas that may
+ * answer, what would be chosen must hold every acknowledged write.
  */
 import t from "tap";
 import type { MemberRecord, ReplicaFacts } from "../proto/control.js";
@@ -31,8 +31,17 @@ type Engine =
       todo: number;
       /** writes that are acknowledged once all members have the record, bits */
       held: number;
+      /** the replica that becomes a member by this record (it is written already), or -1 */
+      joining: number;
     }
-  | { is: "serving"; id: number; generation: number; members: number };
+  | {
+      is: "serving";
+      id: number;
+      generation: number;
+      members: number;
+      /** the replica that is resynced: fenced and written, but no member; or -1 */
+      resyncing: number;
+    };
 
 interface World {
   replicas: Replica[];
@@ -124,6 +133,7 @@ function* steps(world: World, bounds: Bounds): Generator<World> {
       case "serving":
         yield change(world, index, { is: "off" });
         yield* writeSteps(world, index, engine, bounds);
+        yield* resyncSteps(world, index, engine, bounds);
         break;
     }
   }
@@ -135,6 +145,7 @@ function* startSteps(world: World, index: number, bounds: Bounds): Generator<Wor
     const choice = choose(world, reachable);
     if (choice.type !== "start") continue;
     const members = membersOf(choice);
+    const fenced = choice.fenced.reduce((set, { facts }) => set | (1 << Number(facts.replicaId)), 0);
     const generation = choice.generation + 1;
     const seen = world.replicas.map(({ generation, engine }) => ({ generation, engine }));
     const recording = {
@@ -143,8 +154,9 @@ function* startSteps(world: World, index: number, bounds: Bounds): Generator<Wor
       seen,
       generation,
       members,
-      todo: members,
+      todo: members | fenced,
       held: 0,
+      joining: -1,
     } as const;
     yield change(world, index, recording, { starts: world.starts + 1 });
   }
@@ -153,7 +165,9 @@ function* startSteps(world: World, index: number, bounds: Bounds): Generator<Wor
 type Recording = Extract<Engine, { is: "recording" }>;
 
 function* recordSteps(world: World, index: number, engine: Recording, bounds: Bounds): Generator<World> {
-  for (const target of bits(engine.todo, bounds.replicas)) {
+  // A takeover fences those that are no members first.
+  const fenced = engine.todo & ~engine.members;
+  for (const target of bits(fenced === 0 ? engine.todo : fenced, bounds.replicas)) {
     const replica = world.replicas[target];
     if (replica === undefined) continue;
     const todo = engine.todo & ~(1 << target);
@@ -175,8 +189,11 @@ function* recordSteps(world: World, index: number, engine: Recording, bounds: Bo
     // again when it has nobody else.
     if (seen !== null || generation >= bounds.generations) continue;
     const others = members & ~(1 << target);
-    for (const rest of others === 0 ? [members] : [others, members]) {
-      const next: Engine = { ...engine, generation: generation + 1, members: rest, todo: rest };
+    // One that is only becoming a member is nobody to go on with alone.
+    const alone = others === 0 || others === 1 << engine.joining;
+    for (const rest of alone ? [members] : [others, members]) {
+      const joining = (rest >> engine.joining) & 1 ? engine.joining : -1;
+      const next: Engine = { ...engine, generation: generation + 1, members: rest, todo: rest, joining };
       yield change(world, index, next, { replicas });
       yield change(world, index, next);
     }
@@ -190,7 +207,7 @@ function settle(world: World, index: number): World {
   return change(
     world,
     index,
-    { is: "serving", id, generation, members },
+    { is: "serving", id, generation, members, resyncing: -1 },
     { acknowledged: world.acknowledged | engine.held },
   );
 }
@@ -202,9 +219,9 @@ function* writeSteps(world: World, index: number, engine: Serving, bounds: Bound
   if (number >= bounds.writes) return;
   const write = 1 << number;
   const tried = world.tried | write;
-  const willing = bits(engine.members, bounds.replicas).filter(
-    (i) => world.replicas[i]?.engine === engine.id,
-  );
+  const { resyncing } = engine;
+  const written = engine.members | (resyncing < 0 ? 0 : 1 << resyncing);
+  const willing = bits(written, bounds.replicas).filter((i) => world.replicas[i]?.engine === engine.id);
   for (let reached = 0; reached < 1 << bounds.replicas; reached++) {
     const done = reached & willing.reduce((set, i) => set | (1 << i), 0);
     if (done !== reached) continue;
@@ -213,7 +230,10 @@ function* writeSteps(world: World, index: number, engine: Serving, bounds: Bound
     );
     const missing = engine.members & ~done;
     if (missing === 0) {
-      yield change(world, index, engine, { replicas, tried, acknowledged: world.acknowledged | write });
+      // One that is resynced and did not answer is let go without a record: none names it.
+      const kept = (done >> resyncing) & 1 ? resyncing : -1;
+      const acknowledged = world.acknowledged | write;
+      yield change(world, index, { ...engine, resyncing: kept }, { replicas, tried, acknowledged });
       continue;
     }
     if (engine.generation >= bounds.generations) continue;
@@ -229,8 +249,40 @@ function* writeSteps(world: World, index: number, engine: Serving, bounds: Bound
       members: survivors,
       todo: survivors,
       held: write,
+      joining: -1,
     };
     yield change(world, index, next, { replicas, tried });
+  }
+}
+
+/** A replica that is no member comes back: it stores the present record, is written, made equal, and recorded. */
+function* resyncSteps(world: World, index: number, engine: Serving, bounds: Bounds): Generator<World> {
+  const { id, generation, members, resyncing } = engine;
+  const own = (i: number) => world.replicas[i]?.engine === id;
+  if (resyncing < 0) {
+    for (const i of bits(~members, bounds.replicas)) {
+      const replica = world.replicas[i];
+      // One that has gone on by itself is declined.
+      if (replica === undefined || replica.generation > generation) continue;
+      const admitted = { ...replica, generation, engine: id, members };
+      const replicas = world.replicas.map((old, j) => (i === j ? admitted : old));
+      yield change(world, index, { ...engine, resyncing: i }, { replicas });
+      yield change(world, index, engine, { replicas }); // stored, and the answer is lost
+    }
+    return;
+  }
+  yield change(world, index, { ...engine, resyncing: -1 });
+  if (!own(resyncing) || generation >= bounds.generations) return;
+  // All of it is copied from a member before it is named.
+  for (const from of bits(members, bounds.replicas).filter(own)) {
+    const { writes } = world.replicas[from] ?? { writes: 0 };
+    const replicas = world.replicas.map((old, i) => (i === resyncing ? { ...old, writes } : old));
+    const all = members | (1 << resyncing);
+    const next: Engine = {
+      ...{ is: "recording", id, seen: null, generation: generation + 1 },
+      ...{ members: all, todo: all, held: 0, joining: resyncing },
+    };
+    yield change(world, index, next, { replicas });
   }
 }
 
@@ -281,9 +333,9 @@ function owns(world: World, engine: Serving): boolean {
 }
 
 const BOUNDS: Bounds[] = [
-  { replicas: 2, engines: 2, starts: 4, writes: 2, generations: 5 },
-  { replicas: 3, engines: 1, starts: 3, writes: 2, generations: 4 },
-  { replicas: 3, engines: 2, starts: 2, writes: 1, generations: 4 },
+  { replicas: 2, engines: 2, starts: 3, writes: 1, generations: 5 },
+  { replicas: 2, engines: 1, starts: 3, writes: 2, generations: 5 },
+  { replicas: 3, engines: 1, starts: 2, writes: 1, generations: 4 },
 ];
 
 for (const bounds of BOUNDS) {

@@ -44,6 +44,9 @@ export type Choice =
       origin: "new" | "proved" | "salvaged";
       /** all of them hold every acknowledged write */
       members: Member[];
+      /** The newest records name these as well, but they are not current. They have to store the next record, too: an engine
+       * that is still making one of them a member could otherwise go on with it alone. */
+      fenced: Member[];
       leftOut: LeftOut[];
       /** the next record's generation is above this one */
       generation: number;
@@ -102,6 +105,7 @@ function salvage(answers: Answer[], answered: Member[], id: string, newest: numb
     type: "start",
     origin: "salvaged",
     members: [chosen],
+    fenced: [],
     leftOut: leaveOut(answers, [chosen], () => `replica ${id} was salvaged without it`),
     // A replica that is away may have gone on under generations that nobody here has seen: it must not win later.
     generation: newest + SALVAGE_GENERATION_LEAP,
@@ -117,7 +121,7 @@ function firstStart(answers: Answer[], answered: Member[]): Choice {
     const evidence = `there are data without a record of who is current; ${describe(answers)}`;
     return { type: "refuse", code: "NO_RECORD", evidence };
   }
-  return start(answers, answered, 0, null);
+  return start(answers, answered, answered, 0, null);
 }
 
 /**
@@ -155,10 +159,16 @@ function proved(answers: Answer[], answered: Member[], newest: number): Choice {
     const evidence = `replica ${blank.facts.replicaId} is a member but has no record: its directory was replaced; ${describe(answers)}`;
     return { type: "refuse", code: "NO_RECORD", evidence };
   }
-  return start(answers, members, newest, record);
+  return start(answers, asked, members, newest, record);
 }
 
-function start(answers: Answer[], current: Member[], newest: number, record: MemberRecord | null): Choice {
+function start(
+  answers: Answer[],
+  named: Member[],
+  current: Member[],
+  newest: number,
+  record: MemberRecord | null,
+): Choice {
   const members = current.filter(({ facts }) => facts.unfit === "");
   if (members.length === 0) {
     const causes = current
@@ -173,6 +183,7 @@ function start(answers: Answer[], current: Member[], newest: number, record: Mem
     type: "start",
     origin: record === null ? "new" : "proved",
     members,
+    fenced: named.filter((member) => !members.includes(member)),
     leftOut,
     generation: newest,
     record,

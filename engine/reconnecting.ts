@@ -35,7 +35,10 @@ export class Reconnecting {
   begin(slot: Slot, reason: string): void {
     this.roster.apply(slot, { type: "linkLost", reason });
     slot.silent = null;
-    void this.#reconnect(slot).catch(this.roster.onError);
+    slot.reconnecting = true;
+    this.#reconnect(slot)
+      .catch(this.roster.onError)
+      .finally(() => (slot.reconnecting = false));
   }
 
   async #reconnect(slot: Slot): Promise<void> {
@@ -100,7 +103,7 @@ export class Reconnecting {
 
   /** All copies came back without acknowledged writes: serving on would be silent loss. */
   async #judgeLoss(): Promise<boolean> {
-    const copies = this.roster.active();
+    const copies = this.roster.members();
     if (copies.some(({ lost }) => lost === null)) return false;
     const reason = copies.map(({ address, lost }) => `replica ${address}: ${lost ?? ""}`).join("; ");
     await this.roster.finish({ type: "writesLost", reason });

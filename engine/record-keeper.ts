@@ -2,7 +2,8 @@
  * The member record of this engine, and how it changes: each change takes the next generation and counts once the
  * members hold it durably.
  */
-import type { MemberRecord, RecordBasis } from "../proto/control.js";
+import type { Absence, MemberRecord, RecordBasis } from "../proto/control.js";
+import { REPLICAS_MAX } from "./limits.js";
 import { FencedError, type ReplicaLink } from "./replica-link.js";
 
 /** A replica that may hold the record. */
@@ -20,7 +21,17 @@ export interface Advance<H extends Holder> {
   failures: { holder: H; error: Error }[];
 }
 
+export interface Change {
+  /** new state of the engine */
+  engineState?: Uint8Array;
+  /** members go on keeping what this replica missed, although it becomes one of them: not all may store the record */
+  stillAbsent?: string;
+}
+
 export class RecordKeeper {
+  /** generations that replicas are known to have stored as members */
+  readonly #held = new Map<string, number>();
+
   /** @param record the record that this engine starts from; its generation is the highest known one */
   constructor(
     readonly volume: string,
@@ -40,23 +51,38 @@ export class RecordKeeper {
     return this.record.engineState;
   }
 
-  /** Takes the volume over: all of `members` must record it, or nothing is taken.
+  /** Under which generations a replica that is waited for can have been a member last; null for any other. */
+  absenceOf(replicaId: string): Absence | null {
+    return this.record.absent.find((absence) => absence.replicaId === replicaId) ?? null;
+  }
+
+  /** A replica is not waited for any more; counts with the next change. */
+  forget(replicaId: string): void {
+    const members = this.record.members.filter((id) => id !== replicaId);
+    const absent = this.record.absent.filter((absence) => absence.replicaId !== replicaId);
+    this.record = { ...this.record, members, absent };
+  }
+
+  /** Takes the volume over: all of `members`, and of `fenced`, which are none, must record it, or nothing is taken.
    * No member is left out here: only an engine that all members have accepted may decide to go on without one.
    * @throws {FencedError} a member has stored something else than was decided from: ask anew
    * @throws {Error} what a member answered */
-  async takeOver(members: Holder[]): Promise<void> {
-    this.#next(members);
-    const { failures } = await this.#store(members);
-    if (failures[0] !== undefined) throw failures[0].error;
+  async takeOver(members: Holder[], fenced: Holder[] = []): Promise<void> {
+    this.#next(members, {});
+    // Those first: a member that has stored this record looks as if it had been taken over already.
+    for (const holders of [fenced, members]) {
+      const { failures } = await this.#store(holders);
+      if (failures[0] !== undefined) throw failures[0].error;
+    }
   }
 
   /** Makes `holders` the members. One that does not record this is left out, as long as a readable one did.
    * @returns null when no readable holder recorded it: nothing has been decided, and it may be tried again
    * @throws {FencedError} another engine took over */
-  async advance<H extends Holder>(holders: H[], engineState = this.engineState): Promise<Advance<H> | null> {
+  async advance<H extends Holder>(holders: H[], change: Change = {}): Promise<Advance<H> | null> {
     const failures: Advance<H>["failures"] = [];
     for (let members = holders; ;) {
-      this.#next(members, engineState);
+      this.#next(members, change);
       const round = await this.#store(members);
       if (!round.survivors.some(({ readable }) => readable)) return null;
       failures.push(...round.failures);
@@ -65,13 +91,42 @@ export class RecordKeeper {
     }
   }
 
-  #next(members: Holder[], engineState = this.engineState): void {
-    const generation = this.record.generation + 1;
+  /** Stores the present record at a replica that is no member of it: other engines are fenced there from now on, and it is
+   * nobody's copy before a later record names it.
+   * @throws {FencedError} */
+  async admit(holder: Holder): Promise<void> {
+    const { record } = this;
+    if (record.members.includes(holder.replicaId)) throw new Error(`${holder.replicaId} is a member already`);
+    await holder.link.record(this.volume, holder.replicaId, record, holder.stored);
+    holder.stored = { generation: record.generation, engineId: record.engineId };
+  }
+
+  #next(holders: Holder[], { engineState = this.engineState, stillAbsent }: Change): void {
+    const before = this.record;
+    const generation = before.generation + 1;
+    const members = holders.map(({ replicaId }) => replicaId);
+    const waited = before.absent.filter(
+      ({ replicaId }) => replicaId === stillAbsent || !members.includes(replicaId),
+    );
+    const left = before.members.filter(
+      (id) => !members.includes(id) && !waited.some((absence) => absence.replicaId === id),
+    );
+    const absent = left.map((replicaId) => ({
+      replicaId,
+      heldAtLeast: this.#held.get(replicaId) ?? 0,
+      heldAtMost: before.generation,
+      excludedAt: generation,
+    }));
+    if (stillAbsent !== undefined && !waited.some(({ replicaId }) => replicaId === stillAbsent)) {
+      absent.push({ replicaId: stillAbsent, heldAtLeast: 0, heldAtMost: 0, excludedAt: generation });
+    }
+    // Replicas refuse a longer list; who is forgotten here is compared as a whole if it ever comes back.
     this.record = {
-      ...this.record,
+      ...before,
       generation,
-      members: members.map(({ replicaId }) => replicaId),
+      members,
       engineState,
+      absent: [...waited, ...absent].slice(-REPLICAS_MAX),
     };
   }
 
@@ -83,6 +138,9 @@ export class RecordKeeper {
         try {
           await holder.link.record(this.volume, holder.replicaId, record, holder.stored);
           holder.stored = { generation: record.generation, engineId: record.engineId };
+          const { replicaId } = holder;
+          const waited = record.absent.some((absence) => absence.replicaId === replicaId);
+          if (record.members.includes(replicaId) && !waited) this.#held.set(replicaId, record.generation);
           result.survivors.push(holder);
         } catch (error) {
           result.failures.push({ holder, error: error as Error });

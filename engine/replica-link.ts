@@ -15,6 +15,12 @@ export class FencedError extends Error {
   override readonly name = "FencedError";
 }
 
+/** What changed at a replica; `since` 0: nothing is known. */
+export interface MissedRegions extends InheritedRegionsReply {
+  /** generation that it is complete from */
+  since: number;
+}
+
 const GRPC_FAILED_PRECONDITION = 9;
 const GRPC_UNAVAILABLE = 14;
 
@@ -44,6 +50,22 @@ export class ReplicaLink {
     if (reply.regionSize <= 0)
       throw new Error(`replica ${this.address} has regions of ${reply.regionSize} bytes`);
     return reply;
+  }
+
+  /** All of the bitmap, although one reply holds a part of it.
+   * @throws {FencedError} */
+  async missedRegions(engine: EngineRequest): Promise<MissedRegions> {
+    const parts: Uint8Array[] = [];
+    for (let skip = 0; ;) {
+      const request = { ...engine, skip };
+      const call = this.#call((calls) => calls.missedRegions(request, { timeoutMs: CONTROL_TIMEOUT_MS }));
+      const { since, grainSize, bitmapSize, bitmap } = await this.#fenced(call);
+      parts.push(bitmap);
+      skip += bitmap.length;
+      if (skip >= bitmapSize) return { since, regionSize: grainSize, bitmap: Buffer.concat(parts) };
+      if (bitmap.length === 0)
+        throw new Error(`replica ${this.address} told ${skip} of ${bitmapSize} bytes of what it keeps`);
+    }
   }
 
   /** @throws {FencedError} */

@@ -3,10 +3,11 @@
  * when a failure is durably recorded on every survivor.
  */
 import type { Volume, VolumeEvent } from "../native/index.js";
+import type { ReplicaFacts } from "../proto/control.js";
 import type { Logger } from "pino";
 import { Agreement } from "./agreement.js";
 import { Dropping } from "./dropping.js";
-import { remedyFor } from "./failure-policy.js";
+import { causeOf, remedyFor } from "./failure-policy.js";
 import type { Health } from "./health.js";
 import { HeldOperations } from "./held-operations.js";
 import { JointChanges, type JointChange } from "./joint-change.js";
@@ -15,9 +16,11 @@ import { chooseSource, type SourceRules } from "./membership.js";
 import { OutOfSpace } from "./out-of-space.js";
 import { Reconnecting } from "./reconnecting.js";
 import { bytesOf, unionOfRegions } from "./region-ranges.js";
-import type { ReplicaState } from "./replica-state.js";
+import type { ReplicaState, ResyncProgress } from "./replica-state.js";
+import { Resync } from "./resync.js";
+import { Returning } from "./returning.js";
 import { Roster } from "./roster.js";
-import { newSlot, type Slot } from "./slot.js";
+import { isMember, newSlot, type Slot } from "./slot.js";
 import type { Takeover } from "./takeover.js";
 
 export interface ReplicaView {
@@ -25,7 +28,9 @@ export interface ReplicaView {
   replicaId: string;
   state: ReplicaState;
   directory: string;
-  /** slot of the native Volume; null for one that was left out at start */
+  /** what the last resync came to; null when there was none */
+  lastResync: ResyncProgress | null;
+  /** of the native Volume; null while nothing is connected */
   slot: number | null;
 }
 
@@ -36,6 +41,27 @@ export interface ReplicaSetOptions {
   rules: Omit<SourceRules, "lastEngineBootId">;
   onHealth: (health: Health) => void;
   log: Logger;
+}
+
+/** One that was a member at start has told who it is. */
+type MemberSlot = Slot & { facts: ReplicaFacts };
+
+function isMemberSlot(slot: Slot): slot is MemberSlot {
+  return isMember(slot) && slot.facts !== null;
+}
+
+/** Members first. */
+function slotsOf({ members, leftOut }: Takeover): Slot[] {
+  const current = members.map((member, index) =>
+    newSlot({ ...member, index, state: { mode: "CONNECTING" } }),
+  );
+  const others = leftOut.map(({ address, replicaId, cause, link }, i) =>
+    newSlot({
+      ...{ index: members.length + i, address, link, replicaId: replicaId ?? "", facts: null },
+      ...{ stored: { generation: 0, engineId: "" }, readable: false, state: { mode: "ERR", cause } },
+    }),
+  );
+  return [...current, ...others];
 }
 
 const MUTATIONS: ReadonlySet<string> = new Set([
@@ -54,12 +80,12 @@ export class ReplicaSet {
   readonly #outOfSpace: OutOfSpace;
   readonly #agreement: Agreement;
   readonly #jointChanges: JointChanges;
+  readonly #returning: Returning;
   readonly #rules: SourceRules;
 
   constructor(volume: Volume, { takeover, size, rules, onHealth, log }: ReplicaSetOptions) {
-    const { keeper, leftOut, lastEngineBootId } = takeover;
-    const slots = takeover.members.map(newSlot);
-    const roster = new Roster({ volume, keeper, slots, leftOut, size, onHealth, log });
+    const { keeper, lastEngineBootId } = takeover;
+    const roster = new Roster({ volume, keeper, slots: slotsOf(takeover), size, onHealth, log });
     this.#roster = roster;
     this.#dropping = new Dropping(roster);
     this.#reconnecting = new Reconnecting(roster, this.#dropping);
@@ -67,6 +93,7 @@ export class ReplicaSet {
     this.#outOfSpace = new OutOfSpace(roster, this.#dropping, this.#held);
     this.#agreement = new Agreement(roster, this.#held);
     this.#jointChanges = new JointChanges(roster, this.#dropping);
+    this.#returning = new Returning(roster, new Resync(roster, this.#dropping));
     this.#rules = { ...rules, lastEngineBootId };
   }
 
@@ -79,29 +106,23 @@ export class ReplicaSet {
   }
 
   replicas(): ReplicaView[] {
-    const members = this.#roster.slots.map(({ address, replicaId, state, facts, index }) => ({
+    return this.#roster.slots.map(({ address, replicaId, state, facts, index, lastResync }) => ({
       address,
       replicaId,
       state,
-      directory: facts.directory,
+      directory: facts?.directory ?? "",
+      lastResync: state.mode === "RESYNC" ? state.progress : lastResync,
       slot: index,
     }));
-    const leftOut = this.#roster.leftOut.map(({ address, replicaId, cause }) => ({
-      address,
-      replicaId: replicaId ?? "",
-      state: { mode: "ERR", cause } as const,
-      directory: "",
-      slot: null,
-    }));
-    return [...members, ...leftOut];
   }
 
   // -------------------------------------------------------------------------------------------- start and stop
 
   /** Connects all members and lets I/O in; agreement goes on in the background.
    * @throws when none can be connected, or none of those that can is known to hold every acknowledged write */
-  start(): Promise<void> {
-    return this.#roster.decisions.run(() => this.#start());
+  async start(): Promise<void> {
+    await this.#roster.decisions.run(() => this.#start());
+    for (const slot of this.#roster.slots) this.#returning.watch(slot);
   }
 
   async #start(): Promise<void> {
@@ -132,20 +153,23 @@ export class ReplicaSet {
 
   /** Connects all members; those that cannot be are dropped, if they are not needed.
    * @returns those that are there */
-  async #connectMembers(): Promise<Slot[]> {
-    const { slots } = this.#roster;
-    const problems = await Promise.all(slots.map((slot) => this.#reconnecting.open(slot)));
-    const missing = slots.filter((slot) => problems[slot.index] !== null);
-    const present = slots.filter((slot) => problems[slot.index] === null);
+  async #connectMembers(): Promise<MemberSlot[]> {
+    const members = this.#roster.slots.filter(isMemberSlot);
+    const tried = await Promise.all(
+      members.map(async (slot) => ({ slot, problem: await this.#reconnecting.open(slot) })),
+    );
+    const missing = tried.flatMap(({ slot, problem }) =>
+      problem === null ? [] : [{ slot, cause: problem }],
+    );
+    const present = tried.flatMap(({ slot, problem }) => (problem === null ? [slot] : []));
     if (missing.length === 0) return present;
-    const causes = missing.map(({ address, index }) => `${address}: ${problems[index] ?? ""}`).join("; ");
+    const causes = missing.map(({ slot, cause }) => `${slot.address}: ${cause}`).join("; ");
     const better =
-      missing.some(({ facts }) => !facts.lostWrites) && present.every(({ facts }) => facts.lostWrites);
+      missing.some(({ slot }) => !slot.facts.lostWrites) && present.every(({ facts }) => facts.lostWrites);
     if (better || present.length === 0) {
       throw new Error(`no replica that holds every acknowledged write can be connected: ${causes}`);
     }
-    const failing = missing.map((slot) => ({ slot, cause: problems[slot.index] ?? "" }));
-    if (!(await this.#dropping.drop(failing))) {
+    if (!(await this.#dropping.drop(missing))) {
       throw new Error(`no replica recorded that others cannot be connected: ${causes}`);
     }
     return present.filter(({ state }) => state.mode === "CONNECTING");
@@ -158,9 +182,9 @@ export class ReplicaSet {
     if (roster.end !== null) return false;
     await roster.volume.quiesce();
     roster.stop();
-    const active = roster.active();
-    if (active.some(({ state }) => state.mode !== "RW")) return false;
-    await Promise.all(active.map(({ link, ...slot }) => link.release(roster.request(slot))));
+    const members = roster.members();
+    if (members.some(({ state }) => state.mode !== "RW")) return false;
+    await Promise.all(members.map(({ link, ...slot }) => link.release(roster.request(slot))));
     return true;
   }
 
@@ -173,8 +197,8 @@ export class ReplicaSet {
   // -------------------------------------------------------------------------------------------- events
 
   onVolumeEvent(event: VolumeEvent): void {
-    const { slots, signal, log, decisions } = this.#roster;
-    const slot = slots[event.slot];
+    const { signal, log, decisions } = this.#roster;
+    const slot = this.#roster.slot(event.slot);
     // A replica that is released ends its stream.
     if (slot === undefined || signal.aborted) return;
     if (event.type === "disconnected") slot.breaks += 1;
@@ -194,6 +218,11 @@ export class ReplicaSet {
     if (slot.state.mode === "AWAY") {
       // What it answered to operations that were sent again counts once it is back.
       if (event.type !== "disconnected") again();
+      return;
+    }
+    if (slot.state.mode === "RESYNC") {
+      // Nobody's copy yet: what it takes part in need not wait for it.
+      if (!(await this.#dropping.drop([{ slot, cause: causeOf(event) }]))) again();
       return;
     }
     const remedy = remedyFor(event, roster.otherCopy(slot));
@@ -253,8 +282,11 @@ export class ReplicaSet {
    * @returns false when no other replica that may be read could record that: then it stays */
   fail(address: string, cause: string): Promise<boolean> {
     return this.#roster.decisions.run(async () => {
-      const slot = this.#roster.active().find((active) => active.address === address);
-      return slot === undefined || this.#dropping.drop([{ slot, cause }]);
+      const slot = this.#roster.slots.find((candidate) => candidate.address === address);
+      if (slot === undefined) return true;
+      const failed = slot.state.mode === "ERR" || (await this.#dropping.drop([{ slot, cause }]));
+      slot.ordered = failed;
+      return failed;
     });
   }
 

@@ -2,12 +2,15 @@ import t from "tap";
 import { nextReplicaState, type ReplicaEvent, type ReplicaState } from "./replica-state.js";
 
 const WO = { mode: "WO", reconciledBytes: 1, totalBytes: 9 } as const;
+const PROGRESS = { method: "all", comparedBytes: 4, totalBytes: 9, movedBytes: 1 };
+const RESYNC = { mode: "RESYNC", progress: PROGRESS } as const;
 const STATES: Record<string, ReplicaState> = {
   CONNECTING: { mode: "CONNECTING" },
   WO,
   RW: { mode: "RW" },
   "AWAY from RW": { mode: "AWAY", was: { mode: "RW" }, reason: "r" },
   "AWAY from WO": { mode: "AWAY", was: WO, reason: "r" },
+  RESYNC,
   ERR: { mode: "ERR", cause: "first" },
 };
 const EVENTS: Record<string, ReplicaEvent> = {
@@ -17,6 +20,11 @@ const EVENTS: Record<string, ReplicaEvent> = {
   agreed: { type: "agreed" },
   linkLost: { type: "linkLost", reason: "gone" },
   linkRestored: { type: "linkRestored" },
+  rejoined: { type: "rejoined" },
+  planned: { type: "planned", method: "changed", totalBytes: 8 },
+  resynced: { type: "resynced", comparedBytes: 3, movedBytes: 2 },
+  joined: { type: "joined" },
+  declined: { type: "declined", cause: "third" },
   failed: { type: "failed", cause: "second" },
 };
 const failed: ReplicaState = { mode: "ERR", cause: "second" };
@@ -45,7 +53,20 @@ const LEGAL: Record<string, Record<string, ReplicaState>> = {
     linkRestored: WO,
     failed,
   },
-  ERR: { failed: { mode: "ERR", cause: "first" } },
+  RESYNC: {
+    planned: { mode: "RESYNC", progress: { ...PROGRESS, method: "changed", totalBytes: 8 } },
+    resynced: { mode: "RESYNC", progress: { ...PROGRESS, comparedBytes: 7, movedBytes: 3 } },
+    joined: { mode: "RW" },
+    failed,
+  },
+  ERR: {
+    rejoined: {
+      mode: "RESYNC",
+      progress: { method: "", comparedBytes: 0, totalBytes: 0, movedBytes: 0 },
+    },
+    declined: { mode: "ERR", cause: "third" },
+    failed: { mode: "ERR", cause: "first" },
+  },
 };
 
 for (const [stateName, state] of Object.entries(STATES)) {

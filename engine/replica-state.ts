@@ -3,17 +3,29 @@
  *
  *   CONNECTING --connected--> RW (or WO, to be made equal first)      WO --agreed--> RW
  *   RW, WO --linkLost--> AWAY --linkRestored--> as before             any --failed--> ERR
+ *   ERR --rejoined--> RESYNC --joined--> RW                           ERR --declined--> ERR, for another cause
  *
- * ERR is final: a failed replica stays out until it is rebuilt.
+ * In ERR and RESYNC it is no member: it is written in RESYNC, but nobody's copy before it has joined.
  */
 export type ReplicaState =
   | { mode: "CONNECTING" }
   | { mode: "WO"; reconciledBytes: number; totalBytes: number }
   | { mode: "RW" }
   | { mode: "AWAY"; was: ConnectedState; reason: string }
+  | { mode: "RESYNC"; progress: ResyncProgress }
   | { mode: "ERR"; cause: string };
 
 export type ConnectedState = Extract<ReplicaState, { mode: "RW" | "WO" }>;
+
+export interface ResyncProgress {
+  /** what is resynced, and why it is not less */
+  method: string;
+  /** of ranges that were looked at, and of all that are to be */
+  comparedBytes: number;
+  totalBytes: number;
+  /** that differed and were written to the replica */
+  movedBytes: number;
+}
 
 export type ReplicaEvent =
   /** `differingBytes`: how much has to be made equal before it may be read; null when it may be read at once */
@@ -22,6 +34,11 @@ export type ReplicaEvent =
   | { type: "agreed" }
   | { type: "linkLost"; reason: string }
   | { type: "linkRestored" }
+  | { type: "rejoined" }
+  | { type: "planned"; method: string; totalBytes: number }
+  | { type: "resynced"; comparedBytes: number; movedBytes: number }
+  | { type: "joined" }
+  | { type: "declined"; cause: string }
   | { type: "failed"; cause: string };
 
 export class IllegalTransition extends Error {
@@ -57,7 +74,25 @@ export function nextReplicaState(state: ReplicaState, event: ReplicaEvent): Repl
         return { ...state, was: { ...state.was, reconciledBytes: state.was.reconciledBytes + event.bytes } };
       }
       break;
+    case "RESYNC": {
+      const { progress } = state;
+      if (event.type === "planned")
+        return {
+          mode: "RESYNC",
+          progress: { ...progress, method: event.method, totalBytes: event.totalBytes },
+        };
+      if (event.type === "resynced") {
+        const comparedBytes = progress.comparedBytes + event.comparedBytes;
+        const movedBytes = progress.movedBytes + event.movedBytes;
+        return { mode: "RESYNC", progress: { ...progress, comparedBytes, movedBytes } };
+      }
+      if (event.type === "joined") return { mode: "RW" };
+      break;
+    }
     case "ERR":
+      if (event.type === "declined") return { mode: "ERR", cause: event.cause };
+      if (event.type === "rejoined")
+        return { mode: "RESYNC", progress: { method: "", comparedBytes: 0, totalBytes: 0, movedBytes: 0 } };
       break;
     default:
       state satisfies never;

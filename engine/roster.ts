@@ -5,19 +5,17 @@ import type { Volume } from "../native/index.js";
 import type { EngineRequest } from "../proto/control.js";
 import { DecisionQueue } from "./decision-queue.js";
 import { healthOf, type End, type Health } from "./health.js";
-import type { LeftOut } from "./membership.js";
 import type { RecordKeeper } from "./record-keeper.js";
 import { FencedError } from "./replica-link.js";
 import { nextReplicaState, type ReplicaEvent } from "./replica-state.js";
 import type { Known } from "./return-verdict.js";
 import { connectSlot } from "./slot-connection.js";
-import type { Slot } from "./slot.js";
+import { isMember, type Slot } from "./slot.js";
 
 export interface RosterOptions {
   volume: Volume;
   keeper: RecordKeeper;
   slots: Slot[];
-  leftOut: LeftOut[];
   /** bytes */
   size: number;
   onHealth: (health: Health) => void;
@@ -27,8 +25,7 @@ export interface RosterOptions {
 export class Roster {
   readonly volume: Volume;
   readonly keeper: RecordKeeper;
-  readonly slots: readonly Slot[];
-  readonly leftOut: readonly LeftOut[];
+  readonly slots: Slot[];
   /** bytes */
   readonly size: number;
   readonly log: Logger;
@@ -41,7 +38,6 @@ export class Roster {
     this.volume = shared.volume;
     this.keeper = shared.keeper;
     this.slots = shared.slots;
-    this.leftOut = shared.leftOut;
     this.size = shared.size;
     this.log = shared.log;
     this.#onHealth = onHealth;
@@ -65,9 +61,14 @@ export class Roster {
     this.#stop.abort();
   }
 
-  /** Those that hold the volume, or are being made to. */
-  active(): Slot[] {
-    return this.slots.filter(({ state }) => state.mode !== "ERR");
+  /** Those that hold the volume, or agree about it after a crash. */
+  members(): Slot[] {
+    return this.slots.filter(isMember);
+  }
+
+  /** @param index of the native Volume */
+  slot(index: number): Slot | undefined {
+    return this.slots.find((slot) => slot.index === index);
   }
 
   /** Whether there is another replica that holds every acknowledged write, is connected and answers. */
@@ -89,12 +90,7 @@ export class Roster {
   }
 
   publish(): void {
-    const leftOut = this.leftOut.map(({ address, cause }) => ({
-      address,
-      state: { mode: "ERR", cause } as const,
-      silent: null,
-    }));
-    this.#onHealth(this.#end ?? healthOf([...this.slots, ...leftOut]));
+    this.#onHealth(this.#end ?? healthOf(this.slots));
   }
 
   /** Answers everything with errors from now on. */
@@ -126,6 +122,7 @@ export class Roster {
   async connect(slot: Slot, generation: number): Promise<void> {
     const { address, facts, index } = slot;
     const { engineId } = this.keeper;
+    if (facts === null) throw new Error(`replica ${address} has never answered`);
     await connectSlot(this.volume, { slot: index, address, facts, engineId, generation });
     slot.breaksAtConnect = slot.breaks;
   }

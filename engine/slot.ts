@@ -2,13 +2,14 @@
 import type { ReplicaFacts } from "../proto/control.js";
 import type { Holder } from "./record-keeper.js";
 import type { Range } from "./region-ranges.js";
-import type { ReplicaState } from "./replica-state.js";
+import type { ReplicaState, ResyncProgress } from "./replica-state.js";
 
 export interface Slot extends Holder {
   /** of the native Volume */
   index: number;
   address: string;
-  facts: ReplicaFacts;
+  /** null while it has never answered */
+  facts: ReplicaFacts | null;
   state: ReplicaState;
   /** set while the last copy leaves operations unanswered */
   silent: { reason: string; bytesReceived: number } | null;
@@ -17,21 +18,36 @@ export interface Slot extends Holder {
   /** how often its stream has ended, and how often it had when it was last connected */
   breaks: number;
   breaksAtConnect: number;
+  /** its stream is tried to be got back */
+  reconnecting: boolean;
+  /** a record that names it was sent: whoever stored it takes it for a member */
+  joining: boolean;
+  /** failed on somebody's order: it does not come back by itself */
+  ordered: boolean;
+  /** an operator said that what it holds may be overwritten */
+  overwrite: boolean;
+  /** what its last resync came to */
+  lastResync: ResyncProgress | null;
   /** its regions from before it went away can be forgotten after a whole settlement */
   restarted: boolean;
   /** what it had no space for, while the answers of others are awaited */
   noSpace: Range[];
 }
 
-export function newSlot(member: Holder & { address: string; facts: ReplicaFacts }, index: number): Slot {
+export type Known = Holder & Pick<Slot, "index" | "address" | "facts" | "state">;
+
+export function newSlot(known: Known): Slot {
   return {
-    ...member,
-    index,
-    state: { mode: "CONNECTING" },
+    ...known,
     silent: null,
     lost: null,
     breaks: 0,
     breaksAtConnect: 0,
+    reconnecting: false,
+    joining: false,
+    ordered: false,
+    overwrite: false,
+    lastResync: null,
     restarted: false,
     noSpace: [],
   };
@@ -42,4 +58,9 @@ export function isCopy({ state }: Pick<Slot, "state">): boolean {
   return (
     state.mode === "RW" || state.mode === "CONNECTING" || (state.mode === "AWAY" && state.was.mode === "RW")
   );
+}
+
+/** Whether a durable record may name it: then nobody goes on without it before another one does not. */
+export function isMember({ state, joining }: Pick<Slot, "state" | "joining">): boolean {
+  return joining || (state.mode !== "ERR" && state.mode !== "RESYNC");
 }

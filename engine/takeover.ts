@@ -8,6 +8,7 @@ import {
   type Answer,
   type Choice,
   type LeftOut,
+  type Member,
   type Wanted,
 } from "./membership.js";
 import { RecordKeeper, type Holder } from "./record-keeper.js";
@@ -34,7 +35,7 @@ export interface TakeoverOptions {
 export interface Takeover {
   /** in the order of configuration */
   members: (Holder & { address: string; facts: ReplicaFacts })[];
-  leftOut: LeftOut[];
+  leftOut: (LeftOut & { link: ReplicaLink })[];
   keeper: RecordKeeper;
   /** of the machine the last engine ran on; null when there was none */
   lastEngineBootId: string | null;
@@ -87,28 +88,37 @@ async function record(
   choice: Extract<Choice, { type: "start" }>,
   { wanted, links, engineId, engineBootId, log }: TakeoverOptions,
 ): Promise<Takeover | { problem: string }> {
-  const members = choice.members.map(({ address, facts }) => {
+  const linkOf = (address: string): ReplicaLink => {
     const link = links.find((candidate) => candidate.address === address);
     if (link === undefined) throw new Error(`no link to ${address}`);
+    return link;
+  };
+  const holderOf = ({ address, facts }: Member) => {
+    const link = linkOf(address);
     const stored = { generation: facts.record?.generation ?? 0, engineId: facts.record?.engineId ?? "" };
     return { address, facts, link, replicaId: facts.replicaId, stored, readable: true };
-  });
+  };
+  const members = choice.members.map(holderOf);
+  // What a salvage leaves out is kept as it is until somebody decides about it: nobody waits for it.
+  const waited =
+    choice.origin === "proved" && choice.record !== null ? choice.record : { members: [], absent: [] };
   const keeper = new RecordKeeper(wanted.volume, {
     generation: choice.generation,
-    members: [],
+    members: waited.members,
     engineId,
     engineBootId,
     engineState: choice.record?.engineState ?? new Uint8Array(),
     revisionAtLeast: Math.max(...choice.members.map(({ facts }) => facts.revision)),
-    absent: [],
+    absent: waited.absent,
   });
   try {
-    await keeper.takeOver(members);
+    await keeper.takeOver(members, choice.fenced.map(holderOf));
   } catch (error) {
     log.warn({ err: error, generation: keeper.generation }, "a member did not record the takeover");
     return {
       problem: `a member did not record generation ${keeper.generation}: ${(error as Error).message}`,
     };
   }
-  return { members, leftOut: choice.leftOut, keeper, lastEngineBootId: choice.record?.engineBootId ?? null };
+  const leftOut = choice.leftOut.map((left) => ({ ...left, link: linkOf(left.address) }));
+  return { members, leftOut, keeper, lastEngineBootId: choice.record?.engineBootId ?? null };
 }

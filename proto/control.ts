@@ -111,6 +111,10 @@ export interface ReplicaStatus {
   directory: string;
   reconciledBytes: number;
   reconcileTotalBytes: number;
+  /** what the present or the last resync looked at, and why it was not less; "" without one */
+  resync: string;
+  /** bytes written to the replica by it, because they differed */
+  movedBytes: number;
 }
 
 export interface SessionStatus {

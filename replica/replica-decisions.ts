@@ -65,7 +65,9 @@ export class ReplicaDecisions {
         if (takeover) await replica.store.inherit();
         await replica.keepRevision(member.revisionAtLeast);
         await beforeRecord(replica.store, replicaId, member);
-        const heldGeneration = isMember ? member.generation : replica.record.heldGeneration;
+        // A record that still waits for it may not have reached the others: they would not know of its generation.
+        const held = isMember && !member.absent.some((absence) => absence.replicaId === replicaId);
+        const heldGeneration = held ? member.generation : replica.record.heldGeneration;
         await replica.keepRecord({ ...replica.record, member, heldGeneration });
         await afterRecord(replica.store, member);
         this.log.info({ generation: member.generation, members: member.members, engineId: member.engineId, takeover }, "generation recorded"); // prettier-ignore

@@ -98,7 +98,7 @@ t.test("a replica hangs: it is dropped, no I/O error, data verify", async (t) =>
     volume: { args: ["--replica-timeout", "2"] },
     fault: (volume) => process.kill(pidOf(volume.info().replicas[1]), "SIGSTOP"),
     after: (volume) => {
-      t.equal(volume.info().replicas[1]?.mode, "ERR");
+      t.not(volume.info().replicas[1]?.mode, "RW");
       // So that it can stop in order.
       process.kill(pidOf(volume.info().replicas[1]), "SIGCONT");
     },

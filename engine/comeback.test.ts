@@ -1,0 +1,65 @@
+import t from "tap";
+import type { Absence, MemberRecord, ReplicaFacts } from "../proto/control.js";
+import { judgeComeback, type Expected } from "./comeback.js";
+
+const AWAY: Absence = { replicaId: "B", heldAtLeast: 4, heldAtMost: 6, excludedAt: 7 };
+const EXPECTED: Expected = {
+  volume: "v",
+  size: 4096,
+  generation: 9,
+  replicaId: "B",
+  others: ["A"],
+  chain: ["volume-head-000.img"],
+  absence: AWAY,
+  overwrite: false,
+};
+
+function record(generation: number): MemberRecord {
+  const engine = { engineId: "e", engineBootId: "b", engineState: new Uint8Array(), revisionAtLeast: 0 };
+  return { generation, members: ["A"], absent: [], ...engine };
+}
+
+function facts(heldGeneration: number, patch: Partial<ReplicaFacts> = {}): ReplicaFacts {
+  return {
+    ...{ volume: "v", replicaId: "B", size: 4096, record: record(heldGeneration), lostWrites: false },
+    ...{ inheritedRegions: 0, regionSize: 1, bootId: "b", directory: "/b", dataPort: 1, revision: 0 },
+    ...{ allocated: 4096, chain: ["volume-head-000.img"], unfit: "", heldGeneration },
+    ...patch,
+  };
+}
+
+const BLANK: Partial<ReplicaFacts> = { record: null, allocated: 0 };
+const CASES: [name: string, facts: ReplicaFacts, expected: Partial<Expected>, outcome: string][] = [
+  ["as it was when it was left out", facts(4), {}, "what it missed"],
+  ["it stored records whose answer was lost", facts(6), {}, "what it missed"],
+  ["its machine restarted", facts(5, { lostWrites: true }), {}, "what it missed"],
+  ["an interrupted resync", facts(5, { record: record(8) }), {}, "what it missed"],
+  ["its directory went back in time", facts(3), {}, "all: its directory went back"],
+  ["its directory is empty", facts(0, BLANK), {}, "all: it is empty"],
+  ["a new replica", facts(0, { ...BLANK, replicaId: "C" }), { absence: null, replicaId: null }, "all: it is empty"],
+  ["a rebuild that was interrupted", facts(0, { record: record(8) }), { absence: null }, "all: its rebuild was interrupted"],
+  ["it went on by itself, unseen", facts(7), {}, "declined: it holds data"],
+  ["it went on by itself, further than we", facts(12), {}, "declined: it has gone on by itself to generation 12"],
+  ["a salvage's loser", facts(5), { absence: null }, "declined: it holds data"],
+  ["... that may be overwritten", facts(5), { absence: null, overwrite: true }, "all: the operator"],
+  ["data without a record", facts(0, { record: null }), { absence: null }, "declined: it holds data"],
+  ["another volume's", facts(4, { volume: "w" }), {}, "declined: it holds volume w"],
+  ["another size", facts(4, { size: 512 }), {}, "declined: it has 512 bytes"],
+  ["another replica in its place", facts(4, { replicaId: "C" }), {}, "declined: there is now replica C"],
+  ["one that is there already", facts(4, { replicaId: "A" }), { replicaId: null }, "declined: it is replica A"],
+  ["unfit", facts(4, { unfit: "damaged" }), {}, "declined: damaged"],
+  ["other snapshots", facts(4, { chain: ["volume-head-001.img", "volume-snap-a.img"] }), {}, "declined: its snapshots differ"],
+]; // prettier-ignore
+
+for (const [name, found, expected, outcome] of CASES) {
+  t.test(`a replica that comes back: ${name}: ${outcome}`, async (t) => {
+    const verdict = judgeComeback(found, { ...EXPECTED, ...expected });
+    const text =
+      verdict.type === "declined"
+        ? `declined: ${verdict.reason}`
+        : verdict.absence !== null
+          ? "what it missed"
+          : `all: ${verdict.why}`;
+    t.ok(text.startsWith(outcome), text);
+  });
+}

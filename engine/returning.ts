@@ -1,0 +1,52 @@
+/** Looks after replicas that have failed: whichever comes back is made a copy again, without anybody asking for it. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { RETURN_DELAY_MS, RETURN_DELAY_MS_MAX } from "./limits.js";
+import { DeclinedError, type Resync } from "./resync.js";
+import type { Roster } from "./roster.js";
+import type { Slot } from "./slot.js";
+
+export class Returning {
+  constructor(
+    private readonly roster: Roster,
+    private readonly resync: Resync,
+  ) {}
+
+  /** Until the engine stops, or the slot is removed. */
+  watch(slot: Slot): void {
+    this.#watch(slot).catch(this.roster.onError);
+  }
+
+  async #watch(slot: Slot): Promise<void> {
+    const { roster } = this;
+    const { signal } = roster;
+    let delayMs = RETURN_DELAY_MS;
+    while (!signal.aborted && roster.end === null && roster.slots.includes(slot)) {
+      const failed = slot.state.mode === "ERR" && !slot.reconnecting && !slot.ordered;
+      const vain = failed && !(await this.#attempt(slot));
+      delayMs = vain ? Math.min(delayMs * 2, RETURN_DELAY_MS_MAX) : RETURN_DELAY_MS;
+      await sleep(delayMs, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  /** @returns whether it is a copy again */
+  async #attempt(slot: Slot): Promise<boolean> {
+    const { roster } = this;
+    try {
+      await this.resync.run(slot);
+      return true;
+    } catch (err) {
+      if (roster.signal.aborted) return false;
+      if (err instanceof DeclinedError) this.#decline(slot, err.message);
+      else roster.log.debug({ err, replica: slot.address }, "replica does not come back yet");
+      return false;
+    }
+  }
+
+  #decline(slot: Slot, cause: string): void {
+    const { roster } = this;
+    if (slot.state.mode !== "ERR" || slot.state.cause === cause) return;
+    roster.log.warn({ replica: slot.address, reason: cause }, "replica cannot be made a copy");
+    roster.apply(slot, { type: "declined", cause });
+    roster.publish();
+  }
+}
