@@ -49,6 +49,11 @@ export type FileExtents = (fd: number, begin: number, end: number, sync: boolean
 /** Makes a range of a file a hole; its size stays. @param length > 0 */
 export type PunchHole = (fd: number, offset: number, length: number) => Promise<void>;
 
+/** Computes the CRC-64 (ISO) of a whole file, holes included, on a thread of its own and, where that is possible, past the
+ * page cache; holes cost nothing.
+ * @returns `checksum`: 16 hexadecimal digits; rejects with `ABORTED` after `cancel()` */
+export type HashFile = (path: string) => { checksum: Promise<string>; cancel: () => void };
+
 // ---------------------------------------------------------------------------------------------- Volume
 
 export interface VolumeOptions {
@@ -279,16 +284,20 @@ export interface Layer {
   map?: LayerMap;
 }
 
-export interface StoreOptions {
-  /** bottom first; the last one is the head, opened for writing, the others are never written */
+export interface ChainOptions {
+  /** bottom first; the last one is the head, opened for writing. The others are written by `mergeLayers`, and holes are
+   * punched into them by `pruneLayer` and in what `setRemovedLayers` names. Nothing else ever changes them. */
   layers: Layer[];
   /** the lowest layer is a backing file: what it does not hold reads as zeros and cannot be unmapped */
   backing: boolean;
   /** bytes */
   size: number;
+}
+
+export interface StoreOptions extends ChainOptions {
   /** `writeback`: page cache; `none`: O_DIRECT */
   cache: "writeback" | "none";
-  /** the write-intent map, created when absent */
+  /** the write-intent map, created when absent, made to fit when the volume had another size */
   regionMapPath: string;
   /** what replicas that are away miss; made by `trackMissed`. Absent: that is refused */
   missedMapPath?: string;
@@ -313,7 +322,22 @@ export interface StoreStats {
   allocatedBytes: number;
 }
 
-/** One replica's data: a chain of sparse files read through an extent index, the head written; the write-intent map. */
+/** How far a long work is, and how far it has to go: bytes. */
+export type OnProgress = (doneBytes: number, totalBytes: number) => void;
+
+/**
+ * One replica's data: a chain of sparse files read through an extent index, the head written; the write-intent map.
+ *
+ * Its chain changes while I/O goes on. To put another chain in place (a snapshot, an expansion, a revert, a reload):
+ * 1. make the new files (the head empty, sparse, of the volume's size, synced), then `prepareHead` or `prepareLayers`;
+ * 2. `holdChanges`; make `volume.meta` and the metas durable; `switchLayers`; `resumeChanges`. A crash in between finds the
+ *    old chain or the new one, and no write in a head that it would not find. If the metadata cannot be written,
+ *    `resumeChanges` alone forgets what was prepared.
+ * 3. For a snapshot that has to survive a power cut: `flush` before it is reported as done. A FLUSH also syncs former heads.
+ *
+ * Layers are named by their paths. Except where noted, a call that does not fit the present chain rejects with `INVALID`,
+ * and after any failure the chain is as it was. The owner of the store does one of these things after the other.
+ */
 export interface ReplicaStore {
   read(offset: number, length: number): Promise<Buffer>;
   write(offset: number, data: Uint8Array, options?: { fua?: boolean }): Promise<void>;
@@ -336,6 +360,35 @@ export interface ReplicaStore {
   forgetMissed(): Promise<void>;
   /** What changed, or more; null when it is not tracked (or the file of it was damaged). */
   missed(): Promise<MissedGrains | null>;
+
+  /** Holds writes, unmaps and zeroes back; resolves when none is under way (a long unmap stops half way and goes on later).
+   * Reads and flushes go on. What waits is answered with `NOT_OPEN` when the store closes. */
+  holdChanges(): Promise<void>;
+  /** Lets held changes go on, and forgets what was prepared and not switched to. */
+  resumeChanges(): void;
+  /** Opens `path`, an empty file, to become the head over the present chain. `size`: the volume's new size, not less than
+   * the present one and not more than the file has. */
+  prepareHead(path: string, size: number): Promise<void>;
+  /** Opens another chain and loads its extents. Its head may be the present one; other than that nobody may write to its
+   * files before the switch. Not while layers are merged or pruned. */
+  prepareLayers(options: ChainOptions): Promise<void>;
+  /** While changes are held: goes on with what was prepared. With another size, `IO_ERROR` when the write-intent map cannot be
+   * made to fit: the store is of no use then (as `onFatal` says) until it is opened anew. Forgets the removed layers. */
+  switchLayers(): Promise<void>;
+  /** Names the layers directly behind the head, in any order, that are marked as removed and have one child: unmap punches
+   * them too, so that space returns where nothing that is kept holds a block. `[]`: none, as at open. */
+  setRemovedLayers(paths: string[]): Promise<void>;
+  /** Goes on with a layer behind the head by its new name; `to` has to be the same file. */
+  renameLayer(from: string, to: string): Promise<void>;
+  /** Longhorn's coalesce: copies what the snapshot `upper` holds into the file of `lower`, the layer directly below it, which is
+   * marked as removed and has no other child. When it resolves, all is durable, the chain has one layer less, and what both
+   * held is read from `lower`'s file, still under that name: now `upper`'s file may go and its name be given to it
+   * (`renameLayer`). When it rejects, `lower` may hold some of it, which `upper` hides. */
+  mergeLayers(lower: string, upper: string, onProgress: OnProgress): Promise<void>;
+  /** Longhorn's prune: punches holes into the layer directly below the head, marked as removed and without other children,
+   * wherever the head holds a block. */
+  pruneLayer(path: string, onProgress: OnProgress): Promise<void>;
+
   stats(): StoreStats;
   close(): Promise<void>;
 }
@@ -383,6 +436,7 @@ interface Addon {
   lockFile: LockFile;
   fileExtents: FileExtents;
   punchHole: PunchHole;
+  hashFile: HashFile;
   Volume: new (options: VolumeOptions, onEvent: (event: VolumeEvent) => void) => Volume;
   Target: new (volume: Volume, options: TargetOptions, onEvent: (event: TargetEvent) => void) => Target;
   /** Opens the files and loads the extent index off the event loop. */
@@ -409,4 +463,5 @@ function loadAddon(): Addon {
   throw new Error("the addon is not built: run `npm run build:native`");
 }
 
-export const { crc32c, lockFile, fileExtents, punchHole, Volume, Target, openStore, DataServer } = loadAddon();
+export const { crc32c, lockFile, fileExtents, punchHole, hashFile, Volume, Target, openStore, DataServer } =
+  loadAddon();

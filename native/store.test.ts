@@ -1,11 +1,11 @@
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { open, truncate } from "node:fs/promises";
+import { open, rename, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { Worker } from "node:worker_threads";
 import t, { type Test } from "tap";
-import { openStore, type NativeError, type ReplicaStore, type StoreOptions } from "./index.js";
+import { hashFile, openStore, type NativeError, type ReplicaStore, type StoreOptions } from "./index.js";
 
 const SIZE = 8 * 1024 * 1024;
 const REGION = 1 << 20;
@@ -121,6 +121,107 @@ t.test(
     await again.close();
   },
 );
+
+async function emptyFile(path: string, size: number): Promise<void> {
+  await (await open(path, "wx")).close();
+  await truncate(path, size);
+}
+
+async function snapshot(store: ReplicaStore, head: string, size: number): Promise<void> {
+  await emptyFile(head, size);
+  await store.prepareHead(head, size);
+  await store.holdChanges();
+  await store.switchLayers();
+  store.resumeChanges();
+}
+
+t.test("snapshots, growth, merge, prune and revert under one open store", async (t) => {
+  const options = await makeOptions(t);
+  const [first, second, third, fourth] = ["head.img", "1.img", "2.img", "3.img"].map((name) =>
+    join(t.testdirName, name),
+  ) as [string, string, string, string];
+  const store = await openStore(options, neverFatal);
+  t.teardown(() => store.close());
+  const data = [randomBytes(65536), randomBytes(65536), randomBytes(65536)] as const;
+  await store.write(0, data[0]);
+  await snapshot(store, second, SIZE);
+  await store.write(32768, data[1]);
+  await snapshot(store, third, SIZE * 2);
+  await store.write(65536, data[2]);
+  await store.write(SIZE, data[0]);
+  const content = Buffer.concat([
+    data[0].subarray(0, 32768),
+    data[1].subarray(0, 32768),
+    data[2],
+    Buffer.alloc(32768),
+  ]);
+  t.ok((await store.read(0, content.length)).equals(content));
+  t.ok((await store.read(SIZE, 65536)).equals(data[0]));
+
+  const progress: number[][] = [];
+  await t.rejects(
+    store.mergeLayers(second, first, () => undefined),
+    { code: "INVALID" },
+  );
+  await store.mergeLayers(first, second, (...step) => progress.push(step));
+  t.same(progress.at(-1), [SIZE, SIZE]);
+  await rename(first, second);
+  await store.renameLayer(first, second);
+  t.ok((await store.read(0, content.length)).equals(content));
+
+  await store.pruneLayer(second, () => undefined);
+  await store.setRemovedLayers([second]);
+  await store.unmap(0, 65536);
+  t.same(await store.extents(0, SIZE), [65536, 65536]);
+  await store.setRemovedLayers([]);
+
+  await emptyFile(fourth, SIZE * 2);
+  await store.prepareLayers({ layers: [{ path: second }, { path: fourth }], backing: false, size: SIZE * 2 });
+  await store.holdChanges();
+  await store.switchLayers();
+  store.resumeChanges();
+  t.same(await store.extents(0, SIZE * 2), [], "all that the merged layer held was unmapped or pruned");
+});
+
+t.test("what does not fit the chain is refused, and the store goes on", async (t) => {
+  const store = await opened(t);
+  await t.rejects(store.switchLayers(), { code: "INVALID" });
+  await t.rejects(store.prepareHead(join(t.testdirName, "absent"), SIZE), { code: "IO_ERROR" });
+  await t.rejects(store.prepareHead("x", -1), { code: "BAD_ARGUMENT" });
+  await t.rejects(store.setRemovedLayers(["x"]), { code: "INVALID" });
+  await t.rejects(store.setRemovedLayers([1] as unknown as string[]), { code: "BAD_ARGUMENT" });
+  await t.rejects(store.renameLayer("x", "y"), { code: "INVALID" });
+  await t.rejects(
+    store.mergeLayers("x", "y", () => undefined),
+    { code: "INVALID" },
+  );
+  await t.rejects(store.pruneLayer("x", undefined as unknown as () => void), { code: "BAD_ARGUMENT" });
+  await store.holdChanges();
+  await t.rejects(store.holdChanges(), { code: "INVALID" });
+  const waits = store.write(0, Buffer.alloc(512, 1));
+  store.resumeChanges();
+  await waits;
+  await store.holdChanges();
+  const never = store.write(0, Buffer.alloc(512, 2));
+  const closed = store.close();
+  await t.rejects(never, { code: "NOT_OPEN" });
+  await closed;
+  await t.rejects(store.holdChanges(), { code: "CLOSED" });
+});
+
+t.test("hashFile() is Longhorn's checksum, says why it failed, and can be cancelled", async (t) => {
+  const hole = join(t.testdir({}), "hole.img");
+  await emptyFile(hole, SIZE);
+  t.equal(await hashFile(hole).checksum, "c0551c7f2227c9f8");
+  const absent = join(t.testdirName, "absent");
+  await t.rejects(hashFile(absent).checksum, { code: "IO_ERROR", errno: 2 });
+  const large = join(t.testdirName, "large.img");
+  await writeFile(large, randomBytes(64 << 20));
+  const hashing = hashFile(large);
+  hashing.cancel();
+  await t.rejects(hashing.checksum, { code: "ABORTED" });
+  t.throws(() => hashFile(1 as unknown as string), { code: "BAD_ARGUMENT" });
+});
 
 const addonUser = new URL("./index.js", import.meta.url).href;
 

@@ -29,7 +29,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   // The input is laid over a good file (or stands alone), at a place that it names itself.
   std::vector<uint8_t> file;
   if (data[0] & 1) {
-    file = empty.EncodeEmpty();
+    file = empty.Encode();
     size_t at = size > 2 ? (data[1] | data[2] << 8) % file.size() : 0;
     for (size_t i = 3; i < size && at + i - 3 < file.size(); ++i) file[at + i - 3] = data[i];
   } else {

@@ -210,6 +210,51 @@ class TestStore {
     });
     return missed;
   }
+  Answer Hold() {
+    return Control(
+        [](ExtentStore& store, ExtentStore::Callback done) { store.HoldChanges(std::move(done)); });
+  }
+  void Resume() {
+    Control([](ExtentStore& store, ExtentStore::Callback done) {
+      store.ResumeChanges();
+      done(Status::kOk, "");
+    });
+  }
+  Answer PrepareHead(const std::string& path, uint64_t size) {
+    return Control([&](ExtentStore& store, ExtentStore::Callback done) {
+      store.PrepareHead(path, size, std::move(done));
+    });
+  }
+  Answer PrepareLayers(const ChainSpec& spec) {
+    return Control(
+        [&](ExtentStore& store, ExtentStore::Callback done) { store.PrepareLayers(spec, std::move(done)); });
+  }
+  Answer Switch() {
+    return Control(
+        [](ExtentStore& store, ExtentStore::Callback done) { store.SwitchLayers(std::move(done)); });
+  }
+  Answer SetRemoved(const std::vector<std::string>& paths) {
+    return Control([&](ExtentStore& store, ExtentStore::Callback done) {
+      store.SetRemovedLayers(paths, std::move(done));
+    });
+  }
+  Answer Rename(const std::string& from, const std::string& to) {
+    return Control([&](ExtentStore& store, ExtentStore::Callback done) {
+      store.RenameLayer(from, to, std::move(done));
+    });
+  }
+  Answer Merge(const std::string& lower, const std::string& upper) {
+    auto progress = [](uint64_t, uint64_t) {};
+    return Control([&](ExtentStore& store, ExtentStore::Callback done) {
+      store.MergeLayers(lower, upper, progress, std::move(done));
+    });
+  }
+  Answer Prune(const std::string& path) {
+    auto progress = [](uint64_t, uint64_t) {};
+    return Control([&](ExtentStore& store, ExtentStore::Callback done) {
+      store.PruneLayer(path, progress, std::move(done));
+    });
+  }
   /// Lets everything that the loop has to do now be done.
   void Settle() {
     Control([](ExtentStore&, ExtentStore::Callback done) { done(Status::kOk, ""); });

@@ -104,7 +104,7 @@ struct Disk {
 class MissedModel {
  public:
   explicit MissedModel(uint32_t seed) : random_(seed), map_(std::make_unique<RegionMap>(kGeometry)) {
-    disk_.regions = map_->EncodeEmpty();
+    disk_.regions = map_->Encode();
   }
 
   void Step() {

@@ -20,7 +20,7 @@ bool BitOf(const std::vector<uint8_t>& bytes, uint64_t region) {
 
 /// A map with its file in memory; every round is written at once.
 struct MapWithFile {
-  explicit MapWithFile(uint64_t regions) : map(Regions(regions)), file(map.EncodeEmpty()) {}
+  explicit MapWithFile(uint64_t regions) : map(Regions(regions)), file(map.Encode()) {}
 
   void WriteRound() {
     RegionMap::Round round = map.TakeImages();
@@ -206,7 +206,7 @@ TEST(RegionMap, AfterAnyHistoryTheFileHoldsEveryDirtyRegion) {
 
 TEST(RegionMap, AnotherVolumesOrADamagedHeaderIsRefused) {
   RegionMap map(Regions(64));
-  std::vector<uint8_t> file = map.EncodeEmpty();
+  std::vector<uint8_t> file = map.Encode();
   EXPECT_EQ(RegionMap(Regions(64)).Decode(file.data(), file.size()), "");
   EXPECT_NE(RegionMap(Regions(65)).Decode(file.data(), file.size()).find("is for a volume of"),
             std::string::npos);
@@ -227,7 +227,7 @@ TEST(RegionMap, AnotherVolumesOrADamagedHeaderIsRefused) {
 TEST(RegionMap, ADamagedBlockCountsAsAllSet) {
   uint64_t count = kRegionsPerBlock * 2 + 100;
   RegionMap empty(Regions(count));
-  std::vector<uint8_t> file = empty.EncodeEmpty();
+  std::vector<uint8_t> file = empty.Encode();
   file[4096 * 3 + 5] ^= 1;  // the third block of bits, the short one
   RegionMap map(Regions(count));
   ASSERT_EQ(map.Decode(file.data(), file.size()), "");
@@ -237,7 +237,7 @@ TEST(RegionMap, ADamagedBlockCountsAsAllSet) {
   EXPECT_TRUE(BitOf(inherited, kRegionsPerBlock * 2) && BitOf(inherited, count - 1));
   EXPECT_FALSE(BitOf(inherited, kRegionsPerBlock * 2 - 1));
   // A block that landed in the place of another one is as bad as noise.
-  std::vector<uint8_t> swapped = empty.EncodeEmpty();
+  std::vector<uint8_t> swapped = empty.Encode();
   std::copy_n(swapped.begin() + 4096, 4096, swapped.begin() + 8192);
   RegionMap other(Regions(count));
   ASSERT_EQ(other.Decode(swapped.data(), swapped.size()), "");

@@ -7,6 +7,7 @@
 
 #include "base/crc32c.h"
 #include "bindings/data_server.h"
+#include "bindings/file_hash.h"
 #include "bindings/files.h"
 #include "bindings/js_bridge.h"
 #include "bindings/store.h"
@@ -50,6 +51,7 @@ Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("lockFile", Napi::Function::New(env, JsLockFile, "lockFile"));
   exports.Set("fileExtents", Napi::Function::New(env, FileExtents, "fileExtents"));
   exports.Set("punchHole", Napi::Function::New(env, PunchHole, "punchHole"));
+  exports.Set("hashFile", Napi::Function::New(env, JsHashFile, "hashFile"));
   exports.Set("Volume", VolumeObject::Define(env));
   exports.Set("Target", TargetObject::Define(env));
   exports.Set("openStore", StoreObject::DefineOpenStore(env));

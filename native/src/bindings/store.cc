@@ -79,6 +79,15 @@ Napi::Function StoreObject::DefineOpenStore(Napi::Env env) {
                       InstanceMethod<&StoreObject::TrackMissed>("trackMissed"),
                       InstanceMethod<&StoreObject::ForgetMissed>("forgetMissed"),
                       InstanceMethod<&StoreObject::Missed>("missed"),
+                      InstanceMethod<&StoreObject::HoldChanges>("holdChanges"),
+                      InstanceMethod<&StoreObject::ResumeChanges>("resumeChanges"),
+                      InstanceMethod<&StoreObject::PrepareHead>("prepareHead"),
+                      InstanceMethod<&StoreObject::PrepareLayers>("prepareLayers"),
+                      InstanceMethod<&StoreObject::SwitchLayers>("switchLayers"),
+                      InstanceMethod<&StoreObject::SetRemovedLayers>("setRemovedLayers"),
+                      InstanceMethod<&StoreObject::RenameLayer>("renameLayer"),
+                      InstanceMethod<&StoreObject::MergeLayers>("mergeLayers"),
+                      InstanceMethod<&StoreObject::PruneLayer>("pruneLayer"),
                       InstanceMethod<&StoreObject::Stats>("stats"),
                       InstanceMethod<&StoreObject::Close>("close"),
                   });
@@ -253,9 +262,9 @@ Napi::Value StoreObject::Flush(const Napi::CallbackInfo& info) {
   return Submit(info.Env(), std::make_shared<Request>(this, info.Env(), StoreRequest::Kind::kFlush));
 }
 
-Napi::Value StoreObject::CallStore(const Napi::CallbackInfo& info, StoreCall call) {
-  if (Napi::Value refused = Refuse(info, true, ""); !refused.IsEmpty()) return refused;
-  auto deferred = Deferred::New(info.Env());
+Napi::Value StoreObject::CallStore(Napi::Env env, StoreCall call) {
+  if (state_ != State::kOpen) return Rejected(env, MakeError(env, "CLOSED", "the store is closed"));
+  auto deferred = Deferred::New(env);
   core_->loop.Post([this, deferred, call = std::move(call)] {
     call(*core_->store, [this, deferred](Status status, const char* message) {
       bridge_->Post([deferred, status, text = std::string(message)](Napi::Env env) {
@@ -271,19 +280,19 @@ Napi::Value StoreObject::CallStore(const Napi::CallbackInfo& info, StoreCall cal
 }
 
 Napi::Value StoreObject::Inherit(const Napi::CallbackInfo& info) {
-  return CallStore(info, [](ExtentStore& store, ExtentStore::Callback done) {
+  return CallStore(info.Env(), [](ExtentStore& store, ExtentStore::Callback done) {
     store.Inherit();
     done(Status::kOk, "");
   });
 }
 
 Napi::Value StoreObject::Agreed(const Napi::CallbackInfo& info) {
-  return CallStore(info,
+  return CallStore(info.Env(),
                    [](ExtentStore& store, ExtentStore::Callback done) { store.Agreed(std::move(done)); });
 }
 
 Napi::Value StoreObject::Release(const Napi::CallbackInfo& info) {
-  return CallStore(info,
+  return CallStore(info.Env(),
                    [](ExtentStore& store, ExtentStore::Callback done) { store.Release(std::move(done)); });
 }
 
@@ -294,14 +303,15 @@ Napi::Value StoreObject::TrackMissed(const Napi::CallbackInfo& info) {
       !refused.IsEmpty()) {
     return refused;
   }
-  return CallStore(info, [since](ExtentStore& store, ExtentStore::Callback done) {
+  return CallStore(info.Env(), [since](ExtentStore& store, ExtentStore::Callback done) {
     store.TrackMissed(since, std::move(done));
   });
 }
 
 Napi::Value StoreObject::ForgetMissed(const Napi::CallbackInfo& info) {
-  return CallStore(
-      info, [](ExtentStore& store, ExtentStore::Callback done) { store.ForgetMissed(std::move(done)); });
+  return CallStore(info.Env(), [](ExtentStore& store, ExtentStore::Callback done) {
+    store.ForgetMissed(std::move(done));
+  });
 }
 
 Napi::Value StoreObject::Missed(const Napi::CallbackInfo& info) {

@@ -54,7 +54,9 @@ class StoreObject : public Napi::ObjectWrap<StoreObject> {
   Napi::Value Submit(Napi::Env env, std::shared_ptr<Request> request);
   Napi::Value SubmitRange(const Napi::CallbackInfo& info, StoreRequest::Kind kind, const char* usage);
   using StoreCall = std::function<void(ExtentStore& store, ExtentStore::Callback done)>;
-  Napi::Value CallStore(const Napi::CallbackInfo& info, StoreCall call);
+  Napi::Value CallStore(Napi::Env env, StoreCall call);
+  /// Of a long work, for JavaScript's `onProgress`.
+  ExtentStore::Progress ProgressTo(Napi::Value on_progress);
 
   Napi::Value Read(const Napi::CallbackInfo& info);
   Napi::Value Write(const Napi::CallbackInfo& info);
@@ -69,6 +71,15 @@ class StoreObject : public Napi::ObjectWrap<StoreObject> {
   Napi::Value TrackMissed(const Napi::CallbackInfo& info);
   Napi::Value ForgetMissed(const Napi::CallbackInfo& info);
   Napi::Value Missed(const Napi::CallbackInfo& info);
+  Napi::Value HoldChanges(const Napi::CallbackInfo& info);
+  Napi::Value ResumeChanges(const Napi::CallbackInfo& info);
+  Napi::Value PrepareHead(const Napi::CallbackInfo& info);
+  Napi::Value PrepareLayers(const Napi::CallbackInfo& info);
+  Napi::Value SwitchLayers(const Napi::CallbackInfo& info);
+  Napi::Value SetRemovedLayers(const Napi::CallbackInfo& info);
+  Napi::Value RenameLayer(const Napi::CallbackInfo& info);
+  Napi::Value MergeLayers(const Napi::CallbackInfo& info);
+  Napi::Value PruneLayer(const Napi::CallbackInfo& info);
   Napi::Value Stats(const Napi::CallbackInfo& info);
   Napi::Value Close(const Napi::CallbackInfo& info);
 

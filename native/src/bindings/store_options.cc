@@ -28,7 +28,7 @@ bool ReadMap(Napi::Value value, LayerSpec* layer) {
   return true;
 }
 
-std::string ReadLayers(Napi::Value value, ExtentStore::Options* options) {
+std::string ReadLayers(Napi::Value value, ChainSpec* options) {
   if (!value.IsArray()) return "layers has to be an array";
   auto layers = value.As<Napi::Array>();
   for (uint32_t i = 0; i < layers.Length(); ++i) {
@@ -59,7 +59,7 @@ bool ReadCount(Napi::Value value, uint64_t* count) {
   return true;
 }
 
-std::string ReadStoreOptions(Napi::Value value, ExtentStore::Options* options) {
+std::string ReadChainOptions(Napi::Value value, ChainSpec* options) {
   if (!value.IsObject()) return "options has to be an object";
   auto object = value.As<Napi::Object>();
   std::string error = ReadLayers(object.Get("layers"), options);
@@ -68,6 +68,13 @@ std::string ReadStoreOptions(Napi::Value value, ExtentStore::Options* options) {
   if (!backing.IsBoolean()) return "backing has to be a boolean";
   options->backing = backing.As<Napi::Boolean>();
   if (!ReadCount(object.Get("size"), &options->size)) return "size has to be a whole number of bytes";
+  return {};
+}
+
+std::string ReadStoreOptions(Napi::Value value, ExtentStore::Options* options) {
+  std::string error = ReadChainOptions(value, options);
+  if (!error.empty()) return error;
+  auto object = value.As<Napi::Object>();
   Napi::Value cache = object.Get("cache");
   std::string mode = cache.IsString() ? cache.As<Napi::String>().Utf8Value() : "";
   if (mode != "writeback" && mode != "none") return "cache has to be \"writeback\" or \"none\"";

@@ -4,6 +4,7 @@
 //   0 4088 bytes of bits, LSB first   4088 u32 number of the block, from 0   4092 u32 CRC32C of bytes 0..4092
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -68,11 +69,25 @@ inline void SetBits(Bits& bits, uint64_t first, uint64_t last) {
   bits[last_word] |= tail;
 }
 
+/// The file's blocks of `bits`, which are whole blocks.
+inline void EncodeMapBlocks(const Bits& bits, uint8_t* blocks) {
+  for (size_t block = 0; block < bits.size() / kMapBlockWords; ++block) {
+    memcpy(blocks + block * kMapBlockBytes, &bits[block * kMapBlockWords], kMapBitBytes);
+    SealMapBlock(block, blocks + block * kMapBlockBytes);
+  }
+}
+
 /// Clears the bits from `count` on.
 inline void ClearBitsFrom(Bits& bits, uint64_t count) {
   if (count / 64 >= bits.size()) return;
   bits[count / 64] &= (uint64_t{1} << (count % 64)) - 1;
   for (uint64_t word = count / 64 + 1; word < bits.size(); ++word) bits[word] = 0;
+}
+
+/// Copies what both have room for, below `count`.
+inline void CopyBits(const Bits& from, uint64_t count, Bits* to) {
+  std::copy_n(from.begin(), std::min(from.size(), to->size()), to->begin());
+  ClearBitsFrom(*to, count);
 }
 
 }  // namespace aurochs

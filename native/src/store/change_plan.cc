@@ -42,7 +42,7 @@ void ChangePlan::Add(uint64_t offset, uint64_t length, const uint8_t* data, Chan
 }
 
 void ChangePlan::NewSpaceFirst() {
-  auto takes_space = [](const Change& change) { return !change.in_head; };
+  auto takes_space = [](const Change& change) { return change.takes_space(); };
   if (changes_.size() > 1) std::stable_partition(changes_.begin(), changes_.end(), takes_space);
 }
 
@@ -110,7 +110,11 @@ void ChangePlan::PlanZeroing(const Volume& volume, uint64_t offset, uint64_t len
       if (unmap && in_head) {
         auto below = volume.index->BelowRunAt(block, run.end);
         run_end = below.end;
+        bool sure = volume.chain->below_exact && volume.chain->punchable.empty();
         if (!below.held) action = Change::Action::kPunch;
+        if (below.held && !sure) action = Change::Action::kDiscard;
+      } else if (unmap && volume.chain->unmap_may_punch(run.layer)) {
+        action = Change::Action::kDiscard;
       }
       // Unmapping what nobody holds is done already.
       if (!unmap || run.layer != 0) {
@@ -154,7 +158,26 @@ void ChangePlan::Overlay() {
 
 namespace {
 
-Applied ApplyOne(const Layer& head, Change& change) {
+// In the head and in the removed layers behind it, the lowest first: until the last step what shows is the
+// old content, also after a crash (a file system's journal keeps the order).
+int PunchThrough(const Chain& chain, Change& change) {
+  if (change.punch_removed) {
+    for (uint8_t id : chain.punchable) {
+      if (chain.file(id).Free(change.offset, change.length) == 0) continue;
+      // Then the head has to hide what is left there.
+      change.action = Change::Action::kZeroRange;
+      return chain.head().ZeroRange(change.offset, change.length);
+    }
+  }
+  if (!change.in_head) return 0;
+  bool punched;
+  int error = chain.head().Punch(change.offset, change.length, &punched);
+  if (!punched) change.action = Change::Action::kZeroRange;
+  return error;
+}
+
+Applied ApplyOne(const Chain& chain, Change& change) {
+  const Layer& head = chain.head();
   Applied result;
   switch (change.action) {
     case Change::Action::kData: {
@@ -164,36 +187,47 @@ Applied ApplyOne(const Layer& head, Change& change) {
       result.changed = change.in_head && written > 0;
       return result;
     }
+    case Change::Action::kDiscard:  // never unresolved
     case Change::Action::kZeroRange:
       result.what = "zero range";
       if (!change.in_head) {
         result.error = head.ZeroRange(change.offset, change.length);
-        return result;
+        if (result.error != 0) return result;
+        break;
       }
       // On a nearly full disk the range's own space could be lost to others on the way.
       result.error =
           head.HasRoom(change.length + kSpareBytes) ? head.ZeroRange(change.offset, change.length) : ENOSPC;
       break;
-    case Change::Action::kPunch: {
-      bool punched;
+    case Change::Action::kPunch:
       result.what = "punch hole";
-      result.error = head.Punch(change.offset, change.length, &punched);
-      if (!punched) change.action = Change::Action::kZeroRange;
+      result.error = PunchThrough(chain, change);
       break;
-    }
   }
   // A file system drops its cached pages before it tries: when it fails, what the blocks hold is neither old
   // nor new.
-  if (result.error == 0 || head.WriteZeros(change.offset, change.length) == 0) return {};
-  result.changed = result.lost = true;
-  return result;
+  if (result.error != 0 && head.WriteZeros(change.offset, change.length) != 0) {
+    result.changed = result.lost = true;
+    return result;
+  }
+  if (change.action == Change::Action::kZeroRange && change.punch_removed) {
+    // What the head hides now. It does no harm where it cannot be freed.
+    for (uint8_t id : chain.punchable) chain.file(id).Free(change.offset, change.length);
+  }
+  return {};
 }
 
 }  // namespace
 
-Applied ApplyChanges(const Layer& head, std::vector<Change>& changes) {
+Applied ApplyChanges(const Chain& chain, std::vector<Change>& changes) {
+  const Layer& head = chain.head();
   uint64_t new_bytes = 0;
-  for (const Change& change : changes) new_bytes += change.in_head ? 0 : change.length;
+  size_t takers = 0;  // come first; what becomes of a change may alter takes_space()
+  for (const Change& change : changes) {
+    if (!change.takes_space()) break;
+    new_bytes += change.length;
+    ++takers;
+  }
   if (new_bytes > 0 && !head.HasRoom(new_bytes + kReserveBytes)) {
     Applied refused;
     refused.error = ENOSPC;
@@ -201,10 +235,10 @@ Applied ApplyChanges(const Layer& head, std::vector<Change>& changes) {
     return refused;
   }
   for (size_t i = 0; i < changes.size(); ++i) {
-    Applied result = ApplyOne(head, changes[i]);
+    Applied result = ApplyOne(chain, changes[i]);
     if (result.error == 0) continue;
     for (size_t done = 0; done <= i; ++done) {
-      if (changes[done].in_head) {
+      if (done >= takers) {
         result.changed |= done < i;
         continue;
       }

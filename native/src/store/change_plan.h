@@ -6,30 +6,35 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "base/buffer.h"
-#include "store/extent_index.h"
-#include "store/layer.h"
+#include "store/chain.h"
 
 namespace aurochs {
 
 /// One step, bytes of the volume. Zero and punch steps are whole blocks, the last may reach beyond the
 /// volume's end.
 struct Change {
-  enum class Action : uint8_t { kData, kZeroRange, kPunch };
+  /// kDiscard: kPunch where no layer holds the blocks that has to be kept, else kZeroRange; what the layers
+  /// hold has to be asked of the files first (ResolveDiscards).
+  enum class Action : uint8_t { kData, kZeroRange, kPunch, kDiscard };
   uint64_t offset;
   uint64_t length;
   const uint8_t* data;  // kData
   Action action;
-  bool in_head;  // the head held all of its blocks before
+  bool in_head;                // the head held all of its blocks before
+  bool punch_removed = false;  // frees the blocks in Chain::punchable too
+
+  bool takes_space() const { return !in_head && action != Action::kPunch; }
 };
 
 /// A block of which only a part is written: the rest comes from the layer that holds it (0: zeros).
 struct Fill {
   uint64_t offset;
   uint64_t length;  // to the end of the block or the volume
-  uint8_t layer;
+  uint8_t layer;    // its id
   uint8_t* data;
 };
 
@@ -37,8 +42,9 @@ class ChangePlan {
  public:
   struct Volume {
     const ExtentIndex* index;
+    const Chain* chain;
     uint64_t size;      // bytes
-    uint8_t head;       // its number in the index
+    uint8_t head;       // its id
     bool whole_blocks;  // parts of a block are never written
   };
 
@@ -49,6 +55,8 @@ class ChangePlan {
 
   /// To be read, then `Overlay()`, then `changes` applied.
   const std::vector<Fill>& fills() const { return fills_; }
+  /// On any thread, before `Overlay()`. @return empty, or what failed
+  std::string ResolveDiscards(const Chain& chain);
   /// Puts the new bytes over the filled blocks.
   void Overlay();
   std::vector<Change>& changes() { return changes_; }
@@ -79,6 +87,6 @@ struct Applied {
 };
 
 /// On any thread. A punch that had to become zeros is turned into kZeroRange in `changes`.
-Applied ApplyChanges(const Layer& head, std::vector<Change>& changes);
+Applied ApplyChanges(const Chain& chain, std::vector<Change>& changes);
 
 }  // namespace aurochs

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <utility>
 
 namespace aurochs {
 
@@ -95,40 +96,79 @@ void ExtentIndex::SetInChunk(Chunk& chunk, uint32_t from, uint32_t to, uint8_t l
   if (cell[from] == layer && (to - from == 1 || memcmp(cell + from, cell + from + 1, to - from - 1) == 0))
     return;
   memset(cell + from, layer, to - from);
-  if (memcmp(cell, cell + 1, kChunkBlocks - 1) == 0) {
-    layers_.Give(chunk.top - kUniformMax - 1);
-    chunk.top = layer;
-  }
+  JoinIfUniform(chunk);
 }
 
-void ExtentIndex::SetBelow(uint64_t block, uint64_t end) {
+void ExtentIndex::JoinIfUniform(Chunk& chunk) {
+  const uint8_t* cell = layers_.at(chunk.top - kUniformMax - 1);
+  if (memcmp(cell, cell + 1, kChunkBlocks - 1) != 0) return;
+  layers_.Give(chunk.top - kUniformMax - 1);
+  chunk.top = *cell;
+}
+
+void ExtentIndex::Take(uint64_t block, uint64_t end, uint8_t head) {
+  for (uint64_t at = block; at < end;) {
+    Run run = RunAt(at, end);
+    if (run.layer != head) SetBelow(at, run.end, run.layer != 0);
+    at = run.end;
+  }
+  Set(block, end, head);
+}
+
+void ExtentIndex::SetBelow(uint64_t block, uint64_t end, bool held) {
   end = RoundedEnd(end);
   while (block < end) {
     uint64_t chunk_end = std::min(end, (block / kChunkBlocks + 1) * kChunkBlocks);
     uint32_t from = block % kChunkBlocks;
-    SetBelowInChunk(chunks_[block / kChunkBlocks], from, from + static_cast<uint32_t>(chunk_end - block));
+    uint32_t to = from + static_cast<uint32_t>(chunk_end - block);
+    SetBelowInChunk(chunks_[block / kChunkBlocks], from, to, held);
     block = chunk_end;
   }
 }
 
-void ExtentIndex::SetBelowInChunk(Chunk& chunk, uint32_t from, uint32_t to) {
-  if (chunk.below == kBelowAll) return;
+void ExtentIndex::SetBelowInChunk(Chunk& chunk, uint32_t from, uint32_t to, bool held) {
+  uint32_t uniform = held ? kBelowAll : kBelowNone;
+  if (chunk.below == uniform) return;
   if (from == 0 && to == kChunkBlocks) {
     if (chunk.below >= kBelowCell) below_.Give(chunk.below - kBelowCell);
-    chunk.below = kBelowAll;
+    chunk.below = uniform;
     return;
   }
-  if (chunk.below == kBelowNone) {
+  if (chunk.below < kBelowCell) {
     uint32_t cell = below_.Take();
-    memset(below_.at(cell), 0, kChunkBlocks / 8);
+    memset(below_.at(cell), chunk.below == kBelowAll ? 0xff : 0, kChunkBlocks / 8);
     chunk.below = kBelowCell + cell;
     Account();
   }
   uint8_t* cell = below_.at(chunk.below - kBelowCell);
-  for (uint32_t bit = from; bit < to; ++bit) cell[bit / 8] |= static_cast<uint8_t>(1u << (bit % 8));
-  if (std::all_of(cell, cell + kChunkBlocks / 8, [](uint8_t byte) { return byte == 0xff; })) {
+  for (uint32_t bit = from; bit < to; ++bit) {
+    auto mask = static_cast<uint8_t>(1u << (bit % 8));
+    cell[bit / 8] = static_cast<uint8_t>(held ? cell[bit / 8] | mask : cell[bit / 8] & ~mask);
+  }
+  uint8_t all = held ? 0xff : 0;
+  if (std::all_of(cell, cell + kChunkBlocks / 8, [all](uint8_t byte) { return byte == all; })) {
     below_.Give(chunk.below - kBelowCell);
-    chunk.below = kBelowAll;
+    chunk.below = uniform;
+  }
+}
+
+void ExtentIndex::Grow(uint64_t blocks) {
+  uint64_t before = std::exchange(blocks_, blocks);
+  uint64_t known = std::min(blocks, chunks_.size() * kChunkBlocks);
+  chunks_.resize((blocks + kChunkBlocks - 1) / kChunkBlocks);
+  // Up to here the blocks behind the end followed the last one.
+  if (before < known) Set(before, known, 0);
+  Account();
+}
+
+void ExtentIndex::Rename(uint64_t first, uint64_t end, uint8_t from, uint8_t to) {
+  for (uint64_t number = first; number < end; ++number) {
+    Chunk& chunk = chunks_[number];
+    if (chunk.top == from) chunk.top = to;
+    if (chunk.top <= kUniformMax) continue;
+    uint8_t* cell = layers_.at(chunk.top - kUniformMax - 1);
+    std::replace(cell, cell + kChunkBlocks, from, to);
+    JoinIfUniform(chunk);
   }
 }
 

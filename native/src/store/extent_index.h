@@ -2,8 +2,9 @@
 //
 // The newest layer that holds a block decides its content (Longhorn's format), so one byte per block answers
 // a read however many layers there are. Most chunks of 2 MiB are the same throughout and need no bytes at
-// all. Beside it, one bit per block says whether anything below the head holds it: that decides what unmap
-// has to do.
+// all. Beside it, one bit per block that the head holds says whether anything below held it when the head
+// took it: that decides what unmap has to do. Layers are named by ids that stay the same while others come
+// and go (chain.h), so that a snapshot or a merge changes nothing here.
 #pragma once
 
 #include <atomic>
@@ -38,7 +39,7 @@ class ExtentIndex {
  public:
   struct Run {
     uint64_t end;   // first block behind the run
-    uint8_t layer;  // 0: no layer holds it; else 1 is the lowest layer
+    uint8_t layer;  // its id; 0: no layer holds it
   };
   struct BelowRun {
     uint64_t end;
@@ -49,12 +50,18 @@ class ExtentIndex {
 
   /// The longest run from `block` that one layer holds, ending at `end` at the latest. `block` < `end`.
   Run RunAt(uint64_t block, uint64_t end) const;
-  /// Likewise, whether a layer below the head holds the blocks.
+  /// Likewise, for blocks of the head: whether a layer below it held them when it took them.
   BelowRun BelowRunAt(uint64_t block, uint64_t end) const;
   uint8_t LayerAt(uint64_t block) const;
 
   void Set(uint64_t block, uint64_t end, uint8_t layer);
-  void SetBelow(uint64_t block, uint64_t end);
+  /// The head holds the blocks now; whether something below it does follows from who held them before.
+  void Take(uint64_t block, uint64_t end, uint8_t head);
+  /// The volume has become larger; nothing holds the new blocks.
+  void Grow(uint64_t blocks);
+  uint64_t chunks() const { return chunks_.size(); }
+  /// Everything of `from` in the chunks [first, end) is `to`'s.
+  void Rename(uint64_t first, uint64_t end, uint8_t from, uint8_t to);
 
   size_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
 
@@ -71,7 +78,9 @@ class ExtentIndex {
   };
 
   void SetInChunk(Chunk& chunk, uint32_t from, uint32_t to, uint8_t layer);
-  void SetBelowInChunk(Chunk& chunk, uint32_t from, uint32_t to);
+  void SetBelow(uint64_t block, uint64_t end, bool held);
+  void SetBelowInChunk(Chunk& chunk, uint32_t from, uint32_t to, bool held);
+  void JoinIfUniform(Chunk& chunk);
   uint64_t RoundedEnd(uint64_t end) const;
   void Account();
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/limits.h"
+#include "store/chain_work.h"
 #include "store/store_jobs.h"
 
 namespace aurochs {
@@ -13,14 +14,7 @@ namespace aurochs {
 namespace {
 
 std::string CheckOptions(const ExtentStore::Options& options) {
-  if (options.size == 0 || options.size % 512 != 0 || options.size > static_cast<uint64_t>(INT64_MAX) / 2) {
-    return "size has to be a multiple of 512 bytes above 0";
-  }
-  if (options.layers.empty()) return "no layers";
-  if (options.layers.size() > kLayersMax) {
-    return "the chain has " + std::to_string(options.layers.size()) + " layers, more than " +
-           std::to_string(kLayersMax);
-  }
+  if (std::string problem = CheckChain(options); !problem.empty()) return problem;
   if (!std::has_single_bit(options.region_bytes) || options.region_bytes < kBlockBytes) {
     return "regionSize has to be a power of two of at least 4096 bytes";
   }
@@ -44,40 +38,35 @@ ExtentStore::ExtentStore(Options options, EventLoop* loop, FatalCallback on_fata
     : options_(std::move(options)),
       loop_(loop),
       on_fatal_(std::move(on_fatal)),
-      head_number_(static_cast<uint8_t>(options_.layers.size())),
-      index_(std::make_unique<ExtentIndex>((options_.size + kBlockBytes - 1) / kBlockBytes)),
       regions_(std::make_unique<RegionMap>(RegionMap::Geometry{options_.size, options_.region_bytes})),
+      size_(options_.size),
       sync_job_(std::make_unique<SyncJob>(this)),
       map_job_(std::make_unique<MapJob>(this)),
       write_out_job_(std::make_unique<WriteOutJob>(this)) {}
 
-ExtentStore::~ExtentStore() = default;
+ExtentStore::~ExtentStore() {
+  background_.reset();
+  chain_.reset();  // see Retire
+}
 
 bool ExtentStore::OpenFiles(Error* error) {
-  for (size_t i = 0; i < options_.layers.size(); ++i) {
-    bool head = i + 1 == options_.layers.size();
-    auto layer = Layer::Open(std::move(options_.layers[i]), options_.size, head, options_.direct,
-                             &error->message, &error->system_errno);
-    if (layer == nullptr) return false;
-    auto number = static_cast<uint8_t>(i + 1);
-    error->message = layer->Extents([&](uint64_t offset, uint64_t length) {
-      uint64_t block = offset / kBlockBytes;
-      uint64_t end = (offset + length + kBlockBytes - 1) / kBlockBytes;
-      index_->Set(block, end, number);
-      if (!head) index_->SetBelow(block, end);
-    });
-    if (!error->message.empty()) return false;
-    layers_.push_back(std::move(layer));
+  LoadedChain loaded;
+  if (!LoadChain(std::move(options_), options_.direct, nullptr, &loaded, error)) return false;
+  chain_ = Adopt(std::move(*loaded.chain));
+  index_ = std::move(loaded.index);
+  // What an earlier process has written may not be durable yet, in the head as in those before it.
+  for (size_t i = chain_->order.size(); i > (chain_->backing ? 1 : 0); --i) {
+    unsynced_.push_back(chain_->files[chain_->order[i - 1]]);
   }
   MapFile::Error map_error;
-  map_files_ =
-      MapFiles::Open({options_.region_map_path, options_.missed_map_path}, regions_.get(), &map_error);
+  map_files_ = MapFiles::Open({options_.region_map_path, options_.missed_map_path}, &regions_, &map_error);
   if (map_files_ == nullptr) {
     *error = {map_error.message, map_error.system_errno};
     return false;
   }
   pool_ = std::make_unique<IoThreads>(loop_, options_.io_threads, "aurochs-io");
   syncs_ = std::make_unique<IoThreads>(loop_, 3, "aurochs-sync");
+  background_ = std::make_unique<IoThreads>(loop_, 1, "aurochs-chain");
   return true;
 }
 
@@ -99,7 +88,7 @@ const char* ExtentStore::Refusal(const StoreRequest& request, Status* status) co
   }
   bool has_payload = request.kind == StoreRequest::Kind::kRead || request.kind == StoreRequest::Kind::kWrite;
   if (has_payload && request.payload.length != request.length) return "the payload has another length";
-  if (request.offset > options_.size || request.length > options_.size - request.offset) {
+  if (request.offset > size_ || request.length > size_ - request.offset) {
     *status = Status::kOutOfRange;
     return "the range passes the end of the volume";
   }
@@ -161,7 +150,7 @@ bool ExtentStore::ReadBlocksCached(uint64_t begin, uint64_t end, uint8_t* data, 
     uint8_t* to = data + (*reached - begin);
     if (run.layer == 0) {
       memset(to, 0, run_end - *reached);
-    } else if (!layers_[run.layer - 1]->ReadCached(*reached, run_end - *reached, to)) {
+    } else if (!chain_->file(run.layer).ReadCached(*reached, run_end - *reached, to)) {
       return false;
     }
     *reached = run_end;
@@ -171,6 +160,7 @@ bool ExtentStore::ReadBlocksCached(uint64_t begin, uint64_t end, uint8_t* data, 
 
 void ExtentStore::ReadTask::Start(StoreRequest* request, uint64_t from) {
   request_ = request;
+  chain_ = store_->chain_;
   error_ = 0;
   pieces_.clear();
   uint64_t end = request->offset + request->length;
@@ -191,7 +181,7 @@ void ExtentStore::ReadTask::Start(StoreRequest* request, uint64_t from) {
 
 void ExtentStore::ReadTask::Run() {
   for (const Piece& piece : pieces_) {
-    error_ = store_->layers_[piece.layer - 1]->Read(piece.offset, piece.length, piece.data);
+    error_ = chain_->file(piece.layer).Read(piece.offset, piece.length, piece.data);
     failed_layer_ = piece.layer;
     if (error_ != 0) return;
   }
@@ -201,7 +191,8 @@ void ExtentStore::ReadTask::Finish() {
   ExtentStore* store = store_;
   StoreRequest* request = std::exchange(request_, nullptr);
   std::string message;
-  if (error_ != 0) message = store->layers_[failed_layer_ - 1]->Describe("read", error_);
+  if (error_ != 0) message = chain_->file(failed_layer_).Describe("read", error_);
+  chain_.reset();
   Status status = error_ == 0 ? Status::kOk : Status::kIoError;
   store->idle_reads_.emplace_back(this);
   store->Complete(request, status, message.c_str());
@@ -234,28 +225,32 @@ void ExtentStore::Poison(std::string message, int system_errno) {
   poisoned_ = true;
   poison_ = std::move(message);
   on_fatal_({poison_, system_errno});
-  for (Requests* waiting : {&region_waiters_, &dirty_waiters_, &lock_waiters_}) Retry(waiting);
+  for (Requests* waiting : {&region_waiters_, &dirty_waiters_, &lock_waiters_, &held_waiters_})
+    Retry(waiting);
 }
 
 void ExtentStore::Close(std::function<void()> done) {
-  if (layers_.empty()) {
+  if (closed_ && on_closed_.empty()) {
     done();
     return;
   }
   closing_ = true;
   on_closed_.push_back(std::move(done));
+  ReleaseHeld();
   FinishCloseWhenIdle();
 }
 
 void ExtentStore::FinishCloseWhenIdle() {
   if (closed_ || in_flight_ > 0 || sync_running_ || map_running_ || write_out_running_) return;
+  if (background_jobs_ > 0 || merge_ != nullptr || prune_ != nullptr || switch_done_ != nullptr) return;
   closed_ = true;
   // Posted, since this may be called by a job of the threads that are joined here.
   loop_->Post([this] {
     pool_.reset();
     syncs_.reset();
+    background_.reset();
     map_files_.reset();
-    layers_.clear();
+    chain_.reset();
     for (auto& done : std::exchange(on_closed_, {})) done();
   });
 }
@@ -267,13 +262,19 @@ ExtentStore::Stats ExtentStore::stats() const {
   stats.flushes = flushes_.load(std::memory_order_relaxed);
   stats.syncs = sync_count_.load(std::memory_order_relaxed);
   stats.region_map_writes = map_writes_.load(std::memory_order_relaxed);
+  std::lock_guard lock(mutex_);
   stats.damaged_map_blocks = regions_->damaged_blocks();
   stats.dirty_regions = regions_->dirty_regions();
   stats.index_bytes = index_->bytes();
-  for (size_t i = options_.backing ? 1 : 0; i < layers_.size(); ++i) {
-    stats.allocated_bytes += layers_[i]->AllocatedBytes();
+  for (size_t i = chain_->backing ? 1 : 0; i < chain_->order.size(); ++i) {
+    stats.allocated_bytes += chain_->file(chain_->order[i]).AllocatedBytes();
   }
   return stats;
+}
+
+std::vector<uint8_t> ExtentStore::InheritedRegions() const {
+  std::lock_guard lock(mutex_);
+  return regions_->InheritedBytes();
 }
 
 }  // namespace aurochs

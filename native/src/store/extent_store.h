@@ -1,21 +1,23 @@
 // The StoreBackend over a replica's files: what may be written when, on which thread, and what is answered.
 //
-// The life of a write: region map (wait until the region is marked durably) -> room for dirty data -> block
-// locks
-// -> plan -> apply, inline or on a helper thread -> extent index -> with FUA a shared sync -> Done.
+// The life of a write: not held -> region map (wait until the region is marked durably) -> room for dirty
+// data
+// -> block locks -> plan -> apply, inline or on a helper thread -> extent index -> with FUA a shared sync ->
+// Done. How the chain of files changes meanwhile: extent_store_chain.cc.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
+#include "store/chain.h"
 #include "store/change_plan.h"
 #include "store/extent_index.h"
 #include "store/io_threads.h"
-#include "store/layer.h"
 #include "store/map_files.h"
 #include "store/region_map.h"
 #include "store/store.h"
@@ -24,25 +26,21 @@ namespace aurochs {
 
 class ExtentStore final : public StoreBackend {
  public:
-  struct Options {
-    std::vector<LayerSpec> layers;  // bottom first, the last one is the head
-    bool backing = false;           // the lowest layer is a backing file, not the replica's own
-    uint64_t size = 0;              // bytes
-    bool direct = false;            // O_DIRECT instead of the page cache
+  struct Options : ChainSpec {
+    bool direct = false;  // O_DIRECT instead of the page cache
     std::string region_map_path;
     std::string missed_map_path;  // empty: what others miss cannot be tracked
     uint64_t region_bytes = 0;
     int io_threads = 1;
   };
-  struct Error {
-    std::string message;
-    int system_errno = 0;
-  };
+  using Error = StoreError;
   struct Stats {
     uint64_t reads, writes, flushes, syncs, region_map_writes, damaged_map_blocks;
     uint64_t dirty_regions, index_bytes, allocated_bytes;
   };
   using Callback = std::function<void(Status, const char*)>;
+  /// How far it is, and how far it has to go: bytes.
+  using Progress = std::function<void(uint64_t, uint64_t)>;
   /// The store is of no use any more: a sync failed or a failed change could not be undone.
   using FatalCallback = std::function<void(const Error&)>;
 
@@ -52,7 +50,7 @@ class ExtentStore final : public StoreBackend {
   /// After Close is done, or when nothing was ever submitted.
   ~ExtentStore();
 
-  uint64_t size() const override { return options_.size; }
+  uint64_t size() const override { return size_; }
   void Submit(StoreRequest* request) override;
 
   void Inherit();
@@ -66,20 +64,37 @@ class ExtentStore final : public StoreBackend {
     std::vector<uint8_t> bitmap;
   };
   Missed GetMissed() const;
+
+  // ---- the chain, see native/index.ts
+  void HoldChanges(Callback done);
+  void ResumeChanges();
+  void PrepareHead(std::string path, uint64_t size, Callback done);
+  void PrepareLayers(ChainSpec spec, Callback done);
+  void SwitchLayers(Callback done);
+  void SetRemovedLayers(std::vector<std::string> paths, Callback done);
+  void RenameLayer(std::string from, std::string to, Callback done);
+  void MergeLayers(const std::string& lower, const std::string& upper, Progress progress, Callback done);
+  void PruneLayer(const std::string& path, Progress progress, Callback done);
+
   /// `done` is called when nothing is in flight and the files are closed. Later requests are refused.
   /// Idempotent.
   void Close(std::function<void()> done);
 
   // ---- any thread, until Close
   Stats stats() const;
-  std::vector<uint8_t> InheritedRegions() const { return regions_->InheritedBytes(); }
+  std::vector<uint8_t> InheritedRegions() const;
 
  private:
   class ReadTask;
   class ChangeTask;
+  class FilesJob;
   class SyncJob;
   class MapJob;
   class WriteOutJob;
+  class BackgroundJob;
+  struct Merge;
+  struct Prune;
+  struct Prepared;
   struct InternalFlush;
   struct SyncWaiter {
     StoreRequest* request;
@@ -94,6 +109,29 @@ class ExtentStore final : public StoreBackend {
   ExtentStore(Options options, EventLoop* loop, FatalCallback on_fatal);
   bool OpenFiles(Error* error);
 
+  std::shared_ptr<const Chain> Adopt(Chain chain);
+  void Publish(Chain next, std::function<void()> old_retired);
+  void Retire(const Chain* chain);
+  void InBackground(std::function<void()> work, std::function<void()> then);
+  void ReleaseHeld();
+  bool Usable(const Callback& done) const;
+  void Prepare(ChainSpec spec, bool head_only, const Callback& done);
+  std::string RemovedIds(const std::vector<std::string>& paths, std::vector<uint8_t>* ids) const;
+  void StartResize();
+  void FinishSwitch();
+  void SwitchToHead();
+  void SwitchToLayers();
+
+  void ContinueMerge();
+  void FinishMerge();
+  void RenameMerged(uint64_t chunk);
+  void EndMerge(Status status, const std::string& message);
+  void ContinuePrune();
+  void FreePruned();
+  void EndPrune(Status status, const std::string& message);
+
+  void MarkUnsynced(const std::shared_ptr<Layer>& layer);
+
   const char* Refusal(const StoreRequest& request, Status* status) const;
   ChangePlan::Volume volume() const;
   void Complete(StoreRequest* request, Status status, const char* message);
@@ -105,8 +143,9 @@ class ExtentStore final : public StoreBackend {
   void BeginChange(StoreRequest* request);
   void ContinueChange(StoreRequest* request);
   bool WriteInline(StoreRequest* request);
-  void RecordChanges(const std::vector<Change>& changes, const Applied& applied);
+  void RecordChanges(const Chain& chain, const std::vector<Change>& changes, const Applied& applied);
   void FinishApplied(StoreRequest* request, const Applied& applied, bool changed_before);
+  void ChangeApplied();
   void FinishChange(StoreRequest* request, Status status, const char* message);
   void Retry(Requests* waiting);
   bool Locked(const StoreRequest& request) const;
@@ -115,31 +154,47 @@ class ExtentStore final : public StoreBackend {
 
   void BeginFlush(StoreRequest* request);
   void StartSync();
-  void FinishSync(int error);
+  void FinishSync(const std::string& error, int system_errno);
   void StartMapRound();
   void FinishMapRound(const MapFile::Error& error);
   void AfterMapRound(Callback done);
   void BeginRelease(Callback done);
   void AddDirty(uint64_t bytes);
-  void FinishWriteOut(int error);
+  void FinishWriteOut(const std::string& error, int system_errno);
   void Poison(std::string message, int system_errno);
   void FinishCloseWhenIdle();
 
   Options options_;
   EventLoop* loop_;
   FatalCallback on_fatal_;
-  std::vector<std::unique_ptr<Layer>> layers_;  // index k is layer k + 1
-  uint8_t head_number_;
+  // These three are replaced on the loop's thread under mutex_, and used under it on others.
+  mutable std::mutex mutex_;
+  std::shared_ptr<const Chain> chain_;
   std::unique_ptr<ExtentIndex> index_;
   std::unique_ptr<MapFiles> map_files_;
   std::unique_ptr<RegionMap> regions_;
+  uint64_t size_ = 0;  // bytes
   std::unique_ptr<IoThreads> pool_;
-  std::unique_ptr<IoThreads> syncs_;  // one thread each: data sync, region map, write-out
+  std::unique_ptr<IoThreads> syncs_;       // one thread each: data sync, region map, write-out
+  std::unique_ptr<IoThreads> background_;  // one thread: opens and closes files, merges, prunes
+  size_t background_jobs_ = 0;
 
   ChangePlan inline_plan_;
   std::vector<std::unique_ptr<ReadTask>> idle_reads_;
   std::vector<std::unique_ptr<ChangeTask>> idle_changes_;
-  std::vector<BlockRange> locked_;  // blocks that helper threads are changing
+  std::vector<BlockRange> locked_;   // blocks that helper threads are changing
+  size_t applying_ = 0;              // change tasks that helper threads have
+  std::vector<ChangeTask*> parked_;  // between two segments while changes are held
+  Requests held_waiters_;
+  bool held_ = false;
+  Callback hold_done_;  // until all changes are held
+
+  std::unique_ptr<Prepared> prepared_;
+  bool preparing_ = false;
+  Callback switch_done_;  // while the switch waits for the region map
+  std::unique_ptr<Merge> merge_;
+  std::unique_ptr<Prune> prune_;
+
   Requests region_waiters_;
   Requests dirty_waiters_;
   Requests lock_waiters_;
@@ -148,6 +203,7 @@ class ExtentStore final : public StoreBackend {
   std::vector<SyncWaiter> sync_waiters_;  // share the next sync
   std::vector<SyncWaiter> syncing_;       // share the one under way
   bool sync_running_ = false;
+  std::vector<std::shared_ptr<Layer>> unsynced_;  // files changed since the last sync began
   // Changes finished so far, those of earlier processes counted as one; and how many of them are durable.
   uint64_t changed_ = 1;
   uint64_t synced_ = 0;

@@ -10,7 +10,7 @@
 namespace aurochs {
 
 ChangePlan::Volume ExtentStore::volume() const {
-  return {index_.get(), options_.size, head_number_, layers_.back()->writes_whole_blocks()};
+  return {index_.get(), chain_.get(), size_, chain_->head_id(), chain_->head().writes_whole_blocks()};
 }
 
 void ExtentStore::BeginChange(StoreRequest* request) {
@@ -23,6 +23,10 @@ void ExtentStore::BeginChange(StoreRequest* request) {
 void ExtentStore::ContinueChange(StoreRequest* request) {
   if (poisoned_) {
     FinishChange(request, Status::kIoError, poison_.c_str());
+    return;
+  }
+  if (held_) {
+    held_waiters_.push_back(request);
     return;
   }
   if (!regions_->Covered(request->offset, request->length)) {
@@ -55,20 +59,20 @@ bool ExtentStore::WriteInline(StoreRequest* request) {
   // The kernel reads a block of which a part is written, if it does not have it: waiting is for helpers.
   uint8_t byte;
   for (uint64_t edge : {request->offset, end}) {
-    if (edge % kBlockBytes == 0 || edge == options_.size) continue;
-    if (index_->LayerAt(edge / kBlockBytes) != head_number_) continue;
-    if (!layers_.back()->ReadCached(edge, 1, &byte)) return false;
+    if (edge % kBlockBytes == 0 || edge == size_) continue;
+    if (index_->LayerAt(edge / kBlockBytes) != chain_->head_id()) continue;
+    if (!chain_->head().ReadCached(edge, 1, &byte)) return false;
   }
   for (const Fill& fill : inline_plan_.fills()) {
     if (fill.layer == 0) {
       memset(fill.data, 0, fill.length);
-    } else if (!layers_[fill.layer - 1]->ReadCached(fill.offset, fill.length, fill.data)) {
+    } else if (!chain_->file(fill.layer).ReadCached(fill.offset, fill.length, fill.data)) {
       return false;
     }
   }
   inline_plan_.Overlay();
-  Applied applied = ApplyChanges(*layers_.back(), inline_plan_.changes());
-  RecordChanges(inline_plan_.changes(), applied);
+  Applied applied = ApplyChanges(*chain_, inline_plan_.changes());
+  RecordChanges(*chain_, inline_plan_.changes(), applied);
   FinishApplied(request, applied, false);
   return true;
 }
@@ -84,7 +88,9 @@ void ExtentStore::ChangeTask::Start(StoreRequest* request) {
 
 void ExtentStore::ChangeTask::SubmitSegment() {
   uint64_t end = request_->offset + request_->length;
-  fill_error_.clear();
+  chain_ = store_->chain_;
+  ++store_->applying_;
+  read_error_.clear();
   applied_ = Applied();
   switch (request_->kind) {
     case StoreRequest::Kind::kUnmap:
@@ -106,54 +112,77 @@ void ExtentStore::ChangeTask::SubmitSegment() {
 }
 
 void ExtentStore::ChangeTask::Run() {
+  read_error_ = plan_.ResolveDiscards(*chain_);
+  if (!read_error_.empty()) return;
   for (const Fill& fill : plan_.fills()) {
     if (fill.layer == 0) {
       memset(fill.data, 0, fill.length);
       continue;
     }
-    const Layer& layer = *store_->layers_[fill.layer - 1];
+    const Layer& layer = chain_->file(fill.layer);
     if (int error = layer.Read(fill.offset, fill.length, fill.data)) {
-      fill_error_ = layer.Describe("read", error);
+      read_error_ = layer.Describe("read", error);
       return;
     }
   }
   plan_.Overlay();
-  applied_ = ApplyChanges(*store_->layers_.back(), plan_.changes());
+  applied_ = ApplyChanges(*chain_, plan_.changes());
 }
 
 void ExtentStore::ChangeTask::Finish() {
   ExtentStore* store = store_;
   StoreRequest* request = request_;
-  std::string fill_error = std::move(fill_error_);
+  std::string read_error = std::move(read_error_);
   Applied applied = applied_;
   bool changed_before = position_ > request->offset;
-  if (fill_error.empty()) {
-    store->RecordChanges(plan_.changes(), applied);
+  --store->applying_;
+  if (read_error.empty()) {
+    store->RecordChanges(*chain_, plan_.changes(), applied);
     if (applied.error == 0 && segment_end_ < request->offset + request->length) {
       position_ = segment_end_;
-      SubmitSegment();
+      chain_.reset();
+      if (store->held_) {
+        store->parked_.push_back(this);
+        store->ChangeApplied();
+      } else {
+        SubmitSegment();
+      }
       return;
     }
   }
+  chain_.reset();
   plan_.Clear();
   store->idle_changes_.emplace_back(this);
   store->Unlock(BlocksOf(*request));
-  if (fill_error.empty()) {
+  if (read_error.empty()) {
     store->FinishApplied(request, applied, changed_before);
   } else {
-    store->FinishChange(request, Status::kIoError, fill_error.c_str());
+    store->FinishChange(request, Status::kIoError, read_error.c_str());
   }
+  store->ChangeApplied();
 }
 
 // ---------------------------------------------------------------------------------------------- afterwards
 
-void ExtentStore::RecordChanges(const std::vector<Change>& changes, const Applied& applied) {
+void ExtentStore::RecordChanges(const Chain& chain, const std::vector<Change>& changes,
+                                const Applied& applied) {
   ++changed_;
+  MarkUnsynced(chain.files[chain.head_id()]);
+  bool removed_too =
+      std::any_of(changes.begin(), changes.end(), [](auto& change) { return change.punch_removed; });
+  if (removed_too) {
+    for (uint8_t id : chain.punchable) MarkUnsynced(chain.files[id]);
+  }
   if (applied.error != 0) return;  // what took new space is undone, the rest was the head's before
   for (const Change& change : changes) {
     uint64_t block = change.offset / kBlockBytes;
     uint64_t end = (change.offset + change.length + kBlockBytes - 1) / kBlockBytes;
-    index_->Set(block, end, change.action == Change::Action::kPunch ? 0 : head_number_);
+    end = std::min(end, BlocksIn(size_));
+    if (change.action == Change::Action::kPunch) {
+      index_->Set(block, end, 0);
+    } else {
+      index_->Take(block, end, chain.head_id());
+    }
     if (change.action == Change::Action::kData) AddDirty(change.length);
   }
 }
@@ -164,7 +193,7 @@ void ExtentStore::FinishApplied(StoreRequest* request, const Applied& applied, b
     return;
   }
   bool changed = changed_before || applied.changed;
-  std::string message = layers_.back()->Describe(applied.what, applied.error);
+  std::string message = chain_->head().Describe(applied.what, applied.error);
   if (changed) message += " (applied in part)";
   if (applied.lost) Poison(message, applied.error);
   // NO_SPACE promises that nothing has changed: all copies that answer it still agree.

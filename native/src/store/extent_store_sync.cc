@@ -1,4 +1,5 @@
 // What ExtentStore does about durability: flushes, the region map, write-out.
+#include <algorithm>
 #include <utility>
 
 #include "base/limits.h"
@@ -38,17 +39,37 @@ void ExtentStore::StartSync() {
   syncing_ = std::exchange(sync_waiters_, {});
   sync_covers_ = changed_;
   if (!write_out_running_) dirty_bytes_ = 0;
-  syncs_->Submit(sync_job_.get());
+  sync_job_->Start(std::exchange(unsynced_, {}));
 }
 
-void ExtentStore::FinishSync(int error) {
+void ExtentStore::MarkUnsynced(const std::shared_ptr<Layer>& layer) {
+  if (std::find(unsynced_.begin(), unsynced_.end(), layer) == unsynced_.end()) unsynced_.push_back(layer);
+}
+
+void ExtentStore::FilesJob::Start(std::vector<std::shared_ptr<Layer>> files) {
+  files_ = std::move(files);
+  error_.clear();
+  store_->syncs_->Submit(this);
+}
+
+void ExtentStore::FilesJob::Run() {
+  for (const auto& file : files_) {
+    system_errno_ = Work(*file);
+    if (system_errno_ == 0) continue;
+    error_ = file->Describe(what_, system_errno_);
+    break;
+  }
+  files_.clear();  // here, since closing a file that has no name any more may take long
+}
+
+void ExtentStore::FinishSync(const std::string& error, int system_errno) {
   sync_running_ = false;
   sync_count_.store(sync_count_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-  if (error == 0) {
+  if (error.empty()) {
     synced_ = sync_covers_;
   } else {
     // The kernel may have dropped the dirty pages that it could not write, and tells it once only.
-    Poison(layers_.back()->Describe("fdatasync", error), error);
+    Poison(error, system_errno);
   }
   auto waiters = std::exchange(syncing_, {});
   StartSync();
@@ -72,7 +93,7 @@ void ExtentStore::MapJob::Start(RegionMap::Round round) {
 }
 
 void ExtentStore::StartMapRound() {
-  if (map_running_ || !regions_->needs_write()) return;
+  if (map_running_ || switch_done_ != nullptr || !regions_->needs_write()) return;
   map_running_ = true;
   map_finishing_ = std::exchange(map_waiters_, {});
   map_writes_.store(map_writes_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
@@ -87,6 +108,7 @@ void ExtentStore::FinishMapRound(const MapFile::Error& error) {
   } else {
     Poison(error.message, error.system_errno);
   }
+  if (switch_done_ != nullptr) StartResize();
   Retry(&region_waiters_);
   if (poisoned_) {
     for (auto& callback : std::exchange(map_waiters_, {})) callbacks.push_back(std::move(callback));
@@ -179,12 +201,12 @@ void ExtentStore::AddDirty(uint64_t bytes) {
   if (dirty_bytes_ < kWriteOutBytes || write_out_running_) return;
   write_out_running_ = true;
   dirty_bytes_ = 0;
-  syncs_->Submit(write_out_job_.get());
+  write_out_job_->Start(unsynced_);
 }
 
-void ExtentStore::FinishWriteOut(int error) {
+void ExtentStore::FinishWriteOut(const std::string& error, int system_errno) {
   write_out_running_ = false;
-  if (error != 0) Poison(layers_.back()->Describe("sync_file_range", error), error);
+  if (!error.empty()) Poison(error, system_errno);
   AddDirty(0);
   Retry(&dirty_waiters_);
   if (closing_) FinishCloseWhenIdle();

@@ -15,15 +15,15 @@ namespace {
 constexpr uint32_t kExtentsPerCall = 1024;  // 56 KiB
 }
 
-std::string ListExtents(int fd, uint64_t limit, const std::function<void(uint64_t, uint64_t)>& extent) {
+std::string ListExtents(int fd, uint64_t begin, uint64_t end, bool sync, const ExtentCallback& extent) {
   std::vector<uint64_t> storage((sizeof(fiemap) + kExtentsPerCall * sizeof(fiemap_extent)) / 8 + 1);
   auto* map = reinterpret_cast<fiemap*>(storage.data());
-  uint64_t position = 0;
-  while (position < limit) {
+  uint64_t position = begin;
+  while (position < end) {
     memset(map, 0, sizeof *map);
     map->fm_start = position;
-    map->fm_length = limit - position;
-    map->fm_flags = position == 0 ? FIEMAP_FLAG_SYNC : 0;
+    map->fm_length = end - position;
+    map->fm_flags = sync && position == begin ? FIEMAP_FLAG_SYNC : 0;
     map->fm_extent_count = kExtentsPerCall;
     int result;
     do {
@@ -37,12 +37,12 @@ std::string ListExtents(int fd, uint64_t limit, const std::function<void(uint64_
     bool last = false;
     for (uint32_t i = 0; i < map->fm_mapped_extents; ++i) {
       const fiemap_extent& found = map->fm_extents[i];
-      uint64_t start = std::max<uint64_t>(found.fe_logical, position);
-      uint64_t end = std::min<uint64_t>(found.fe_logical + found.fe_length, limit);
+      uint64_t from = std::max<uint64_t>(found.fe_logical, position);
+      uint64_t to = std::min<uint64_t>(found.fe_logical + found.fe_length, end);
       last = (found.fe_flags & FIEMAP_EXTENT_LAST) != 0;
-      if (end <= start) continue;
-      extent(start, end - start);
-      position = end;
+      if (to <= from) continue;
+      extent(from, to - from, (found.fe_flags & FIEMAP_EXTENT_UNWRITTEN) != 0);
+      position = to;
     }
     if (last || position == before) break;
   }

@@ -7,10 +7,14 @@
 
 namespace aurochs {
 
-/// Calls `extent(offset, length)` (bytes, ascending) for each extent below `limit`, unwritten ones included:
-/// in Longhorn's format an extent decides even if it was never written. Data that are still without an extent
-/// (delayed allocation) are written out first.
+/// offset, length (bytes), and whether it was never written: allocated zeros
+using ExtentCallback = std::function<void(uint64_t, uint64_t, bool)>;
+
+/// Calls `extent` (ascending) for each part of an extent in `[begin, end)`, unwritten ones included: in
+/// Longhorn's format an extent decides even if it was never written. `sync`: data that are still without an
+/// extent (delayed allocation) are written out first, and what counts as unwritten has no data in the page
+/// cache either.
 /// @return empty, or what failed (without the file's name): `file extent is unsupported` without FIEMAP
-std::string ListExtents(int fd, uint64_t limit, const std::function<void(uint64_t, uint64_t)>& extent);
+std::string ListExtents(int fd, uint64_t begin, uint64_t end, bool sync, const ExtentCallback& extent);
 
 }  // namespace aurochs

@@ -73,6 +73,11 @@ int Fallocate(int fd, int mode, uint64_t offset, uint64_t length) {
   return result == 0 ? 0 : errno;
 }
 
+bool IsSameFile(int one, int other) {
+  struct stat a, b;
+  return fstat(one, &a) == 0 && fstat(other, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
 uintptr_t MemoryAlignment([[maybe_unused]] int fd) {
 #ifdef STATX_DIOALIGN
   struct statx info {};
@@ -117,16 +122,48 @@ std::unique_ptr<Layer> Layer::Open(LayerSpec spec, uint64_t volume_size, bool he
   *error = layer->CheckHead();
   if (!error->empty()) return nullptr;
   layer->size_ = volume_size;
-  if (direct && volume_size % kDirectBytes != 0) {
-    layer->buffered_fd_ = OpenFile(path, O_RDWR);
-    if (layer->buffered_fd_ < 0) {
-      *system_errno = errno;
-      *error = layer->Describe("open", *system_errno);
-      return nullptr;
-    }
-  }
-  return layer;
+  layer->write_fd_ = layer->fd_;
+  return layer->OpenBuffered(error, system_errno) ? std::move(layer) : nullptr;
 }
+
+bool Layer::OpenBuffered(std::string* error, int* system_errno) {
+  if (!direct_) return true;
+  buffered_fd_ = OpenFile(spec_.path, O_RDWR);
+  if (buffered_fd_ >= 0) return true;
+  *system_errno = errno;
+  *error = Describe("open", *system_errno);
+  return false;
+}
+
+bool Layer::OpenForChanges(std::string* error, int* system_errno) {
+  if (write_fd_ >= 0) return true;
+  int fd = OpenFile(spec_.path, O_RDWR | (direct_ ? O_DIRECT : 0));
+  if (fd < 0) {
+    *system_errno = errno;
+    *error = Describe("open", *system_errno);
+    return false;
+  }
+  if (!IsSameFile(fd, fd_)) {
+    close(fd);
+    *error = spec_.path + ": is another file than when it was opened";
+    return false;
+  }
+  if (!OpenBuffered(error, system_errno)) {
+    close(fd);
+    return false;
+  }
+  write_fd_ = fd;
+  return true;
+}
+
+int Layer::Extend(uint64_t bytes) const {
+  struct stat info;
+  if (fstat(write_fd_, &info) != 0) return errno;
+  if (static_cast<uint64_t>(info.st_size) >= bytes) return 0;
+  return ftruncate(write_fd_, static_cast<off_t>(bytes)) == 0 ? 0 : errno;
+}
+
+bool Layer::SameFile(const Layer& other) const { return IsSameFile(fd_, other.fd_); }
 
 // An allocation larger than what was written would hide what lower layers hold beside it, for ever.
 std::string Layer::CheckHead() {
@@ -153,13 +190,14 @@ std::string Layer::CheckHead() {
 }
 
 Layer::~Layer() {
+  if (write_fd_ >= 0 && write_fd_ != fd_) close(write_fd_);
   if (fd_ >= 0) close(fd_);
   if (buffered_fd_ >= 0) close(buffered_fd_);
 }
 
-std::string Layer::Extents(const std::function<void(uint64_t, uint64_t)>& extent) const {
+std::string Layer::Extents(uint64_t begin, uint64_t end, bool sync, const ExtentCallback& extent) const {
   if (!spec_.mapped) {
-    std::string error = ListExtents(fd_, volume_size_, extent);
+    std::string error = ListExtents(fd_, begin, end, sync, extent);
     return error.empty() ? error : spec_.path + ": " + error;
   }
   uint64_t position = 0;
@@ -170,8 +208,9 @@ std::string Layer::Extents(const std::function<void(uint64_t, uint64_t)>& extent
       return spec_.path + ": the layer map is not ascending at offset " + std::to_string(piece.offset);
     }
     position = piece.offset + piece.length;
-    uint64_t end = std::min(position, volume_size_);
-    if (end > piece.offset) extent(piece.offset, end - piece.offset);
+    uint64_t from = std::max(piece.offset, begin);
+    uint64_t to = std::min(position, end);
+    if (to > from) extent(from, to - from, false);
   }
   return {};
 }
@@ -250,19 +289,19 @@ int Layer::ReadFileDirect(uint64_t file_offset, uint64_t length, uint8_t* data) 
 }
 
 int Layer::Write(uint64_t offset, uint64_t length, const uint8_t* data, uint64_t* written) const {
-  if (!direct_) return PwriteAll(fd_, offset, length, data, written);
+  if (!direct_) return PwriteAll(write_fd_, offset, length, data, written);
   // Writes arrive in whole blocks, but for the end of a volume that ends within one.
   uint64_t whole = offset % kDirectBytes == 0 ? RoundDown(length) : 0;
   *written = 0;
   uint64_t step;
   if (whole > 0 && MemoryAligned(data)) {
-    if (int error = PwriteAll(fd_, offset, whole, data, written)) return error;
+    if (int error = PwriteAll(write_fd_, offset, whole, data, written)) return error;
   } else if (whole > 0) {
     BufferRef bounce = Buffer::Allocate(std::min(whole, kBounceBytes));
     while (*written < whole) {
       uint64_t count = std::min(whole - *written, kBounceBytes);
       memcpy(bounce.data(), data + *written, count);
-      int error = PwriteAll(fd_, offset + *written, count, bounce.data(), &step);
+      int error = PwriteAll(write_fd_, offset + *written, count, bounce.data(), &step);
       *written += step;
       if (error != 0) return error;
     }
@@ -293,12 +332,16 @@ bool Layer::HasRoom(uint64_t bytes) const {
 }
 
 int Layer::ZeroRange(uint64_t offset, uint64_t length) const {
-  int error = Fallocate(fd_, FALLOC_FL_ZERO_RANGE, offset, length);
+  int error = Fallocate(write_fd_, FALLOC_FL_ZERO_RANGE, offset, length);
   return error == EOPNOTSUPP ? WriteZeros(offset, length) : error;
 }
 
+int Layer::Free(uint64_t offset, uint64_t length) const {
+  return Fallocate(write_fd_, FALLOC_FL_PUNCH_HOLE, offset, length);
+}
+
 int Layer::Punch(uint64_t offset, uint64_t length, bool* punched) const {
-  int error = Fallocate(fd_, FALLOC_FL_PUNCH_HOLE, offset, length);
+  int error = Free(offset, length);
   *punched = error == 0;
   return error == EOPNOTSUPP ? WriteZeros(offset, length) : error;
 }

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "store/fiemap.h"
+
 namespace aurochs {
 
 /// A run of a mapped layer's bytes: where in the volume, how many, where in the file.
@@ -37,20 +39,26 @@ class Layer {
   Layer& operator=(const Layer&) = delete;
 
   /// See ListExtents in fiemap.h; offsets in the volume. An error names the file.
-  std::string Extents(const std::function<void(uint64_t, uint64_t)>& extent) const;
+  std::string Extents(uint64_t begin, uint64_t end, bool sync, const ExtentCallback& extent) const;
 
   /// From the page cache alone. False when that is not possible (then part of `data` may have been written).
   bool ReadCached(uint64_t offset, uint64_t length, uint8_t* data);
   /// What lies beyond the end of a file that was shorter than the volume when opened reads as zeros.
   int Read(uint64_t offset, uint64_t length, uint8_t* data) const;
 
-  // ---- the head alone
+  // ---- the head, and another layer after OpenForChanges
+  /// Opens the file a second time, for writing. Another thread may read meanwhile. Idempotent.
+  bool OpenForChanges(std::string* error, int* system_errno);
+  /// Makes the file at least `bytes` long. What was read as zeros behind its end before still is.
+  int Extend(uint64_t bytes) const;
   /// `*written` is how much of the range was written when it failed, at least.
   int Write(uint64_t offset, uint64_t length, const uint8_t* data, uint64_t* written) const;
   /// Whether the file system has `bytes` free.
   bool HasRoom(uint64_t bytes) const;
   /// Zeros that are allocated. Whole blocks (the last one may reach beyond the volume's end).
   int ZeroRange(uint64_t offset, uint64_t length) const;
+  /// A hole. EOPNOTSUPP where the file system cannot. Whole blocks, likewise.
+  int Free(uint64_t offset, uint64_t length) const;
   /// A hole, or where the file system cannot punch (`*punched` false) zeros. Whole blocks, likewise.
   int Punch(uint64_t offset, uint64_t length, bool* punched) const;
   /// Zeros by plain writes: for blocks whose space is there already.
@@ -61,6 +69,12 @@ class Layer {
   int StartWriteOut() const;
 
   uint64_t AllocatedBytes() const;
+  const std::string& path() const { return spec_.path; }
+  const LayerSpec& spec() const { return spec_; }
+  bool mapped() const { return spec_.mapped; }
+  /// Bytes when opened.
+  uint64_t file_bytes() const { return size_; }
+  bool SameFile(const Layer& other) const;
   /// "PATH: WHAT: why"
   std::string Describe(const char* what, int error) const;
   /// O_DIRECT, or a file system with smaller blocks: a block of which a part is written would be allocated in
@@ -72,11 +86,13 @@ class Layer {
   int ReadFile(uint64_t file_offset, uint64_t length, uint8_t* data) const;
   int ReadFileDirect(uint64_t file_offset, uint64_t length, uint8_t* data) const;
   std::string CheckHead();
+  bool OpenBuffered(std::string* error, int* system_errno);
   bool MemoryAligned(const uint8_t* data) const;
 
   LayerSpec spec_;
   int fd_ = -1;
-  int buffered_fd_ = -1;  // direct head only: for the part of a block at the end of an odd-sized volume
+  int write_fd_ = -1;     // the head's is fd_
+  int buffered_fd_ = -1;  // direct only: to write a part of a block at the end of an odd-sized file
   uint64_t size_ = 0;     // bytes, when opened
   uint64_t volume_size_ = 0;
   bool direct_ = false;

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -86,7 +87,7 @@ std::unique_ptr<MapFile> MapFile::Open(const std::string& path, size_t bytes_max
     error->message = path + ": not a regular file";
     return nullptr;
   }
-  content->resize(bytes_max + 1);
+  content->resize(std::min<uint64_t>(info.st_size, bytes_max) + 1);
   if (!ReadAll(fd, content)) {
     Fail(path, "read", error);
     return nullptr;

@@ -1,25 +1,38 @@
 #include "store/map_files.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 #include <vector>
 
+#include "store/limits.h"
+
 namespace aurochs {
 
-std::unique_ptr<MapFiles> MapFiles::Open(Paths paths, RegionMap* map, MapFile::Error* error) {
+std::unique_ptr<MapFiles> MapFiles::Open(Paths paths, std::unique_ptr<RegionMap>* map,
+                                         MapFile::Error* error) {
   std::unique_ptr<MapFiles> files(new MapFiles(std::move(paths)));
   const std::string& path = files->paths_.regions;
+  RegionMap::Geometry wanted = (*map)->geometry(), found;
   std::vector<uint8_t> content;
-  files->regions_ = MapFile::Open(path, map->FileBytes(), &content, error);
+  uint64_t bytes_max = std::max((*map)->FileBytes(), kRegionFileBytesMax);
+  files->regions_ = MapFile::Open(path, bytes_max, &content, error);
   if (files->regions_ != nullptr) {
-    std::string problem = map->Decode(content.data(), content.size());
+    bool other_size = RegionMap::DecodeGeometry(content.data(), content.size(), &found) &&
+                      found.region_bytes == wanted.region_bytes && found.volume_bytes != wanted.volume_bytes;
+    if (other_size) *map = std::make_unique<RegionMap>(found);
+    std::string problem = (*map)->Decode(content.data(), content.size());
     if (!problem.empty()) {
       error->message = path + ": " + problem;
       return nullptr;
     }
+    if (other_size) {
+      *map = (*map)->Resized(wanted.volume_bytes);
+      files->regions_ = MapFile::Create(path, (*map)->Encode(), error);
+    }
   } else if (error->system_errno == ENOENT) {
     *error = MapFile::Error();
-    files->regions_ = MapFile::Create(path, map->EncodeEmpty(), error);
+    files->regions_ = MapFile::Create(path, (*map)->Encode(), error);
   }
   if (files->regions_ == nullptr) return nullptr;
   if (files->paths_.missed.empty()) return files;
@@ -27,11 +40,23 @@ std::unique_ptr<MapFiles> MapFiles::Open(Paths paths, RegionMap* map, MapFile::E
   // One that is damaged tracks nothing: whoever relies on it is told so and makes do without, which is no
   // reason not to open.
   MapFile::Error ignored;
-  files->missed_ = MapFile::Open(files->paths_.missed, map->missed().FileBytes(), &content, &ignored);
-  if (files->missed_ != nullptr && !map->missed().Decode(content.data(), content.size()).empty()) {
+  files->missed_ = MapFile::Open(files->paths_.missed, (*map)->missed().FileBytes(), &content, &ignored);
+  if (files->missed_ != nullptr && !(*map)->missed().Decode(content.data(), content.size()).empty()) {
     files->missed_.reset();
   }
   return files;
+}
+
+bool MapFiles::Replace(const RegionMap& map, MapFile::Error* error) {
+  if (map.missed().since() != 0) {
+    auto missed = MapFile::Create(paths_.missed, map.missed().Encode(), error);
+    if (missed == nullptr) return false;
+    missed_ = std::move(missed);
+  }
+  auto regions = MapFile::Create(paths_.regions, map.Encode(), error);
+  if (regions == nullptr) return false;
+  regions_ = std::move(regions);
+  return true;
 }
 
 bool MapFiles::Write(const RegionMap::Round& round, MapFile::Error* error) {

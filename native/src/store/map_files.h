@@ -17,9 +17,13 @@ class MapFiles {
     std::string missed;  // empty: nothing can be tracked
   };
 
-  /// Opens both into `map`. The first is created with no bits set when there is none; the second tracks when
-  /// it is there and sound. Null on error.
-  static std::unique_ptr<MapFiles> Open(Paths paths, RegionMap* map, MapFile::Error* error);
+  /// Opens both into `map`. The first is created with no bits set when there is none, and made to fit when
+  /// the volume had another size: a crash may come between the change of the volume's size and the map's. The
+  /// second tracks when it is there and sound. Null on error.
+  static std::unique_ptr<MapFiles> Open(Paths paths, std::unique_ptr<RegionMap>* map, MapFile::Error* error);
+
+  /// Replaces both by what `map` holds. As Write.
+  bool Replace(const RegionMap& map, MapFile::Error* error);
 
   /// Any thread, one call at a time. @return false with `error` set
   bool Write(const RegionMap::Round& round, MapFile::Error* error);

@@ -39,6 +39,24 @@ std::vector<uint8_t> MissedMap::EncodeEmpty(uint64_t since) const {
   return file;
 }
 
+std::vector<uint8_t> MissedMap::Encode() const {
+  std::vector<uint8_t> file = EncodeEmpty(since_);
+  EncodeMapBlocks(missed_, &file[kMapBlockBytes]);
+  return file;
+}
+
+MissedMap MissedMap::Resized(uint64_t volume_bytes) const {
+  MissedMap map(volume_bytes);
+  map.since_ = since_;
+  CopyBits(current_, map.grains_, &map.current_);
+  CopyBits(previous_, map.grains_, &map.previous_);
+  CopyBits(missed_, map.grains_, &map.missed_);
+  for (uint64_t block : dirty_blocks_) {
+    if (block < map.blocks_) map.Dirty(block * kMapBlockWords, block * kMapBlockWords);
+  }
+  return map;
+}
+
 std::string MissedMap::Decode(const uint8_t* bytes, size_t length) {
   if (length < kMapBlockBytes || memcmp(bytes, kMagic, sizeof kMagic) != 0) return "is not a map of changes";
   if (LoadNumber<uint32_t>(bytes + 12) != HeaderCrc(bytes)) return "the map's header is damaged";

@@ -38,6 +38,10 @@ class MissedMap {
   /// Takes a whole file's content and goes on tracking; a damaged block counts as all set.
   /// @return empty, or why this is not this volume's map: then nothing is tracked
   std::string Decode(const uint8_t* bytes, size_t length);
+  /// A whole file of a map that tracks.
+  std::vector<uint8_t> Encode() const;
+  /// The same map for the volume with another size.
+  MissedMap Resized(uint64_t volume_bytes) const;
   bool needs_write() const { return !dirty_blocks_.empty(); }
   /// What has to be durable before the write-intent map's file forgets anything.
   std::vector<MapBlockImage> TakeImages();

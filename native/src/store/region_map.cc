@@ -37,7 +37,7 @@ RegionMap::RegionMap(Geometry geometry)
 
 uint64_t RegionMap::FileBytes() const { return kMapBlockBytes * (1 + blocks_); }
 
-std::vector<uint8_t> RegionMap::EncodeEmpty() const {
+std::vector<uint8_t> RegionMap::Encode() const {
   std::vector<uint8_t> file(FileBytes());
   memcpy(file.data(), kMagic, sizeof kMagic);
   StoreNumber<uint32_t>(&file[8], kVersion);
@@ -45,8 +45,19 @@ std::vector<uint8_t> RegionMap::EncodeEmpty() const {
   StoreNumber<uint64_t>(&file[24], geometry_.region_bytes);
   StoreNumber<uint64_t>(&file[32], regions_);
   StoreNumber<uint32_t>(&file[12], HeaderCrc(file.data()));
-  for (uint64_t block = 0; block < blocks_; ++block) SealMapBlock(block, &file[kMapBlockBytes * (1 + block)]);
+  EncodeMapBlocks(durable_, &file[kMapBlockBytes]);
   return file;
+}
+
+bool RegionMap::DecodeGeometry(const uint8_t* bytes, size_t length, Geometry* geometry) {
+  if (length < kMapBlockBytes || memcmp(bytes, kMagic, sizeof kMagic) != 0) return false;
+  if (LoadNumber<uint32_t>(bytes + 12) != HeaderCrc(bytes)) return false;
+  if (LoadNumber<uint32_t>(bytes + 8) != kVersion) return false;
+  *geometry = {LoadNumber<uint64_t>(bytes + 16), LoadNumber<uint64_t>(bytes + 24)};
+  if (!std::has_single_bit(geometry->region_bytes) || geometry->volume_bytes > INT64_MAX) return false;
+  uint64_t regions = geometry->regions();
+  return LoadNumber<uint64_t>(bytes + 32) == regions &&
+         length == kMapBlockBytes * (1 + (regions + kMapBlockBits - 1) / kMapBlockBits);
 }
 
 std::string RegionMap::Decode(const uint8_t* bytes, size_t length) {
@@ -238,6 +249,24 @@ void RegionMap::Forgot() {
     if (stale) stale_blocks_[block] = true;
   }
   dirty_regions_.store(count, std::memory_order_relaxed);
+}
+
+std::unique_ptr<RegionMap> RegionMap::Resized(uint64_t volume_bytes) const {
+  auto map = std::make_unique<RegionMap>(Geometry{volume_bytes, geometry_.region_bytes});
+  CopyBits(current_, map->regions_, &map->current_);
+  CopyBits(previous_, map->regions_, &map->previous_);
+  CopyBits(inherited_, map->regions_, &map->inherited_);
+  CopyBits(durable_, map->regions_, &map->durable_);
+  map->missed_ = missed_.Resized(volume_bytes);
+  map->last_end_ = last_end_;
+  map->epoch_ = epoch_;
+  map->ticket_ = ticket_;
+  map->inherit_count_ = inherit_count_;
+  map->damaged_blocks_ = damaged_blocks_;
+  map->missed_change_ = missed_change_;
+  map->track_since_ = track_since_;
+  map->Forgot();
+  return map;
 }
 
 std::vector<uint8_t> RegionMap::InheritedBytes() const {

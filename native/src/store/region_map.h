@@ -14,6 +14,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <utility>
@@ -44,8 +45,10 @@ class RegionMap {
 
   // ---- the file
   uint64_t FileBytes() const;
-  /// A file with no bits set.
-  std::vector<uint8_t> EncodeEmpty() const;
+  /// A whole file with all bits that are set.
+  std::vector<uint8_t> Encode() const;
+  /// What a file says that it is for. False when it is not a sound map of exactly `length` bytes.
+  static bool DecodeGeometry(const uint8_t* bytes, size_t length, Geometry* geometry);
   /// Takes a whole file's content: all its bits become inherited. A damaged block counts as all set.
   /// @return empty, or why this is not this volume's map
   std::string Decode(const uint8_t* bytes, size_t length);
@@ -89,6 +92,10 @@ class RegionMap {
   /// Asks for a round that writes forgotten bits, even if no region waits for it.
   void WantForgotten();
 
+  /// The same map for the volume with another size. For use once what it encodes is the files' content.
+  std::unique_ptr<RegionMap> Resized(uint64_t volume_bytes) const;
+  const Geometry& geometry() const { return geometry_; }
+
   uint64_t dirty_regions() const { return dirty_regions_.load(std::memory_order_relaxed); }
   size_t bytes() const { return 4 * words_ * sizeof(uint64_t) + missed_.bytes(); }
   /// Bit i, LSB first, is region i.
@@ -96,6 +103,7 @@ class RegionMap {
 
   // ---- what replicas that are away miss
   MissedMap& missed() { return missed_; }
+  const MissedMap& missed() const { return missed_; }
   /// From the next round on what is missed is tracked anew, or not any more.
   void TrackMissed(uint64_t since) {
     missed_change_ = MissedChange::kTrack;

@@ -1,6 +1,7 @@
 // The jobs that ExtentStore gives to its helper threads. Private to the store's own sources.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -27,6 +28,7 @@ class ExtentStore::ReadTask final : public IoJob {
  private:
   ExtentStore* store_;
   StoreRequest* request_ = nullptr;
+  std::shared_ptr<const Chain> chain_;
   std::vector<Piece> pieces_;
   int error_ = 0;
   uint8_t failed_layer_ = 0;
@@ -39,28 +41,55 @@ class ExtentStore::ChangeTask final : public IoJob {
   void Start(StoreRequest* request);
   void Run() override;
   void Finish() override;
-
- private:
   void SubmitSegment();
 
+ private:
   ExtentStore* store_;
   StoreRequest* request_ = nullptr;
+  std::shared_ptr<const Chain> chain_;
   ChangePlan plan_;
   Applied applied_;
-  std::string fill_error_;
+  std::string read_error_;
   uint64_t position_ = 0;     // the segment's first byte
   uint64_t segment_end_ = 0;  // one past its last byte
 };
 
-class ExtentStore::SyncJob final : public IoJob {
+/// Does the same with several files.
+class ExtentStore::FilesJob : public IoJob {
  public:
-  explicit SyncJob(ExtentStore* store) : store_(store) {}
-  void Run() override { error_ = store_->layers_.back()->Sync(); }
-  void Finish() override { store_->FinishSync(error_); }
+  FilesJob(ExtentStore* store, const char* what) : store_(store), what_(what) {}
+  void Start(std::vector<std::shared_ptr<Layer>> files);
+  void Run() override;
+
+ protected:
+  ~FilesJob() = default;
+  virtual int Work(const Layer& file) = 0;
+
+  ExtentStore* store_;
+  std::vector<std::shared_ptr<Layer>> files_;
+  std::string error_;
+  int system_errno_ = 0;
 
  private:
-  ExtentStore* store_;
-  int error_ = 0;
+  const char* what_;
+};
+
+class ExtentStore::SyncJob final : public FilesJob {
+ public:
+  explicit SyncJob(ExtentStore* store) : FilesJob(store, "fdatasync") {}
+  void Finish() override { store_->FinishSync(error_, system_errno_); }
+
+ private:
+  int Work(const Layer& file) override { return file.Sync(); }
+};
+
+class ExtentStore::WriteOutJob final : public FilesJob {
+ public:
+  explicit WriteOutJob(ExtentStore* store) : FilesJob(store, "sync_file_range") {}
+  void Finish() override { store_->FinishWriteOut(error_, system_errno_); }
+
+ private:
+  int Work(const Layer& file) override { return file.StartWriteOut(); }
 };
 
 class ExtentStore::MapJob final : public IoJob {
@@ -76,15 +105,18 @@ class ExtentStore::MapJob final : public IoJob {
   MapFile::Error error_;
 };
 
-class ExtentStore::WriteOutJob final : public IoJob {
+/// One piece of work, then what follows from it on the loop's thread.
+class ExtentStore::BackgroundJob final : public IoJob {
  public:
-  explicit WriteOutJob(ExtentStore* store) : store_(store) {}
-  void Run() override { error_ = store_->layers_.back()->StartWriteOut(); }
-  void Finish() override { store_->FinishWriteOut(error_); }
+  BackgroundJob(ExtentStore* store, std::function<void()> work, std::function<void()> then)
+      : store_(store), work_(std::move(work)), then_(std::move(then)) {}
+  void Run() override { work_(); }
+  void Finish() override;
 
  private:
   ExtentStore* store_;
-  int error_ = 0;
+  std::function<void()> work_;
+  std::function<void()> then_;
 };
 
 }  // namespace aurochs
