@@ -99,6 +99,17 @@ export interface MissedRegionsReply {
   bitmap: Uint8Array;
 }
 
+export interface PrepareSnapshotRequest extends EngineRequest {
+  /** bare; not looked at with `expandTo` */
+  name: string;
+  userCreated: boolean;
+  /** RFC 3339, seconds, UTC */
+  created: string;
+  labels: Record<string, string>;
+  /** bytes: an expansion of the volume; 0: a snapshot */
+  expandTo: number;
+}
+
 export interface ReplicaStatus {
   address: string;
   replicaId: string;
@@ -188,6 +199,21 @@ export const ReplicaControl = {
     `${replica}/Release`,
     codec<EngineRequest>(generated.ReleaseRequest),
     codec<Empty>(generated.ReleaseReply),
+  ),
+  prepareSnapshot: unaryMethod(
+    `${replica}/PrepareSnapshot`,
+    codec<PrepareSnapshotRequest>(generated.PrepareSnapshotRequest),
+    codec<Empty>(generated.PrepareSnapshotReply),
+  ),
+  commitSnapshot: unaryMethod(
+    `${replica}/CommitSnapshot`,
+    codec<EngineRequest>(generated.CommitSnapshotRequest),
+    codec<Empty>(generated.CommitSnapshotReply),
+  ),
+  abandonSnapshot: unaryMethod(
+    `${replica}/AbandonSnapshot`,
+    codec<EngineRequest>(generated.AbandonSnapshotRequest),
+    codec<Empty>(generated.AbandonSnapshotReply),
   ),
 };
 

@@ -13,6 +13,9 @@ async function serve(handlers: Partial<Handlers<typeof ReplicaControl>>): Promis
     missedRegions: missing,
     agreed: missing,
     release: missing,
+    prepareSnapshot: missing,
+    commitSnapshot: missing,
+    abandonSnapshot: missing,
   };
   server.addService(ReplicaControl, unaryHandlers(ReplicaControl, { ...all, ...handlers }));
   const port = await new Promise<number>((resolve, reject) => {

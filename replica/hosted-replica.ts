@@ -2,22 +2,26 @@
  * One replica in this daemon: open or not, and the one queue in which control calls and HELLOs are decided, one after the
  * other.
  */
+import { existsSync } from "node:fs";
 import { status } from "@grpc/grpc-js";
 import type { Logger } from "pino";
 import type { DataServerEvent, Hello } from "../native/index.js";
 import { RpcError } from "../proto/unary.js";
 import { decideHello, type HelloDecision } from "./decide.js";
 import { CHAIN_FILES_MAX, DECISIONS_WAITING_MAX } from "./limits.js";
+import { lookAt } from "./directory.js";
+import { LiveChain } from "./live-chain.js";
 import { OpenReplica } from "./open-replica.js";
 import type { HostedReplicaOptions, SnapshotSettings } from "./open.js";
+import { Purge } from "./purge.js";
 import { Serial } from "./serial.js";
 
 // closed --open--> open --close--> closed     open --its disk failed, or directory and store disagree--> failed
 // failed --close--> closed                    any --end--> ended, which is final
 type State =
   | { state: "closed" }
-  | { state: "open"; replica: OpenReplica }
-  | { state: "failed"; replica: OpenReplica; reason: string }
+  | { state: "open"; replica: OpenReplica; chain: LiveChain; purge: Purge }
+  | { state: "failed"; replica: OpenReplica; how: "lost" | "broken"; reason: string }
   | { state: "ended" };
 
 export type HostedState = Exclude<State, { state: "ended" }>;
@@ -41,7 +45,11 @@ export class HostedReplica {
    * @throws {ReplicaError | NativeError} and then nothing stays open */
   static async open(options: HostedReplicaOptions, log: Logger): Promise<HostedReplica> {
     const hosted = new HostedReplica(options, log);
-    if (options.startClosed !== true) await hosted.open();
+    if (options.startClosed !== true) await hosted.open(options.size);
+    else if (options.size !== null && (await isInitial(options.directory))) {
+      await hosted.open(options.size);
+      await hosted.shut();
+    }
     return hosted;
   }
 
@@ -73,28 +81,37 @@ export class HostedReplica {
     return this.state.state === "open" ? this.state : null;
   }
 
+  /** How it is at this moment; within `run` also after what was done there. */
+  get now(): HostedState {
+    return this.hosted();
+  }
+
   /** Runs `work` with the replica as it is, in turn with all other decisions.
    * @throws {RpcError} UNAVAILABLE after the end */
   run<T>(work: (state: HostedState) => T | Promise<T>): Promise<T> {
     return this.decisions.run(() => work(this.hosted()));
   }
 
-  /** Opens the directory; only within `run`. */
-  async open(): Promise<OpenReplica> {
-    const replica = await OpenReplica.open(this.options, this.log, {
+  /** Opens the directory; only within `run`.
+   * @param size bytes, of a volume to create, or that has to be there; null: whatever is there */
+  async open(size: number | null = null): Promise<void> {
+    const replica = await OpenReplica.open({ ...this.options, size }, this.log, {
       onData: (from, event) => this.onDataEvent(from, event),
-      onFatal: (error) => this.fail(error),
+      onFatal: (error) => this.fail(error, "lost"),
     });
+    const onBroken = (error: Error) => this.fail(error, "broken");
+    const chain = new LiveChain(replica, this.options, this.settings, onBroken, this.log);
+    const purge = new Purge(this, chain, this.log);
     try {
+      await chain.noteRemoved();
       if (this.address !== null)
         this.address = await replica.data.listen(this.address.host, this.address.port);
     } catch (error) {
-      await replica.close(false);
+      await replica.close("orderly");
       throw error;
     }
-    this.state = { state: "open", replica };
+    this.state = { state: "open", replica, chain, purge };
     this.log.info({ chain: replica.directory.chain }, "replica opened");
-    return replica;
   }
 
   /** Ends serving and closes all files; the replica stays hosted. Only within `run`. */
@@ -102,7 +119,8 @@ export class HostedReplica {
     const was = this.state;
     if (was.state !== "open" && was.state !== "failed") return;
     this.state = { state: "closed" };
-    await was.replica.close(was.state === "failed");
+    if (was.state === "open") await was.chain.abandon();
+    await was.replica.close(was.state === "failed" ? was.how : "orderly");
     this.log.info({}, "replica closed");
   }
 
@@ -168,15 +186,21 @@ export class HostedReplica {
     return { accept: false, status: "NOT_OPEN", message };
   }
 
-  private fail(error: Error): void {
+  private fail(error: Error, how: "lost" | "broken"): void {
     if (this.state.state !== "open") return;
     const { replica } = this.state;
-    this.state = { state: "failed", replica, reason: error.message };
+    this.state = { state: "failed", replica, how, reason: error.message };
     this.log.error({ err: error }, "replica failed");
     void this.decisions.always(async () => {
+      if (how === "broken") return replica.close(how);
       if (this.state.state !== "failed") return; // and closing it has noted it
       await replica.data.fence(null);
       await replica.noteLoss();
     });
   }
+}
+
+// A replica that is hosted closed may have been expanded since its size was given.
+async function isInitial(path: string): Promise<boolean> {
+  return !existsSync(path) || (await lookAt(path)).state !== "volume";
 }

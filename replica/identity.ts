@@ -12,6 +12,8 @@ export interface Identity {
   volume: string | null;
   /** null: as recorded, or a new one */
   replicaId: string | null;
+  /** the volume's name when neither the caller nor a record has one */
+  fallbackVolume?: string;
 }
 
 /** The record, or the beginning of one (not yet written) for a new volume and for a directory that comes from Longhorn.
@@ -36,14 +38,15 @@ function begin(directory: string, given: Identity): ReplicaRecord {
       `${join(directory, RECORD_NAME)} is missing, but ${REGION_MAP_NAME} is there`,
     );
   }
-  if (given.volume === null) {
+  const volume = given.volume ?? given.fallbackVolume ?? null;
+  if (volume === null) {
     throw new ReplicaError(
       "MISSING",
       `${directory} does not say which volume it belongs to: a volume name is needed`,
     );
   }
   return {
-    volume: given.volume,
+    volume,
     replicaId: given.replicaId ?? randomUUID(),
     member: null,
     heldGeneration: 0,

@@ -2,7 +2,6 @@
 import type { Logger } from "pino";
 import { HostedReplica } from "./hosted-replica.js";
 import type { HostedReplicaOptions } from "./open.js";
-import { ReplicaDecisions } from "./replica-decisions.js";
 import { serveControl, type ControlServer } from "./server.js";
 import { SYNC_AGENT_PORT_OFFSET } from "./sync/addresses.js";
 import { serveSyncAgent, type SyncAgentServer } from "./sync/server.js";
@@ -78,8 +77,8 @@ async function serve(options: ReplicaOptions, parentLog: Logger): Promise<Served
   try {
     // Data first: who can ask for facts can use them.
     const data = await replica.listen(host, port === 0 ? 0 : port + 1);
-    const control = await serveControl(new ReplicaDecisions(replica, log), host, port);
-    const syncAgent = await serveAgentOf(options, control, log);
+    const control = await serveControl(replica, host, port, log);
+    const syncAgent = await serveAgentOf(options, replica, control, log);
     const ports = { port: control.port, dataPort: data.port, syncAgentPort: syncAgent?.port ?? null };
     const running = { ...replica.identity, directory, host, ...ports };
     log.info(running, "replica serves");
@@ -92,6 +91,7 @@ async function serve(options: ReplicaOptions, parentLog: Logger): Promise<Served
 
 async function serveAgentOf(
   { syncAgent, directory, host, port, volume, backingFile }: ReplicaOptions,
+  replica: HostedReplica,
   control: ControlServer,
   log: Logger,
 ): Promise<SyncAgentServer | null> {
@@ -107,7 +107,7 @@ async function serveAgentOf(
         instanceName: syncAgent.instanceName,
         ports: own === 0 ? null : { first, last: own + syncAgent.portCount },
         backingFile,
-        purging: null,
+        purging: () => replica.current?.purge ?? null,
         hashLockPath: null,
       },
       host,

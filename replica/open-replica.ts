@@ -2,7 +2,7 @@
 import type { Logger } from "pino";
 import { DataServer, type DataServerEvent, type NativeError, type ReplicaStore } from "../native/index.js";
 import type { Standing } from "./decide.js";
-import { setDirty, type ReplicaDirectory } from "./directory.js";
+import { changeVolumeMeta, setDirty, type ReplicaDirectory } from "./directory.js";
 import { DATA_CONNECTIONS_MAX, PAYLOAD_BYTES_MAX, STREAM_PAYLOAD_BYTES_MAX, STREAM_REQUESTS_MAX } from "./limits.js"; // prettier-ignore
 import { writeRecord, type ReplicaRecord } from "./member-record.js";
 import { openReplica, type HostedReplicaOptions, type OpenedReplica } from "./open.js";
@@ -18,8 +18,8 @@ export class OpenReplica {
   readonly store: ReplicaStore;
   readonly data: DataServer;
   directory: ReplicaDirectory;
-  /** what Longhorn calls dirty: changed since an orderly close, this one or an earlier one */
-  dirty: boolean;
+  private chainChanged = false;
+  private closing: Promise<void> | null = null;
   private record_: ReplicaRecord;
   /** what `revision` is counted from: the counter when the store had done `changes` writes and unmaps */
   private counted: { revision: number; changes: number } | null;
@@ -31,7 +31,6 @@ export class OpenReplica {
   ) {
     this.store = opened.store;
     this.directory = opened.directory;
-    this.dirty = opened.wasDirty;
     this.record_ = opened.record;
     this.counted = opened.revision === null ? null : { revision: opened.revision, changes: 0 };
     const options = {
@@ -74,13 +73,22 @@ export class OpenReplica {
     return { volume, replicaId, member, unfit: error === "" ? "" : `volume.meta says: ${error}` };
   }
 
-  /** Ends serving and closes all files, flushed if that works. Regions stay set unless the engine released.
-   * @param failed what was acknowledged may be lost */
-  async close(failed: boolean): Promise<void> {
-    await this.data.close();
-    if (failed) await this.noteLoss();
-    else await this.settleDown();
-    await this.store.close();
+  /** Ends serving and closes all files, flushed if that works. Regions stay set unless the engine released. Idempotent.
+   * @param how `lost`: what was acknowledged may be lost; `broken`: changes are held back, and must not be made any more */
+  close(how: "orderly" | "lost" | "broken"): Promise<void> {
+    return (this.closing ??= this.closeOnce(how));
+  }
+
+  private async closeOnce(how: "orderly" | "lost" | "broken"): Promise<void> {
+    if (how === "broken") {
+      await this.settleDown();
+      await Promise.all([this.data.close(), this.store.close()]);
+    } else {
+      await this.data.close();
+      if (how === "lost") await this.noteLoss();
+      else await this.settleDown();
+      await this.store.close();
+    }
     this.opened.lock.release();
   }
 
@@ -138,7 +146,21 @@ export class OpenReplica {
     return this.store.stats().writes;
   }
 
+  /** What Longhorn calls dirty: changed since an orderly close, this one or an earlier one. */
+  get dirty(): boolean {
+    return this.chainChanged || this.opened.wasDirty || this.changes() > 0;
+  }
+
+  noteChainChanged(): void {
+    this.chainChanged = true;
+  }
+
   async setDirty(dirty: boolean): Promise<void> {
     this.directory = await setDirty(this.directory, dirty);
+  }
+
+  /** Durably changes what volume.meta says. */
+  async change(changes: { rebuilding: boolean }): Promise<void> {
+    this.directory = await changeVolumeMeta(this.directory, changes);
   }
 }

@@ -25,6 +25,8 @@ export interface HostedReplicaOptions extends Identity {
   backingFile: string | null;
   /** null: the kernel's */
   bootIdFile: string | null;
+  /** what Longhorn's clients may call this replica; absent: anything */
+  instanceName?: string;
   /** hosts the directory without opening it: ReplicaOpen, and an engine's Identify, do that */
   startClosed?: boolean;
   /** keep Longhorn's revision counter, from 0 when there is none; absent: if the directory has one */

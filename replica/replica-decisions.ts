@@ -6,6 +6,7 @@ import type {
   InheritedRegionsReply,
   MissedRegionsReply,
   MissedRegionsRequest,
+  PrepareSnapshotRequest,
   RecordRequest,
   ReplicaFacts,
 } from "../proto/control.js";
@@ -13,6 +14,7 @@ import { RpcError } from "../proto/unary.js";
 import { decideEngine, decideRecord, type ControlDecision } from "./decide.js";
 import type { HostedReplica } from "./hosted-replica.js";
 import { REGION_BYTES } from "./limits.js";
+import type { LiveChain } from "./live-chain.js";
 import { afterRecord, beforeRecord, missedPart } from "./missed.js";
 import type { OpenReplica } from "./open-replica.js";
 
@@ -114,15 +116,42 @@ export class ReplicaDecisions {
     );
   }
 
+  /** The first part of an engine's snapshot: everything that takes time. */
+  prepareSnapshot(request: PrepareSnapshotRequest): Promise<void> {
+    return this.decide(
+      (replica) => decideEngine(replica.standing, request),
+      (_replica, chain) => chain.prepareAs(request),
+    );
+  }
+
+  /** The second part: the engine sends nothing meanwhile. */
+  commitSnapshot(request: EngineRequest): Promise<void> {
+    return this.decide(
+      (replica) => decideEngine(replica.standing, request),
+      async (_replica, chain) => {
+        if (!chain.isSnapshotPending)
+          throw new RpcError(status.FAILED_PRECONDITION, "no snapshot is prepared here");
+        await chain.commit();
+      },
+    );
+  }
+
+  abandonSnapshot(request: EngineRequest): Promise<void> {
+    return this.decide(
+      (replica) => decideEngine(replica.standing, request),
+      (_replica, chain) => chain.abandon(),
+    );
+  }
+
   private decide<T>(
     decision: (replica: OpenReplica) => ControlDecision,
-    act: (replica: OpenReplica) => T | Promise<T>,
+    act: (replica: OpenReplica, chain: LiveChain) => T | Promise<T>,
   ): Promise<T> {
     return this.hosted.run(async () => {
-      const { replica } = await this.hosted.opened();
+      const { replica, chain } = await this.hosted.opened();
       const decided = decision(replica);
       if (!decided.accept) throw new RpcError(status[decided.code], decided.message);
-      return act(replica);
+      return act(replica, chain);
     });
   }
 }

@@ -1,8 +1,14 @@
 /** The control port of one replica. */
 import { Server, ServerCredentials, status } from "@grpc/grpc-js";
+import type { Logger } from "pino";
 import { ReplicaControl } from "../proto/control.js";
+import { addHealth } from "../proto/health.js";
+import { ReplicaService } from "../proto/longhorn.js";
+import { addReflection } from "../proto/reflection.js";
 import { RpcError, unaryHandlers } from "../proto/unary.js";
-import type { ReplicaDecisions } from "./replica-decisions.js";
+import type { HostedReplica } from "./hosted-replica.js";
+import { ReplicaDecisions } from "./replica-decisions.js";
+import { LonghornReplica } from "./replica-service.js";
 import { ReplicaError } from "./replica-error.js";
 
 export interface ControlServer {
@@ -14,11 +20,13 @@ export interface ControlServer {
 /** @param port 0: any free one
  * @throws {ReplicaError} when the address cannot be bound */
 export async function serveControl(
-  replica: ReplicaDecisions,
+  hosted: HostedReplica,
   host: string,
   port: number,
+  log: Logger,
 ): Promise<ControlServer> {
   const server = new Server();
+  const replica = new ReplicaDecisions(hosted, log);
   server.addService(
     ReplicaControl,
     unaryHandlers(ReplicaControl, {
@@ -28,8 +36,16 @@ export async function serveControl(
       missedRegions: (request) => coded(() => replica.missedRegions(request)),
       agreed: (request) => coded(() => replica.agreed(request).then(nothing)),
       release: (request) => coded(() => replica.release(request).then(nothing)),
+      prepareSnapshot: (request) => coded(() => replica.prepareSnapshot(request).then(nothing)),
+      commitSnapshot: (request) => coded(() => replica.commitSnapshot(request).then(nothing)),
+      abandonSnapshot: (request) => coded(() => replica.abandonSnapshot(request).then(nothing)),
     }),
   );
+  const { volume, instanceName } = hosted.options;
+  const identity = { role: "replica", volumeName: volume ?? undefined, instanceName } as const;
+  server.addService(ReplicaService, unaryHandlers(ReplicaService, new LonghornReplica(hosted), identity));
+  addHealth(server);
+  addReflection(server, ["ptypes.ReplicaService", "grpc.health.v1.Health"]);
   const address = host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
   const bound = await new Promise<number>((resolve, reject) => {
     server.bindAsync(address, ServerCredentials.createInsecure(), (error, boundPort) => {

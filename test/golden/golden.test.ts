@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pino } from "pino";
 import t from "tap";
@@ -12,6 +12,10 @@ import { layersOf } from "../../replica/layers.js";
 import { readManifests, archiveFolder, sparseScratch, unpack, type GoldenReplica } from "./archives.js";
 
 const CHUNK_BYTES = 1 << 20;
+const GROWTH_BYTES = 4 << 20;
+const CREATED = "2026-05-06T07:08:09Z";
+
+type Tap = Pick<typeof t, "same" | "match" | "equal" | "ok">;
 
 const folder = archiveFolder();
 const log = pino({ level: "silent" });
@@ -63,6 +67,29 @@ function stateOf(path: string, golden: GoldenReplica): Record<string, unknown> {
         : [createHash("sha256").update(bytes).digest("hex"), statSync(join(path, name)).blocks];
   }
   return state;
+}
+
+/** What holds of every directory that is closed. */
+function checkRules(t: Tap, path: string): void {
+  const names = readdirSync(path);
+  const parse = (name: string) =>
+    JSON.parse(readFileSync(join(path, name), "utf8")) as Record<string, unknown>;
+  const volume = parse("volume.meta");
+  t.same(Object.keys(volume).slice(0, 8), ["Size", "Head", "Dirty", "Rebuilding", "Error", "Parent", "SectorSize", "BackingFilePath"]); // prettier-ignore
+  t.match(volume, { Dirty: false, Rebuilding: false, Error: "", SectorSize: 512 });
+  t.equal(statSync(join(path, String(volume["Head"]))).size, volume["Size"]);
+  t.equal(parse(`${String(volume["Head"])}.meta`)["Parent"], volume["Parent"]);
+  for (const name of names.filter((name) => name.endsWith(".img"))) {
+    t.ok(names.includes(`${name}.meta`), `${name} has a meta`);
+    t.ok(statSync(join(path, name)).size <= Number(volume["Size"]));
+    t.equal(statSync(join(path, name)).nlink, 1, `${name} has no second name`);
+  }
+  for (const name of names.filter((name) => name.endsWith(".img.meta"))) {
+    const parent = String(parse(name)["Parent"]);
+    t.ok(names.includes(name.slice(0, -".meta".length)), `${name} has its data`);
+    t.ok(parent === "" || names.includes(parent), `${name} has a parent`);
+  }
+  t.same(names.filter((name) => name.endsWith(".tmp")), []); // prettier-ignore
 }
 
 for (const archive of readManifests(folder)) {
@@ -118,6 +145,56 @@ for (const archive of readManifests(folder)) {
             .digest("hex");
           t.equal(meta, golden.files["volume.meta"]?.sha256 ?? meta, "volume.meta is the same byte for byte");
         }
+      });
+
+      t.test(`${golden.replica_dir} takes a snapshot, a purge, an expansion and a revert`, async (t) => {
+        if (golden.volume_meta.Rebuilding) return;
+        const replica = await HostedReplica.open(
+          { directory: path, size: null, volume: null, replicaId: null, cache: "writeback", backingFile, bootIdFile: null }, // prettier-ignore
+          log,
+        );
+        const { current } = replica;
+        if (current === null) throw new Error("it is not open");
+        const { chain, purge } = current;
+        const { store } = current.replica;
+        const { size } = chain.directory.meta;
+        const before = await hashOf(store, size);
+        const oldHead = chain.directory.meta.head;
+        const oldParent = chain.directory.meta.parent;
+        const request = {
+          name: "golden",
+          userCreated: true,
+          created: CREATED,
+          labels: { b: "2", a: "1" },
+          size: null,
+        };
+        await replica.run(() => chain.snapshot(request));
+        t.equal(
+          readFileSync(join(path, "volume-snap-golden.img.meta"), "utf8"),
+          `{"Name":"${oldHead}","Parent":"${oldParent}","Removed":false,"UserCreated":true,"Created":"${CREATED}","Labels":{"a":"1","b":"2"}}\n`,
+        );
+        t.equal(await hashOf(store, size), before, "after the snapshot");
+
+        await purge.run();
+        t.equal(purge.status.state, "complete", purge.status.error);
+        t.equal(await hashOf(store, size), before, "after the purge");
+        for (const [name, { sha256, note }] of Object.entries(golden.snapshots ?? {})) {
+          const disk = chain.directory.disks.get(`volume-snap-${name}.img`);
+          if (note !== undefined || disk === undefined || disk.removed) continue;
+          t.equal(
+            await contentAt(path, `volume-snap-${name}.img`, aside, backingFile),
+            sha256,
+            `snapshot ${name}`,
+          );
+        }
+
+        await replica.run(() => chain.expand(Math.ceil(size / GROWTH_BYTES + 1) * GROWTH_BYTES, CREATED));
+        t.equal(await hashOf(store, size), before, "after the expansion");
+        await store.write(0, Buffer.alloc(CHUNK_BYTES, 7));
+        await replica.run(() => chain.revert("volume-snap-golden.img", CREATED));
+        t.equal(await hashOf(store, size), before, "after the revert");
+        await replica.close();
+        checkRules(t, path);
       });
     }
   });

@@ -126,6 +126,9 @@ export class TwinReplica {
       missedRegions: () => Promise.reject(new RpcError(status.UNIMPLEMENTED, "nothing is kept")),
       agreed: done,
       release: done,
+      prepareSnapshot: () => Promise.reject(new RpcError(status.UNIMPLEMENTED, "no snapshot in two parts")),
+      commitSnapshot: () => Promise.reject(new RpcError(status.UNIMPLEMENTED, "no snapshot in two parts")),
+      abandonSnapshot: () => Promise.reject(new RpcError(status.UNIMPLEMENTED, "no snapshot in two parts")),
     };
   }
 

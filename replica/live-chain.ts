@@ -1,0 +1,274 @@
+/**
+ * The chain of an open replica: every change is made to the directory and to the store that serves it, in an order in
+ * which no write can reach a file that has become a snapshot. Calls come one after the other.
+ */
+import { join } from "node:path";
+import type { Logger } from "pino";
+import type { OnProgress, ReplicaStore } from "../native/index.js";
+import type { PrepareSnapshotRequest } from "../proto/control.js";
+import { childrenByParent } from "./chain.js";
+import { openDirectory, type ReplicaDirectory } from "./directory.js";
+import { layersOf } from "./layers.js";
+import { SNAPSHOT_PREPARED_MS_MAX } from "./limits.js";
+import type { HostedReplicaOptions, SnapshotSettings } from "./open.js";
+import type { OpenReplica } from "./open-replica.js";
+import { expansion } from "./ops/expand.js";
+import { markRemoved } from "./ops/mark-removed.js";
+import { removeDisk } from "./ops/remove.js";
+import { replaceDisk } from "./ops/replace.js";
+import { revert } from "./ops/revert.js";
+import { abandonSnapshot, checkSnapshot, commitSnapshot, finishSnapshot, prepareSnapshot, type PreparedSnapshot, type SnapshotRequest } from "./ops/snapshot.js"; // prettier-ignore
+import { ReplicaError } from "./replica-error.js";
+
+interface Pending {
+  prepared: PreparedSnapshot;
+  timer: NodeJS.Timeout;
+}
+
+export class LiveChain {
+  private pending: Pending | null = null;
+  /** layers are merged or pruned, out of turn */
+  private working = false;
+  private readonly store: ReplicaStore;
+
+  /** @param onBroken directory and store do not agree any more: nothing may be served until the replica is opened anew */
+  constructor(
+    private readonly replica: OpenReplica,
+    private readonly options: HostedReplicaOptions,
+    private readonly settings: SnapshotSettings,
+    private readonly onBroken: (error: Error) => void,
+    private readonly log: Logger,
+  ) {
+    this.store = replica.store;
+  }
+
+  get directory(): ReplicaDirectory {
+    return this.replica.directory;
+  }
+
+  /** Tells the store which snapshots may be punched: once, before anything is served. */
+  async noteRemoved(): Promise<void> {
+    await this.store.setRemovedLayers(removedLayers(this.directory));
+  }
+
+  /** Makes all files of a snapshot, and most of what was written durable, while I/O goes on. One that was prepared before
+   * is abandoned. Unless committed in time, it is undone.
+   * @throws {ReplicaError} `REFUSED`; {SnapshotError} */
+  async prepare(request: SnapshotRequest): Promise<void> {
+    await this.abandon();
+    checkSnapshot(this.directory, request, this.settings.countMax);
+    // What is flushed now need not be flushed while I/O is held.
+    await this.store.flush();
+    const prepared = await prepareSnapshot(this.directory, request, this.settings.countMax);
+    try {
+      await this.store.prepareHead(join(this.directory.path, prepared.head.file), prepared.head.size);
+    } catch (error) {
+      await this.undo(prepared);
+      throw error;
+    }
+    const timer = setTimeout(() => {
+      void this.abandon();
+      this.log.warn({ snapshot: prepared.file }, "snapshot abandoned: it was not committed in time");
+    }, SNAPSHOT_PREPARED_MS_MAX);
+    timer.unref();
+    this.pending = { prepared, timer };
+  }
+
+  /** The snapshot is what was written before this call; it is durable when it returns.
+   * @throws {ReplicaError} `REFUSED`: none is prepared; {SnapshotError} */
+  async commit(): Promise<void> {
+    const prepared = this.takePending();
+    if (prepared === null) throw new ReplicaError("REFUSED", "no snapshot is prepared here");
+    const { path } = this.directory;
+    await this.store.holdChanges();
+    await this.change(async () => {
+      this.replica.directory = await commitSnapshot(this.directory, prepared);
+      // No removed layers are named after it: the new snapshot is kept, and lies between them and the head.
+      await this.orBreak(async () => {
+        await this.store.switchLayers();
+        await this.store.renameLayer(join(path, prepared.oldHead), join(path, prepared.file));
+      });
+    });
+    this.replica.noteChainChanged();
+    // What was written last is in the page cache alone; a power cut must not leave copies whose snapshots differ.
+    await this.store.flush();
+    await finishSnapshot(path, prepared).catch((err: unknown) => {
+      this.log.warn({ err }, "the old head's name is left over");
+    });
+    this.log.info({ snapshot: prepared.file, head: prepared.head.file }, "snapshot taken");
+  }
+
+  /** Undoes what was prepared, if anything was. */
+  async abandon(): Promise<void> {
+    const prepared = this.takePending();
+    if (prepared !== null) await this.undo(prepared);
+  }
+
+  /** What an engine of ours asks for: a snapshot, or an expansion. */
+  async prepareAs(request: PrepareSnapshotRequest): Promise<void> {
+    const { name, userCreated, created, labels, expandTo } = request;
+    const asked =
+      expandTo === 0 ? { name, userCreated, created, labels, size: null } : this.expansion(expandTo, created);
+    if (asked !== null) await this.prepare(asked);
+  }
+
+  async snapshot(request: SnapshotRequest): Promise<void> {
+    await this.prepare(request);
+    await this.commit();
+  }
+
+  /** @param size bytes
+   * @param created RFC 3339, seconds, UTC
+   * @throws as `structuredError` tells apart */
+  async expand(size: number, created: string): Promise<void> {
+    const request = this.expansion(size, created);
+    if (request !== null) await this.snapshot(request);
+  }
+
+  private expansion(size: number, created: string): SnapshotRequest | null {
+    return expansion(this.directory, size, created, this.settings.countMax);
+  }
+
+  /** What the head held is gone. @param file data file name of a snapshot */
+  async revert(file: string, created: string): Promise<void> {
+    this.refuseWhileBusy();
+    await this.store.holdChanges();
+    await this.change(async () => {
+      this.replica.directory = await revert(this.directory, file, created);
+      await this.orBreak(() => this.reloadStore());
+    });
+    this.replica.noteChainChanged();
+    this.log.info({ snapshot: file, head: this.directory.meta.head }, "reverted");
+  }
+
+  async markRemoved(name: string): Promise<void> {
+    this.replica.directory = await markRemoved(this.directory, name);
+    await this.noteRemoved();
+  }
+
+  async remove(file: string, force: boolean): Promise<void> {
+    this.refuseWhileBusy();
+    const isLive = this.directory.chain.includes(file);
+    if (isLive) await this.store.holdChanges();
+    await this.change(async () => {
+      this.replica.directory = await removeDisk(this.directory, file, force);
+      if (isLive) await this.orBreak(() => this.reloadStore());
+    }, isLive);
+  }
+
+  /** After `source` has taken in what `target` holds.
+   * @param merged the store did it, and knows that both names are one file */
+  async replace(target: string, source: string, merged: boolean): Promise<void> {
+    this.refuseWhileBusy();
+    const isLive = this.directory.chain.includes(target);
+    const reload = isLive && !merged;
+    if (reload) await this.store.holdChanges();
+    await this.change(async () => {
+      this.replica.directory = await replaceDisk(this.directory, target, source);
+      const { path } = this.directory;
+      if (reload) await this.orBreak(() => this.reloadStore());
+      else if (isLive)
+        await this.orBreak(() => this.store.renameLayer(join(path, source), join(path, target)));
+    }, reload);
+    await this.noteRemoved();
+  }
+
+  /** Takes the directory as it is on disk: somebody else has put files there. */
+  async reload(): Promise<void> {
+    this.refuseWhileBusy();
+    const directory = await openDirectory(this.directory.path);
+    await this.store.prepareLayers(await this.layers(directory));
+    await this.store.holdChanges();
+    await this.change(async () => {
+      this.replica.directory = directory;
+      await this.orBreak(() => this.store.switchLayers());
+      await this.orBreak(() => this.noteRemoved());
+    });
+    this.log.info({ chain: directory.chain }, "reloaded");
+  }
+
+  /** Copies what `target` holds into `source`, its parent, while I/O goes on. Both are in the live chain. */
+  merge(source: string, target: string, onProgress: OnProgress): Promise<void> {
+    const { path } = this.directory;
+    return this.whileWorking(() =>
+      this.store.mergeLayers(join(path, source), join(path, target), onProgress),
+    );
+  }
+
+  /** Frees in the head's parent what the head holds as well, while I/O goes on. */
+  prune(file: string, onProgress: OnProgress): Promise<void> {
+    return this.whileWorking(() => this.store.pruneLayer(join(this.directory.path, file), onProgress));
+  }
+
+  private async whileWorking(work: () => Promise<void>): Promise<void> {
+    this.working = true;
+    await work().finally(() => (this.working = false));
+  }
+
+  get isSnapshotPending(): boolean {
+    return this.pending !== null;
+  }
+
+  private async reloadStore(): Promise<void> {
+    await this.store.prepareLayers(await this.layers(this.directory));
+    await this.store.switchLayers();
+    await this.noteRemoved();
+  }
+
+  private async layers(directory: ReplicaDirectory) {
+    const layers = await layersOf(directory, directory.chain, this.options.backingFile);
+    return { ...layers, size: directory.meta.size };
+  }
+
+  // Held changes go on only when directory and store agree on the head.
+  private async change(work: () => Promise<void>, held = true): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      if (error instanceof BrokenChain || (error instanceof ReplicaError && error.code === "UNCERTAIN")) {
+        this.onBroken(error);
+        throw error;
+      }
+      if (held) this.store.resumeChanges();
+      throw error;
+    }
+    if (held) this.store.resumeChanges();
+  }
+
+  private async orBreak(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      const text = error instanceof Error ? error.message : String(error);
+      throw new BrokenChain(`the store did not follow its directory: ${text}`, { cause: error });
+    }
+  }
+
+  private refuseWhileBusy(): void {
+    if (this.pending !== null) throw new ReplicaError("REFUSED", "a snapshot is being taken");
+    if (this.working) throw new ReplicaError("REFUSED", "replica is purging snapshots");
+  }
+
+  private takePending(): PreparedSnapshot | null {
+    if (this.pending === null) return null;
+    const { prepared, timer } = this.pending;
+    clearTimeout(timer);
+    this.pending = null;
+    return prepared;
+  }
+
+  private async undo(prepared: PreparedSnapshot): Promise<void> {
+    const failure = await abandonSnapshot(this.directory, prepared);
+    if (failure !== null) this.log.warn({ err: failure }, "an abandoned snapshot's files are left over");
+  }
+}
+
+class BrokenChain extends Error {}
+
+/** Paths of the snapshots right behind the head that are marked as removed and that nobody else reads: an unbroken run. */
+export function removedLayers(directory: ReplicaDirectory): string[] {
+  const { path, chain, disks } = directory;
+  const children = childrenByParent(directory);
+  const end = chain.findIndex((name, at) => at > 0 && (disks.get(name)?.removed !== true || (children.get(name)?.length ?? 0) > 1)); // prettier-ignore
+  return chain.slice(1, end === -1 ? undefined : end).map((name) => join(path, name));
+}

@@ -1,0 +1,143 @@
+/**
+ * Purge: takes snapshots that are marked as removed out of the chain and its branches, one action after the other, while
+ * I/O goes on. It may be interrupted anywhere, by a crash as well, and is begun anew:
+ *
+ * - A merge copies what the child holds into its parent's file, under the child, which hides it: the child reads the same
+ *   at any time, and copying again copies the same bytes. Nobody else reads the parent: it is marked as removed and has
+ *   no other child.
+ * - A prune frees what the head holds as well, and hides. What is freed already stays free.
+ * - Removing and replacing are transactions on the directory.
+ *
+ * What is left to do follows from the directory alone.
+ */
+import { join } from "node:path";
+import type { Logger } from "pino";
+import type { OnProgress } from "../native/index.js";
+import { chainFrom, childrenOf } from "./chain.js";
+import type { ReplicaDirectory } from "./directory.js";
+import type { HostedReplica } from "./hosted-replica.js";
+import type { LiveChain } from "./live-chain.js";
+import { mergeFiles } from "./merge-files.js";
+import { inodeOf } from "./ops/intent.js";
+import { removalActions, type RemovalAction } from "./ops/prepare-remove.js";
+import { ReplicaError } from "./replica-error.js";
+
+/** As Longhorn tells it; of the last run only. */
+export interface PurgeStatus {
+  isPurging: boolean;
+  /** percent */
+  progress: number;
+  state: "" | "in_progress" | "complete" | "error";
+  error: string;
+}
+
+const IDLE: PurgeStatus = { isPurging: false, progress: 0, state: "", error: "" };
+
+export class Purge {
+  private status_: PurgeStatus = IDLE;
+
+  constructor(
+    private readonly hosted: HostedReplica,
+    private readonly chain: LiveChain,
+    private readonly log: Logger,
+  ) {}
+
+  get status(): PurgeStatus {
+    return this.status_;
+  }
+
+  /** Forgets the last run.
+   * @throws {ReplicaError} `REFUSED` during one */
+  reset(): void {
+    this.refuseWhilePurging();
+    this.status_ = IDLE;
+  }
+
+  /** Resolves when it is done, or has failed: `status` tells.
+   * @throws {ReplicaError} `REFUSED` when it is under way already */
+  run(): Promise<void> {
+    this.refuseWhilePurging();
+    this.status_ = { isPurging: true, progress: 0, state: "in_progress", error: "" };
+    return this.purge().then(
+      () => {
+        this.status_ = { isPurging: false, progress: 100, state: "complete", error: "" };
+        this.log.info({ chain: this.chain.directory.chain }, "purged");
+      },
+      (err: unknown) => {
+        const error = err instanceof Error ? err.message : String(err);
+        this.status_ = { isPurging: false, progress: this.status_.progress, state: "error", error };
+        this.log.error({ err }, "purge failed");
+      },
+    );
+  }
+
+  private refuseWhilePurging(): void {
+    if (this.status_.isPurging) throw new ReplicaError("REFUSED", "replica is already purging snapshots");
+  }
+
+  private async purge(): Promise<void> {
+    await this.inTurn(() => this.markSystemSnapshots());
+    const names = removedDisks(this.chain.directory);
+    for (const [done, name] of names.entries()) {
+      const onProgress: OnProgress = (bytes, total) => {
+        const part = total === 0 ? 1 : bytes / total;
+        this.status_ = { ...this.status_, progress: Math.floor(((done + part) / names.length) * 100) };
+      };
+      onProgress(0, 1);
+      for (const action of removalActions(this.chain.directory, name)) await this.act(action, onProgress);
+    }
+  }
+
+  /** Snapshots that no user asked for are kept for nobody. */
+  private async markSystemSnapshots(): Promise<void> {
+    const { disks, meta } = this.chain.directory;
+    for (const [name, disk] of disks) {
+      if (!disk.userCreated && !disk.removed && name !== meta.head) await this.chain.markRemoved(name);
+    }
+  }
+
+  private async act(action: RemovalAction, onProgress: OnProgress): Promise<void> {
+    this.log.info({ ...action }, "purging");
+    switch (action.action) {
+      case "remove":
+        return this.inTurn(() => this.chain.remove(action.source, false));
+      case "prune":
+        return this.chain.prune(action.source, onProgress);
+      case "coalesce":
+        return this.merge(action.source, action.target, onProgress);
+      case "replace": {
+        const merged = this.chain.directory.chain.includes(action.source);
+        return this.inTurn(() => this.chain.replace(action.target, action.source, merged));
+      }
+    }
+  }
+
+  private async merge(source: string, target: string, onProgress: OnProgress): Promise<void> {
+    const { path, chain } = this.chain.directory;
+    if (chain.includes(source)) return this.chain.merge(source, target, onProgress);
+    // Branches are not open in the store. One file already: an interrupted replacement was Longhorn's.
+    const [lower, upper] = [join(path, source), join(path, target)];
+    if ((await inodeOf(lower)) !== (await inodeOf(upper))) await mergeFiles(lower, upper, onProgress);
+  }
+
+  // Between two actions: engines are answered meanwhile, and may close the replica.
+  private inTurn(work: () => Promise<void>): Promise<void> {
+    return this.hosted.run(async (state) => {
+      if (state.state !== "open" || state.chain !== this.chain) throw new ReplicaError("REFUSED", "the replica was closed"); // prettier-ignore
+      await work();
+    });
+  }
+}
+
+/** Disks that are marked as removed, from every leaf down to the root; the one directly below the head comes last, since
+ * only then nobody goes over what it holds again. */
+function removedDisks(directory: ReplicaDirectory): string[] {
+  const { disks, meta } = directory;
+  const leaves = [...disks.keys()].filter(
+    (name) => name !== meta.head && childrenOf(name, directory).length === 0,
+  );
+  const walk = [...leaves.sort(), meta.head].flatMap((leaf) => chainFrom(leaf, directory));
+  const names = [...new Set(walk)].filter((name) => disks.get(name)?.removed === true);
+  const last = disks.get(meta.head)?.parent;
+  return [...names.filter((name) => name !== last), ...names.filter((name) => name === last)];
+}

@@ -1,0 +1,281 @@
+/** ReplicaService as Longhorn's clients see it, over a real port, real files and the real store. */
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { status } from "@grpc/grpc-js";
+import { pino } from "pino";
+import t from "tap";
+import { Health, SERVING_STATUS } from "../proto/health.js";
+import type { Identity } from "../proto/identity.js";
+import { ReplicaService, type Replica } from "../proto/longhorn.js";
+import { unaryClient } from "../proto/unary.js";
+import { HostedReplica } from "./hosted-replica.js";
+import type { HostedReplicaOptions } from "./open.js";
+import type { OpenReplica } from "./open-replica.js";
+import { scratch } from "./scratch.js";
+import { serveControl } from "./server.js";
+
+const log = pino({ level: "silent" });
+const MIB = 1 << 20;
+const SIZE = 4 * MIB;
+const CREATED = "2026-05-06T07:08:09Z";
+const HEADS = [0, 1, 2, 3, 4, 5].map((number) => `volume-head-00${number}.img`);
+const snap = (name: string) => `volume-snap-${name}.img`;
+
+t.setTimeout(300_000);
+
+type Test = { teardown: (fn: () => void | Promise<void>) => void };
+
+interface Client {
+  path: string;
+  hosted: HostedReplica;
+  open: () => OpenReplica;
+  call: (
+    name: keyof typeof ReplicaService,
+    request?: Record<string, unknown>,
+    identity?: Identity,
+  ) => Promise<Replica>;
+  operations: (name: string) => Promise<object[]>;
+  address: string;
+}
+
+async function serve(t: Test, options: Partial<HostedReplicaOptions> = {}): Promise<Client> {
+  const path = options.directory ?? join(scratch(t), "replica");
+  const hosted = await HostedReplica.open(
+    { directory: path, size: null, volume: "vol", replicaId: null, cache: "writeback", backingFile: null, bootIdFile: null, startClosed: true, revisionCounter: true, instanceName: "vol-r-1", ...options }, // prettier-ignore
+    log,
+  );
+  await hosted.listen("127.0.0.1", 0);
+  const server = await serveControl(hosted, "127.0.0.1", 0, log);
+  t.teardown(async () => {
+    await hosted.close();
+    server.close();
+  });
+  const address = `127.0.0.1:${server.port}`;
+  const raw = async (
+    name: keyof typeof ReplicaService,
+    request: Record<string, unknown>,
+    identity?: Identity,
+  ) => {
+    const { calls, close } = unaryClient(ReplicaService, address, identity);
+    const call = calls[name] as (request: object, options: { timeoutMs: number }) => Promise<unknown>;
+    return call(request, { timeoutMs: 60_000 }).finally(close);
+  };
+  return {
+    path,
+    hosted,
+    address,
+    open: () => {
+      const { current } = hosted;
+      if (current === null) throw new Error("it is not open");
+      return current.replica;
+    },
+    call: async (name, request = {}, identity) =>
+      ((await raw(name, request, identity)) as { replica: Replica }).replica,
+    operations: async (name) =>
+      ((await raw("diskPrepareRemove", { name })) as { operations: object[] }).operations,
+  };
+}
+
+async function created(t: Test, options: Partial<HostedReplicaOptions> = {}): Promise<Client> {
+  const client = await serve(t, options);
+  await client.call("replicaCreate", { size: String(SIZE) });
+  await client.call("replicaOpen");
+  return client;
+}
+
+t.test("the life of a replica: initial, closed, open, dirty, rebuilding, deleted", async (t) => {
+  const { call, path, open } = await serve(t);
+  t.match(await call("replicaGet"), { state: "initial", size: "0", sectorSize: 0, head: "" });
+  await t.rejects(call("replicaCreate", { size: "" }), { message: /file does not exist/ });
+  await t.rejects(call("replicaOpen"), { message: /file does not exist/ });
+  t.match(await call("replicaSnapshot", { name: "a", created: CREATED }), { state: "initial" });
+  t.match(await call("replicaCreate", { size: String(SIZE) }), { state: "closed", size: String(SIZE), sectorSize: 512, head: HEADS[0], dirty: false, rebuilding: false, chain: [], disks: {} }); // prettier-ignore
+  t.match(await call("replicaCreate", { size: "8388608" }), { state: "closed", size: String(SIZE) });
+  t.equal(readFileSync(join(path, "revision.counter")).length, 4096);
+
+  t.match(await call("replicaOpen"), { state: "open", dirty: false, chain: [HEADS[0]], revisionCounter: 0, remainSnapshots: 250 }); // prettier-ignore
+  await t.rejects(call("replicaOpen"), { message: /replica is already open/ });
+  await open().store.write(0, Buffer.alloc(4096, 1));
+  await open().store.unmap(0, 4096);
+  t.match(await call("replicaGet"), { state: "dirty", dirty: true, revisionCounter: 2 });
+  t.match(await call("rebuildingSet", { rebuilding: true }), { state: "rebuilding", rebuilding: true });
+  await t.rejects(call("rebuildingSet", { rebuilding: true }), { message: /cannot set rebuilding=true from state rebuilding/ }); // prettier-ignore
+  t.match(await call("replicaClose"), { state: "closed", rebuilding: true, dirty: false });
+  await t.rejects(call("rebuildingSet", { rebuilding: false }), { message: /cannot set rebuilding=false from state closed/ }); // prettier-ignore
+  t.match(await call("replicaOpen"), { state: "rebuilding", revisionCounter: 2 });
+  t.match(await call("replicaReload"), { state: "rebuilding" });
+  t.match(await call("rebuildingSet", { rebuilding: false }), { state: "open" });
+  t.match(await call("revisionCounterSet", { counter: 41 }), { revisionCounter: 41 });
+
+  await call("replicaDelete").catch((error: unknown) => t.match(error, { message: /undefined/ }));
+  t.match(await call("replicaReload"), { state: "initial" });
+  t.same(readdirSync(path), ["aurochs.lock"]);
+  t.match(await call("replicaCreate", { size: String(SIZE) }), { state: "closed", head: HEADS[0] });
+});
+
+t.test("calls that are meant for somebody else are refused", async (t) => {
+  const { call, address } = await serve(t);
+  const refused = (message: RegExp) => ({ code: status.FAILED_PRECONDITION, message });
+  await t.rejects(call("replicaGet", {}, { volumeName: "other" }), refused(/incorrect volume name other; check replica address/)); // prettier-ignore
+  await t.rejects(call("replicaGet", {}, { volumeName: "vol", instanceName: "x" }), refused(/incorrect instance name x; check replica address/)); // prettier-ignore
+  t.match(await call("replicaGet", {}, { volumeName: "vol", instanceName: "vol-r-1" }), { state: "initial" });
+  const { calls, close } = unaryClient(Health, address);
+  t.equal((await calls.check({ service: "" }, { timeoutMs: 10_000 })).status, SERVING_STATUS.SERVING);
+  close();
+});
+
+t.test("snapshots, branches and removal, as Longhorn's own test of its replica", async (t) => {
+  const { call, path, open, operations } = await created(t);
+  await t.rejects(call("replicaSnapshot", { name: "", created: CREATED }), { code: status.UNKNOWN, message: /cannot accept empty snapshot name/ }); // prettier-ignore
+  await t.rejects(call("replicaSnapshot", { name: "a" }), { message: /need to specific created time/ });
+  await open().store.write(0, Buffer.alloc(8192, 1));
+  const one = await call("replicaSnapshot", { name: "000", created: CREATED, userCreated: true, labels: { name: "000", key: "value" } }); // prettier-ignore
+  t.match(one, { state: "dirty", chain: [HEADS[1], snap("000")], head: HEADS[1], parent: snap("000"), snapshotCountUsage: 1, snapshotCountTotal: 2, remainSnapshots: 249, snapshotSizeUsage: 8192 }); // prettier-ignore
+  t.match(one.disks[snap("000")], { parent: "", removed: false, userCreated: true, created: CREATED, size: "8192", labels: { name: "000", key: "value" }, children: { [HEADS[1] ?? ""]: true } }); // prettier-ignore
+  await t.rejects(call("replicaSnapshot", { name: "000", created: CREATED }), { message: /snapshot volume-snap-000\.img is already existing/ }); // prettier-ignore
+  await open().store.write(0, Buffer.alloc(4096, 2));
+  await call("replicaSnapshot", { name: "001", created: CREATED });
+  t.same((await call("replicaGet")).chain, [HEADS[2], snap("001"), snap("000")]);
+
+  t.same((await call("replicaRevert", { name: snap("000"), created: CREATED })).chain, [
+    HEADS[3],
+    snap("000"),
+  ]);
+  t.same(await open().store.read(0, 4096), Buffer.alloc(4096, 1));
+  await open().store.write(4096, Buffer.alloc(4096, 3));
+  t.match(await call("replicaSnapshot", { name: "002", created: CREATED }), {
+    chain: [HEADS[4], snap("002"), snap("000")],
+  });
+
+  await t.rejects(call("diskMarkAsRemoved", { name: HEADS[4] }), { message: /cannot mark the active differencing disk as removed/ }); // prettier-ignore
+  await t.rejects(call("diskRemove", { name: HEADS[4] }), { message: /cannot delete the active differencing disk/ }); // prettier-ignore
+  await t.rejects(operations("001"), { message: /disk volume-snap-001\.img hasn't been marked as removed/ });
+  t.same(await operations("unknown"), []);
+  await call("diskMarkAsRemoved", { name: "unknown" });
+  await call("diskMarkAsRemoved", { name: "001" });
+  t.same(await operations(snap("001")), [{ action: "remove", source: snap("001"), target: "" }]);
+  await t.rejects(call("diskRemove", { name: snap("000") }), { message: /cannot remove snapshot volume-snap-000\.img with 2 children/ }); // prettier-ignore
+  t.notOk((await call("diskRemove", { name: snap("001") })).disks[snap("001")]);
+  await call("diskMarkAsRemoved", { name: "002" });
+  t.same(await operations("002"), [{ action: "prune", source: snap("002"), target: HEADS[4] }]);
+  await call("diskMarkAsRemoved", { name: "000" });
+  t.same(await operations("000"), [{ action: "coalesce", source: snap("000"), target: snap("002") }, { action: "replace", source: snap("000"), target: snap("002") }]); // prettier-ignore
+  await t.rejects(call("replicaRevert", { name: snap("000"), created: CREATED }), {
+    message: /already marked as removed/,
+  });
+  t.same((await call("replicaGet")).chain, [HEADS[4]], "removed ones are not told");
+  t.same(await open().store.read(0, 8192), Buffer.concat([Buffer.alloc(4096, 1), Buffer.alloc(4096, 3)]));
+  t.notOk(readdirSync(path).some((name) => name.endsWith(".tmp")));
+});
+
+t.test("an expansion is a snapshot of its own, and one that fails is rolled back", async (t) => {
+  const { call, path, open } = await created(t);
+  await open().store.write(0, Buffer.alloc(4096, 7));
+  const blocked = join(path, "volume-snap-expand-8388608.img.meta.tmp");
+  mkdirSync(join(blocked, "in the way"), { recursive: true });
+  const failure = await call("replicaExpand", { size: 2 * SIZE }).catch((error: unknown) => error);
+  t.match(failure, { code: status.INTERNAL });
+  t.match(JSON.parse((failure as Error).message), { code: "FunctionFailedRollbackSucceeded", message: /expand-8388608/, rollbackMessage: "" }); // prettier-ignore
+  t.notOk(existsSync(blocked), "what was in the way is gone");
+  t.match(JSON.parse(readFileSync(join(path, "volume.meta"), "utf8")), { Size: SIZE, Head: HEADS[0] });
+  const refusal = await call("replicaExpand", { size: MIB }).catch((error: unknown) => error);
+  t.same(JSON.parse((refusal as Error).message), { code: "FunctionFailedWithoutRollback", message: "cannot expand replica to a smaller size 1048576", rollbackMessage: "" }); // prettier-ignore
+
+  const grown = await call("replicaExpand", { size: 2 * SIZE });
+  t.match(grown, { size: String(2 * SIZE), chain: [HEADS[1], snap("expand-8388608")] });
+  t.match(grown.disks[snap("expand-8388608")], {
+    userCreated: false,
+    labels: { "replica-expansion": "8388608" },
+  });
+  t.same(
+    [HEADS[1] ?? "", snap("expand-8388608")].map((name) => statSync(join(path, name)).size),
+    [2 * SIZE, SIZE],
+  );
+  await open().store.write(2 * SIZE - 4096, Buffer.alloc(4096, 8));
+  await call("replicaClose");
+  t.match(await call("replicaOpen"), { size: String(2 * SIZE) });
+  t.same(await open().store.read(0, 4096), Buffer.alloc(4096, 7));
+  t.same(await open().store.read(2 * SIZE - 4096, 4096), Buffer.alloc(4096, 8));
+  t.match(
+    await call("replicaExpand", { size: 2 * SIZE }),
+    { size: String(2 * SIZE) },
+    "the same size is fine",
+  );
+});
+
+t.test("a snapshot holds what was written before it, under writes that do not stop", async (t) => {
+  const { call, open } = await created(t);
+  const { store } = open();
+  let last = 0;
+  const writing = { stop: false };
+  const writer = (async () => {
+    for (let value = 1; !writing.stop; value++) {
+      await store.write(0, block(value));
+      last = value;
+    }
+  })();
+  for (let taken = 0; taken < 5; taken++) {
+    const before = last;
+    await call("replicaSnapshot", { name: `s${taken}`, created: CREATED });
+    t.ok(last >= before);
+  }
+  writing.stop = true;
+  await writer;
+  t.equal((await store.read(0, 4096)).readUInt32LE(), last);
+  let newer = last;
+  for (let taken = 4; taken >= 0; taken--) {
+    await call("replicaRevert", { name: snap(`s${taken}`), created: CREATED });
+    const value = (await store.read(0, 4096)).readUInt32LE();
+    t.ok(value <= newer, `${value} at s${taken}, ${newer} after it`);
+    newer = value;
+  }
+});
+
+function block(value: number): Buffer {
+  const bytes = Buffer.alloc(4096);
+  bytes.writeUInt32LE(value);
+  return bytes;
+}
+
+t.test("the limit on the count of snapshots holds", async (t) => {
+  const { call } = await created(t, { snapshots: { countMax: 2 } });
+  await call("replicaSnapshot", { name: "a", created: CREATED });
+  t.match(await call("replicaSnapshot", { name: "b", created: CREATED }), { remainSnapshots: 0 });
+  await t.rejects(call("replicaSnapshot", { name: "c", created: CREATED }), {
+    message: /too many active disks: 3/,
+  });
+  t.match(await call("snapshotMaxCountSet", { count: 3 }), { remainSnapshots: 1 });
+  await call("replicaSnapshot", { name: "c", created: CREATED });
+  t.match(await call("unmapMarkDiskChainRemovedSet", { enabled: true }), { unmapMarkDiskChainRemoved: true });
+});
+
+t.test("a purge merges and frees what is removed, and reads stay the same", async (t) => {
+  const { call, open, hosted, path } = await created(t);
+  const { store } = open();
+  for (const [at, name] of ["a", "b", "c", "d"].entries()) {
+    await store.write(at * 4096, Buffer.alloc(8192, at + 1));
+    await call("replicaSnapshot", { name, created: CREATED, userCreated: name !== "b" });
+  }
+  await store.write(3 * 4096, Buffer.alloc(4096, 9));
+  const before = await store.read(0, SIZE);
+  await call("replicaRevert", { name: snap("b"), created: CREATED }); // a branch: c, d
+  await store.write(0, Buffer.alloc(4096, 77));
+  await call("replicaSnapshot", { name: "e", created: CREATED, userCreated: true });
+  await store.write(0, Buffer.alloc(4096, 78));
+  for (const name of ["a", "c", "e"]) await call("diskMarkAsRemoved", { name });
+  const head = await store.read(0, SIZE);
+  const purge = hosted.current?.purge;
+  await purge?.run();
+  t.match(purge?.status, { state: "complete", progress: 100, isPurging: false, error: "" });
+  const { disks, chain } = await call("replicaGet");
+  t.same(Object.keys(disks).sort(), [HEADS[6 - 1], snap("b"), snap("d"), snap("e")].sort().map((name) => (name?.startsWith("volume-head") === true ? chain[0] : name))); // prettier-ignore
+  t.match(disks[snap("e")], { removed: true, size: "0" }, "below the head: pruned");
+  t.match(disks[snap("b")], { removed: true, parent: "" }, "with two children: it stays");
+  t.match(disks[snap("d")], { parent: snap("b") });
+  t.ok(head.equals(await store.read(0, SIZE)));
+  await call("replicaRevert", { name: snap("d"), created: CREATED });
+  const expected = Buffer.from(before);
+  expected.fill(4, 3 * 4096, 4 * 4096);
+  t.ok(expected.equals(await store.read(0, SIZE)), "the branch reads as before");
+  t.notOk(existsSync(join(path, "aurochs.intent")));
+});
