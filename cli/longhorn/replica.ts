@@ -1,6 +1,6 @@
 /** Hosts the one replica of `longhorn replica`, closed until somebody opens it, until a signal. */
 import { readdirSync, statSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { connectReplica, using } from "../../engine/client/connections.js";
 import { formatHostPort, type HostPort } from "../../engine/host-port.js";
 import { runReplica } from "../../replica/main.js";
@@ -42,6 +42,8 @@ export async function runLonghornReplica(options: LonghornReplicaOptions): Promi
         port,
         size: null,
         volume: options.volume === "" ? null : options.volume,
+        fallbackVolume: basename(resolve(options.directory)),
+        instanceName: options.instanceName,
         replicaId: null,
         cache: "writeback",
         backingFile: options.backingFile === "" ? null : imageAt(options.backingFile),
