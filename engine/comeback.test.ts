@@ -11,7 +11,6 @@ const EXPECTED: Expected = {
   others: ["A"],
   chain: ["volume-head-000.img"],
   absence: AWAY,
-  overwrite: false,
 };
 
 function record(generation: number): MemberRecord {
@@ -41,7 +40,6 @@ const CASES: [name: string, facts: ReplicaFacts, expected: Partial<Expected>, ou
   ["it went on by itself, unseen", facts(7), {}, "declined: it holds data"],
   ["it went on by itself, further than we", facts(12), {}, "declined: it has gone on by itself to generation 12"],
   ["a salvage's loser", facts(5), { absence: null }, "declined: it holds data"],
-  ["... that may be overwritten", facts(5), { absence: null, overwrite: true }, "all: the operator"],
   ["data without a record", facts(0, { record: null }), { absence: null }, "declined: it holds data"],
   ["another volume's", facts(4, { volume: "w" }), {}, "declined: it holds volume w"],
   ["another size", facts(4, { size: 512 }), {}, "declined: it has 512 bytes"],

@@ -14,8 +14,6 @@ export interface Expected {
   /** files of the copy that counts, head first */
   chain: string[];
   absence: Absence | null;
-  /** the operator said that what it holds may be overwritten */
-  overwrite: boolean;
 }
 
 export type Comeback =
@@ -39,13 +37,12 @@ export function judgeComeback(facts: ReplicaFacts, expected: Expected): Comeback
     const why = `its directory went back to generation ${heldGeneration}, it had stored ${absence.heldAtLeast}`;
     return { type: "resync", absence: null, why };
   }
-  if (expected.overwrite) return { type: "resync", absence: null, why: "the operator had it overwritten" };
   // What it holds may be what somebody still wants: nobody but an operator says that it may go.
   return {
     type: "declined",
     reason:
       `it holds data that did not come from the present copies (last a member under generation ${heldGeneration}): ` +
-      "kept until `aurochs engine-replica add --overwrite`, or until its directory is emptied",
+      "kept until its directory is emptied",
   };
 }
 

@@ -60,7 +60,6 @@ export class Resync {
       others: slots.filter((other) => other !== slot).map(({ replicaId }) => replicaId),
       chain: from.facts?.chain ?? [],
       absence: keeper.absenceOf(facts.replicaId),
-      overwrite: slot.overwrite,
     });
     if (verdict.type === "declined") throw new DeclinedError(verdict.reason);
     return verdict;

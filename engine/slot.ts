@@ -24,8 +24,6 @@ export interface Slot extends Holder {
   joining: boolean;
   /** failed on somebody's order: it does not come back by itself */
   ordered: boolean;
-  /** an operator said that what it holds may be overwritten */
-  overwrite: boolean;
   /** what its last resync came to */
   lastResync: ResyncProgress | null;
   /** its regions from before it went away can be forgotten after a whole settlement */
@@ -46,7 +44,6 @@ export function newSlot(known: Known): Slot {
     reconnecting: false,
     joining: false,
     ordered: false,
-    overwrite: false,
     lastResync: null,
     restarted: false,
     noSpace: [],

@@ -117,8 +117,9 @@ export class Controller {
     const view = this.#attached?.replicas.replicas().find(({ address }) => address === peer);
     const mode = view?.state.mode === "AWAY" ? view.state.was.mode : view?.state.mode;
     if (mode === "RW") return ReplicaMode.RW;
-    // One that is being connected is written, but not read yet.
-    return mode === "WO" || mode === "CONNECTING" ? ReplicaMode.WO : ReplicaMode.ERR;
+    // One that is being connected or resynced is written, but not read yet.
+    const written = mode === "WO" || mode === "CONNECTING" || mode === "RESYNC";
+    return written ? ReplicaMode.WO : ReplicaMode.ERR;
   }
 
   #inMode(...modes: number[]): ReplicaEntry[] {
