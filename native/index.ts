@@ -407,6 +407,9 @@ export interface MissedGrains {
 export type DataServerEvent =
   /** The first message of a stream. Answer with `accept` or `reject`; nothing else of the stream is looked at before. */
   | { type: "hello"; stream: number; protocolVersion: number; hello: Hello; remote: string }
+  /** A connection that speaks Longhorn's data protocol, which says nothing of who it is. Answered likewise; it has no
+   * flush, and `fence` closes it for whichever engine. */
+  | { type: "dataconn"; stream: number; remote: string }
   /** `stream` is 0 for a connection that never had one, such as a peer that does not speak HTTP/2. */
   | { type: "closed"; stream: number; reason: string };
 

@@ -42,6 +42,14 @@ export function decideHello(standing: Standing, protocolVersion: number, hello: 
   return { accept: true };
 }
 
+/** May an engine that speaks Longhorn's data protocol, and so names nobody, read and write? Not where an engine of ours is
+ * recorded: what it wrote behind the record's back would make another member a stale copy that nobody can tell. */
+export function decideDataconn({ member }: Standing): HelloDecision {
+  if (member === null) return { accept: true };
+  const message = `engine ${member.engineId} is recorded here for generation ${member.generation}: Longhorn's data protocol names no engine`;
+  return { accept: false, status: "FENCED", message };
+}
+
 export type ControlDecision =
   { accept: true } | { accept: false; code: "FAILED_PRECONDITION" | "INVALID_ARGUMENT"; message: string };
 

@@ -5,9 +5,9 @@
 import { existsSync } from "node:fs";
 import { status } from "@grpc/grpc-js";
 import type { Logger } from "pino";
-import type { DataServerEvent, Hello } from "../native/index.js";
+import type { DataServerEvent } from "../native/index.js";
 import { RpcError } from "../proto/unary.js";
-import { decideHello, type HelloDecision } from "./decide.js";
+import { decideDataconn, decideHello, type HelloDecision } from "./decide.js";
 import { CHAIN_FILES_MAX, DECISIONS_WAITING_MAX } from "./limits.js";
 import { lookAt } from "./directory.js";
 import { LiveChain } from "./live-chain.js";
@@ -152,17 +152,20 @@ export class HostedReplica {
       return;
     }
     // In turn with Record: an engine must not slip in between the fencing and the record that keeps it out.
-    void this.decisions.always(() => this.onHello(replica, event));
+    void this.decisions.always(() => this.admit(replica, event));
   }
 
-  private async onHello(
+  private async admit(
     replica: OpenReplica,
-    event: Extract<DataServerEvent, { type: "hello" }>,
+    event: Exclude<DataServerEvent, { type: "closed" }>,
   ): Promise<void> {
-    const { stream, hello, remote, protocolVersion } = event;
-    const who = { stream, remote, engineId: hello.engineId, generation: hello.generation };
+    const { stream, remote } = event;
+    const who =
+      event.type === "hello"
+        ? { stream, remote, engineId: event.hello.engineId, generation: event.hello.generation }
+        : { stream, remote, protocol: "Longhorn" };
     try {
-      const decided = this.decideHello(replica, protocolVersion, hello);
+      const decided = this.decideStream(replica, event);
       if (!decided.accept) {
         this.log.warn({ ...who, status: decided.status, reason: decided.message }, "data stream rejected");
         replica.data.reject(stream, decided.status, decided.message);
@@ -177,10 +180,17 @@ export class HostedReplica {
     }
   }
 
-  private decideHello(replica: OpenReplica, protocolVersion: number, hello: Hello): HelloDecision {
+  private decideStream(
+    replica: OpenReplica,
+    event: Exclude<DataServerEvent, { type: "closed" }>,
+  ): HelloDecision {
     const { state } = this;
     const served = state.state === "open" && state.replica === replica;
-    if (served) return decideHello(replica.standing, protocolVersion, hello);
+    if (served) {
+      return event.type === "hello"
+        ? decideHello(replica.standing, event.protocolVersion, event.hello)
+        : decideDataconn(replica.standing);
+    }
     const message =
       state.state === "failed" ? `the replica failed: ${state.reason}` : "the replica is closed";
     return { accept: false, status: "NOT_OPEN", message };

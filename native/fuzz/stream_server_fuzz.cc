@@ -1,5 +1,6 @@
 // The replica's end of the data stream against any bytes. The first byte says how they are wrapped: not at
-// all (HTTP/2 itself), as messages before HELLO, or as messages of an accepted stream.
+// all (HTTP/2 itself), as messages before HELLO, as messages of an accepted stream, or as messages of
+// Longhorn's data protocol.
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -24,6 +25,7 @@ constexpr uint64_t kSize = 1 << 20;
 class CheckingStore final : public StoreBackend {
  public:
   uint64_t size() const override { return kSize; }
+  uint64_t allocated_bytes() const override { return 0; }
   void Submit(StoreRequest* request) override {
     bool ranged = request->kind != StoreRequest::Kind::kFlush;
     if (ranged &&
@@ -88,6 +90,7 @@ class Server final : public DataServer::Listener {
       server_.Accept(stream);
     }
   }
+  void OnDataconn(uint64_t stream, const std::string&) override { server_.Accept(stream); }
   void OnStreamClosed(uint64_t, const std::string& reason) override {
     if (reason.empty()) abort();
   }
@@ -97,6 +100,22 @@ class Server final : public DataServer::Listener {
   DataServer server_;
   SocketAddress address_;
 };
+
+/// Cuts the bytes into messages: the magic is right, and data are as long as there are bytes for them.
+std::string DataconnMessages(std::string bytes) {
+  for (size_t at = 0; bytes.size() - at >= DataconnHead::kBytes;) {
+    DataconnHead::Bytes encoded;
+    memcpy(encoded.data(), &bytes[at], encoded.size());
+    DataconnHead head = DataconnHead::Decode(encoded);
+    head.magic = kDataconnMagic;
+    head.type %= 16;
+    head.data_length %= bytes.size() - at - DataconnHead::kBytes + 1;
+    encoded = head.Encode();
+    memcpy(&bytes[at], encoded.data(), encoded.size());
+    at += DataconnHead::kBytes + head.data_length;
+  }
+  return bytes;
+}
 
 std::string HelloMessage() {
   RequestMessage hello;
@@ -115,7 +134,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size < 2) return 0;
   std::string bytes(reinterpret_cast<const char*>(data) + 2, size - 2);
   size_t frame_bytes = size_t{1} + data[1] * 16;
-  switch (data[0] % 4) {
+  switch (data[0] % 5) {
     case 0:
       server->Serve(bytes);
       break;
@@ -127,6 +146,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       break;
     case 3:
       server->Serve(ClientGreeting(kConnectPath) + DataFrames(HelloMessage() + bytes, frame_bytes));
+      break;
+    case 4:
+      server->Serve(DataconnMessages(bytes));
       break;
   }
   return 0;

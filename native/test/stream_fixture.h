@@ -37,6 +37,7 @@ class MemoryStore final : public StoreBackend {
  public:
   explicit MemoryStore(uint64_t size) : bytes(size) {}
   uint64_t size() const override { return bytes.size(); }
+  uint64_t allocated_bytes() const override { return allocated; }
 
   void Submit(StoreRequest* request) override {
     ++submitted;
@@ -98,6 +99,7 @@ class MemoryStore final : public StoreBackend {
   }
 
   std::vector<uint8_t> bytes;
+  uint64_t allocated = 0;
   bool hold = false;
   bool corrupt_reads = false;
   std::deque<StoreRequest*> held;
@@ -162,6 +164,7 @@ class Replica final : public DataServer::Listener {
   std::unique_ptr<DataServer> server;
   SocketAddress address;
   std::vector<Hello> hellos;
+  int dataconns = 0;
   std::vector<std::string> closed_reasons;
   Status rejection = Status::kOk;
   bool decide = true;
@@ -173,6 +176,19 @@ class Replica final : public DataServer::Listener {
     last_stream = stream;
     if (!decide) return;
     // As in JavaScript: not within the event.
+    loop.Post([this, stream] {
+      if (!server) return;
+      if (rejection == Status::kOk) {
+        server->Accept(stream);
+      } else {
+        server->Reject(stream, rejection, "rejected by the test");
+      }
+    });
+  }
+  void OnDataconn(uint64_t stream, const std::string&) override {
+    ++dataconns;
+    last_stream = stream;
+    if (!decide) return;
     loop.Post([this, stream] {
       if (!server) return;
       if (rejection == Status::kOk) {

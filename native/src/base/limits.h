@@ -27,6 +27,10 @@ constexpr uint32_t kPayloadBytesMax = 1u << 20;
 constexpr uint32_t kStreamRequestsMax = 1024;
 constexpr uint64_t kStreamPayloadBytesMax = 64u << 20;
 
+/// Data of one message of Longhorn's data protocol, bytes: it has one message per SCSI command, and our own
+/// target takes commands up to this length.
+constexpr uint32_t kDataconnPayloadBytesMax = 16u << 20;
+
 /// One message on the data stream without its payload, bytes: fields that we know need a tenth of it.
 constexpr uint32_t kMessageOverheadBytesMax = 64u << 10;
 /// One length-delimited field of a message that is not the payload, bytes: names, error texts.

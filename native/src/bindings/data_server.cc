@@ -187,6 +187,16 @@ void DataServerObject::OnHello(uint64_t stream, const Hello& hello, const std::s
   });
 }
 
+void DataServerObject::OnDataconn(uint64_t stream, const std::string& remote) {
+  bridge_->Post([this, stream, remote](Napi::Env env) {
+    Napi::Object event = Napi::Object::New(env);
+    event.Set("type", "dataconn");
+    event.Set("stream", static_cast<double>(stream));
+    event.Set("remote", remote);
+    on_event_.Call({event});
+  });
+}
+
 void DataServerObject::OnStreamClosed(uint64_t stream, const std::string& reason) {
   bridge_->Post([this, stream, reason](Napi::Env env) {
     Napi::Object event = Napi::Object::New(env);

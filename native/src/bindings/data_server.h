@@ -28,6 +28,7 @@ class DataServerObject : public Napi::ObjectWrap<DataServerObject>, private Data
   Napi::Value Close(const Napi::CallbackInfo& info);
 
   void OnHello(uint64_t stream, const Hello& hello, const std::string& remote) override;
+  void OnDataconn(uint64_t stream, const std::string& remote) override;
   void OnStreamClosed(uint64_t stream, const std::string& reason) override;
 
   void Finish(Napi::Env env);

@@ -51,6 +51,7 @@ class ExtentStore final : public StoreBackend {
   ~ExtentStore();
 
   uint64_t size() const override { return size_; }
+  uint64_t allocated_bytes() const override { return stats().allocated_bytes; }
   void Submit(StoreRequest* request) override;
 
   void Inherit();

@@ -44,6 +44,8 @@ class StoreBackend {
  public:
   virtual ~StoreBackend() = default;
   virtual uint64_t size() const = 0;
+  /// Of all files, bytes: what an unmap gives back is the difference.
+  virtual uint64_t allocated_bytes() const = 0;
   virtual void Submit(StoreRequest* request) = 0;
 };
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <utility>
 
 namespace aurochs {
@@ -16,9 +17,41 @@ constexpr int64_t kAcceptRestMs = 1000;
 }  // namespace
 
 void ServerRequest::Done(Status status, const char* message) {
-  bool of_ended = stream->state() == ServerStream::State::kClosed;
-  stream->Answer(this, status, message ? message : "");
+  bool of_ended = source->ended();
+  source->Answer(this, status, message ? message : "");
   server->RequestEnded(this, of_ended);
+}
+
+Arrival::Arrival(DataServer* server, EventLoop* loop, int fd, std::string remote)
+    : server_(server), loop_(loop), fd_(fd), remote_(std::move(remote)), since_ms_(loop->now_ms()) {
+  loop_->Add(fd_, EPOLLIN, this);
+}
+
+Arrival::~Arrival() {
+  if (fd_ < 0) return;
+  loop_->Remove(fd_);
+  close(fd_);
+}
+
+void Arrival::Abandon(const std::string& reason) {
+  if (fd_ < 0) return;
+  loop_->Remove(fd_);
+  close(std::exchange(fd_, -1));
+  server_->listener_->OnStreamClosed(0, remote_ + ": " + reason);
+  server_->ScheduleSweep();
+}
+
+void Arrival::OnReady(uint32_t) {
+  uint8_t first;
+  ssize_t got = recv(fd_, &first, 1, MSG_PEEK | MSG_DONTWAIT);
+  if (got == 0) return Abandon("the peer closed the connection");
+  if (got < 0) {
+    if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return;
+    return Abandon(strerror(errno));
+  }
+  loop_->Remove(fd_);
+  server_->Identified(std::exchange(fd_, -1), first, remote_);
+  server_->ScheduleSweep();
 }
 
 DataServer::DataServer(EventLoop* loop, StoreBackend* store, const Options& options, Listener* listener)
@@ -48,20 +81,39 @@ void DataServer::OnReady(uint32_t) {
       // Out of descriptors or memory: the connection stays in the backlog, so level-triggered events would
       // spin.
       loop_->Modify(listen_fd_, 0);
-      loop_->StartTimer(kAcceptRestMs, [this, listening = listen_fd_] {
-        if (listen_fd_ == listening) loop_->Modify(listen_fd_, EPOLLIN);
-      });
+      rest_timer_ = loop_->StartTimer(kAcceptRestMs, [this] { loop_->Modify(listen_fd_, EPOLLIN); });
       return;
     }
     SocketAddress remote = RemoteAddress(fd);
-    if (connections_.size() >= options_.connections_max) {
+    if (connection_count() >= options_.connections_max) {
       close(fd);
       listener_->OnStreamClosed(0, remote.ToString() + ": too many connections");
       continue;
     }
     TuneTcp(fd);
-    connections_.push_back(std::make_unique<ServerConnection>(this, fd, remote.ToString()));
+    arrivals_.push_back(std::make_unique<Arrival>(this, loop_, fd, remote.ToString()));
   }
+}
+
+void DataServer::Identified(int fd, uint8_t first_byte, const std::string& remote) {
+  if (first_byte != kDataconnFirstByte) {
+    connections_.push_back(std::make_unique<ServerConnection>(this, fd, remote));
+    return;
+  }
+  uint64_t id = next_stream_++;
+  dataconns_[id] = std::make_unique<DataconnConnection>(this, loop_, id, fd, remote);
+  listener_->OnDataconn(id, remote);
+}
+
+void DataServer::SourceEnded(uint64_t stream, uint32_t requests, const std::string& reason) {
+  with_store_of_ended_ += requests;
+  listener_->OnStreamClosed(stream, reason);
+  ScheduleSweep();
+}
+
+DataconnConnection* DataServer::FindDataconn(uint64_t stream) {
+  auto found = dataconns_.find(stream);
+  return found == dataconns_.end() || found->second->ended() ? nullptr : found->second.get();
 }
 
 ServerStream* DataServer::AddStream(ServerConnection* connection, int32_t http2_id) {
@@ -86,6 +138,11 @@ HelloReply DataServer::Reply() const {
 }
 
 void DataServer::Accept(uint64_t id) {
+  if (FindDataconn(id)) {
+    return WhenDrained([this, id] {
+      if (DataconnConnection* connection = FindDataconn(id)) connection->Accept();
+    });
+  }
   ServerStream* accepted = Find(id);
   if (!accepted || accepted->state() != ServerStream::State::kAwaitsDecision) return;
   accepted->Accept();
@@ -103,6 +160,7 @@ void DataServer::Accept(uint64_t id) {
 }
 
 void DataServer::Reject(uint64_t id, Status status, const std::string& message) {
+  if (DataconnConnection* connection = FindDataconn(id)) return connection->End(message);
   ServerStream* stream = Find(id);
   if (stream && stream->state() == ServerStream::State::kAwaitsDecision) stream->Reject(status, message);
 }
@@ -116,6 +174,7 @@ void DataServer::Fence(const std::string* engine_id, std::function<void()> done)
       stream->End(GrpcStatus::kFailedPrecondition, "fenced: another engine owns the replica");
     }
   }
+  for (auto& [id, connection] : dataconns_) connection->End("fenced: another engine owns the replica");
   WhenDrained(std::move(done));
 }
 
@@ -123,10 +182,13 @@ void DataServer::Close(std::function<void()> done) {
   closed_ = true;
   if (listen_fd_ >= 0) {
     loop_->CancelTimer(idle_timer_);
+    loop_->CancelTimer(rest_timer_);
     loop_->Remove(listen_fd_);
     close(std::exchange(listen_fd_, -1));
   }
+  for (auto& arrival : arrivals_) arrival->Abandon("the replica is closing");
   for (auto& connection : connections_) connection->Abandon("the replica is closing");
+  for (auto& [id, connection] : dataconns_) connection->End("the replica is closing");
   WhenDrained(std::move(done));
 }
 
@@ -152,16 +214,16 @@ ServerRequest* DataServer::TakeRequest() {
 void DataServer::GiveRequest(ServerRequest* request) {
   request->payload = Slice();
   request->extents.clear();
-  request->stream = nullptr;
+  request->source = nullptr;
   free_requests_.push_back(request);
 }
 
 void DataServer::RequestEnded(ServerRequest* request, bool of_ended) {
-  ServerStream* stream = request->stream;
+  RequestSource* source = request->source;
   GiveRequest(request);
-  stream->SubmitDeferred();
+  source->SubmitDeferred();
   if (!of_ended) return;
-  if (stream->idle()) ScheduleSweep();
+  if (source->idle()) ScheduleSweep();
   if (--with_store_of_ended_ > 0) return;
   auto waiting = std::exchange(drained_, {});
   for (auto& then : waiting) then();
@@ -175,9 +237,15 @@ void DataServer::AtEndOfCycle() {
            !item.second->attached();
   });
   std::erase_if(connections_, [](auto& connection) { return connection->broken(); });
+  std::erase_if(dataconns_, [](auto& item) { return item.second->ended() && item.second->idle(); });
+  std::erase_if(arrivals_, [](auto& arrival) { return arrival->over(); });
 }
 
 void DataServer::CloseIdleConnections() {
+  for (auto& arrival : arrivals_) {
+    if (loop_->now_ms() - arrival->since_ms() > kStreamHandshakeMsMax)
+      arrival->Abandon("nothing was said in time");
+  }
   for (auto& connection : connections_) {
     if (connection->IdleMs() > kStreamHandshakeMsMax) connection->Abandon("no stream was opened in time");
   }

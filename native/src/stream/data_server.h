@@ -10,21 +10,33 @@
 #include <vector>
 
 #include "base/event_loop.h"
-#include "base/intrusive_list.h"
 #include "store/store.h"
+#include "stream/dataconn_server.h"
 #include "stream/http2_server.h"
 #include "stream/message.h"
+#include "stream/request_source.h"
 #include "stream/socket.h"
 
 namespace aurochs {
 
-/// A request of a stream, from its arrival to its answer.
-struct ServerRequest final : StoreRequest, ListNode<ServerRequest> {
-  void Done(Status status, const char* message) override;
+/// A connection whose first byte is awaited: it says which protocol is spoken.
+class Arrival final : private EventLoop::Handler {
+ public:
+  Arrival(DataServer* server, EventLoop* loop, int fd, std::string remote);
+  ~Arrival();
+  int64_t since_ms() const { return since_ms_; }
+  bool over() const { return fd_ < 0; }
+  /// Closes the socket, if it still has it.
+  void Abandon(const std::string& reason);
 
-  DataServer* server = nullptr;
-  ServerStream* stream = nullptr;
-  uint64_t id = 0;
+ private:
+  void OnReady(uint32_t epoll_events) final;
+
+  DataServer* server_;
+  EventLoop* loop_;
+  int fd_;
+  std::string remote_;
+  int64_t since_ms_;
 };
 
 class DataServer final : private EventLoop::Handler, private EventLoop::CycleTask {
@@ -39,6 +51,8 @@ class DataServer final : private EventLoop::Handler, private EventLoop::CycleTas
   class Listener {
    public:
     virtual void OnHello(uint64_t stream, const Hello& hello, const std::string& remote) = 0;
+    /// A connection of Longhorn's data protocol, which names nobody. Answered like a HELLO.
+    virtual void OnDataconn(uint64_t stream, const std::string& remote) = 0;
     /// `stream` is 0 for a connection that never had one.
     virtual void OnStreamClosed(uint64_t stream, const std::string& reason) = 0;
 
@@ -66,10 +80,17 @@ class DataServer final : private EventLoop::Handler, private EventLoop::CycleTas
  private:
   friend class ServerStream;
   friend class ServerConnection;
+  friend class DataconnConnection;
+  friend class Arrival;
   friend struct ServerRequest;
 
   void OnReady(uint32_t epoll_events) final;
   void AtEndOfCycle() final;
+  size_t connection_count() const { return arrivals_.size() + connections_.size() + dataconns_.size(); }
+  void Identified(int fd, uint8_t first_byte, const std::string& remote);
+  /// A connection of Longhorn's protocol has ended with so many requests under way.
+  void SourceEnded(uint64_t stream, uint32_t requests, const std::string& reason);
+  DataconnConnection* FindDataconn(uint64_t stream);
 
   ServerStream* AddStream(ServerConnection* connection, int32_t http2_id);
   ServerStream* Find(uint64_t stream);
@@ -91,8 +112,11 @@ class DataServer final : private EventLoop::Handler, private EventLoop::CycleTas
   int listen_fd_ = -1;
   bool closed_ = false;
   EventLoop::TimerId idle_timer_ = 0;
+  EventLoop::TimerId rest_timer_ = 0;
   std::map<uint64_t, std::unique_ptr<ServerStream>> streams_;
+  std::vector<std::unique_ptr<Arrival>> arrivals_;
   std::vector<std::unique_ptr<ServerConnection>> connections_;
+  std::map<uint64_t, std::unique_ptr<DataconnConnection>> dataconns_;
   uint64_t next_stream_ = 1;
 
   std::vector<std::unique_ptr<ServerRequest>> requests_;

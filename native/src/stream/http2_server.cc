@@ -157,7 +157,7 @@ bool ServerStream::MessageEnds(RequestMessage& message) {
 
   ServerRequest* request = server_->TakeRequest();
   KindOf(message.op, &request->kind);
-  request->stream = this;
+  request->source = this;
   request->id = message.id;
   request->payload = std::move(payload);
   ++requests_;
@@ -266,7 +266,7 @@ void ServerStream::Reject(Status status, const std::string& message) {
   End(GrpcStatus::kOk, message);
 }
 
-void ServerStream::Answer(ServerRequest* request, Status status, const std::string& message) {
+void ServerStream::Answer(ServerRequest* request, Status status, const char* message) {
   --requests_;
   bool is_read = request->kind == StoreRequest::Kind::kRead;
   if (is_read) read_bytes_ -= request->length;

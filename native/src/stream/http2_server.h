@@ -10,12 +10,11 @@
 #include "stream/grpc_frame.h"
 #include "stream/http2_connection.h"
 #include "stream/message.h"
+#include "stream/request_source.h"
 
 namespace aurochs {
 
-class DataServer;
 class ServerConnection;
-struct ServerRequest;
 
 /// gRPC's status codes, as far as we end streams with them.
 enum class GrpcStatus : int {
@@ -28,7 +27,7 @@ enum class GrpcStatus : int {
 };
 
 /// One gRPC call. Owned by the DataServer, which keeps it until neither nghttp2 nor a request refers to it.
-class ServerStream final : private MessageReader<RequestMessage>::Handler {
+class ServerStream final : public RequestSource, private MessageReader<RequestMessage>::Handler {
  public:
   //  kHeaders --path is ours--> kAwaitsHello --HELLO--> kAwaitsDecision --accept--> kDraining --HelloReply-->
   //  kOpen any --> kClosed: nothing of it reaches the store any more but what is there already
@@ -39,7 +38,8 @@ class ServerStream final : private MessageReader<RequestMessage>::Handler {
   uint64_t id() const { return id_; }
   State state() const { return state_; }
   const std::string& engine_id() const { return engine_id_; }
-  bool idle() const { return requests_ == 0; }
+  bool ended() const override { return state_ == State::kClosed; }
+  bool idle() const override { return requests_ == 0; }
   bool half_closed() const { return half_closed_; }
   /// nghttp2 knows of it.
   bool attached() const { return connection_ != nullptr; }
@@ -56,7 +56,7 @@ class ServerStream final : private MessageReader<RequestMessage>::Handler {
   bool SubmitTrailers();
   StreamOutput* output() { return &output_; }
   /// Submits deferred reads for which there is room.
-  void SubmitDeferred();
+  void SubmitDeferred() override;
 
   // ---- of the server
   void Accept() { state_ = State::kDraining; }
@@ -66,7 +66,7 @@ class ServerStream final : private MessageReader<RequestMessage>::Handler {
   /// Ends the stream: nothing more is read from it. `reason` goes to the peer and to the owner.
   void End(GrpcStatus status, const std::string& reason);
   /// The store has answered.
-  void Answer(ServerRequest* request, Status status, const std::string& message);
+  void Answer(ServerRequest* request, Status status, const char* message) override;
 
  private:
   uint8_t* PayloadStarts(const RequestMessage& message, uint32_t length) final;

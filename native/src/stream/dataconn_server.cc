@@ -1,0 +1,291 @@
+#include "stream/dataconn_server.h"
+
+#include <sys/epoll.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "base/limits.h"
+#include "stream/data_server.h"
+
+namespace aurochs {
+
+namespace {
+
+constexpr uint64_t kSectorBytes = 512;
+constexpr uint64_t kUnmapGrainBytes = 4096;
+
+// One per thread, as in http2_connection.cc.
+uint8_t* ReceiveBuffer() {
+  static thread_local auto buffer = std::unique_ptr<uint8_t[]>(new uint8_t[kReceiveBufferBytes]);
+  return buffer.get();
+}
+
+// Longhorn's engine looks for these texts.
+std::string TextOf(Status status, const char* message) {
+  if (status == Status::kNoSpace) return "no space left on device";
+  if (status == Status::kNotOpen) return "replica no longer exist";
+  if (message != nullptr && *message != '\0') return message;
+  return status == Status::kIoError ? "input/output error" : StatusName(status);
+}
+
+std::string Hex(uint16_t number) {
+  constexpr char kDigits[] = "0123456789abcdef";
+  std::string text = "0x";
+  bool started = false;
+  for (int shift = 12; shift >= 0; shift -= 4) {
+    int digit = number >> shift & 15;
+    started |= digit != 0 || shift == 0;
+    if (started) text += kDigits[digit];
+  }
+  return text;
+}
+
+}  // namespace
+
+DataconnConnection::DataconnConnection(DataServer* server, EventLoop* loop, uint64_t id, int fd,
+                                       std::string remote)
+    : server_(server), loop_(loop), id_(id), fd_(fd), remote_(std::move(remote)), since_ms_(loop->now_ms()) {
+  loop_->Add(fd_, interest_, this);
+}
+
+DataconnConnection::~DataconnConnection() {
+  if (fd_ < 0) return;
+  loop_->Forget(this);
+  loop_->Remove(fd_);
+  close(fd_);
+}
+
+void DataconnConnection::Accept() {
+  accepted_ = true;
+  UpdateInterest();
+}
+
+void DataconnConnection::End(const std::string& reason) {
+  if (fd_ < 0) return;
+  DataconnHead farewell;
+  farewell.magic = 0;
+  farewell.type = static_cast<uint32_t>(DataconnType::kClose);
+  auto bytes = farewell.Encode();
+  output_.AppendCopy(bytes.data(), bytes.size());
+  output_.Flush(fd_);  // as far as it goes: the end of the connection says the same
+  loop_->Forget(this);
+  loop_->Remove(fd_);
+  close(std::exchange(fd_, -1));
+  data_ = Slice();
+  waiting_.clear();
+  server_->SourceEnded(id_, requests_, reason);
+}
+
+void DataconnConnection::OnReady(uint32_t events) {
+  if (events & EPOLLOUT) {
+    blocked_ = false;
+    loop_->RunAtEndOfCycle(this);
+  }
+  if ((events & (EPOLLHUP | EPOLLERR)) != 0 && interest_ == 0) return End("the peer closed the connection");
+  if (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) Receive();
+}
+
+void DataconnConnection::AtEndOfCycle() {
+  if (fd_ < 0) return;
+  if (!blocked_ && !output_.empty()) {
+    OutputQueue::Result result = output_.Flush(fd_);
+    if (result == OutputQueue::Result::kError) return End(strerror(errno));
+    blocked_ = result == OutputQueue::Result::kBlocked;
+  }
+  SubmitDeferred();
+  UpdateInterest();
+}
+
+void DataconnConnection::UpdateInterest() {
+  if (fd_ < 0) return;
+  bool reads = accepted_ && waiting_.empty();
+  uint32_t interest =
+      (reads ? static_cast<uint32_t>(EPOLLIN) : 0u) | (blocked_ ? static_cast<uint32_t>(EPOLLOUT) : 0u);
+  if (interest == interest_) return;
+  interest_ = interest;
+  loop_->Modify(fd_, interest);
+}
+
+void DataconnConnection::Receive() {
+  std::span<uint8_t> direct;
+  if (data_left_ > 0 && data_) direct = {data_.data() + data_.length - data_left_, data_left_};
+  uint8_t* buffer = ReceiveBuffer();
+  iovec places[2] = {{direct.data(), direct.size()}, {buffer, kReceiveBufferBytes}};
+  ssize_t got = direct.empty() ? readv(fd_, places + 1, 1) : readv(fd_, places, 2);
+  if (got == 0) return End("the peer closed the connection");
+  if (got < 0) {
+    if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return;
+    return End(strerror(errno));
+  }
+  size_t placed = std::min<size_t>(got, direct.size());
+  data_left_ -= static_cast<uint32_t>(placed);
+  if (placed > 0 && data_left_ == 0) TakeMessage();
+  size_t rest = got - placed;
+  size_t used = Feed(buffer, rest);
+  if (fd_ < 0) return;
+  waiting_.assign(buffer + used, buffer + rest);
+  loop_->RunAtEndOfCycle(this);
+}
+
+void DataconnConnection::SubmitDeferred() {
+  if (fd_ < 0 || waiting_.empty() || !HasRoom()) return;
+  std::vector<uint8_t> bytes = std::exchange(waiting_, {});
+  size_t used = Feed(bytes.data(), bytes.size());
+  if (fd_ < 0) return;
+  waiting_.assign(bytes.begin() + static_cast<ptrdiff_t>(used), bytes.end());
+  UpdateInterest();
+}
+
+size_t DataconnConnection::Feed(const uint8_t* bytes, size_t length) {
+  size_t used = 0;
+  while (fd_ >= 0 && used < length) {
+    if (data_left_ > 0) {
+      size_t taken = std::min<size_t>(data_left_, length - used);
+      if (data_) memcpy(data_.data() + data_.length - data_left_, bytes + used, taken);
+      used += taken;
+      data_left_ -= static_cast<uint32_t>(taken);
+      if (data_left_ == 0) TakeMessage();
+      continue;
+    }
+    if (head_filled_ == 0 && !HasRoom()) break;
+    size_t taken = std::min(DataconnHead::kBytes - head_filled_, length - used);
+    memcpy(&head_bytes_[head_filled_], bytes + used, taken);
+    used += taken;
+    head_filled_ += taken;
+    if (head_filled_ < DataconnHead::kBytes) break;
+    head_filled_ = 0;
+    head_ = DataconnHead::Decode(head_bytes_);
+    if (head_.magic != kDataconnMagic) {
+      End("wrong API version received: " + Hex(head_.magic));
+    } else if (head_.data_length > kDataconnPayloadBytesMax) {
+      End("a message of " + std::to_string(head_.data_length) + " bytes exceeds the limit of " +
+          std::to_string(kDataconnPayloadBytesMax));
+    } else {
+      data_left_ = head_.data_length;
+      bool wanted = head_.type == static_cast<uint32_t>(DataconnType::kWrite);
+      data_ = wanted && data_left_ > 0 ? Slice::Allocate(data_left_) : Slice();
+      if (data_left_ == 0) TakeMessage();
+    }
+  }
+  return used;
+}
+
+bool DataconnConnection::HasRoom() const {
+  return requests_ < server_->options_.max_requests &&
+         payload_bytes_ + output_.bytes() < server_->options_.max_payload_in_flight;
+}
+
+void DataconnConnection::TakeMessage() {
+  switch (static_cast<DataconnType>(head_.type)) {
+    case DataconnType::kPing:
+      return Send(head_.sequence, head_.offset, DataconnType::kResponse, 0, Slice());
+    case DataconnType::kClose:
+      return End("the peer said that it closes");
+    case DataconnType::kRead:
+    case DataconnType::kWrite:
+    case DataconnType::kUnmap:
+      break;
+    default:
+      data_ = Slice();
+      return;  // Longhorn's own replica does not answer either
+  }
+  if (const char* refusal = Refusal()) {
+    data_ = Slice();
+    return SendError(head_.sequence, head_.offset, refusal);
+  }
+  uint64_t begin = static_cast<uint64_t>(head_.offset), end = begin + head_.size;
+  if (head_.type == static_cast<uint32_t>(DataconnType::kUnmap)) {
+    // Rounded inwards, as Longhorn's replica does.
+    begin = (begin + kUnmapGrainBytes - 1) / kUnmapGrainBytes * kUnmapGrainBytes;
+    end = end / kUnmapGrainBytes * kUnmapGrainBytes;
+    if (begin >= end) return Send(head_.sequence, head_.offset, DataconnType::kResponse, 0, Slice());
+    return Submit(StoreRequest::Kind::kUnmap, begin, end - begin);
+  }
+  bool is_read = head_.type == static_cast<uint32_t>(DataconnType::kRead);
+  if (head_.size == 0) return Send(head_.sequence, head_.offset, DataconnType::kResponse, 0, Slice());
+  Submit(is_read ? StoreRequest::Kind::kRead : StoreRequest::Kind::kWrite, begin, end - begin);
+}
+
+const char* DataconnConnection::Refusal() const {
+  bool is_write = head_.type == static_cast<uint32_t>(DataconnType::kWrite);
+  bool is_unmap = head_.type == static_cast<uint32_t>(DataconnType::kUnmap);
+  if (is_write && head_.data_length != head_.size) return "the data are not as long as the range";
+  if (!is_write && head_.data_length != 0) return "data where none belong";
+  if (!is_unmap && head_.size > kDataconnPayloadBytesMax) return "the range is too long";
+  uint64_t size = server_->store_->size(), offset = static_cast<uint64_t>(head_.offset);
+  if (head_.offset < 0 || offset > size || head_.size > size - offset) {
+    return is_write || is_unmap ? "the range passes the end of the volume" : "unexpected EOF";
+  }
+  if (is_unmap) return nullptr;
+  if (offset % kSectorBytes != 0 || head_.size % kSectorBytes != 0)
+    return "the range is not a multiple of 512 bytes";
+  return nullptr;
+}
+
+void DataconnConnection::Submit(StoreRequest::Kind kind, uint64_t offset, uint64_t length) {
+  ServerRequest* request = server_->TakeRequest();
+  request->kind = kind;
+  request->source = this;
+  request->id = head_.sequence;
+  request->offset = offset;
+  request->length = length;
+  request->fua = false;
+  request->mark = 0;
+  request->settled = 0;
+  request->asked_offset = head_.offset;
+  if (kind == StoreRequest::Kind::kWrite) request->payload = std::exchange(data_, Slice());
+  if (kind == StoreRequest::Kind::kRead) request->payload = Slice::Allocate(static_cast<uint32_t>(length));
+  if (kind == StoreRequest::Kind::kUnmap) request->allocated_before = server_->store_->allocated_bytes();
+  ++requests_;
+  payload_bytes_ += request->payload.length;
+  server_->store_->Submit(request);
+}
+
+void DataconnConnection::Answer(ServerRequest* request, Status status, const char* message) {
+  --requests_;
+  payload_bytes_ -= request->payload.length;
+  if (fd_ < 0) return;
+  auto sequence = static_cast<uint32_t>(request->id);
+  int64_t offset = request->asked_offset;
+  if (status != Status::kOk) return SendError(sequence, offset, TextOf(status, message));
+  switch (request->kind) {
+    case StoreRequest::Kind::kRead:
+      return Send(sequence, offset, DataconnType::kResponse, static_cast<uint32_t>(request->length),
+                  std::move(request->payload));
+    case StoreRequest::Kind::kUnmap: {
+      uint64_t now = server_->store_->allocated_bytes();
+      uint64_t freed = request->allocated_before > now ? request->allocated_before - now : 0;
+      return Send(sequence, offset, DataconnType::kResponse,
+                  static_cast<uint32_t>(std::min<uint64_t>(freed, UINT32_MAX)), Slice());
+    }
+    default:
+      return Send(sequence, offset, DataconnType::kResponse, static_cast<uint32_t>(request->length), Slice());
+  }
+}
+
+void DataconnConnection::Send(uint32_t sequence, int64_t offset, DataconnType type, uint32_t size,
+                              Slice data) {
+  DataconnHead head;
+  head.sequence = sequence;
+  head.type = static_cast<uint32_t>(type);
+  head.offset = offset;
+  head.size = size;
+  head.data_length = data.length;
+  auto bytes = head.Encode();
+  output_.AppendCopy(bytes.data(), bytes.size());
+  if (data) output_.Append(std::move(data));
+  loop_->RunAtEndOfCycle(this);
+}
+
+void DataconnConnection::SendError(uint32_t sequence, int64_t offset, const std::string& text) {
+  Slice data = Slice::Allocate(static_cast<uint32_t>(text.size()));
+  memcpy(data.data(), text.data(), text.size());
+  Send(sequence, offset, DataconnType::kError, data.length, std::move(data));
+}
+
+}  // namespace aurochs
