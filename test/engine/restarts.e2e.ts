@@ -90,7 +90,7 @@ t.test(
       });
       t.match((await both.status()).replicas, [
         { replicaId: "r1", mode: "RW" },
-        { replicaId: "r2", mode: "ERR" },
+        { address: survivor.address, mode: "ERR" },
       ]);
     });
   },
