@@ -12,6 +12,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { compileTool } from "../tools/compile.js";
 import { run, startDaemon, waitFor, type Daemon } from "../tools/process.js";
+import { unmount } from "../tools/unmount.js";
 
 export interface Cut {
   seed: number;
@@ -72,10 +73,10 @@ export class ForgetfulDisk {
   /** Takes everything down; nobody may have a file open here any more. */
   async powerOff(): Promise<void> {
     if (this.daemon === undefined) return;
-    await run("umount", [this.mountPoint]);
+    await unmount(this.mountPoint);
     await run("losetup", ["--detach", this.loop ?? ""]);
     this.loop = undefined;
-    await run("umount", [this.fuse]);
+    await unmount(this.fuse);
     await this.daemon.ended;
     this.daemon = undefined;
   }

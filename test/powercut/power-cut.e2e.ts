@@ -10,6 +10,7 @@ import { run } from "../tools/process.js";
 import { startVolume, type RunningVolume } from "../tools/volume.js";
 import { ForgetfulDisk, type Cut } from "./forgetful-disk.js";
 import { History, SECTOR } from "./history.js";
+import { unmount } from "../tools/unmount.js";
 
 const SIZE = "64MiB";
 /** The part that is written: small, so that writes meet each other. */
@@ -87,7 +88,7 @@ class Machine {
   }
 
   private async unbind(): Promise<void> {
-    for (const dir of this.bound.splice(0)) await run("umount", [dir]);
+    for (const dir of this.bound.splice(0)) await unmount(dir);
   }
 }
 
