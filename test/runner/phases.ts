@@ -129,7 +129,7 @@ export const phases: Phase[] = [
     about: "cross build, and the C++ unit tests under emulation with 4, 16 and 64 KiB pages",
     command: ["test/aarch64/run"],
     count: "gtest",
-    timeoutMs: 16 * MINUTE_MS,
+    timeoutMs: 40 * MINUTE_MS,
   },
   endToEnd("engine", "replicas and engines that die, hang, fill up and come back", 6),
   endToEnd("bad-input", "what is wrong on the wire or in a directory is refused, named, and harms nobody", 8),
