@@ -397,7 +397,9 @@ class StoreDiscard : public StoreChain {
                   Status::kOk);
       }
       ASSERT_EQ(store.Flush().status, Status::kOk);
-      if (layer < 2) ASSERT_EQ(TakeSnapshot(store, NewHead()).message, "");
+      if (layer < 2) {
+        ASSERT_EQ(TakeSnapshot(store, NewHead()).message, "");
+      }
     }
   }
   static constexpr uint64_t kRange = 1 << 20;

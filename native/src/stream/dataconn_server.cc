@@ -1,7 +1,6 @@
 #include "stream/dataconn_server.h"
 
 #include <sys/epoll.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,6 +10,7 @@
 
 #include "base/limits.h"
 #include "stream/data_server.h"
+#include "stream/socket.h"
 
 namespace aurochs {
 
@@ -18,12 +18,6 @@ namespace {
 
 constexpr uint64_t kSectorBytes = 512;
 constexpr uint64_t kUnmapGrainBytes = 4096;
-
-// One per thread, as in http2_connection.cc.
-uint8_t* ReceiveBuffer() {
-  static thread_local auto buffer = std::unique_ptr<uint8_t[]>(new uint8_t[kReceiveBufferBytes]);
-  return buffer.get();
-}
 
 // Longhorn's engine looks for these texts.
 std::string TextOf(Status status, const char* message) {
@@ -112,23 +106,19 @@ void DataconnConnection::UpdateInterest() {
 }
 
 void DataconnConnection::Receive() {
-  std::span<uint8_t> direct;
-  if (data_left_ > 0 && data_) direct = {data_.data() + data_.length - data_left_, data_left_};
-  uint8_t* buffer = ReceiveBuffer();
-  iovec places[2] = {{direct.data(), direct.size()}, {buffer, kReceiveBufferBytes}};
-  ssize_t got = direct.empty() ? readv(fd_, places + 1, 1) : readv(fd_, places, 2);
+  std::span<uint8_t> room;
+  if (data_left_ > 0 && data_) room = {data_.data() + data_.length - data_left_, data_left_};
+  auto [got, direct, rest, rest_length] = ReceiveInto(fd_, room);
   if (got == 0) return End("the peer closed the connection");
   if (got < 0) {
     if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return;
     return End(strerror(errno));
   }
-  size_t placed = std::min<size_t>(got, direct.size());
-  data_left_ -= static_cast<uint32_t>(placed);
-  if (placed > 0 && data_left_ == 0) TakeMessage();
-  size_t rest = got - placed;
-  size_t used = Feed(buffer, rest);
+  data_left_ -= static_cast<uint32_t>(direct);
+  if (direct > 0 && data_left_ == 0) TakeMessage();
+  size_t used = Feed(rest, rest_length);
   if (fd_ < 0) return;
-  waiting_.assign(buffer + used, buffer + rest);
+  waiting_.assign(rest + used, rest + rest_length);
   loop_->RunAtEndOfCycle(this);
 }
 

@@ -1,27 +1,19 @@
 #include "stream/http2_connection.h"
 
 #include <sys/epoll.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <memory>
 #include <vector>
 
 #include "base/limits.h"
+#include "stream/socket.h"
 
 namespace aurochs {
 
 namespace {
-
-// One per thread, since nothing stays in it between two reads: idle connections need no memory of their own.
-uint8_t* ReceiveBuffer() {
-  static thread_local auto buffer = std::unique_ptr<uint8_t[]>(new uint8_t[kReceiveBufferBytes]);
-  return buffer.get();
-}
 
 constexpr size_t kFrameHeadBytes = 9;
 
@@ -224,18 +216,15 @@ void Http2Connection::Receive() {
   if (frame_left_ >= kDirectBytesMin) room = DataRoom(frame_stream_);
   if (room.size() > frame_left_) room = room.first(frame_left_);
   if (room.size() < kDirectBytesMin) room = {};
-  uint8_t* buffer = ReceiveBuffer();
-  iovec places[2] = {{room.data(), room.size()}, {buffer, kReceiveBufferBytes}};
-  ssize_t got = room.empty() ? readv(fd_, places + 1, 1) : readv(fd_, places, 2);
+  auto [got, direct, rest, rest_length] = ReceiveInto(fd_, room);
   if (got == 0) return Break("the peer closed the connection");
   if (got < 0) {
     if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return;
     return Break(strerror(errno));
   }
   bytes_received_ += got;
-  size_t direct = std::min<size_t>(got, room.size());
   if (direct > 0 && !Parse(room.data(), direct)) return;
-  if (direct < static_cast<size_t>(got) && !Parse(buffer, got - direct)) return;
+  if (rest_length > 0 && !Parse(rest, rest_length)) return;
   if (nghttp2_session_want_write(session_) || !nghttp2_session_want_read(session_)) ScheduleFlush();
 }
 

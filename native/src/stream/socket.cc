@@ -4,10 +4,15 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <memory>
+
+#include "base/limits.h"
 
 namespace aurochs {
 
@@ -93,6 +98,16 @@ void TuneTcp(int fd) {
   SetOption(fd, IPPROTO_TCP, TCP_KEEPIDLE, 10);
   SetOption(fd, IPPROTO_TCP, TCP_KEEPINTVL, 5);
   SetOption(fd, IPPROTO_TCP, TCP_KEEPCNT, 4);
+}
+
+Received ReceiveInto(int fd, std::span<uint8_t> direct) {
+  // One per thread, since nothing stays in it between two reads: idle connections need none of their own.
+  static thread_local auto buffer = std::unique_ptr<uint8_t[]>(new uint8_t[kReceiveBufferBytes]);
+  iovec places[2] = {{direct.data(), direct.size()}, {buffer.get(), kReceiveBufferBytes}};
+  ssize_t got = direct.empty() ? readv(fd, places + 1, 1) : readv(fd, places, 2);
+  if (got <= 0) return {got, 0, nullptr, 0};
+  size_t placed = std::min<size_t>(got, direct.size());
+  return {got, placed, buffer.get(), got - placed};
 }
 
 SocketAddress LocalAddress(int fd) {

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <sys/socket.h>
+#include <sys/types.h>
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -28,6 +30,18 @@ int ListenTcp(const SocketAddress& address);
 int ConnectTcp(const SocketAddress& address);
 /// What an accepted or connected socket needs: no delay, and probes that find a dead peer.
 void TuneTcp(int fd);
+
+/// What one read of a socket brought: first as much as fits where it belongs, the rest in a buffer.
+struct Received {
+  /// bytes; 0 at the end of the connection, negative with errno
+  ssize_t got;
+  /// Of these where they belong.
+  size_t direct;
+  const uint8_t* rest;
+  size_t rest_length;
+};
+/// Reads once without waiting. `rest` is the thread's and holds until its next call.
+Received ReceiveInto(int fd, std::span<uint8_t> direct);
 
 SocketAddress LocalAddress(int fd);
 SocketAddress RemoteAddress(int fd);
