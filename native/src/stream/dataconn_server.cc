@@ -108,7 +108,7 @@ void DataconnConnection::UpdateInterest() {
 void DataconnConnection::Receive() {
   std::span<uint8_t> room;
   if (data_left_ > 0 && data_) room = {data_.data() + data_.length - data_left_, data_left_};
-  auto [got, direct, rest, rest_length] = ReceiveInto(fd_, room);
+  auto [got, direct, rest, rest_length] = ReceiveInto(fd_, room, kReceiveBufferBytes);
   if (got == 0) return End("the peer closed the connection");
   if (got < 0) {
     if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return;

@@ -20,6 +20,10 @@ constexpr size_t kFrameHeadBytes = 9;
 // Below this a copy costs less than a second place to read to.
 constexpr size_t kDirectBytesMin = 16u << 10;
 
+// After a frame of this size another is expected: just its head is read, to know where the rest belongs.
+constexpr size_t kLargeFrameBytes = 128u << 10;
+constexpr size_t kHeadBytes = 4096;
+
 }  // namespace
 
 struct Http2Connection::Callbacks {
@@ -59,6 +63,7 @@ struct Http2Connection::Callbacks {
     bool plain = head->type == NGHTTP2_DATA && (head->flags & NGHTTP2_FLAG_PADDED) == 0;
     Self(user_data)->frame_stream_ = head->stream_id;
     Self(user_data)->frame_left_ = plain ? head->length : 0;
+    Self(user_data)->large_frames_ = head->length >= kLargeFrameBytes;
     return 0;
   }
 
@@ -216,7 +221,8 @@ void Http2Connection::Receive() {
   if (frame_left_ >= kDirectBytesMin) room = DataRoom(frame_stream_);
   if (room.size() > frame_left_) room = room.first(frame_left_);
   if (room.size() < kDirectBytesMin) room = {};
-  auto [got, direct, rest, rest_length] = ReceiveInto(fd_, room);
+  size_t behind = large_frames_ ? kHeadBytes : kReceiveBufferBytes;
+  auto [got, direct, rest, rest_length] = ReceiveInto(fd_, room, behind);
   if (got == 0) return Break("the peer closed the connection");
   if (got < 0) {
     if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return;

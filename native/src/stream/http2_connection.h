@@ -103,6 +103,7 @@ class Http2Connection : private EventLoop::Handler, private EventLoop::CycleTask
   uint64_t bytes_received_ = 0;
   int32_t frame_stream_ = 0;  // of the DATA frame that is being received
   size_t frame_left_ = 0;     // bytes of it that are to come; 0 when it is padded
+  bool large_frames_ = false;
 };
 
 /// A header field for nghttp2_submit_*; the strings have to live until it returns.

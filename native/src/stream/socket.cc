@@ -100,10 +100,10 @@ void TuneTcp(int fd) {
   SetOption(fd, IPPROTO_TCP, TCP_KEEPCNT, 4);
 }
 
-Received ReceiveInto(int fd, std::span<uint8_t> direct) {
+Received ReceiveInto(int fd, std::span<uint8_t> direct, size_t rest_max) {
   // One per thread, since nothing stays in it between two reads: idle connections need none of their own.
   static thread_local auto buffer = std::unique_ptr<uint8_t[]>(new uint8_t[kReceiveBufferBytes]);
-  iovec places[2] = {{direct.data(), direct.size()}, {buffer.get(), kReceiveBufferBytes}};
+  iovec places[2] = {{direct.data(), direct.size()}, {buffer.get(), rest_max}};
   ssize_t got = direct.empty() ? readv(fd, places + 1, 1) : readv(fd, places, 2);
   if (got <= 0) return {got, 0, nullptr, 0};
   size_t placed = std::min<size_t>(got, direct.size());

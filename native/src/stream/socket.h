@@ -41,7 +41,8 @@ struct Received {
   size_t rest_length;
 };
 /// Reads once without waiting. `rest` is the thread's and holds until its next call.
-Received ReceiveInto(int fd, std::span<uint8_t> direct);
+/// @param rest_max bytes, at most kReceiveBufferBytes
+Received ReceiveInto(int fd, std::span<uint8_t> direct, size_t rest_max);
 
 SocketAddress LocalAddress(int fd);
 SocketAddress RemoteAddress(int fd);
