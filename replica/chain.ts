@@ -41,6 +41,27 @@ export function childrenOf(name: string, directory: Disks): string[] {
   return childrenByParent(directory).get(name) ?? [];
 }
 
+/** Disks that are marked as removed, from every leaf up to the root; the one directly below the head comes last, since only
+ * then nobody goes over what it holds again.
+ * @param disks by data file name, as a directory has them or a peer tells them: parents may be missing or form a loop */
+export function removedDisks(
+  disks: ReadonlyMap<string, { parent: string; removed: boolean }>,
+  head: string,
+): string[] {
+  const parents = new Set([...disks.values()].map(({ parent }) => parent));
+  const leaves = [...disks.keys()].filter((name) => name !== head && !parents.has(name));
+  const order = new Set<string>();
+  for (const leaf of [...leaves.sort(), head]) {
+    const seen = new Set<string>();
+    for (let name = leaf; !seen.has(name) && disks.has(name); name = disks.get(name)?.parent ?? "") {
+      seen.add(name);
+      if (disks.get(name)?.removed === true) order.add(name);
+    }
+  }
+  const last = disks.get(head)?.parent;
+  return [...[...order].filter((name) => name !== last), ...[...order].filter((name) => name === last)];
+}
+
 /** A disk whose meta cannot be read may be anybody's child: while there is one, nothing below it may be touched.
  * @throws {ReplicaError} `DAMAGED`, naming it */
 export function checkAllParentsKnown({ damaged }: Disks): void {

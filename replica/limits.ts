@@ -54,5 +54,9 @@ export const MISSED_PART_BYTES = 1 << 20;
 /** How long a prepared snapshot waits for its commit, ms: the engine prepares all replicas, and commits at once. */
 export const SNAPSHOT_PREPARED_MS_MAX = 30_000;
 
-/** Bytes of two branches' files that are looked at in one go when they are merged: bounds the list of extents. */
-export const MERGE_STEP_BYTES = 64 << 20;
+/** Bytes that are copied in one go when two files are folded. */
+export const FOLD_STEP_BYTES = 2 << 20;
+
+/** Bytes that are written to a file between two syncs, so that the last one is short: a slow disk must not let a request
+ * time out. */
+export const SYNC_BYTES = 16 << 20;

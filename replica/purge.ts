@@ -13,12 +13,10 @@
 import { join } from "node:path";
 import type { Logger } from "pino";
 import type { OnProgress } from "../native/index.js";
-import { chainFrom, childrenOf } from "./chain.js";
-import type { ReplicaDirectory } from "./directory.js";
+import { removedDisks } from "./chain.js";
+import { foldFile } from "./fold-files.js";
 import type { HostedReplica } from "./hosted-replica.js";
 import type { LiveChain } from "./live-chain.js";
-import { mergeFiles } from "./merge-files.js";
-import { inodeOf } from "./ops/intent.js";
 import { removalActions, type RemovalAction } from "./ops/prepare-remove.js";
 import { ReplicaError } from "./replica-error.js";
 
@@ -77,7 +75,8 @@ export class Purge {
 
   private async purge(): Promise<void> {
     await this.inTurn(() => this.markSystemSnapshots());
-    const names = removedDisks(this.chain.directory);
+    const { disks, meta } = this.chain.directory;
+    const names = removedDisks(disks, meta.head);
     for (const [done, name] of names.entries()) {
       const onProgress: OnProgress = (bytes, total) => {
         const part = total === 0 ? 1 : bytes / total;
@@ -115,9 +114,8 @@ export class Purge {
   private async merge(source: string, target: string, onProgress: OnProgress): Promise<void> {
     const { path, chain } = this.chain.directory;
     if (chain.includes(source)) return this.chain.merge(source, target, onProgress);
-    // Branches are not open in the store. One file already: an interrupted replacement was Longhorn's.
-    const [lower, upper] = [join(path, source), join(path, target)];
-    if ((await inodeOf(lower)) !== (await inodeOf(upper))) await mergeFiles(lower, upper, onProgress);
+    // Branches are not open in the store.
+    await foldFile(join(path, target), join(path, source), onProgress);
   }
 
   // Between two actions: engines are answered meanwhile, and may close the replica.
@@ -127,17 +125,4 @@ export class Purge {
       await work();
     });
   }
-}
-
-/** Disks that are marked as removed, from every leaf down to the root; the one directly below the head comes last, since
- * only then nobody goes over what it holds again. */
-function removedDisks(directory: ReplicaDirectory): string[] {
-  const { disks, meta } = directory;
-  const leaves = [...disks.keys()].filter(
-    (name) => name !== meta.head && childrenOf(name, directory).length === 0,
-  );
-  const walk = [...leaves.sort(), meta.head].flatMap((leaf) => chainFrom(leaf, directory));
-  const names = [...new Set(walk)].filter((name) => disks.get(name)?.removed === true);
-  const last = disks.get(meta.head)?.parent;
-  return [...names.filter((name) => name !== last), ...names.filter((name) => name === last)];
 }

@@ -10,8 +10,8 @@ import { createIfEmpty } from "../create.js";
 import type { ReplicaDirectory } from "../directory.js";
 import { snapshotFile } from "../disk-names.js";
 import { diskFiles } from "../files.js";
+import { foldFile } from "../fold-files.js";
 import { layersOf } from "../layers.js";
-import { mergeFiles } from "../merge-files.js";
 import { scratch } from "../scratch.js";
 import { expansion } from "./expand.js";
 import { markRemoved } from "./mark-removed.js";
@@ -198,7 +198,7 @@ class Run {
       else if (action.action === "replace")
         this.directory = await replaceDisk(this.directory, action.target, file);
       else if (action.action === "coalesce")
-        await mergeFiles(join(this.directory.path, file), join(this.directory.path, action.target), () => undefined); // prettier-ignore
+        await foldFile(join(this.directory.path, action.target), join(this.directory.path, file), () => undefined); // prettier-ignore
       else return; // prune changes no content, and is the store's
     }
     const [child] = children;

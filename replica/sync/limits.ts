@@ -25,9 +25,6 @@ export const RANGE_BYTES_MAX = 8 << 20;
 /** Connections of one receiver: a sender has one or two per worker. Together with the above: 256 MiB at the worst. */
 export const RECEIVER_CONNECTIONS_MAX = 32;
 
-/** Bytes that are received between two syncs, so that the last one is short: a slow disk must not let a request time out. */
-export const SYNC_BYTES = 16 << 20;
-
 /** Bytes that an answer may have: a checksum, or the content of a checksum file. */
 export const ANSWER_BYTES_MAX = 64 << 10;
 

@@ -3,11 +3,12 @@
 import { open, type FileHandle } from "node:fs/promises";
 import { fileExtents, type Layer, type LayerMap } from "../../native/index.js";
 import { chainFrom } from "../chain.js";
+import { readExactly } from "../file-runs.js";
 import { openDirectory } from "../directory.js";
 import { layersOf } from "../layers.js";
 import { BATCH_BYTES, MERGE_WINDOW_BYTES } from "./limits.js";
 import { osError } from "./os-text.js";
-import { readExactly, type Piece, type Source } from "./source.js";
+import type { Piece, Source } from "./source.js";
 
 interface OpenLayer {
   file: FileHandle;

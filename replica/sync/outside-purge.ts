@@ -4,19 +4,13 @@
  */
 import { join } from "node:path";
 import type { Logger } from "pino";
-import type { DiskInfo, PrepareRemoveAction, Replica } from "../../proto/longhorn.js";
-import { foldFile, pruneFile } from "./fold-files.js";
+import type { PrepareRemoveAction } from "../../proto/longhorn.js";
+import { removedDisks } from "../chain.js";
+import { foldFile, pruneFile } from "../fold-files.js";
+import type { PurgeStatus } from "../purge.js";
 import { checkQuietFileName } from "./names.js";
 import type { OwnReplica } from "./own-replica.js";
 import { Run } from "./run-status.js";
-
-export interface PurgeStatus {
-  isPurging: boolean;
-  /** percent */
-  progress: number;
-  state: "" | "in_progress" | "complete" | "error";
-  error: string;
-}
 
 /** Takes snapshots that are marked as removed out of a replica. */
 export interface Purging {
@@ -57,7 +51,8 @@ export class OutsidePurge implements Purging {
     for (const { name, removed, userCreated } of Object.values(before)) {
       if (isSnapshot(name, backingFile) && !userCreated && !removed) await this.replica.markRemoved(name);
     }
-    const order = removedDisks(await this.replica.get());
+    const { disks, head } = await this.replica.get();
+    const order = removedDisks(new Map(Object.entries(disks)), head);
     for (const name of order) {
       for (const action of await this.replica.prepareRemove(name)) await this.act(action);
       this.purge.advance(1 / order.length);
@@ -77,7 +72,7 @@ export class OutsidePurge implements Purging {
       case "coalesce":
         checkQuietFileName(source);
         checkQuietFileName(target);
-        return foldFile(to, from);
+        return foldFile(to, from, () => undefined);
       case "prune":
         checkQuietFileName(source);
         return pruneFile(from, to);
@@ -91,28 +86,4 @@ export class OutsidePurge implements Purging {
 
 function isSnapshot(name: string, backingFile: string): boolean {
   return name !== backingFile && !/^volume-head-\d+\.img$/.test(name);
-}
-
-/** From every leaf up to the root; the one directly below the head last, since it is only pruned. Pure. */
-export function removedDisks({
-  disks,
-  head,
-  backingFile,
-}: Pick<Replica, "disks" | "head" | "backingFile">): string[] {
-  const isLeaf = ({ name, children }: DiskInfo) =>
-    isSnapshot(name, backingFile) && Object.keys(children).length === 0;
-  const leaves = Object.values(disks)
-    .filter(isLeaf)
-    .map(({ name }) => name)
-    .sort();
-  const order = new Set<string>();
-  for (const leaf of [...leaves, head]) {
-    const seen = new Set<string>();
-    for (let name = leaf; !seen.has(name) && Object.hasOwn(disks, name); name = disks[name]?.parent ?? "") {
-      seen.add(name);
-      if (disks[name]?.removed === true && isSnapshot(name, backingFile)) order.add(name);
-    }
-  }
-  const last = disks[head]?.parent ?? "";
-  return [...[...order].filter((name) => name !== last), ...[...order].filter((name) => name === last)];
 }

@@ -18,7 +18,7 @@ import { revert } from "../ops/revert.js";
 import { SYNC_AGENT_PORT_OFFSET } from "./addresses.js";
 import { serveSyncAgent } from "./server.js";
 import type { SyncAgentOptions } from "./service.js";
-import { allocatedRuns } from "./source.js";
+import { allocatedRuns } from "../file-runs.js";
 
 export const silent = pino({ level: "silent" });
 

@@ -1,28 +1,32 @@
-/** Longhorn's coalesce and prune on two data files, each of which may be broken off and done again. */
+/** Coalesce and prune on two data files that no store has open. Each may be broken off and done again. */
 import { open, type FileHandle } from "node:fs/promises";
-import { punchHole } from "../../native/index.js";
-import { SYNC_BYTES } from "./limits.js";
-import { allocatedRuns, batches, readExactly } from "./source.js";
+import { punchHole, type OnProgress } from "../native/index.js";
+import { allocatedRuns, readExactly } from "./file-runs.js";
+import { FOLD_STEP_BYTES, SYNC_BYTES } from "./limits.js";
+import { ReplicaError } from "./replica-error.js";
 
-/** Copies what `upper`, a child, has into `lower`, its parent, whose file may grow to its length. Durable when it resolves.
- * @throws {Error} `upper` is as it was, and hides whatever `lower` got */
-export async function foldFile(upper: string, lower: string): Promise<void> {
+/** Copies what `upper`, a child, has, allocated zeros as well, into `lower`, its parent, whose file may grow to its length.
+ * Durable when it resolves.
+ * @throws {ReplicaError | NativeError | Error} `upper` is as it was, and hides whatever `lower` got */
+export async function foldFile(upper: string, lower: string, onProgress: OnProgress): Promise<void> {
   await withFiles(upper, lower, async (from, to) => {
     const [child, parent] = [await from.stat(), await to.stat()];
     // One file with two names: an interrupted replacement.
     if (child.ino === parent.ino && child.dev === parent.dev) return;
-    if (child.size < parent.size) throw new Error(`${upper} is shorter than ${lower}, its parent`);
+    if (child.size < parent.size)
+      throw new ReplicaError("SIZE_MISMATCH", `${upper} is shorter than ${lower}, its parent`);
     if (parent.size < child.size) await to.truncate(child.size);
     let unsynced = 0;
     for await (const [offset, length] of allocatedRuns(from, child.size)) {
-      for (const piece of batches(offset, length, (at, bytes) => readExactly(from, at, bytes))) {
-        if (piece.kind !== "data") continue;
-        await writeAll(to, await piece.read(), piece.offset);
-        unsynced += piece.length;
+      for (let done = 0; done < length; done += FOLD_STEP_BYTES) {
+        const bytes = Math.min(FOLD_STEP_BYTES, length - done);
+        await writeAll(to, await readExactly(from, offset + done, bytes), offset + done);
+        unsynced += bytes;
         if (unsynced >= SYNC_BYTES) {
           await to.datasync();
           unsynced = 0;
         }
+        onProgress(offset + done + bytes, child.size);
       }
     }
     await to.sync();

@@ -1,0 +1,34 @@
+/** What of a plain file has extents, and reading it. */
+import type { FileHandle } from "node:fs/promises";
+import { fileExtents } from "../native/index.js";
+
+/** Runs of extents of one file, neighbours joined, cut to `[0, size)`.
+ * @returns `[offset, length]`, ascending */
+export async function* allocatedRuns(file: FileHandle, size: number): AsyncGenerator<[number, number]> {
+  let [offset, length] = [0, 0];
+  for (let position = 0; position < size;) {
+    const found = await fileExtents(file.fd, position, size, position === 0);
+    if (found.length === 0) break;
+    for (let i = 0; i < found.length; i += 2) {
+      const [from, bytes] = [found[i] ?? 0, found[i + 1] ?? 0];
+      if (length > 0 && offset + length === from) {
+        length += bytes;
+      } else {
+        if (length > 0) yield [offset, length];
+        [offset, length] = [from, bytes];
+      }
+      position = from + bytes;
+    }
+  }
+  if (length > 0) yield [offset, length];
+}
+
+export async function readExactly(file: FileHandle, offset: number, length: number): Promise<Buffer> {
+  const bytes = Buffer.allocUnsafe(length);
+  for (let done = 0; done < length;) {
+    const { bytesRead } = await file.read(bytes, done, length - done, offset + done);
+    if (bytesRead === 0) throw new Error(`the file ended at byte ${offset + done}`);
+    done += bytesRead;
+  }
+  return bytes;
+}
