@@ -21,8 +21,15 @@ const CREATED = "2026-05-06T07:08:09Z";
 const HEAD = "volume-head-004.img";
 const snap = (name: string) => `volume-snap-${name}.img`;
 
-// root - a - b - c - HEAD, with a branch d - e at a.
-function sample(path: string): void {
+// root - a - b - c - HEAD, with a branch d - e at a; root - HEAD for a deletion, whose steps are all alike.
+function sample(path: string, what: string): void {
+  if (what === "delete") {
+    sampleDirectory(path, HEAD, {
+      [snap("root")]: { parent: "", blocks: [0, 1, 2] },
+      [HEAD]: { parent: snap("root"), blocks: [0, 10] },
+    });
+    return;
+  }
   sampleDirectory(path, HEAD, {
     [snap("root")]: { parent: "", blocks: [0, 1, 2] },
     [snap("a")]: { parent: snap("root"), blocks: [1, 5], removed: true },
@@ -85,11 +92,11 @@ async function reopen(path: string, files: Files = diskFiles): Promise<ReplicaDi
   return (await recover(path, files)).directory;
 }
 
-/** Runs `operation` on a new directory at `path`. @returns whether it was ended */
-async function cut(path: string, operation: Operation, files: FailingFiles): Promise<boolean> {
+/** Runs `what` on a new directory at `path`, until `files` end it. */
+async function cut(path: string, what: string, operation: Operation, files: FailingFiles): Promise<void> {
   rmSync(path, { recursive: true, force: true });
-  sample(path);
-  return isKilled(operation(await openDirectory(path), files));
+  sample(path, what);
+  await isKilled(operation(await openDirectory(path), files));
 }
 
 async function isKilled(call: Promise<unknown>): Promise<boolean> {
@@ -106,7 +113,7 @@ async function isKilled(call: Promise<unknown>): Promise<boolean> {
 for (const [what, operation] of Object.entries(OPERATIONS)) {
   t.test(`${what}: ended at any step, the directory is as before or as after`, async (t) => {
     const path = join(scratchInMemory(t), "replica");
-    sample(path);
+    sample(path, what);
     const before = contentOf(path);
     const inMemory = await operation(await openDirectory(path), diskFiles);
     const after = contentOf(path);
@@ -119,34 +126,41 @@ for (const [what, operation] of Object.entries(OPERATIONS)) {
       );
 
     const seen = new Set<string>();
-    let step = 1;
-    for (let ended = true; ended; step++) {
-      for (let reopeningStep = 1, cutAgain = true; cutAgain; reopeningStep++) {
-        const files = new FailingFiles(step, "kill");
-        ended = await cut(path, operation, files);
-        if (!ended) t.notOk(files.unsynced, "all of it is durable at the end");
-        cutAgain = await isKilled(reopen(path, new FailingFiles(reopeningStep, "kill")));
+    const check = (where: string) => {
+      const now = contentOf(path);
+      const state = JSON.stringify(now) === JSON.stringify(after) ? "after" : "before";
+      if (state === "before" && JSON.stringify(now) !== JSON.stringify(before)) t.same(now, before, where);
+      seen.add(state);
+    };
+    const whole = new FailingFiles(Infinity, "kill");
+    await cut(path, what, operation, whole);
+    t.notOk(whole.unsynced, "all of it is durable at the end");
+    for (const step of [...whole.changes, Infinity]) {
+      await cut(path, what, operation, new FailingFiles(step, "kill"));
+      const reopening = new FailingFiles(Infinity, "kill");
+      await reopen(path, reopening);
+      check(`step ${step}`);
+      for (const reopeningStep of reopening.changes) {
+        await cut(path, what, operation, new FailingFiles(step, "kill"));
+        t.ok(await isKilled(reopen(path, new FailingFiles(reopeningStep, "kill"))));
         await reopen(path);
-        const now = contentOf(path);
-        const state = JSON.stringify(now) === JSON.stringify(after) ? "after" : "before";
-        if (state === "before" && JSON.stringify(now) !== JSON.stringify(before)) t.same(now, before, `step ${step}, ${reopeningStep}`); // prettier-ignore
-        seen.add(state);
+        check(`step ${step}, ${reopeningStep}`);
       }
     }
-    t.ok(step > 3, `${step - 1} steps`);
+    t.ok(whole.changes.length > 1, `${whole.changes.length} steps`);
     t.equal(seen.size, JSON.stringify(before) === JSON.stringify(after) ? 1 : 2, "both are seen");
   });
 
   t.test(`${what}: a full disk or a failing one leaves the directory as before or as after`, async (t) => {
     const path = join(scratchInMemory(t), "replica");
-    sample(path);
+    sample(path, what);
     const before = contentOf(path);
     await operation(await openDirectory(path), diskFiles);
     const after = contentOf(path);
     for (const how of ["ENOSPC", "EIO"] as const) {
       for (let step = 1; ; step++) {
         rmSync(path, { recursive: true });
-        sample(path);
+        sample(path, what);
         const files = new FailingFiles(step, how);
         const result: unknown = await operation(await openDirectory(path), files).then(
           () => null,

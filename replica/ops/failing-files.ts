@@ -7,6 +7,8 @@ export class Killed extends Error {}
 export class FailingFiles implements Files {
   /** steps tried so far */
   steps = 0;
+  /** those of them that change what is seen: ended before a sync, a directory looks as after it */
+  readonly changes: number[] = [];
   /** names were changed since the last sync of the directory */
   unsynced = false;
 
@@ -43,11 +45,16 @@ export class FailingFiles implements Files {
   }
 
   async syncDirectory(path: string): Promise<void> {
-    await this.step(() => diskFiles.syncDirectory(path));
+    await this.attempt(() => diskFiles.syncDirectory(path));
     this.unsynced = false;
   }
 
   private async step(change: () => Promise<void>): Promise<void> {
+    this.changes.push(this.steps + 1);
+    await this.attempt(change);
+  }
+
+  private async attempt(change: () => Promise<void>): Promise<void> {
     this.steps++;
     if (this.how === "kill" && this.steps >= this.at) throw new Killed();
     if (this.steps === this.at)
