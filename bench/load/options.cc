@@ -75,6 +75,7 @@ std::optional<std::string> CheckTogether(const Options& options) {
   }
   if (options.range_bytes % options.block_bytes != 0) return "--range is not a multiple of --block";
   if (options.once && !IsSequential(options.pattern)) return "--once needs a sequential pattern";
+  if (options.once && options.rate > 0) return "--once has no --rate";
   if (options.verify && options.block_bytes % kStampUnitBytes != 0) {
     return "--verify needs a --block that is a multiple of 4096";
   }
@@ -103,6 +104,7 @@ latency. Writing patterns destroy what is there.
   --warmup S         how long to run before that (default 1)
   --range BYTES      use the first BYTES only (default: all)
   --mix PERCENT      share of reads in mixed (default 70)
+  --rate N           send no more than N operations per second (default: as many as are answered)
   --once             pass over the range once, sequentially, without warm-up; --seconds does not apply
   --verify           stamp what is written, check every read of it, and read everything back at the end;
                      operations on the same blocks never overlap
@@ -167,6 +169,7 @@ std::optional<std::string> ParseOptions(const std::vector<std::string>& argument
       {"--warmup", [&](Value v) { return ParseWithin(v, 0.0, kSecondsMax, &options->warmup_seconds); }},
       {"--range", [&](Value v) { return bytes_within(v, kSectorBytes, INT64_MAX, &options->range_bytes); }},
       {"--mix", [&](Value v) { return ParseWithin(v, 0, 100, &options->read_percent); }},
+      {"--rate", [&](Value v) { return ParseWithin(v, 0.1, 1e7, &options->rate); }},
       {"--seed", [&](Value v) { return ParseWhole(v, &options->seed); }},
       {"--process", [&](Value v) { return ParseProcess(v, &options->processes); }},
       {"--timeout", [&](Value v) { return ParseWithin(v, 0.1, 3600.0, &options->timeout_seconds); }},

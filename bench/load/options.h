@@ -26,6 +26,7 @@ struct Options {
   uint64_t range_bytes = 0;  // 0: the whole device
   int read_percent = 70;     // of kMixed
   uint64_t seed = 1;
+  double rate = 0;  // operations per second; 0: as many as get answered
   bool once = false;
   bool verify = false;
   bool buffered = false;

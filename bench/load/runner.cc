@@ -29,6 +29,11 @@ int64_t Now() {
 
 int64_t Nanoseconds(double seconds) { return static_cast<int64_t>(seconds * 1e9); }
 
+void SleepUntil(int64_t time) {
+  timespec until{time / kNanosecondsPerSecond, time % kNanosecondsPerSecond};
+  clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, nullptr);
+}
+
 struct Free {
   void operator()(uint8_t* bytes) const { std::free(bytes); }
 };
@@ -91,6 +96,11 @@ class Runner {
       }
       if (now >= end) break;
       Refill(now);
+      if (in_flight_ == 0 && options_.rate > 0) {
+        SleepUntil(std::min(due_, end));
+        now = Now();
+        continue;
+      }
       if (in_flight_ == 0) break;  // --once is through
       if (!WaitSome()) break;
       now = Now();
@@ -112,14 +122,15 @@ class Runner {
     }
   }
 
-  // Puts every idle request to work.
+  // Puts every idle request to work, as far as the rate allows.
   void Refill(int64_t now) {
-    while (!idle_.empty()) {
+    while (!idle_.empty() && now >= due_) {
       Request* request = idle_.back();
       if (!Choose(request)) return;
       idle_.pop_back();
       if (ledger_ && request->kind == Request::Kind::kWrite) ledger_->StampWrite(*request);
       Send(request, now);
+      if (options_.rate > 0) due_ = (due_ == 0 ? now : due_) + Nanoseconds(1 / options_.rate);
     }
   }
 
@@ -228,6 +239,7 @@ class Runner {
   std::vector<Request*> idle_;
   std::vector<Request*> done_;
   int in_flight_ = 0;
+  int64_t due_ = 0;      // nanoseconds: when the rate allows the next operation
   bool broken_ = false;  // the device as a whole
   std::optional<Ledger> ledger_;
   CpuSample before_;

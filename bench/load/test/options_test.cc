@@ -57,6 +57,8 @@ TEST(Options, RefusesWhatMakesNoSense) {
       {"--file a --pattern randread --seconds nan", "--seconds: bad value 'nan'"},
       {"--file a --pattern randread --seconds -1", "--seconds: bad value '-1'"},
       {"--file a --pattern randread --mix 101", "--mix: bad value '101'"},
+      {"--file a --pattern randread --rate 0", "--rate: bad value '0'"},
+      {"--file a --pattern seqread --once --rate 10", "--once has no --rate"},
       {"--file a --pattern randread --once", "--once needs a sequential pattern"},
       {"--file a --pattern randwrite --verify --block 512",
        "--verify needs a --block that is a multiple of 4096"},

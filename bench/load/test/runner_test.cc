@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <deque>
@@ -77,6 +78,18 @@ TEST(Runner, KeepsTheDepthAndCountsWhatItMeasured) {
   EXPECT_EQ(result.bytes, result.operations * 4096);
   EXPECT_EQ(result.latency.count(), result.operations);
   EXPECT_EQ(device.flushes_, 1u);
+}
+
+TEST(Runner, NeverGoesFasterThanTheRate) {
+  MemoryDevice device(1 << 20);
+  Options options = Short(Pattern::kRandomWrite);
+  options.rate = 200;
+  auto begin = std::chrono::steady_clock::now();
+  Result result = RunLoad(options, &device);
+  double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  EXPECT_EQ(result.errors, 0u) << result.first_error;
+  EXPECT_GT(device.operations_, 2u);
+  EXPECT_LE(static_cast<double>(device.operations_ - device.flushes_), seconds * options.rate + 1);
 }
 
 TEST(Runner, WriteFlushFlushesAfterEveryWrite) {
