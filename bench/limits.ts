@@ -17,3 +17,9 @@ export const BUILD_MS_MAX = 600_000;
 
 /** Output of a child kept for its error message, characters. */
 export const OUTPUT_CHARACTERS_MAX = 65_536;
+
+/** How long a scenario waits for one thing to happen, ms: a rebuild of gigabytes on a slow board. */
+export const SCENARIO_WAIT_MS_MAX = 3_600_000;
+
+/** How long a program that prepares something may take, ms: allocating a TiB in an image on a slow disk. */
+export const PROGRAM_MS_MAX = 600_000;

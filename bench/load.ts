@@ -82,17 +82,20 @@ export interface LoadRequest {
   seed: number;
   processes: readonly NamedProcess[];
   verify?: boolean;
+  /** Operations per second at most. */
+  rate?: number;
 }
 
 /** @throws {Error} with the sense data or the difference found when anything went wrong */
 export async function load(access: Access, request: LoadRequest, signal: AbortSignal): Promise<LoadResult> {
-  const { pattern, range, seconds, warmup, seed, processes, verify = false } = request;
+  const { pattern, range, seconds, warmup, seed, processes, verify = false, rate } = request;
   const args = [
     ...accessArguments(access),
     ...["--pattern", pattern.kind, "--block", String(pattern.block), "--depth", String(pattern.depth)],
     ...["--range", String(range), "--seconds", String(seconds), "--warmup", String(warmup)],
     ...["--seed", String(seed), "--json"],
     ...(verify ? ["--verify"] : []),
+    ...(rate === undefined ? [] : ["--rate", String(rate)]),
     ...processes.flatMap(({ name, pid }) => ["--process", `${name}=${pid}`]),
   ];
   const timeoutMs = RUN_EXTRA_MS_MAX + (seconds + warmup) * 1000;
