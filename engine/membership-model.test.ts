@@ -33,13 +33,15 @@ type Engine =
       held: number;
       /** the replica that becomes a member by this record (it is written already), or -1 */
       joining: number;
+      /** the replica that goes on being resynced or rebuilt meanwhile, or -1 */
+      resyncing: number;
     }
   | {
       is: "serving";
       id: number;
       generation: number;
       members: number;
-      /** the replica that is resynced: fenced and written, but no member; or -1 */
+      /** the replica that is resynced or rebuilt: fenced and written, but no member; or -1 */
       resyncing: number;
     };
 
@@ -47,6 +49,8 @@ interface World {
   replicas: Replica[];
   engines: Engine[];
   starts: number;
+  /** records on somebody's order */
+  orders: number;
   /** writes tried and writes acknowledged, bits */
   tried: number;
   acknowledged: number;
@@ -58,6 +62,7 @@ interface Bounds {
   starts: number;
   writes: number;
   generations: number;
+  orders: number;
 }
 
 function bits(set: number, count: number): number[] {
@@ -134,6 +139,7 @@ function* steps(world: World, bounds: Bounds): Generator<World> {
         yield change(world, index, { is: "off" });
         yield* writeSteps(world, index, engine, bounds);
         yield* resyncSteps(world, index, engine, bounds);
+        yield* orderSteps(world, index, engine, bounds);
         break;
     }
   }
@@ -157,6 +163,7 @@ function* startSteps(world: World, index: number, bounds: Bounds): Generator<Wor
       todo: members | fenced,
       held: 0,
       joining: -1,
+      resyncing: -1,
     } as const;
     yield change(world, index, recording, { starts: world.starts + 1 });
   }
@@ -203,11 +210,11 @@ function* recordSteps(world: World, index: number, engine: Recording, bounds: Bo
 function settle(world: World, index: number): World {
   const engine = world.engines[index];
   if (engine?.is !== "recording" || engine.todo !== 0) return world;
-  const { id, generation, members } = engine;
+  const { id, generation, members, resyncing } = engine;
   return change(
     world,
     index,
-    { is: "serving", id, generation, members, resyncing: -1 },
+    { is: "serving", id, generation, members, resyncing },
     { acknowledged: world.acknowledged | engine.held },
   );
 }
@@ -250,6 +257,7 @@ function* writeSteps(world: World, index: number, engine: Serving, bounds: Bound
       todo: survivors,
       held: write,
       joining: -1,
+      resyncing: (done >> resyncing) & 1 ? resyncing : -1,
     };
     yield change(world, index, next, { replicas, tried });
   }
@@ -280,9 +288,23 @@ function* resyncSteps(world: World, index: number, engine: Serving, bounds: Boun
     const all = members | (1 << resyncing);
     const next: Engine = {
       ...{ is: "recording", id, seen: null, generation: generation + 1 },
-      ...{ members: all, todo: all, held: 0, joining: resyncing },
+      ...{ members: all, todo: all, held: 0, joining: resyncing, resyncing: -1 },
     };
     yield change(world, index, next, { replicas });
+  }
+}
+
+/** Records the members anew on somebody's order: as they are (a replica is about to be rebuilt), or without some of them. */
+function* orderSteps(world: World, index: number, engine: Serving, bounds: Bounds): Generator<World> {
+  if (engine.generation >= bounds.generations || world.orders >= bounds.orders) return;
+  const { id, resyncing } = engine;
+  for (let members = 1; members <= engine.members; members++) {
+    if ((members & ~engine.members) !== 0) continue;
+    const next: Engine = {
+      ...{ is: "recording", id, seen: null, generation: engine.generation + 1 },
+      ...{ members, todo: members, held: 0, joining: -1, resyncing },
+    };
+    yield change(world, index, next, { orders: world.orders + 1 });
   }
 }
 
@@ -296,6 +318,7 @@ function explore(bounds: Bounds): { states: number; starts: number; problem: Wor
     })),
     engines: Array.from({ length: bounds.engines }, () => ({ is: "off" })),
     starts: 0,
+    orders: 0,
     tried: 0,
     acknowledged: 0,
   };
@@ -333,9 +356,9 @@ function owns(world: World, engine: Serving): boolean {
 }
 
 const BOUNDS: Bounds[] = [
-  { replicas: 2, engines: 2, starts: 3, writes: 1, generations: 5 },
-  { replicas: 2, engines: 1, starts: 3, writes: 2, generations: 5 },
-  { replicas: 3, engines: 1, starts: 2, writes: 1, generations: 4 },
+  { replicas: 2, engines: 2, starts: 3, writes: 1, generations: 5, orders: 0 },
+  { replicas: 2, engines: 1, starts: 3, writes: 2, generations: 5, orders: 2 },
+  { replicas: 3, engines: 1, starts: 2, writes: 1, generations: 4, orders: 1 },
 ];
 
 for (const bounds of BOUNDS) {

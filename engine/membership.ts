@@ -101,6 +101,11 @@ function salvage(answers: Answer[], answered: Member[], id: string, newest: numb
   if (chosen.facts.unfit !== "") {
     return { type: "refuse", code: "UNFIT", evidence: `replica ${id} cannot be used: ${chosen.facts.unfit}` };
   }
+  const { record, heldGeneration } = chosen.facts;
+  if (record !== null && record.generation > 0 && heldGeneration === 0 && !record.members.includes(id)) {
+    const evidence = `replica ${id} cannot be used: it was being rebuilt, and was never a whole copy`;
+    return { type: "refuse", code: "UNFIT", evidence };
+  }
   return {
     type: "start",
     origin: "salvaged",
@@ -127,25 +132,51 @@ function firstStart(answers: Answer[], answered: Member[]): Choice {
 /**
  * An engine asks all members before it takes over or goes on without one, so the newest record's members are the only
  * ones who can know more. Whoever is excluded by the record of any of them is stale: a takeover that reached some members
- * only may carry the highest generation, while the engine before it still went on with the others.
+ * only may carry the highest generation, while the engine before it still went on with the others. A record that nobody
+ * current holds decides nothing: the newest one of the others does, and its members have to be asked as well.
  * @param newest highest generation among the answers, > 0
  */
 function proved(answers: Answer[], answered: Member[], newest: number): Choice {
-  const newestRecords = answered.flatMap(({ facts }) =>
-    facts.record !== null && facts.record.generation === newest ? [facts.record] : [],
+  const fenced: Member[] = [];
+  for (let trusted = answered; ;) {
+    const generation = Math.max(0, ...trusted.map(({ facts }) => generationOf(facts)));
+    const round = currentOf(answers, answered, trusted, generation);
+    if ("type" in round) return round;
+    const { asked, members } = round;
+    fenced.push(...asked.filter((member) => !fenced.includes(member)));
+    const isNewest = ({ facts }: Member) => generationOf(facts) === generation;
+    if (members.length === 0 || members.some(isNewest)) return startFrom(answers, fenced, members, newest);
+    trusted = trusted.filter((member) => !isNewest(member));
+  }
+}
+
+/** Those that the records of `generation`, the newest among `trusted`, name, and who of them is current. */
+function currentOf(
+  answers: Answer[],
+  answered: Member[],
+  trusted: Member[],
+  generation: number,
+): { asked: Member[]; members: Member[] } | Choice {
+  const newestRecords = trusted.flatMap(({ facts }) =>
+    facts.record !== null && facts.record.generation === generation ? [facts.record] : [],
   );
   const named = new Set(newestRecords.flatMap((record) => record.members));
-  const asked = answered.filter(({ facts }) => named.has(facts.replicaId));
-  if (asked.length < named.size) {
+  if (answered.filter(({ facts }) => named.has(facts.replicaId)).length < named.size) {
+    const asked = answered.filter(({ facts }) => named.has(facts.replicaId));
     const missing = [...named].filter((id) => !asked.some(({ facts }) => facts.replicaId === id));
     const evidence = `members that may have gone on have not answered: ${missing.join(", ")}; ${describe(answers)}`;
     return answered.length < answers.length
       ? { type: "wait", evidence }
       : { type: "refuse", code: "NOT_CONFIGURED", evidence };
   }
+  const asked = trusted.filter(({ facts }) => named.has(facts.replicaId));
   const excludes = ({ facts }: Member, id: string) =>
     generationOf(facts) > 0 && !facts.record?.members.includes(id);
   const members = asked.filter(({ facts }) => !asked.some((other) => excludes(other, facts.replicaId)));
+  return { asked, members };
+}
+
+function startFrom(answers: Answer[], asked: Member[], members: Member[], newest: number): Choice {
   const record = members.map(({ facts }) => facts.record).reduce(newer, null);
   if (record === null) {
     const evidence = `the replicas' records exclude each other; ${describe(answers)}`;
