@@ -12,6 +12,7 @@ const EXPECTED: Expected = {
   chain: ["volume-head-000.img"],
   absence: AWAY,
 };
+const SNAPSHOTS = ["volume-snap-b.img", "volume-snap-a.img"];
 
 function record(generation: number): MemberRecord {
   const engine = { engineId: "e", engineBootId: "b", engineState: new Uint8Array(), revisionAtLeast: 0 };
@@ -47,6 +48,9 @@ const CASES: [name: string, facts: ReplicaFacts, expected: Partial<Expected>, ou
   ["one that is there already", facts(4, { replicaId: "A" }), { replicaId: null }, "declined: it is replica A"],
   ["unfit", facts(4, { unfit: "damaged" }), {}, "declined: damaged"],
   ["other snapshots", facts(4, { chain: ["volume-head-001.img", "volume-snap-a.img"] }), {}, "declined: its snapshots differ"],
+  ["the same snapshots, and a head of another number", facts(4, { chain: ["volume-head-002.img", ...SNAPSHOTS] }), { chain: ["volume-head-009.img", ...SNAPSHOTS] }, "what it missed"],
+  ["a rebuild that was interrupted, with snapshots of which nobody knows whether they are whole", facts(0, { record: record(8), chain: ["volume-head-002.img", ...SNAPSHOTS] }), { absence: null, chain: ["volume-head-009.img", ...SNAPSHOTS] }, "declined: it was never a whole copy"],
+  ["empty, with the snapshots' names", facts(0, { ...BLANK, chain: ["volume-head-002.img", ...SNAPSHOTS] }), { chain: ["volume-head-009.img", ...SNAPSHOTS] }, "declined: it was never a whole copy"],
 ]; // prettier-ignore
 
 for (const [name, found, expected, outcome] of CASES) {

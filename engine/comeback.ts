@@ -16,12 +16,15 @@ export interface Expected {
   absence: Absence | null;
 }
 
+/** What a replica must be that is to hold this volume. */
+export type Fit = Pick<Expected, "volume" | "size" | "generation" | "replicaId" | "others">;
+
 export type Comeback =
   /** `absence`: since when it is away; null when nothing is known, and all has to be compared */
   { type: "resync"; absence: Absence | null; why: string } | { type: "declined"; reason: string };
 
 export function judgeComeback(facts: ReplicaFacts, expected: Expected): Comeback {
-  const reason = misfit(facts, expected);
+  const reason = misfitOfNew(facts, expected) ?? misfitOfChain(facts, expected);
   if (reason !== null) return { type: "declined", reason };
   const { absence } = expected;
   const { heldGeneration } = facts;
@@ -46,8 +49,9 @@ export function judgeComeback(facts: ReplicaFacts, expected: Expected): Comeback
   };
 }
 
-function misfit(facts: ReplicaFacts, expected: Expected): string | null {
-  const { volume, size, replicaId, others, chain, generation } = expected;
+/** Why a replica cannot be added to the volume, although all of its data are going to be replaced. */
+export function misfitOfNew(facts: ReplicaFacts, expected: Fit): string | null {
+  const { volume, size, replicaId, others, generation } = expected;
   if (facts.volume !== volume) return `it holds volume ${facts.volume}, not ${volume}`;
   if (replicaId !== null && facts.replicaId !== replicaId)
     return `there is now replica ${facts.replicaId}, not ${replicaId}`;
@@ -58,11 +62,20 @@ function misfit(facts: ReplicaFacts, expected: Expected): string | null {
   if (stored > generation) {
     return `it has gone on by itself to generation ${stored}, while ${generation} is served here`;
   }
-  if (facts.chain.join() !== chain.join()) {
+  return null;
+}
+
+/** What is resynced is what is read of the head: the snapshots below have to be the same already. */
+function misfitOfChain({ chain, heldGeneration }: ReplicaFacts, expected: Expected): string | null {
+  // A head is numbered by each replica for itself.
+  const [own, theirs] = [chain.slice(1), expected.chain.slice(1)];
+  if (own.join() !== theirs.join()) {
     return (
-      `its snapshots differ (${facts.chain.join(", ")}; the others have ${chain.join(", ")}): ` +
-      "it has to be rebuilt with its snapshots"
+      `its snapshots differ (${own.join(", ") || "none"}; the others have ${theirs.join(", ") || "none"}): ` +
+      "it has to be added again, with its snapshots"
     );
   }
+  if (heldGeneration === 0 && own.length > 0)
+    return "it was never a whole copy, and there are snapshots: it has to be added again, with its snapshots";
   return null;
 }

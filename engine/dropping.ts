@@ -39,6 +39,26 @@ export class Dropping {
     await this.#letGo(failures);
   }
 
+  /** Lets all members keep what a replica, which is none of them, misses from now on.
+   * @throws {Error} when nobody could record that */
+  async expect(replicaId: string): Promise<void> {
+    this.roster.keeper.forget(replicaId);
+    await this.#letGo(await this.#recordOrThrow({ stillAbsent: replicaId }));
+  }
+
+  /** Nobody that is away is waited for any more: what it missed does not tell what it lacks.
+   * @throws {Error} when nobody could record that */
+  async forgetAbsent(): Promise<void> {
+    if (!this.roster.keeper.forgetAbsent()) return;
+    await this.#letGo(await this.#recordOrThrow({}));
+  }
+
+  async #recordOrThrow(change: Change): Promise<Failing[]> {
+    const failures = await this.#record(this.roster.members(), change);
+    if (failures === null) throw new Error("no replica could record it");
+    return failures;
+  }
+
   /** Makes a replica that holds everything durably a member.
    * @returns false when that is not known to be recorded: it may be, so that it has to be tried again, or dropped */
   async join(slot: Slot): Promise<boolean> {

@@ -12,6 +12,8 @@ export interface JointChange {
   harmless?: (error: Error) => boolean;
 }
 
+type Then = () => Promise<void>;
+
 export class JointChanges {
   constructor(
     private readonly roster: Roster,
@@ -20,9 +22,10 @@ export class JointChanges {
 
   /** Makes the change on all active replicas while no I/O is under way. Those that fail are dropped if one that may be read
    * succeeded; else all stay, and the volume with them.
+   * @param then what is to be done before I/O goes on, once a replica that may be read has made the change
    * @returns failures by address; empty when all succeeded
-   * @throws {Error} when a replica is away for too long, or nothing is served any more */
-  async make(change: JointChange): Promise<Map<string, Error>> {
+   * @throws {Error} when a replica is away for too long, or nothing is served any more; what `then` throws */
+  async make(change: JointChange, then: Then | null = null): Promise<Map<string, Error>> {
     const { volume } = this.roster;
     const deadline = Date.now() + JOINT_CHANGE_WAIT_MS;
     for (;;) {
@@ -30,7 +33,7 @@ export class JointChanges {
       // Not as a decision: what is in flight may need one to end.
       await volume.quiesce();
       try {
-        const failures = await this.roster.decisions.run(() => this.#apply(change));
+        const failures = await this.roster.decisions.run(() => this.#apply(change, then));
         if (failures !== null) return failures;
       } finally {
         await volume.resume();
@@ -45,7 +48,7 @@ export class JointChanges {
       // Its content is not that of the volume yet: a snapshot of it would not be one.
       const resynced = roster.slots.find(({ state }) => state.mode === "RESYNC");
       if (resynced !== undefined)
-        throw new Error(`replica ${resynced.address} is being resynced: try again later`);
+        throw new Error(`replica ${resynced.address} is being resynced or rebuilt: try again later`);
       if (!roster.someAway()) return;
       if (Date.now() >= deadline)
         throw new Error("a replica is away; it has neither come back nor failed yet");
@@ -54,7 +57,10 @@ export class JointChanges {
   }
 
   /** @returns null when a replica went away meanwhile */
-  async #apply({ apply, harmless = () => false }: JointChange): Promise<Map<string, Error> | null> {
+  async #apply(
+    { apply, harmless = () => false }: JointChange,
+    then: Then | null,
+  ): Promise<Map<string, Error> | null> {
     const { roster } = this;
     const resynced = roster.slots.some(({ state }) => state.mode === "RESYNC");
     if (resynced || roster.someAway() || roster.end !== null) return null;
@@ -73,6 +79,7 @@ export class JointChanges {
       return error === undefined || harmless(error) ? [] : [{ slot, cause: error.message }];
     });
     if (survives && failing.length > 0) await this.#drop(failing);
+    if (survives) await then?.();
     return failures;
   }
 

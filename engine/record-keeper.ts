@@ -63,6 +63,14 @@ export class RecordKeeper {
     this.record = { ...this.record, members, absent };
   }
 
+  /** Nor is any other; counts with the next change.
+   * @returns whether any was */
+  forgetAbsent(): boolean {
+    const any = this.record.absent.length > 0;
+    this.record = { ...this.record, absent: [] };
+    return any;
+  }
+
   /** Takes the volume over: all of `members`, and of `fenced`, which are none, must record it, or nothing is taken.
    * No member is left out here: only an engine that all members have accepted may decide to go on without one.
    * @throws {FencedError} a member has stored something else than was decided from: ask anew

@@ -1,6 +1,6 @@
 import t from "tap";
 import fc from "fast-check";
-import { bytesOf, unionOfRegions } from "./region-ranges.js";
+import { bytesOf, unionOfRegions, withoutRanges, type Range } from "./region-ranges.js";
 
 const MIB = 1 << 20;
 
@@ -20,6 +20,32 @@ t.test("neighbouring regions of several replicas become pieces of bounded length
 t.test("the last region ends with the volume, and bits past it mean nothing", (t) => {
   const replies = [{ regionSize: MIB, bitmap: Uint8Array.of(0b110) }];
   t.strictSame(unionOfRegions(replies, MIB + 4096, 2 * MIB), [{ offset: MIB, length: 4096 }]);
+  t.end();
+});
+
+t.test("what other ranges cover is left out, whatever they overlap", (t) => {
+  const range = fc.record({
+    offset: fc.integer({ min: 0, max: 40 }),
+    length: fc.integer({ min: 1, max: 12 }),
+  });
+  // Ascending and without overlaps: as a bitmap gives them.
+  const ranges = fc.array(range, { maxLength: 6 }).map((some) => {
+    const bitmap = new Uint8Array(8);
+    for (const { offset, length } of some)
+      for (let at = offset; at < offset + length; at++)
+        bitmap[at >> 3] = (bitmap[at >> 3] ?? 0) | (1 << (at & 7));
+    return unionOfRegions([{ regionSize: 1, bitmap }], 64, 64);
+  });
+  const bytes = (some: Range[]) =>
+    some.flatMap(({ offset, length }) => Array.from({ length }, (_, i) => offset + i));
+  const property = fc.property(ranges, ranges, (some, excluded) => {
+    const without = new Set(bytes(excluded));
+    const expected = bytes(some).filter((byte) => !without.has(byte));
+    const found = withoutRanges(some, excluded);
+    return bytes(found).join() === expected.join() && found.every(({ length }) => length > 0);
+  });
+  const result = fc.check(property, { numRuns: 2_000 });
+  t.notOk(result.failed, `seed ${result.seed}: ${JSON.stringify(result.counterexample)}`);
   t.end();
 });
 

@@ -24,7 +24,33 @@ export function unionOfRegions(
       last.length = Math.max(last.length, run.offset + run.length - last.offset);
     } else merged.push({ ...run });
   }
-  return merged.flatMap((range) => pieces(range, pieceBytesMax));
+  return inPieces(merged, pieceBytesMax);
+}
+
+/** What of `ranges` no range of `excluded` covers. Both ascending, without overlaps; so is the result. */
+export function withoutRanges(ranges: Range[], excluded: Range[]): Range[] {
+  const left: Range[] = [];
+  let next = 0;
+  for (const { offset, length } of ranges) {
+    const end = offset + length;
+    let begin = offset;
+    for (;;) {
+      const hole = excluded[next];
+      if (hole === undefined || hole.offset >= end) break;
+      if (hole.offset > begin) left.push({ offset: begin, length: hole.offset - begin });
+      begin = Math.max(begin, hole.offset + hole.length);
+      // One that reaches further may cut the following range as well.
+      if (begin > end) break;
+      next++;
+    }
+    if (begin < end) left.push({ offset: begin, length: end - begin });
+  }
+  return left;
+}
+
+/** The same, each at most `bytesMax` long. */
+export function inPieces(ranges: Range[], bytesMax: number): Range[] {
+  return ranges.flatMap((range) => pieces(range, bytesMax));
 }
 
 export function bytesOf(ranges: Range[]): number {

@@ -10,12 +10,15 @@ import { Dropping } from "./dropping.js";
 import { causeOf, remedyFor } from "./failure-policy.js";
 import type { Health } from "./health.js";
 import { HeldOperations } from "./held-operations.js";
+import { Joining } from "./joining.js";
 import { JointChanges, type JointChange } from "./joint-change.js";
 import { AGREEMENT_COPY_BYTES_MAX, RECONNECT_DELAY_MS } from "./limits.js";
 import { chooseSource, type SourceRules } from "./membership.js";
 import { OutOfSpace } from "./out-of-space.js";
+import { Rebuild, type RebuildEnd } from "./rebuild.js";
 import { Reconnecting } from "./reconnecting.js";
 import { bytesOf, unionOfRegions } from "./region-ranges.js";
+import { ReplicaLink } from "./replica-link.js";
 import type { ReplicaState, ResyncProgress } from "./replica-state.js";
 import { Resync } from "./resync.js";
 import { Returning } from "./returning.js";
@@ -81,6 +84,7 @@ export class ReplicaSet {
   readonly #agreement: Agreement;
   readonly #jointChanges: JointChanges;
   readonly #returning: Returning;
+  readonly #rebuild: Rebuild;
   readonly #rules: SourceRules;
 
   constructor(volume: Volume, { takeover, size, rules, onHealth, log }: ReplicaSetOptions) {
@@ -93,7 +97,9 @@ export class ReplicaSet {
     this.#outOfSpace = new OutOfSpace(roster, this.#dropping, this.#held);
     this.#agreement = new Agreement(roster, this.#held);
     this.#jointChanges = new JointChanges(roster, this.#dropping);
-    this.#returning = new Returning(roster, new Resync(roster, this.#dropping));
+    const joining = new Joining(roster, this.#dropping);
+    this.#returning = new Returning(roster, new Resync(roster, joining));
+    this.#rebuild = new Rebuild(roster, this.#dropping, joining, this.#jointChanges);
     this.#rules = { ...rules, lastEngineBootId };
   }
 
@@ -278,11 +284,71 @@ export class ReplicaSet {
     return this.#jointChanges.make(change);
   }
 
+  /** Nobody that is away comes back with what it missed. @throws {Error} when that cannot be recorded */
+  forgetAbsent(): Promise<void> {
+    return this.#roster.decisions.run(() => this.#dropping.forgetAbsent());
+  }
+
+  /** Adds a replica that gets every write from a change on that all copies make; `finishRebuild` makes it a copy.
+   * @param address `host:port` of its control port, which no replica of the volume has
+   * @returns who failed to make the change; when all did, the replica is not added
+   * @throws {Error} why it is not added */
+  async add(address: string, change: JointChange): Promise<Map<string, Error>> {
+    const roster = this.#roster;
+    if (roster.end !== null) throw new Error(`the volume is not served: ${roster.end.reason}`);
+    const slot = newSlot({
+      ...{ index: roster.freeIndex(), address, link: new ReplicaLink(address), replicaId: "", facts: null },
+      ...{ stored: { generation: 0, engineId: "" }, readable: false },
+      state: { mode: "ERR", cause: "it is being added" },
+    });
+    // It comes back by itself only once it was a copy.
+    slot.ordered = true;
+    roster.slots.push(slot);
+    try {
+      return await this.#rebuild.begin(slot, change);
+    } finally {
+      if (slot.state.mode === "ERR")
+        await roster.decisions.run(() => this.#discard(slot)).catch(roster.onError);
+    }
+  }
+
+  /** See Rebuild. */
+  async finishRebuild(address: string, end: RebuildEnd): Promise<void> {
+    const slot = this.#slotAt(address);
+    if (slot?.state.mode !== "RESYNC" || !slot.ordered)
+      throw new Error(`replica ${address} is not being rebuilt`);
+    await this.#rebuild.finish(slot, end);
+    slot.ordered = false;
+    this.#returning.watch(slot);
+  }
+
+  /** Takes a replica out for good: durably no member, and nobody keeps what it misses.
+   * @returns false when no other replica that may be read could record that: then it stays */
+  async remove(address: string): Promise<boolean> {
+    if (!(await this.fail(address, "removed"))) return false;
+    const slot = this.#slotAt(address);
+    if (slot !== undefined) await this.#roster.decisions.run(() => this.#discard(slot));
+    return true;
+  }
+
+  async #discard(slot: Slot): Promise<void> {
+    const { keeper, volume } = this.#roster;
+    await volume.setMode(slot.index, "OFF");
+    this.#roster.remove(slot);
+    if (keeper.absenceOf(slot.replicaId) === null) return;
+    keeper.forget(slot.replicaId);
+    await this.#dropping.renew();
+  }
+
+  #slotAt(address: string): Slot | undefined {
+    return this.#roster.slots.find((slot) => slot.address === address);
+  }
+
   /** Goes on without a replica, on somebody's order.
    * @returns false when no other replica that may be read could record that: then it stays */
   fail(address: string, cause: string): Promise<boolean> {
     return this.#roster.decisions.run(async () => {
-      const slot = this.#roster.slots.find((candidate) => candidate.address === address);
+      const slot = this.#slotAt(address);
       if (slot === undefined) return true;
       const failed = slot.state.mode === "ERR" || (await this.#dropping.drop([{ slot, cause }]));
       slot.ordered = failed;

@@ -27,9 +27,7 @@ export async function planResync(
   // What it may have that others do not: writes under way when it was lost.
   const own = await slot.link.inheritedRegions(roster.request(slot));
   if (absence !== null) {
-    const copies = roster.slots.filter(({ state }) => state.mode === "RW");
-    const maps = await Promise.all(copies.map((copy) => copy.link.missedRegions(roster.request(copy))));
-    const complete = maps.filter((map) => reaches(map, absence));
+    const complete = await missedSince(roster, absence);
     if (complete.length > 0) {
       const method = `what changed since generation ${absence.excludedAt}`;
       return { method, regions: [...complete, own], verified: false };
@@ -42,6 +40,13 @@ export async function planResync(
   ];
   const reason = absence === null ? why : `no copy knows what changed since generation ${absence.excludedAt}`;
   return { method: `all data: ${reason}`, regions: [...allocated, own], verified: true };
+}
+
+/** The maps of those copies that tell all that a replica missed. */
+export async function missedSince(roster: Roster, absence: Absence): Promise<MissedRegions[]> {
+  const copies = roster.slots.filter(({ state }) => state.mode === "RW");
+  const maps = await Promise.all(copies.map((copy) => copy.link.missedRegions(roster.request(copy))));
+  return maps.filter((map) => reaches(map, absence));
 }
 
 /** Whether a copy's map tells all that a replica missed. */

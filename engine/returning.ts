@@ -22,7 +22,9 @@ export class Returning {
     let delayMs = RETURN_DELAY_MS;
     while (!signal.aborted && roster.end === null && roster.slots.includes(slot)) {
       const failed = slot.state.mode === "ERR" && !slot.reconnecting && !slot.ordered;
+      slot.returning = failed;
       const vain = failed && !(await this.#attempt(slot));
+      slot.returning = false;
       delayMs = vain ? Math.min(delayMs * 2, RETURN_DELAY_MS_MAX) : RETURN_DELAY_MS;
       await sleep(delayMs, undefined, { signal }).catch(() => undefined);
     }

@@ -5,6 +5,7 @@ import type { Volume } from "../native/index.js";
 import type { EngineRequest } from "../proto/control.js";
 import { DecisionQueue } from "./decision-queue.js";
 import { healthOf, type End, type Health } from "./health.js";
+import { REPLICAS_MAX } from "./limits.js";
 import type { RecordKeeper } from "./record-keeper.js";
 import { FencedError } from "./replica-link.js";
 import { nextReplicaState, type ReplicaEvent } from "./replica-state.js";
@@ -31,6 +32,8 @@ export class Roster {
   readonly log: Logger;
   readonly decisions: DecisionQueue;
   readonly #stop = new AbortController();
+  /** taken out */
+  #removed: Slot[] = [];
   readonly #onHealth: (health: Health) => void;
   #end: End | null = null;
 
@@ -59,6 +62,25 @@ export class Roster {
 
   stop(): void {
     this.#stop.abort();
+  }
+
+  /** @returns a slot of the native Volume that nobody uses
+   * @throws {Error} there is none */
+  freeIndex(): number {
+    // What was under way for one that was taken out may still touch its slot.
+    this.#removed = this.#removed.filter(({ reconnecting, returning }) => reconnecting || returning);
+    const used = new Set([...this.slots, ...this.#removed].map(({ index }) => index));
+    const free = Array.from({ length: REPLICAS_MAX }, (_, index) => index).find((index) => !used.has(index));
+    if (free === undefined) throw new Error(`a volume has at most ${REPLICAS_MAX} replicas`);
+    return free;
+  }
+
+  /** One that is ERR. */
+  remove(slot: Slot): void {
+    this.slots.splice(this.slots.indexOf(slot), 1);
+    this.#removed.push(slot);
+    slot.link.close();
+    this.publish();
   }
 
   /** Those that hold the volume, or agree about it after a crash. */

@@ -20,6 +20,8 @@ export interface Slot extends Holder {
   breaksAtConnect: number;
   /** its stream is tried to be got back */
   reconnecting: boolean;
+  /** it is tried to be made a copy again */
+  returning: boolean;
   /** a record that names it was sent: whoever stored it takes it for a member */
   joining: boolean;
   /** failed on somebody's order: it does not come back by itself */
@@ -42,6 +44,7 @@ export function newSlot(known: Known): Slot {
     breaks: 0,
     breaksAtConnect: 0,
     reconnecting: false,
+    returning: false,
     joining: false,
     ordered: false,
     lastResync: null,

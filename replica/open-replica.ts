@@ -19,6 +19,8 @@ export class OpenReplica {
   readonly data: DataServer;
   directory: ReplicaDirectory;
   private chainChanged = false;
+  /** its engine has found that it holds everything, since its rebuild began */
+  private rebuilt = false;
   private closing: Promise<void> | null = null;
   private record_: ReplicaRecord;
   /** what `revision` is counted from: the counter when the store had done `changes` writes and unmaps */
@@ -69,7 +71,9 @@ export class OpenReplica {
   get standing(): Standing {
     const { volume, replicaId, member } = this.record_;
     const { rebuilding, error } = this.directory.meta;
-    if (rebuilding) return { volume, replicaId, member, unfit: "its rebuild was interrupted" };
+    // Longhorn's clients clear the flag last, when the replica has become a member.
+    const interrupted = rebuilding && !this.rebuilt && member?.members.includes(replicaId) !== true;
+    if (interrupted) return { volume, replicaId, member, unfit: "its rebuild was interrupted" };
     return { volume, replicaId, member, unfit: error === "" ? "" : `volume.meta says: ${error}` };
   }
 
@@ -157,6 +161,19 @@ export class OpenReplica {
 
   async setDirty(dirty: boolean): Promise<void> {
     this.directory = await setDirty(this.directory, dirty);
+  }
+
+  /** Its engine has found that it is equal to the other copies. */
+  async noteAgreed(): Promise<void> {
+    await this.keepRecord({ ...this.record_, lostWrites: false });
+    this.rebuilt = true;
+  }
+
+  /** All that it holds is about to be replaced: it is nobody's copy, whatever it was. */
+  async beginRebuild(): Promise<void> {
+    this.rebuilt = false;
+    if (this.record_.heldGeneration > 0) await this.keepRecord({ ...this.record_, heldGeneration: 0 });
+    await this.change({ rebuilding: true });
   }
 
   /** Durably changes what volume.meta says. */

@@ -96,7 +96,7 @@ export class ReplicaDecisions {
       (replica) => decideEngine(replica.standing, request),
       async (replica) => {
         await replica.store.agreed();
-        await replica.keepRecord({ ...replica.record, lostWrites: false });
+        await replica.noteAgreed();
         this.log.info({}, "copies agree");
       },
     );

@@ -109,7 +109,8 @@ export class LonghornReplica implements Handlers<typeof ReplicaService> {
       const allowed = rebuilding ? from === "open" || from === "dirty" : from === "rebuilding";
       if (!allowed || state.state !== "open")
         throw new Error(`cannot set rebuilding=${rebuilding} from state ${from}`);
-      await state.replica.change({ rebuilding });
+      if (rebuilding) await state.replica.beginRebuild();
+      else await state.replica.change({ rebuilding });
     });
 
   revisionCounterSet = ({ counter }: { counter: number }): Promise<Reply> =>

@@ -96,11 +96,8 @@ const remove: Command = {
   failure: "Error running rm replica command",
   run: async ({ globals, args }) => {
     const address = addressOf(args);
-    await withVolume(globals, ({ engine }) =>
-      engine.call(`failed to delete replica ${address} for volume ${engine.address}`, (calls, options) =>
-        calls.replicaDelete({ address }, options),
-      ),
-    );
+    const { removeReplica } = await import("../../engine/client/rebuild.js");
+    await withVolume(globals, (volume) => removeReplica(volume, address));
   },
 };
 

@@ -3,5 +3,11 @@
 /** ms for ordinary calls. */
 export const CALL_TIMEOUT_MS = 180_000;
 
+/** ms for a replica to be closed after it was removed: it makes everything durable. */
+export const CLOSE_WAIT_MS = 60_000;
+
+/** ms between looks at what somebody else is doing. */
+export const POLL_MS = 250;
+
 /** ms for calls that move all data of a volume, unless the caller says otherwise. */
 export const LONG_CALL_TIMEOUT_MS = 86_400_000;

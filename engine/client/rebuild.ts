@@ -1,10 +1,11 @@
-/** Adding a replica to a running volume, driven from outside in Longhorn's order of calls. */
+/** Adding a replica to a running volume, driven from outside in Longhorn's order of calls. Broken off, it is gone on with. */
+import { setTimeout as sleep } from "node:timers/promises";
 import { ReplicaMode, type SyncFileInfo } from "../../proto/longhorn.js";
 import { hostOf, grpcAddress } from "./addresses.js";
 import type { ReplicaConnection } from "./connections.js";
-import { LONG_CALL_TIMEOUT_MS } from "./limits.js";
+import { CLOSE_WAIT_MS, LONG_CALL_TIMEOUT_MS, POLL_MS } from "./limits.js";
 import { purgeStatus } from "./snapshots.js";
-import { getReplica, type VolumeClient } from "./volume.js";
+import { getReplica, type ListedReplica, type VolumeClient } from "./volume.js";
 
 export interface NewReplica {
   address: string;
@@ -46,15 +47,23 @@ export async function addReplica(
     await startVolume(volume, { size, currentSize }, [address]);
     return;
   }
-  await volume.withReplica(address, (replica) => prepare(replica, volumeSize), instanceName);
+  const { state } = await volume.replica(address, instanceName);
+  let mode = await modeOf(volume, address);
+  if (mode === "ERR") {
+    // Of an earlier attempt, or of a copy that failed: what it has is gone on with.
+    await removeReplica(volume, address);
+    await closed(volume, added);
+    mode = null;
+  }
+  if (mode === null)
+    await volume.withReplica(address, (replica) => prepare(replica, volumeSize), instanceName);
+  const isResumed = mode === "WO" && state === "rebuilding";
   await createReplica(volume, added, true);
-  const source = await sourceOf(volume);
-  const target = (await volume.replicas()).find((replica) => replica.address === address);
-  if (target === undefined) throw new Error("failed to find target replica to copy to");
-  if (target.mode !== "WO") throw new Error(`replica ${address} is not in mode WO got: ${target.mode}`);
-  await volume.withReplica(address, (replica) => setRebuilding(replica, true), instanceName);
-  const files = await prepareRebuild(volume, added);
-  await syncFiles(volume, added, source, files, options);
+  mode = await modeOf(volume, address);
+  if (mode === null) throw new Error("failed to find target replica to copy to");
+  if (mode !== "WO") throw new Error(`replica ${address} is not in mode WO got: ${mode}`);
+  if (!isResumed) await volume.withReplica(address, (replica) => setRebuilding(replica, true), instanceName);
+  if (!isResumed || !(await areFilesSynced(volume, added))) await copyFiles(volume, added, options);
   await volume.withReplica(
     address,
     (replica) =>
@@ -126,10 +135,52 @@ function createReplica({ engine }: VolumeClient, { address }: NewReplica, snapsh
   );
 }
 
+/** @returns null when the engine does not know the replica */
+async function modeOf(volume: VolumeClient, address: string): Promise<ListedReplica["mode"] | null> {
+  return (await volume.replicas()).find((replica) => replica.address === address)?.mode ?? null;
+}
+
+/** An engine closes in the background what it removes. */
+async function closed(volume: VolumeClient, { address, instanceName }: NewReplica): Promise<void> {
+  const deadline = Date.now() + CLOSE_WAIT_MS;
+  while ((await volume.replica(address, instanceName)).state !== "closed" && Date.now() < deadline)
+    await sleep(POLL_MS);
+}
+
+/** Waits for what somebody who is gone has begun.
+ * @returns whether that was all */
+async function areFilesSynced(volume: VolumeClient, { address }: NewReplica): Promise<boolean> {
+  for (;;) {
+    const { isRebuilding, state } = await rebuildStatus(volume, address);
+    if (!isRebuilding) return state === "complete";
+    await sleep(POLL_MS);
+  }
+}
+
+/** From one copy, or from the next one when that fails. */
+async function copyFiles(volume: VolumeClient, added: NewReplica, options: RebuildOptions): Promise<void> {
+  const failed = new Set<string>();
+  for (;;) {
+    const source = await sourceOf(volume, failed);
+    const files = await prepareRebuild(volume, added);
+    try {
+      await syncFiles(volume, added, source, files, options);
+      return;
+    } catch (error) {
+      failed.add(source);
+      const others = (await volume.replicas()).filter(
+        ({ address, mode }) => mode === "RW" && !failed.has(address),
+      );
+      if (others.length === 0 || (await modeOf(volume, added.address)) !== "WO") throw error;
+    }
+  }
+}
+
 /** The first replica that may be read and whose files do not change at the moment. */
-async function sourceOf(volume: VolumeClient): Promise<string> {
+async function sourceOf(volume: VolumeClient, failed: ReadonlySet<string>): Promise<string> {
   for (const { address, mode } of await volume.replicas()) {
-    if (mode === "RW" && !(await purgeStatus(volume, address)).isPurging) return address;
+    if (mode !== "RW" || failed.has(address)) continue;
+    if (!(await purgeStatus(volume, address)).isPurging) return address;
   }
   throw new Error("failed to find good replica to copy from");
 }
@@ -171,6 +222,15 @@ export function verifyRebuild({ engine }: VolumeClient, address: string, instanc
   return engine.call(
     `failed to verify rebuilt replica ${address} for volume ${engine.address}`,
     (calls, options) => calls.replicaVerifyRebuild({ address, instanceName }, options),
+    // What was written in between is compared: as long as that takes.
+    LONG_CALL_TIMEOUT_MS,
+  );
+}
+
+/** One that is not known is no error. */
+export function removeReplica({ engine }: VolumeClient, address: string) {
+  return engine.call(`failed to delete replica ${address} for volume ${engine.address}`, (calls, options) =>
+    calls.replicaDelete({ address }, options),
   );
 }
 

@@ -11,7 +11,13 @@ import type { Health } from "../health.js";
 import { MEMBERS_WAIT_MS } from "../limits.js";
 import { ReplicaLink } from "../replica-link.js";
 import { MembershipError } from "../takeover.js";
-import { ReplicaMode, type Metrics, type Replica, type Volume } from "../../proto/longhorn.js";
+import {
+  ReplicaMode,
+  type Metrics,
+  type Replica,
+  type SyncFileInfo,
+  type Volume,
+} from "../../proto/longhorn.js";
 import { errorText, RpcError, withContext } from "../../proto/rpc-error.js";
 import { snapshotFile } from "../client/snapshots.js";
 import {
@@ -25,6 +31,7 @@ import { newFrontend, type Frontend } from "./frontend.js";
 import { EXPAND_CALL_TIMEOUT_MS, SALVAGE_WAIT_MS } from "./limits.js";
 import { MetricsSampler } from "./metrics.js";
 import type { ControllerOptions } from "./options.js";
+import { copyRevision, loadRebuilt, prepareRebuild } from "./rebuild.js";
 import { ReplicaEntry } from "./replica-entry.js";
 import { bestForSalvage } from "./salvage.js";
 import { maxCountRefusal, maxSizeRefusal, snapshotRefusal } from "./snapshot-limits.js";
@@ -50,12 +57,19 @@ interface Opened {
 
 const GRPC_UNAVAILABLE = 14;
 
+const MODE_NAMES = new Map<number | undefined, string>(
+  Object.entries(ReplicaMode).map(([name, mode]) => [mode, name]),
+);
+
 export class Controller {
   readonly #changes: DecisionQueue;
   readonly #stop = new AbortController();
   readonly #metrics: MetricsSampler;
   readonly #expansion = new Expansion();
   readonly #engineId = randomUUID();
+  readonly #verifying = new Map<ReplicaEntry, Promise<void>>();
+  /** of replicas that were removed, by address */
+  readonly #closing = new Map<string, Promise<void>>();
   #entries: ReplicaEntry[] = [];
   #attached: AttachedVolume | null = null;
   #frontend: Frontend | null;
@@ -382,6 +396,8 @@ export class Controller {
       }
       if (this.#frontendUp) throw new Error("volume frontend enabled, aborting snapshot revert");
       const request = { name: file, created: now() };
+      // What a replica that is away has missed is then more than what was written.
+      await this.#running().replicas.forgetAbsent();
       const failures = await this.#running().replicas.changeTogether({
         apply: (peer) =>
           this.#entryAt(peer).call(
@@ -527,7 +543,133 @@ export class Controller {
 
   // -------------------------------------------------------------------------------------------- replicas
 
-  /** One that is not known is no error. */
+  /** Adds a replica that is closed: all writes go to it from a moment on at which all copies took a snapshot. One that is
+   * known is left as it is.
+   * @param snapshotRequired false: its data come from a backup
+   * @param mode of `ReplicaMode`
+   * @throws {Error} and then it is not added */
+  addReplica(address: string, snapshotRequired: boolean, mode: number): Promise<void> {
+    return this.#changes.run(async () => {
+      if (address === "") throw new Error("replica address is required");
+      if (this.#entries.some((entry) => entry.address === address)) return;
+      if (mode !== ReplicaMode.WO) throw new Error("a replica can only be created in mode WO");
+      const attached = this.#running();
+      this.#checkJoining();
+      if (snapshotRequired) await this.#checkRoom();
+      const entry = new ReplicaEntry(address, this.options.volume, null, { restored: !snapshotRequired });
+      // Removed and added again at once.
+      await this.#closing.get(address);
+      try {
+        await this.#openNew(entry);
+        await this.#letJoin(attached, entry, snapshotRequired);
+      } catch (error) {
+        // Whoever tries again has to find it closed.
+        if (entry.isOpen) await entry.closeInBackground(this.log);
+        else entry.disconnect();
+        throw error;
+      }
+      this.#entries = [...this.#entries, entry];
+      this.log.info({ replica: address }, "replica added: it is rebuilt");
+    });
+  }
+
+  #checkJoining(): void {
+    if (this.#inMode(ReplicaMode.WO).length > 0) throw new Error("can only have one WO replica at a time");
+    if (this.#expansion.running) throw new Error("cannot add WO replica during expansion");
+  }
+
+  /** Opens a replica that fits, and tells it the volume's settings. */
+  async #openNew(entry: ReplicaEntry): Promise<void> {
+    const { size, revisionCounterDisabled } = await entry.open(false, this.log);
+    if (Number(size) !== this.#size)
+      throw new Error(`replica ${entry.address} has ${size} bytes, the volume has ${this.#size}`);
+    const { disableRevisionCounter } = this.options;
+    if (revisionCounterDisabled !== disableRevisionCounter)
+      throw new Error(`replica ${entry.address} has its revision counter disabled: ${revisionCounterDisabled}, the engine's: ${disableRevisionCounter}`); // prettier-ignore
+    await this.#pushUnmapMark([entry], () => Promise.resolve());
+    await entry.call(`failed to set flags of replica ${entry.address}`, async (calls, options) => {
+      await calls.snapshotMaxCountSet({ count: this.#maxCount }, options);
+      await calls.snapshotMaxSizeSet({ size: this.#maxSize }, options);
+    });
+  }
+
+  async #letJoin(attached: AttachedVolume, entry: ReplicaEntry, snapshotRequired: boolean): Promise<void> {
+    const request = { name: randomUUID(), userCreated: false, created: now(), labels: {} };
+    const snapshot = (one: ReplicaEntry) =>
+      one.call(
+        `failed to snapshot replica ${one.peer} from remote`,
+        (calls, options) => calls.replicaSnapshot(request, options),
+        this.options.replicaTimeoutMs,
+      );
+    if (snapshotRequired) {
+      // What can be done before, is: I/O waits for the copies' snapshot.
+      await snapshot(entry);
+      await attached.volume.flush(null);
+    }
+    const failures = await attached.replicas.add(entry.peer, {
+      apply: (peer) => (snapshotRequired ? snapshot(this.#entryAt(peer)) : Promise.resolve()),
+    });
+    if (this.#modeOf(entry) !== ReplicaMode.WO) throw this.#failureOf(failures);
+  }
+
+  /** @returns what has to be copied to a replica that is added
+   * @throws {Error} it is not being added, or could not be prepared */
+  prepareRebuild(address: string): Promise<SyncFileInfo[]> {
+    return this.#changes.run(() =>
+      prepareRebuild(this.#sourceFor(address), this.#rebuilt(address, "prepare"), this.options.volume),
+    );
+  }
+
+  #rebuilt(address: string, verb: string): ReplicaEntry {
+    const entry = this.#entries.find((one) => one.address === address);
+    const mode = entry === undefined ? undefined : this.#modeOf(entry);
+    if (entry === undefined || mode !== ReplicaMode.WO)
+      throw new Error(`invalid mode ${MODE_NAMES.get(mode)} for replica ${address} to ${verb} rebuild`);
+    if (entry.rebuild === null) throw new Error(`replica ${address} is made equal by the engine itself`);
+    return entry;
+  }
+
+  #sourceFor(address: string): ReplicaEntry {
+    const [source] = this.#inMode(ReplicaMode.RW);
+    if (source === undefined) throw new Error(`no replica is there that ${address} could be rebuilt from`);
+    return source;
+  }
+
+  /** Makes a replica readable whose files were copied. When that fails, it becomes ERR.
+   * @throws {Error} */
+  verifyRebuild(address: string): Promise<void> {
+    const present = this.#entries.find((one) => one.address === address);
+    if (present !== undefined && this.#modeOf(present) === ReplicaMode.RW) return Promise.resolve();
+    const entry = this.#rebuilt(address, "verify");
+    // Its caller may have lost patience, and ask again.
+    let verifying = this.#verifying.get(entry);
+    if (verifying === undefined) {
+      verifying = this.#verify(entry).finally(() => this.#verifying.delete(entry));
+      this.#verifying.set(entry, verifying);
+    }
+    return verifying;
+  }
+
+  async #verify(entry: ReplicaEntry): Promise<void> {
+    const { address, peer, rebuild } = entry;
+    const { replicas } = this.#running();
+    const restored = rebuild?.restored ?? false;
+    try {
+      await loadRebuilt(this.#sourceFor(address), entry, this.options.volume, restored);
+      await replicas.finishRebuild(peer, {
+        compareAll: restored,
+        settle: () => copyRevision(this.#sourceFor(address), entry),
+      });
+      entry.rebuild = null;
+      this.log.info({ replica: address }, "replica rebuilt");
+    } catch (error) {
+      const failure = withContext(`failed to verify rebuild of replica ${address}`, error);
+      await replicas.fail(peer, failure.message);
+      throw failure;
+    }
+  }
+
+  /** Durably no member any more when it resolves. One that is not known is no error. */
   removeReplica(address: string): Promise<void> {
     return this.#changes.run(async () => {
       const entry = this.#entries.find((one) => one.address === address);
@@ -535,13 +677,19 @@ export class Controller {
       if (this.#entries.length === 1) {
         if (this.#frontendUp) throw new Error("cannot remove last replica if volume is up");
         await this.#detach();
-      } else if (entry.unusable === null && !(await this.#running().replicas.fail(entry.peer, "removed"))) {
+      } else if (entry.unusable === null && !(await this.#running().replicas.remove(entry.peer))) {
         throw new Error(`cannot remove replica ${address}: no other replica could record that it is gone`);
       }
       this.#entries = this.#entries.filter((one) => one !== entry);
       this.log.info({ replica: address }, "replica removed");
-      if (entry.unusable === null) entry.closeInBackground(this.log);
-      else entry.disconnect();
+      if (entry.unusable !== null) {
+        entry.disconnect();
+        return;
+      }
+      const closing = entry.closeInBackground(this.log).finally(() => {
+        if (this.#closing.get(address) === closing) this.#closing.delete(address);
+      });
+      this.#closing.set(address, closing);
     });
   }
 
@@ -559,13 +707,6 @@ export class Controller {
       if (!(await this.#running().replicas.fail(entry.peer, "set to ERR by a client")))
         throw new Error(`cannot set replica ${address} to ERR: no other replica could record it`);
     });
-  }
-
-  /** @throws {Error} why a replica cannot join now */
-  checkJoining(address: string): void {
-    if (this.#entries.some((entry) => entry.address === address)) return;
-    if (this.#inMode(ReplicaMode.WO).length > 0) throw new Error("can only have one WO replica at a time");
-    if (this.#expansion.running) throw new Error("cannot add WO replica during expansion");
   }
 
   #entryAt(peer: string): ReplicaEntry {

@@ -3,12 +3,15 @@ import type { Logger } from "pino";
 import type { Replica } from "../../proto/longhorn.js";
 import { errorText, withContext } from "../../proto/rpc-error.js";
 import { grpcAddress } from "../client/addresses.js";
+import { ReplicaLink } from "../replica-link.js";
 import { connectReplica, type ReplicaConnection } from "../client/connections.js";
 
 export class ReplicaEntry {
   /** `host:port` */
   readonly peer: string;
   readonly #connection: ReplicaConnection;
+  /** opened by us */
+  isOpen = false;
 
   /** @param address as given, with or without `tcp://` */
   constructor(
@@ -16,6 +19,8 @@ export class ReplicaEntry {
     volumeName: string,
     /** why it was never part of the volume; null when it was */
     public unusable: string | null = null,
+    /** while it is added to the running volume; `restored`: its data come from a backup, not from a copy */
+    public rebuild: { restored: boolean } | null = null,
   ) {
     this.peer = grpcAddress(address);
     this.#connection = connectReplica(address, { volumeName });
@@ -43,13 +48,18 @@ export class ReplicaEntry {
     await this.call(`failed to open replica ${this.peer} from remote`, (calls, options) =>
       calls.replicaOpen({}, options),
     );
+    this.isOpen = true;
     try {
       if (alone && before.rebuilding) {
-        await this.call("failed to reset invalid rebuild", (calls, options) =>
-          calls.rebuildingSet({ rebuilding: false }, options),
-        ).catch((err: unknown) => log.warn({ err, replica: this.address }, "rebuild could not be reset"));
+        await this.#endRebuild().catch((err: unknown) =>
+          log.warn({ err, replica: this.address }, "rebuild could not be reset"),
+        );
       }
-      const opened = await this.get();
+      let opened = await this.get();
+      if (opened.state === "rebuilding" && (await this.#isWhole())) {
+        await this.#endRebuild();
+        opened = await this.get();
+      }
       if (opened.state !== "open" && opened.state !== "dirty")
         throw new Error(`backend ${this.address} is in the invalid state ${opened.state}`);
       return opened;
@@ -59,16 +69,33 @@ export class ReplicaEntry {
     }
   }
 
+  async #endRebuild(): Promise<void> {
+    await this.call("failed to reset invalid rebuild", (calls, options) =>
+      calls.rebuildingSet({ rebuilding: false }, options),
+    );
+  }
+
+  /** It became a copy, and whoever rebuilt it was stopped before it could say so. */
+  async #isWhole(): Promise<boolean> {
+    const link = new ReplicaLink(this.peer);
+    try {
+      return (await link.identify()).unfit === "";
+    } finally {
+      link.close();
+    }
+  }
+
   /** Closes the replica, not the connection. */
   async close(): Promise<void> {
+    this.isOpen = false;
     await this.call(`failed to close replica ${this.peer} from remote`, (calls, options) =>
       calls.replicaClose({}, options),
     );
   }
 
-  /** The same for one that nobody waits for; then the connection ends as well. */
-  closeInBackground(log: Logger): void {
-    this.close()
+  /** The same for one of which nobody needs to know how it goes; then the connection ends as well. */
+  closeInBackground(log: Logger): Promise<void> {
+    return this.close()
       .catch((error: unknown) =>
         log.warn({ replica: this.address, reason: errorText(error) }, "replica could not be closed"),
       )

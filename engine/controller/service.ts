@@ -1,6 +1,6 @@
 /** Longhorn's ControllerService on a controller. */
 import { status } from "@grpc/grpc-js";
-import { ReplicaMode, type ControllerReplica, type ControllerService } from "../../proto/longhorn.js";
+import type { ControllerReplica, ControllerService } from "../../proto/longhorn.js";
 import { versionOutput } from "../../proto/longhorn-version.js";
 import { RpcError } from "../../proto/rpc-error.js";
 import type { Handlers } from "../../proto/unary.js";
@@ -39,13 +39,10 @@ export function controllerHandlers(
     replicaList: () =>
       now(() => ({ replicas: controller.replicas().map(({ address }) => replica(address)) })),
     replicaGet: ({ address }) => now(() => replica(address)),
-    controllerReplicaCreate: ({ address }) =>
-      now(() => {
-        controller.checkJoining(address);
-        // A replica that is in the list already is told as it is.
-        if (controller.replicas().some((one) => one.address === address)) return replica(address);
-        return unimplemented("a replica cannot join a running volume yet");
-      }),
+    controllerReplicaCreate: async ({ address, snapshotRequired, mode }) => {
+      await controller.addReplica(address, snapshotRequired, mode);
+      return replica(address);
+    },
     replicaDelete: async ({ address }) => {
       await controller.removeReplica(address);
       return {};
@@ -54,14 +51,16 @@ export function controllerHandlers(
       await controller.setReplicaMode(address?.address ?? "", mode);
       return replica(address?.address ?? "");
     },
-    replicaPrepareRebuild: ({ address }) => wo(address, "a rebuild from outside cannot be prepared yet"),
-    replicaVerifyRebuild: ({ address }) =>
-      now(() => {
-        const found = replica(address);
-        return found.mode === ReplicaMode.RW
-          ? found
-          : unimplemented("a rebuild from outside cannot be verified yet");
-      }),
+    replicaPrepareRebuild: async ({ address }) => {
+      replica(address);
+      const syncFileInfoList = await controller.prepareRebuild(address);
+      return { replica: replica(address), syncFileInfoList };
+    },
+    replicaVerifyRebuild: async ({ address }) => {
+      replica(address);
+      await controller.verifyRebuild(address);
+      return replica(address);
+    },
     journalList: ({ limit }) =>
       now(() => {
         process.stdout.write(`${JSON.stringify({ limit, metrics: controller.metrics() })}\n`);
@@ -78,15 +77,6 @@ export function controllerHandlers(
       }),
     replicaRebuildConcurrentSyncLimitGet: () => now(() => ({ limit: rebuildConcurrentSyncLimit })),
   };
-
-  function wo(address: string, missing: string): Promise<never> {
-    return now(() => {
-      const { mode } = replica(address);
-      if (mode !== ReplicaMode.WO)
-        throw new Error(`invalid mode ${mode} for replica ${address} to prepare rebuild`);
-      return unimplemented(missing);
-    });
-  }
 }
 
 function unimplemented(text: string): never {

@@ -48,17 +48,29 @@ export class Rebuild {
     await this.run.run(total, async () => {
       checkFiles(files);
       await this.removeLeftovers(files);
-      // Data first: a meta without its data would be a damaged disk.
-      for (const metas of [false, true]) {
-        const queue = files.filter(({ toFileName }) => isMetaFile(toFileName) === metas);
-        await this.syncAll(queue, request);
-      }
+      // Data first: a meta without its data would be a damaged disk. Metas in the order given: a child that came before its
+      // parent would be one as well.
+      const { sources } = this;
+      await this.syncAll(
+        files.filter(({ toFileName }) => !isMetaFile(toFileName)),
+        sources,
+        request,
+      );
+      await this.syncAll(
+        files.filter(({ toFileName }) => isMetaFile(toFileName)),
+        sources.slice(0, 1),
+        request,
+      );
     });
     this.log.info({ files: files.length, from: this.sources_ }, "files synced");
   }
 
   /** One file after the other from each source. */
-  private async syncAll(files: readonly SyncFileInfo[], request: FilesSyncRequest): Promise<void> {
+  private async syncAll(
+    files: readonly SyncFileInfo[],
+    sources: readonly string[],
+    request: FilesSyncRequest,
+  ): Promise<void> {
     const queue = files.values();
     let failed: unknown = null;
     const work = async (source: string) => {
@@ -71,7 +83,7 @@ export class Rebuild {
         }
       }
     };
-    await Promise.all(this.sources_.map(work));
+    await Promise.all(sources.map(work));
     if (failed !== null) throw failed as Error;
   }
 

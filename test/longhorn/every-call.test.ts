@@ -7,7 +7,6 @@ import { Rig } from "./rig.js";
 /** What answers UNIMPLEMENTED, and why. Taking one into service means taking it off this list. */
 const UNIMPLEMENTED: Record<string, Record<string, string>> = {
   ControllerService: {
-    ControllerReplicaCreate: "a replica cannot join a running volume yet",
     VolumeIO: "as in Longhorn",
   },
 };

@@ -5,15 +5,18 @@
 import { Server, ServerCredentials, status } from "@grpc/grpc-js";
 import { ReplicaControl, type MemberRecord, type ReplicaFacts } from "../../proto/control.js";
 import { PROTOCOL_VERSION } from "../../proto/dataplane.js";
-import { ReplicaService, type DiskInfo, type Replica } from "../../proto/longhorn.js";
+import { freePorts } from "../../cli/free-ports.js";
+import { ReplicaService, SyncAgentService, type DiskInfo, type Replica } from "../../proto/longhorn.js";
 import { StreamError, type StreamFailure } from "../../proto/stream-backend.js";
 import { startStreamServer, type StreamServer } from "../../proto/stream-server.js";
 import { RpcError, unaryHandlers, type Handlers } from "../../proto/unary.js";
 import { decideHello, decideRecord, type Standing } from "../../replica/decide.js";
+import { SYNC_AGENT_PORT_OFFSET } from "../../replica/sync/addresses.js";
 import { MemoryBackend } from "../contract/memory-backend.js";
 import { LIMITS } from "../contract/pairing.js";
 
 const REGION_BYTES = 1 << 20;
+const GRAIN_BYTES = 64 << 10;
 
 export type Call = keyof typeof ReplicaService;
 
@@ -31,11 +34,15 @@ export class TwinReplica {
   maxSize = 0;
   unmapMark = false;
   headFileSize = 4096;
+  revisionCounter = 0;
+  /** what its sync agent says */
+  syncState: "" | "in_progress" | "complete" | "error" = "";
   #chain: string[] = ["volume-head-000.img"];
   #snapshots = new Map<string, { content: Uint8Array; disk: DiskInfo }>();
   #member: MemberRecord | null = null;
   #data: StreamServer | null = null;
   #server: Server | null = null;
+  #agent: Server | null = null;
   #port = 0;
 
   constructor(
@@ -76,17 +83,18 @@ export class TwinReplica {
     server.addService(ReplicaControl, unaryHandlers(ReplicaControl, this.#control()));
     const identity = { volumeName: this.volume, role: "replica" } as const;
     server.addService(ReplicaService, unaryHandlers(ReplicaService, this.#service(), identity));
-    this.#port = await new Promise<number>((resolve, reject) =>
-      server.bindAsync(`127.0.0.1:${this.#port}`, ServerCredentials.createInsecure(), (error, bound) =>
-        error === null ? resolve(bound) : reject(error),
-      ),
-    );
-    this.#server = server;
+    const agent = new Server();
+    agent.addService(SyncAgentService, unaryHandlers(SyncAgentService, this.#syncAgent(), identity));
+    [this.#port = 0] = await freePorts([this.#port], 1, SYNC_AGENT_PORT_OFFSET + 1);
+    await bind(server, this.#port);
+    await bind(agent, this.#port + SYNC_AGENT_PORT_OFFSET);
+    [this.#server, this.#agent] = [server, agent];
     return this;
   }
 
   stop(): void {
     this.#server?.forceShutdown();
+    this.#agent?.forceShutdown();
     this.#data?.close();
   }
 
@@ -123,7 +131,11 @@ export class TwinReplica {
           return {};
         }),
       inheritedRegions: () => Promise.resolve({ regionSize: REGION_BYTES, bitmap: new Uint8Array() }),
-      missedRegions: () => Promise.reject(new RpcError(status.UNIMPLEMENTED, "nothing is kept")),
+      // Everything, since ever.
+      missedRegions: () => {
+        const bitmap = new Uint8Array(Math.ceil(this.backend.size / GRAIN_BYTES / 8)).fill(0xff);
+        return Promise.resolve({ since: 1, grainSize: GRAIN_BYTES, bitmapSize: bitmap.length, bitmap });
+      },
       agreed: done,
       release: done,
       prepareSnapshot: () => Promise.reject(new RpcError(status.UNIMPLEMENTED, "no snapshot in two parts")),
@@ -163,12 +175,53 @@ export class TwinReplica {
         }),
       replicaCreate: missing("replicaCreate"),
       replicaDelete: missing("replicaDelete"),
-      replicaReload: missing("replicaReload"),
-      diskRemove: missing("diskRemove"),
+      replicaReload: () => this.#on("replicaReload", () => undefined),
+      diskRemove: ({ name }) => this.#on("diskRemove", () => this.#remove(name)),
       diskReplace: missing("diskReplace"),
       diskPrepareRemove: missing("diskPrepareRemove"),
-      revisionCounterSet: missing("revisionCounterSet"),
+      revisionCounterSet: ({ counter }) =>
+        this.#on("revisionCounterSet", () => (this.revisionCounter = counter)),
     };
+  }
+
+  #syncAgent(): Handlers<typeof SyncAgentService> {
+    const handlers: Partial<Handlers<typeof SyncAgentService>> = {
+      reset: () => {
+        if (this.syncState !== "in_progress") this.syncState = "";
+        return Promise.resolve({});
+      },
+      replicaRebuildStatus: () =>
+        Promise.resolve({
+          ...{
+            isRebuilding: this.syncState === "in_progress",
+            state: this.syncState,
+            progress: 0,
+            error: "",
+          },
+          ...{ fromReplicaAddress: "", fromReplicaAddressList: [] },
+        }),
+    };
+    return handlers as Handlers<typeof SyncAgentService>;
+  }
+
+  #remove(file: string): void {
+    this.#snapshots.delete(file);
+    this.#chain = this.#chain.filter((name) => name !== file);
+    for (const [index, name] of this.#chain.entries()) {
+      const found = this.#snapshots.get(name);
+      if (found !== undefined) found.disk.parent = this.#chain[index + 1] ?? "";
+    }
+  }
+
+  takeSnapshot(name: string): void {
+    this.#snapshot(name, { created: "2026-01-02T03:04:05Z", labels: {}, userCreated: true });
+  }
+
+  /** As FilesSync does: all snapshots of another replica come here. */
+  syncFrom(other: TwinReplica): void {
+    this.#snapshots = new Map([...other.#snapshots].map(([file, { content, disk }]) => [file, { content: content.slice(), disk: { ...disk } }])); // prettier-ignore
+    this.#chain = [this.#chain[0] ?? "", ...other.#chain.slice(1)];
+    this.syncState = "complete";
   }
 
   #snapshot(name: string, given: Pick<DiskInfo, "created" | "labels" | "userCreated">): void {
@@ -218,7 +271,7 @@ export class TwinReplica {
       chain: this.#chain.filter((file) => this.#snapshots.get(file)?.disk.removed !== true),
       disks: Object.fromEntries([[head, headDisk], ...snapshots]),
       remainSnapshots: this.maxCount - kept.length,
-      revisionCounter: 0,
+      revisionCounter: this.revisionCounter,
       lastModifyTime: 0,
       headFileSize: this.headFileSize,
       revisionCounterDisabled: this.revisionCounterDisabled,
@@ -228,6 +281,14 @@ export class TwinReplica {
       snapshotCountTotal: this.#snapshots.size + 1,
     };
   }
+}
+
+function bind(server: Server, port: number): Promise<void> {
+  return new Promise((resolve, reject) =>
+    server.bindAsync(`127.0.0.1:${port}`, ServerCredentials.createInsecure(), (error) =>
+      error === null ? resolve() : reject(error),
+    ),
+  );
 }
 
 function fileOf(name: string): string {

@@ -7,6 +7,7 @@ import { compileTool } from "../tools/compile.js";
 import { IscsiIo } from "../tools/iscsi-io.js";
 import { withCluster } from "../engine/cluster.js";
 import { run } from "../tools/process.js";
+import { numbers } from "../tools/random.js";
 import { startVolume, type RunningVolume } from "../tools/volume.js";
 import { ForgetfulDisk, type Cut } from "./forgetful-disk.js";
 import { History, SECTOR } from "./history.js";
@@ -90,17 +91,6 @@ class Machine {
   private async unbind(): Promise<void> {
     for (const dir of this.bound.splice(0)) await unmount(dir);
   }
-}
-
-/** A small generator of reproducible numbers (xorshift32): a failure names its seed. */
-function numbers(seed: number): (below: number) => number {
-  let state = seed | 1;
-  return (below) => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) % below;
-  };
 }
 
 /** Random writes, some with FUA, some followed by a flush. */

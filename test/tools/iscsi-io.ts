@@ -36,6 +36,11 @@ export class IscsiIo {
     await this.ask(`write ${offset} ${length} ${version}${options.fua === true ? " fua" : ""}`);
   }
 
+  /** The range reads as zeros afterwards, which is version 0. */
+  async unmap(offset: number, length: number): Promise<void> {
+    await this.ask(`unmap ${offset} ${length}`);
+  }
+
   async flush(): Promise<void> {
     await this.ask("flush");
   }

@@ -1,6 +1,7 @@
 // An iSCSI initiator that does what it is told on standard input, one line at a time, and answers each with
 // one line:
 //   write OFFSET LENGTH VERSION [fua]  ->  ok
+//   unmap OFFSET LENGTH                ->  ok
 //   flush                              ->  ok
 //   hash OFFSET LENGTH                 ->  ok H H ...                one number for every 4096 bytes
 //   read OFFSET LENGTH                 ->  ok VERSIONxSECTORS ...   (torn: a sector that holds no one stamp)
@@ -120,6 +121,10 @@ int main(int argc, char** argv) {
       const Task task(iscsi_write16_sync(iscsi, url->lun, offset / kSector,
                                          reinterpret_cast<unsigned char*>(data.data()), length, kSector, 0, 0,
                                          strcmp(flag, "fua") == 0, 0, 0));
+      printf(IsGood(task) ? "ok\n" : "error %s\n", iscsi_get_error(iscsi));
+    } else if (fields >= 3 && strcmp(verb, "unmap") == 0) {
+      unmap_list list = {offset / kSector, static_cast<uint32_t>(length / kSector)};
+      const Task task(iscsi_unmap_sync(iscsi, url->lun, 0, 0, &list, 1));
       printf(IsGood(task) ? "ok\n" : "error %s\n", iscsi_get_error(iscsi));
     } else if (fields >= 1 && strcmp(verb, "flush") == 0) {
       const Task task(iscsi_synchronizecache16_sync(iscsi, url->lun, 0, 0, 0, 0));

@@ -1,0 +1,114 @@
+/** Longhorn's part of adding a replica to a running volume: its disks, and what has to be copied to it. The caller copies. */
+import type { DiskInfo, Replica, SyncFileInfo } from "../../proto/longhorn.js";
+import { connectSyncAgent, using, type SyncAgentConnection } from "../client/connections.js";
+import type { ReplicaEntry } from "./replica-entry.js";
+
+const META_SUFFIX = ".meta";
+
+/** By data file name, without the head and the backing file. */
+function snapshotsOf({ disks, head, backingFile }: Replica): Map<string, DiskInfo> {
+  return new Map(Object.entries(disks).filter(([name]) => name !== head && name !== backingFile));
+}
+
+/** Removes what the target has too much, and forgets what was synced to it before.
+ * @returns what is to be copied: data files, and their metas with size 0. A parent comes before its children, so that
+ * nothing that was copied names one that was not. */
+export async function prepareRebuild(
+  source: ReplicaEntry,
+  target: ReplicaEntry,
+  volumeName: string,
+): Promise<SyncFileInfo[]> {
+  const wanted = snapshotsOf(await source.get());
+  await withAgent(target, volumeName, async (agent) => {
+    const { isRebuilding } = await statusOf(agent);
+    if (isRebuilding) throw new Error("replica is already rebuilding");
+    await agent.call(`failed to reset sync agent ${agent.address}`, (calls, options) =>
+      calls.reset({}, options),
+    );
+  });
+  await setRevision(target, 0);
+  for (const name of snapshotsOf(await target.get()).keys()) {
+    if (wanted.has(name)) continue;
+    await target.call(`failed to remove disk ${name} of replica ${target.peer}`, (calls, options) =>
+      calls.diskRemove({ name, force: true }, options),
+    );
+  }
+  return parentsFirst(wanted).flatMap(([name, { size }]) => [
+    fileInfo(name, Number(size)),
+    fileInfo(name + META_SUFFIX, 0),
+  ]);
+}
+
+function fileInfo(name: string, actualSize: number): SyncFileInfo {
+  return { fromFileName: name, toFileName: name, actualSize };
+}
+
+function parentsFirst(disks: ReadonlyMap<string, DiskInfo>): [string, DiskInfo][] {
+  const ordered = new Map<string, DiskInfo>();
+  const place = (name: string) => {
+    const disk = disks.get(name);
+    if (disk === undefined || ordered.has(name)) return;
+    place(disk.parent);
+    ordered.set(name, disk);
+  };
+  for (const name of disks.keys()) place(name);
+  return [...ordered];
+}
+
+/** Loads the target's files, and checks that it has the disks that the source has.
+ * @param restored its data come from a backup: nothing was copied
+ * @throws {Error} what is missing */
+export async function loadRebuilt(
+  source: ReplicaEntry,
+  target: ReplicaEntry,
+  volumeName: string,
+  restored: boolean,
+): Promise<void> {
+  if (!restored) {
+    const { isRebuilding, state, error } = await withAgent(target, volumeName, statusOf);
+    if (isRebuilding) throw new Error("its files are still being synced");
+    if (state !== "complete") throw new Error(`its files were not synced${error === "" ? "" : `: ${error}`}`);
+  }
+  // Whoever synced the files may not have told the replica.
+  await target.call(`failed to reload replica ${target.peer}`, (calls, options) =>
+    calls.replicaReload({}, options),
+  );
+  const problem = unlike(snapshotsOf(await source.get()), snapshotsOf(await target.get()));
+  if (problem !== null) throw new Error(`the disks of ${target.address} are not those of ${source.address}: ${problem}`); // prettier-ignore
+}
+
+function unlike(wanted: ReadonlyMap<string, DiskInfo>, found: ReadonlyMap<string, DiskInfo>): string | null {
+  for (const [name, { parent }] of wanted) {
+    const disk = found.get(name);
+    if (disk === undefined) return `${name} is missing`;
+    if (disk.parent !== parent) return `the parent of ${name} is "${disk.parent}", not "${parent}"`;
+  }
+  for (const name of found.keys()) if (!wanted.has(name)) return `${name} is too much`;
+  return null;
+}
+
+/** To be called while nothing is written: Longhorn takes the replica with the highest count for the newest. */
+export async function copyRevision(source: ReplicaEntry, target: ReplicaEntry): Promise<void> {
+  const { revisionCounter, revisionCounterDisabled } = await source.get();
+  if (!revisionCounterDisabled) await setRevision(target, revisionCounter);
+}
+
+async function setRevision(target: ReplicaEntry, counter: number): Promise<void> {
+  await target.call(`failed to set revision counter of replica ${target.peer}`, (calls, options) =>
+    calls.revisionCounterSet({ counter }, options),
+  );
+}
+
+function statusOf(agent: SyncAgentConnection) {
+  return agent.call(`failed to get replica rebuild status of ${agent.address}`, (calls, options) =>
+    calls.replicaRebuildStatus({}, options),
+  );
+}
+
+function withAgent<T>(
+  { address }: ReplicaEntry,
+  volumeName: string,
+  use: (agent: SyncAgentConnection) => Promise<T>,
+): Promise<T> {
+  return using(connectSyncAgent(address, { volumeName }), use);
+}

@@ -1,0 +1,27 @@
+/** What a replica directory reads as, at its head and at each of its snapshots: told from the files alone. */
+import { createHash } from "node:crypto";
+import { open } from "node:fs/promises";
+import { join } from "node:path";
+import { chainFrom } from "../../replica/chain.js";
+import { openDirectory } from "../../replica/directory.js";
+import { allocatedRuns, readExactly } from "../../replica/sync/source.js";
+
+/** @returns SHA-256 by snapshot's file name, and by "head" */
+export async function viewsOf(path: string): Promise<Record<string, string>> {
+  const directory = await openDirectory(path);
+  const views: Record<string, string> = {};
+  for (const name of [...directory.disks.keys()].sort()) {
+    const content = Buffer.alloc(directory.meta.size);
+    for (const layer of chainFrom(name, directory).reverse()) await overlay(content, join(path, layer));
+    const key = name === directory.meta.head ? "head" : name;
+    views[key] = createHash("sha256").update(content).digest("hex");
+  }
+  return views;
+}
+
+async function overlay(content: Buffer, path: string): Promise<void> {
+  const file = await open(path, "r");
+  for await (const [offset, length] of allocatedRuns(file, (await file.stat()).size))
+    (await readExactly(file, offset, length)).copy(content, offset);
+  await file.close();
+}

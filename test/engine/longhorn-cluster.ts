@@ -1,0 +1,149 @@
+/** Replicas and an engine by Longhorn's command line, each a process of its own, and the commands of a volume's clients. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { freePorts } from "../../cli/free-ports.js";
+import { VolumeClient } from "../../engine/client/volume.js";
+import { isAlive, run, startDaemon, waitFor, type Daemon } from "../tools/process.js";
+
+const VOLUME = "test-vol";
+const TIMEOUT_MS = 60_000;
+const LONGHORN = "bin/longhorn";
+
+/** Control, data, sync agent, and its receivers. */
+const RECEIVERS = 4;
+const PORTS_PER_REPLICA = 3 + RECEIVERS;
+
+export interface Node {
+  directory: string;
+  /** `tcp://host:port` */
+  address: string;
+  process: Daemon;
+}
+
+export interface Engine {
+  process: Daemon;
+  url: string;
+  iscsi: string;
+  client: VolumeClient;
+}
+
+export class LonghornCluster {
+  readonly directory = mkdtempSync(join(tmpdir(), "aurochs-test-"));
+  readonly #processes: Daemon[] = [];
+  readonly #clients: VolumeClient[] = [];
+  readonly #bootIdFile = join(this.directory, "boot");
+  #replicas = 0;
+
+  /** @param size bytes */
+  constructor(readonly size: number) {
+    writeFileSync(this.#bootIdFile, "boot-1");
+  }
+
+  /** @param flags of `longhorn replica` */
+  async addNode(flags: string[] = []): Promise<Node> {
+    this.#replicas += 1;
+    const [port = 0] = await freePorts([], 1, PORTS_PER_REPLICA);
+    const node = {
+      directory: join(this.directory, `r${this.#replicas}`),
+      address: `tcp://127.0.0.1:${port}`,
+    };
+    const started = { ...node, process: this.#startReplica(node, flags) };
+    await this.#answers(started);
+    return started;
+  }
+
+  /** Starts a replica's process again, on the same address. */
+  async restart(node: Node, flags: string[] = []): Promise<void> {
+    node.process = this.#startReplica(node, flags);
+    await this.#answers(node);
+  }
+
+  async startEngine(nodes: readonly Node[]): Promise<Engine> {
+    const [port = 0, portal = 0] = await freePorts([], 2, 1);
+    const url = `127.0.0.1:${port}`;
+    const size = String(this.size);
+    const process = this.start([
+      ...["controller", VOLUME, "--size", size, "--current-size", size, "--listen", url],
+      ...["--frontend", "tgt-iscsi", "--portal", `127.0.0.1:${portal}`, "--boot-id-file", this.#bootIdFile],
+      ...nodes.flatMap(({ address }) => ["--replica", address]),
+    ]);
+    const client = new VolumeClient(url, { volumeName: VOLUME, engineInstanceName: "" });
+    this.#clients.push(client);
+    await this.#until(process, "the engine to serve", async () => {
+      const { frontendState } = await client.get();
+      return frontendState === "up";
+    });
+    const iscsi = `iscsi://127.0.0.1:${portal}/iqn.2019-10.io.longhorn:${VOLUME}/1`;
+    return { process, url, iscsi, client };
+  }
+
+  /** Arguments of a command that adds a replica. */
+  addArguments({ url }: Engine, { address }: Node): string[] {
+    const size = String(this.size);
+    const on = ["--url", url, "--volume-name", VOLUME];
+    return [...on, "add-replica", address, "--size", size, "--current-size", size];
+  }
+
+  /** @throws with what it said, when it does not end well */
+  add(engine: Engine, node: Node): Promise<string> {
+    return run(LONGHORN, this.addArguments(engine, node));
+  }
+
+  start(args: string[]): Daemon {
+    const daemon = startDaemon(LONGHORN, args);
+    this.#processes.push(daemon);
+    return daemon;
+  }
+
+  /** Modes in the order of the engine's list. */
+  async modes({ client }: Engine): Promise<string> {
+    return (await client.replicas()).map(({ mode }) => mode).join(" ");
+  }
+
+  /** Ends a process without a word and waits until it is gone. */
+  async kill(daemon: Daemon): Promise<void> {
+    await this.#end(daemon, "SIGKILL");
+  }
+
+  /** Asks a process to end and waits until it is gone. */
+  async stop(daemon: Daemon): Promise<void> {
+    await this.#end(daemon, "SIGTERM");
+  }
+
+  async #end(daemon: Daemon, signal: NodeJS.Signals): Promise<void> {
+    daemon.child.kill(signal);
+    await waitFor("a process to end", TIMEOUT_MS, () => (isAlive(daemon.pid) ? undefined : true));
+  }
+
+  /** Ends all processes and removes all data. */
+  async end(): Promise<void> {
+    for (const client of this.#clients) client.close();
+    for (const daemon of this.#processes) if (isAlive(daemon.pid)) await this.kill(daemon);
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  #startReplica({ directory, address }: Omit<Node, "process">, flags: string[]): Daemon {
+    return this.start([
+      ...["--volume-name", VOLUME, "replica", directory, "--size", String(this.size)],
+      ...["--listen", address.slice("tcp://".length), "--sync-agent-port-count", String(RECEIVERS)],
+      ...["--boot-id-file", this.#bootIdFile, ...flags],
+    ]);
+  }
+
+  async #answers({ address, process }: Node): Promise<void> {
+    const client = new VolumeClient("127.0.0.1:1", { volumeName: VOLUME, engineInstanceName: "" });
+    await this.#until(process, "the replica to answer", async () => {
+      const { state } = await client.replica(address);
+      return state === "closed";
+    });
+    client.close();
+  }
+
+  async #until(daemon: Daemon, what: string, good: () => Promise<boolean>): Promise<void> {
+    await waitFor(what, TIMEOUT_MS, async () => {
+      if (!isAlive(daemon.pid)) throw new Error(`waiting for ${what}: it ended\n${daemon.output()}`);
+      return (await good().catch(() => false)) ? true : undefined;
+    });
+  }
+}
