@@ -130,17 +130,22 @@ export class OpenReplica {
 
   /** Longhorn's count of writes and unmaps; null when none is kept. */
   revision(): number | null {
-    if (this.counted === null) return null;
-    return this.counted.revision + this.changes() - this.counted.changes;
+    return this.revisionAfter(this.changes());
+  }
+
+  private revisionAfter(changes: number): number | null {
+    return this.counted === null ? null : this.counted.revision + changes - this.counted.changes;
   }
 
   async keepRevision(atLeast: number): Promise<void> {
-    await this.setRevision(Math.max(this.revision() ?? 0, atLeast));
+    // Once for both: the store counts on meanwhile.
+    const changes = this.changes();
+    await this.setRevision(Math.max(this.revisionAfter(changes) ?? 0, atLeast), changes);
   }
 
-  async setRevision(revision: number): Promise<void> {
+  async setRevision(revision: number, changes = this.changes()): Promise<void> {
     if (this.counted === null) return;
-    const counted = { revision, changes: this.changes() };
+    const counted = { revision, changes };
     await writeRevision(this.directory.path, revision);
     this.counted = counted;
   }

@@ -4,7 +4,7 @@ import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { chainFrom } from "../../replica/chain.js";
 import { openDirectory } from "../../replica/directory.js";
-import { allocatedRuns, readExactly } from "../../replica/sync/source.js";
+import { allocatedRuns, readExactly } from "../../replica/file-runs.js";
 
 /** @returns SHA-256 by snapshot's file name, and by "head" */
 export async function viewsOf(path: string): Promise<Record<string, string>> {
