@@ -54,6 +54,12 @@ export type PunchHole = (fd: number, offset: number, length: number) => Promise<
  * @returns `checksum`: 16 hexadecimal digits; rejects with `ABORTED` after `cancel()` */
 export type HashFile = (path: string) => { checksum: Promise<string>; cancel: () => void };
 
+/** A listening TCP socket that nobody accepts from yet: whoever connects waits. Close it with `closeSync(fd)`.
+ * @param port 0: one that is free
+ * @returns the address bound
+ * @throws {NativeError} `BAD_ARGUMENT`: no such host; `IO_ERROR` */
+export type ListenTcp = (host: string, port: number) => { fd: number; host: string; port: number };
+
 // ---------------------------------------------------------------------------------------------- Volume
 
 export interface VolumeOptions {
@@ -422,7 +428,9 @@ export interface DataServerOptions {
 
 /** The replica's end of the data plane: gRPC over HTTP/2 (cleartext, prior knowledge), served from a `ReplicaStore`. */
 export interface DataServer {
-  listen(host: string, port: number): Promise<{ host: string; port: number }>;
+  /** Once: accepts from a socket of `listenTcp`. The socket stays the caller's; who connects after `close` waits in it again.
+   * @throws {NativeError} `BAD_ARGUMENT`, `CLOSED` */
+  listen(fd: number): void;
   /** Takes the stream and closes others of the same engine, which has connected anew. HELLO is answered when no request of
    * any closed stream can touch the store any more: a write that the engine sends again must not meet its first copy. */
   accept(stream: number): void;
@@ -440,6 +448,7 @@ interface Addon {
   fileExtents: FileExtents;
   punchHole: PunchHole;
   hashFile: HashFile;
+  listenTcp: ListenTcp;
   Volume: new (options: VolumeOptions, onEvent: (event: VolumeEvent) => void) => Volume;
   Target: new (volume: Volume, options: TargetOptions, onEvent: (event: TargetEvent) => void) => Target;
   /** Opens the files and loads the extent index off the event loop. */
@@ -466,5 +475,15 @@ function loadAddon(): Addon {
   throw new Error("the addon is not built: run `npm run build:native`");
 }
 
-export const { crc32c, lockFile, fileExtents, punchHole, hashFile, Volume, Target, openStore, DataServer } =
-  loadAddon();
+export const {
+  crc32c,
+  lockFile,
+  fileExtents,
+  punchHole,
+  hashFile,
+  listenTcp,
+  Volume,
+  Target,
+  openStore,
+  DataServer,
+} = loadAddon();

@@ -1,10 +1,11 @@
 import { once } from "node:events";
+import { closeSync } from "node:fs";
 import { open, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 import t, { type Test } from "tap";
-import { DataServer, openStore, Volume, type Hello, type VolumeEvent } from "./index.js";
+import { DataServer, listenTcp, openStore, Volume, type Hello, type VolumeEvent } from "./index.js";
 
 const SIZE = 8 << 20;
 const HELLO: Hello = { volume: "v", replicaId: "r", engineId: "e", generation: 1 };
@@ -33,7 +34,9 @@ async function serve(test: Test): Promise<{ port: number; close: () => Promise<v
   const server: DataServer = new DataServer(store, limits, (event) => {
     if (event.type === "hello") server.accept(event.stream);
   });
-  const { port } = await server.listen("127.0.0.1", 0);
+  const { fd, port } = listenTcp("127.0.0.1", 0);
+  server.listen(fd);
+  closeSync(fd);
   let closed: Promise<void> | null = null;
   const close = () => (closed ??= server.close().then(() => store.close()));
   test.teardown(close);

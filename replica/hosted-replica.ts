@@ -2,10 +2,10 @@
  * One replica in this daemon: open or not, and the one queue in which control calls and HELLOs are decided, one after the
  * other.
  */
-import { existsSync } from "node:fs";
+import { closeSync, existsSync } from "node:fs";
 import { status } from "@grpc/grpc-js";
 import type { Logger } from "pino";
-import type { DataServerEvent } from "../native/index.js";
+import { listenTcp, type DataServerEvent } from "../native/index.js";
 import { RpcError } from "../proto/unary.js";
 import { decideDataconn, decideHello, type HelloDecision } from "./decide.js";
 import { CHAIN_FILES_MAX, DECISIONS_WAITING_MAX } from "./limits.js";
@@ -31,7 +31,7 @@ export class HostedReplica {
   private state: State = { state: "closed" };
   private readonly decisions = new Serial(DECISIONS_WAITING_MAX);
   /** where data are served while open; null: nowhere yet */
-  private address: { host: string; port: number } | null = null;
+  private socket: ReturnType<typeof listenTcp> | null = null;
 
   private constructor(
     readonly options: HostedReplicaOptions,
@@ -53,18 +53,19 @@ export class HostedReplica {
     return hosted;
   }
 
-  /** Serves data, whenever the replica is open, always on the same port.
-   * @param port 0: a free one, known when the replica is open
-   * @returns the address; as given while the replica is not open */
-  async listen(host: string, port: number): Promise<{ host: string; port: number }> {
-    this.address = { host, port };
-    if (this.state.state === "open") this.address = await this.state.replica.data.listen(host, port);
-    return this.address;
+  /** Serves data whenever the replica is open. Who connects before that waits: Longhorn's engine does, and opens it then.
+   * @param port 0: a free one
+   * @returns the address bound
+   * @throws {NativeError} */
+  listen(host: string, port: number): { host: string; port: number } {
+    this.socket = listenTcp(host, port);
+    if (this.state.state === "open") this.state.replica.data.listen(this.socket.fd);
+    return this.socket;
   }
 
   /** 0: not known yet */
   get dataPort(): number {
-    return this.address?.port ?? 0;
+    return this.socket?.port ?? 0;
   }
 
   /** "" while it is not known: the replica is not open, and nobody has said. */
@@ -104,8 +105,7 @@ export class HostedReplica {
     const purge = new Purge(this, chain, this.log);
     try {
       await chain.noteRemoved();
-      if (this.address !== null)
-        this.address = await replica.data.listen(this.address.host, this.address.port);
+      if (this.socket !== null) replica.data.listen(this.socket.fd);
     } catch (error) {
       await replica.close("orderly");
       throw error;
@@ -129,6 +129,8 @@ export class HostedReplica {
     return this.decisions.always(async () => {
       await this.shut();
       this.state = { state: "ended" };
+      if (this.socket !== null) closeSync(this.socket.fd);
+      this.socket = null;
     });
   }
 

@@ -76,7 +76,7 @@ async function serve(options: ReplicaOptions, parentLog: Logger): Promise<Served
   const replica = await HostedReplica.open(options, log);
   try {
     // Data first: who can ask for facts can use them.
-    const data = await replica.listen(host, port === 0 ? 0 : port + 1);
+    const data = replica.listen(host, port === 0 ? 0 : port + 1);
     const control = await serveControl(replica, host, port, log);
     const syncAgent = await serveAgentOf(options, replica, control, log);
     const ports = { port: control.port, dataPort: data.port, syncAgentPort: syncAgent?.port ?? null };

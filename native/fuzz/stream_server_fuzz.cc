@@ -48,7 +48,10 @@ class Server final : public DataServer::Listener {
     std::promise<void> listening;
     loop_.Post([&] {
       std::string error;
-      if (server_.Listen(ResolveAddress("127.0.0.1", 0, &error)[0], &address_) != 0) abort();
+      int fd = ListenTcp(ResolveAddress("127.0.0.1", 0, &error)[0]);
+      if (fd < 0) abort();
+      address_ = LocalAddress(fd);
+      server_.Listen(fd);
       listening.set_value();
     });
     listening.get_future().get();

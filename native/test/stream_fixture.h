@@ -125,10 +125,10 @@ class Replica final : public DataServer::Listener {
     OnLoop(loop, [&] {
       server = std::make_unique<DataServer>(&loop, &store, options_, this);
       std::string error;
-      SocketAddress bound;
-      int result = server->Listen(ResolveAddress("127.0.0.1", port, &error)[0], &bound);
-      if (result != 0) abort();
-      address = bound;
+      int fd = ListenTcp(ResolveAddress("127.0.0.1", port, &error)[0]);
+      if (fd < 0) abort();
+      address = LocalAddress(fd);
+      server->Listen(fd);
     });
   }
   /// Cuts all streams off. What the store holds is executed first.

@@ -1,8 +1,8 @@
 /** Both ends in C++, through the addon. */
-import { mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { closeSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { DataServer, openStore, Volume } from "../../native/index.js";
+import { DataServer, listenTcp, openStore, Volume } from "../../native/index.js";
 import { decideHello } from "../../replica/decide.js";
 import { LIMITS, type ClientKind, type ServerKind } from "./pairing.js";
 import { STANDING } from "./typescript-ends.js";
@@ -34,7 +34,9 @@ export const nativeServer: ServerKind = {
       if (decided.accept) server.accept(event.stream);
       else server.reject(event.stream, decided.status, decided.message);
     });
-    const { port } = await server.listen("127.0.0.1", 0);
+    const { fd, port } = listenTcp("127.0.0.1", 0);
+    server.listen(fd);
+    closeSync(fd);
     return {
       port,
       async close() {

@@ -2,6 +2,8 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import t from "tap";
+import { ReplicaService } from "../../proto/longhorn.js";
+import { unaryClient } from "../../proto/unary.js";
 import type { RunningReplica } from "../../replica/main.js";
 import { Engine, Home } from "./harness.js";
 
@@ -109,4 +111,21 @@ t.test("where an engine of ours is recorded, Longhorn's protocol is refused befo
   t.ok((await stream.read(0, data.length)).equals(data));
   longhorn.close();
   engine.close();
+});
+
+t.test("who connects before the replica is opened is served then, as often as it is opened", async (t) => {
+  const home = new Home(t);
+  const { running } = await home.start({ startClosed: true });
+  const replica = unaryClient(ReplicaService, `${running.host}:${running.port}`);
+  t.teardown(replica.close);
+  const call = { timeoutMs: 60_000 };
+  for (const round of [1, 2]) {
+    const longhorn = await Dataconn.open(running);
+    const answer = longhorn.ask(TYPE.WRITE, 0, data.length, data);
+    t.match(await replica.calls.replicaGet({}, call), { replica: { state: "closed" } });
+    await replica.calls.replicaOpen({}, call);
+    t.match(await answer, { type: TYPE.RESPONSE, size: data.length }, `opened ${round} times`);
+    await replica.calls.replicaClose({}, call);
+    longhorn.close();
+  }
 });

@@ -1,9 +1,9 @@
 /** A target over a real volume with one replica's store behind it, in a directory of its own, for tests. */
-import { mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { closeSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
-import { DataServer, openStore, Target, Volume } from "../../../native/index.js";
+import { DataServer, listenTcp, openStore, Target, Volume } from "../../../native/index.js";
 import type { Portal } from "../discovery.js";
 import { IscsiTarget, type IscsiTargetOptions } from "../target.js";
 
@@ -39,7 +39,9 @@ export async function openRig(change: Partial<IscsiTargetOptions> = {}, host = "
   const server: DataServer = new DataServer(store, LIMITS, (event) => {
     if (event.type === "hello") server.accept(event.stream);
   });
-  const data = await server.listen("127.0.0.1", 0);
+  const data = listenTcp("127.0.0.1", 0);
+  server.listen(data.fd);
+  closeSync(data.fd);
   const volume = new Volume({ size: VOLUME_SIZE, replicaTimeoutMs: 60_000 }, () => undefined);
   await volume.connect(0, data.host, data.port, {
     volume: "vol",

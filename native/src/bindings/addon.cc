@@ -10,6 +10,7 @@
 #include "bindings/file_hash.h"
 #include "bindings/files.h"
 #include "bindings/js_bridge.h"
+#include "bindings/listen.h"
 #include "bindings/store.h"
 #include "bindings/target.h"
 #include "bindings/volume.h"
@@ -52,6 +53,7 @@ Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("fileExtents", Napi::Function::New(env, FileExtents, "fileExtents"));
   exports.Set("punchHole", Napi::Function::New(env, PunchHole, "punchHole"));
   exports.Set("hashFile", Napi::Function::New(env, JsHashFile, "hashFile"));
+  exports.Set("listenTcp", Napi::Function::New(env, JsListenTcp, "listenTcp"));
   exports.Set("Volume", VolumeObject::Define(env));
   exports.Set("Target", TargetObject::Define(env));
   exports.Set("openStore", StoreObject::DefineOpenStore(env));

@@ -1,5 +1,10 @@
 #include "bindings/data_server.h"
 
+#include <fcntl.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <climits>
 #include <cstring>
 #include <future>
 #include <optional>
@@ -56,32 +61,24 @@ DataServerObject::DataServerObject(const Napi::CallbackInfo& info)
 }
 
 Napi::Value DataServerObject::Listen(const Napi::CallbackInfo& info) {
-  Napi::Env env = info.Env();
   Arguments arguments(info);
-  std::string host = arguments.String(0, "host", kTextBytesMax);
-  auto port = static_cast<uint16_t>(arguments.Integer(1, "port", 0, UINT16_MAX));
-  if (closing_) return Rejected(env, "CLOSED", "the data server is closed");
-  if (!arguments.error().empty()) return Rejected(env, "BAD_ARGUMENT", arguments.error());
-  std::string unknown;
-  std::vector<SocketAddress> addresses = ResolveAddress(host, port, &unknown);
-  if (addresses.empty()) return Rejected(env, "BAD_ARGUMENT", "listen " + host + ": " + unknown);
-  SharedDeferred deferred = MakeDeferred(env);
-  core_->loop.Post([this, deferred, address = addresses[0]] {
-    SocketAddress bound;
-    int error = server_->Listen(address, &bound);
-    bridge_->Post([deferred, address, bound, error](Napi::Env env) {
-      if (error != 0) {
-        std::string message = "listen " + address.ToString() + ": " + strerror(error);
-        deferred->Reject(MakeError(env, StatusName(Status::kIoError), message, error).Value());
-        return;
-      }
-      Napi::Object object = Napi::Object::New(env);
-      object.Set("host", bound.host());
-      object.Set("port", bound.port());
-      deferred->Resolve(object);
-    });
-  });
-  return deferred->Promise();
+  auto given = static_cast<int>(arguments.Integer(0, "fd", 0, INT_MAX));
+  auto refuse = [&](const char* code, const std::string& message, int error) {
+    MakeError(info.Env(), code, message, error).ThrowAsJavaScriptException();
+    return info.Env().Undefined();
+  };
+  if (closing_) return refuse("CLOSED", "the data server is closed", 0);
+  if (!arguments.error().empty()) return refuse("BAD_ARGUMENT", arguments.error(), 0);
+  if (std::exchange(listening_, true)) return refuse("BAD_ARGUMENT", "the data server listens already", 0);
+  int listening = 0;
+  socklen_t length = sizeof listening;
+  if (getsockopt(given, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length) != 0 || listening == 0) {
+    return refuse("BAD_ARGUMENT", "fd " + std::to_string(given) + " is not a listening socket", 0);
+  }
+  int own = fcntl(given, F_DUPFD_CLOEXEC, 0);
+  if (own < 0) return refuse(StatusName(Status::kIoError), std::string("dup: ") + strerror(errno), errno);
+  core_->loop.Post([this, own] { server_->Listen(own); });
+  return info.Env().Undefined();
 }
 
 Napi::Value DataServerObject::Accept(const Napi::CallbackInfo& info) {

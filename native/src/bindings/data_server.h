@@ -39,6 +39,7 @@ class DataServerObject : public Napi::ObjectWrap<DataServerObject>, private Data
   std::shared_ptr<StoreCore> core_;     // null once closed
   std::unique_ptr<DataServer> server_;  // made and deleted on the loop's thread
   bool closing_ = false;
+  bool listening_ = false;
   std::vector<SharedDeferred> waiting_for_close_;
 };
 

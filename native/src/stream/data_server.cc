@@ -62,14 +62,14 @@ DataServer::~DataServer() {
   loop_->Forget(this);
 }
 
-int DataServer::Listen(const SocketAddress& address, SocketAddress* bound) {
-  if (closed_ || listen_fd_ >= 0) return EALREADY;
-  listen_fd_ = ListenTcp(address);
-  if (listen_fd_ < 0) return errno;
-  *bound = LocalAddress(listen_fd_);
+void DataServer::Listen(int fd) {
+  if (closed_) {
+    close(fd);
+    return;
+  }
+  listen_fd_ = fd;
   loop_->Add(listen_fd_, EPOLLIN, this);
   idle_timer_ = loop_->StartTimer(kIdleCheckMs, [this] { CloseIdleConnections(); });
-  return 0;
 }
 
 void DataServer::OnReady(uint32_t) {

@@ -64,8 +64,8 @@ class DataServer final : private EventLoop::Handler, private EventLoop::CycleTas
   /// On the loop's thread or after the loop has ended; no request may be with the store.
   ~DataServer();
 
-  /// @returns 0, or an errno
-  int Listen(const SocketAddress& address, SocketAddress* bound);
+  /// Once. Accepts from a listening socket, which it owns from now on.
+  void Listen(int fd);
   /// Ends other streams of the same engine: it has connected anew. HELLO is answered, and requests are looked
   /// at, when no request of any ended stream is with the store any more: otherwise a write that the engine
   /// has sent again could be overtaken by its own first copy. Unknown (closed) streams are ignored.
