@@ -1,8 +1,10 @@
 /** A change that every replica of a volume makes between the same two writes: a snapshot, a revert, an expansion. */
 import { setTimeout as sleep } from "node:timers/promises";
+import type { EngineRequest, PrepareSnapshotRequest } from "../proto/control.js";
 import type { Dropping, Failing } from "./dropping.js";
 import { JOINT_CHANGE_WAIT_MS, RECONNECT_DELAY_MS } from "./limits.js";
 import type { Roster } from "./roster.js";
+import type { Slot } from "./slot.js";
 
 export interface JointChange {
   /** makes it on one replica; has to end by itself, as I/O waits for it
@@ -10,6 +12,13 @@ export interface JointChange {
   apply: (address: string) => Promise<unknown>;
   /** whether a failure leaves the replica as it was, so that it may stay although others succeeded */
   harmless?: (error: Error) => boolean;
+  /** the same change in two parts: what takes time is done while I/O goes on. Where a replica cannot do that, all of them
+   * `apply` it */
+  snapshot?: {
+    request: Omit<PrepareSnapshotRequest, keyof EngineRequest>;
+    /** ms that a replica may take for the part that I/O waits for */
+    commitTimeoutMs: number;
+  };
 }
 
 type Then = () => Promise<void>;
@@ -30,10 +39,11 @@ export class JointChanges {
     const deadline = Date.now() + JOINT_CHANGE_WAIT_MS;
     for (;;) {
       await this.#allPresent(deadline);
+      const prepared = change.snapshot === undefined ? [] : await this.#prepare(change.snapshot);
       // Not as a decision: what is in flight may need one to end.
       await volume.quiesce();
       try {
-        const failures = await this.roster.decisions.run(() => this.#apply(change, then));
+        const failures = await this.roster.decisions.run(() => this.#apply(change, prepared, then));
         if (failures !== null) return failures;
       } finally {
         await volume.resume();
@@ -56,22 +66,39 @@ export class JointChanges {
     }
   }
 
+  /** @returns who has only to commit: all, or nobody */
+  async #prepare({ request }: NonNullable<JointChange["snapshot"]>): Promise<readonly Slot[]> {
+    const { roster } = this;
+    const slots = roster.members();
+    const prepared = await Promise.allSettled(
+      slots.map((slot) => slot.link.prepareSnapshot({ ...roster.request(slot), ...request })),
+    );
+    if (prepared.every(({ status }) => status === "fulfilled")) return slots;
+    // Why not is told better by who is asked for the whole.
+    await Promise.allSettled(slots.map((slot) => slot.link.abandonSnapshot(roster.request(slot))));
+    return [];
+  }
+
   /** @returns null when a replica went away meanwhile */
   async #apply(
-    { apply, harmless = () => false }: JointChange,
+    { apply, harmless = () => false, snapshot }: JointChange,
+    prepared: readonly Slot[],
     then: Then | null,
   ): Promise<Map<string, Error> | null> {
     const { roster } = this;
     const resynced = roster.slots.some(({ state }) => state.mode === "RESYNC");
     if (resynced || roster.someAway() || roster.end !== null) return null;
     const slots = roster.members();
+    if (prepared.length > 0 && !slots.every((slot) => prepared.includes(slot))) return null;
     const failures = new Map<string, Error>();
     await Promise.all(
-      slots.map(({ address }) =>
-        apply(address).catch((error: unknown) => {
-          failures.set(address, error as Error);
-        }),
-      ),
+      slots.map((slot) => {
+        const made =
+          snapshot !== undefined && prepared.includes(slot)
+            ? slot.link.commitSnapshot(roster.request(slot), snapshot.commitTimeoutMs)
+            : apply(slot.address);
+        return made.catch((error: unknown) => void failures.set(slot.address, error as Error));
+      }),
     );
     const survives = slots.some(({ address, state }) => state.mode === "RW" && !failures.has(address));
     const failing = slots.flatMap((slot) => {

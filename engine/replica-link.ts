@@ -5,6 +5,7 @@ import {
   type EngineRequest,
   type InheritedRegionsReply,
   type MemberRecord,
+  type PrepareSnapshotRequest,
   type RecordBasis,
   type ReplicaFacts,
 } from "../proto/control.js";
@@ -71,6 +72,23 @@ export class ReplicaLink {
   /** @throws {FencedError} */
   async agreed(engine: EngineRequest): Promise<void> {
     await this.#fenced(this.#call((calls) => calls.agreed(engine, { timeoutMs: SYNC_TIMEOUT_MS })));
+  }
+
+  /** Everything of a snapshot that takes time; it is undone unless it is committed soon. @throws {FencedError} */
+  async prepareSnapshot(request: PrepareSnapshotRequest): Promise<void> {
+    await this.#fenced(this.#call((calls) => calls.prepareSnapshot(request, { timeoutMs: SYNC_TIMEOUT_MS })));
+  }
+
+  /** While nothing is written. @throws {FencedError} */
+  async commitSnapshot(engine: EngineRequest, timeoutMs: number): Promise<void> {
+    await this.#fenced(this.#call((calls) => calls.commitSnapshot(engine, { timeoutMs })));
+  }
+
+  /** @throws {FencedError} */
+  async abandonSnapshot(engine: EngineRequest): Promise<void> {
+    await this.#fenced(
+      this.#call((calls) => calls.abandonSnapshot(engine, { timeoutMs: CONTROL_TIMEOUT_MS })),
+    );
   }
 
   /** @throws {FencedError} */

@@ -17,7 +17,7 @@ import { markRemoved } from "./ops/mark-removed.js";
 import { removeDisk } from "./ops/remove.js";
 import { replaceDisk } from "./ops/replace.js";
 import { revert } from "./ops/revert.js";
-import { abandonSnapshot, checkSnapshot, commitSnapshot, finishSnapshot, prepareSnapshot, type PreparedSnapshot, type SnapshotRequest } from "./ops/snapshot.js"; // prettier-ignore
+import { abandonSnapshot, checkSnapshot, commitSnapshot, finishSnapshot, labelsOf, prepareSnapshot, type PreparedSnapshot, type SnapshotRequest } from "./ops/snapshot.js"; // prettier-ignore
 import { ReplicaError } from "./replica-error.js";
 
 interface Pending {
@@ -108,7 +108,9 @@ export class LiveChain {
   async prepareAs(request: PrepareSnapshotRequest): Promise<void> {
     const { name, userCreated, created, labels, expandTo } = request;
     const asked =
-      expandTo === 0 ? { name, userCreated, created, labels, size: null } : this.expansion(expandTo, created);
+      expandTo === 0
+        ? { name, userCreated, created, labels: labelsOf(labels), size: null }
+        : this.expansion(expandTo, created);
     if (asked !== null) await this.prepare(asked);
   }
 

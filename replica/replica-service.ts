@@ -10,6 +10,7 @@ import type { OpenReplica } from "./open-replica.js";
 import { deleteReplica } from "./ops/delete.js";
 import { structuredError } from "./ops/expand.js";
 import { removalActions } from "./ops/prepare-remove.js";
+import { labelsOf } from "./ops/snapshot.js";
 import { ReplicaError } from "./replica-error.js";
 import { closedInfo, openInfo, stateOf, type LonghornState } from "./replica-info.js";
 import type { VolumeMeta } from "./volume-meta.js";
@@ -73,9 +74,8 @@ export class LonghornReplica implements Handlers<typeof ReplicaService> {
   }): Promise<Reply> => {
     const { name, userCreated, created, labels } = request;
     checkSnapshotRequest(name, created);
-    const noLabels = Object.keys(labels).length === 0;
     return this.whenOpen((chain) =>
-      chain.snapshot({ name, userCreated, created, labels: noLabels ? null : labels, size: null }),
+      chain.snapshot({ name, userCreated, created, labels: labelsOf(labels), size: null }),
     );
   };
 

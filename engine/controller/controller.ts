@@ -354,6 +354,7 @@ export class Controller {
             this.options.replicaTimeoutMs,
           ),
         harmless: isSnapshotExisting,
+        snapshot: this.#inTwoParts(request),
       });
       const reported =
         [...failures.values()].some(isSnapshotExisting) || failures.size >= this.#copiesBefore(failures);
@@ -361,6 +362,15 @@ export class Controller {
       this.log.info({ snapshot, failed: [...failures.keys()] }, "snapshot taken");
       return snapshot;
     });
+  }
+
+  #inTwoParts(snapshot: {
+    name: string;
+    userCreated: boolean;
+    created: string;
+    labels: Record<string, string>;
+  }) {
+    return { request: { ...snapshot, expandTo: 0 }, commitTimeoutMs: this.options.replicaTimeoutMs };
   }
 
   /** How many replicas took part in a change with these failures. */
@@ -608,6 +618,7 @@ export class Controller {
     }
     const failures = await attached.replicas.add(entry.peer, {
       apply: (peer) => (snapshotRequired ? snapshot(this.#entryAt(peer)) : Promise.resolve()),
+      ...(snapshotRequired ? { snapshot: this.#inTwoParts(request) } : {}),
     });
     if (this.#modeOf(entry) !== ReplicaMode.WO) throw this.#failureOf(failures);
   }

@@ -35,6 +35,11 @@ export interface SnapshotRequest {
   size: number | null;
 }
 
+/** As they are stored: Longhorn writes null where there are none. */
+export function labelsOf(labels: Labels): Labels | null {
+  return Object.keys(labels).length === 0 ? null : labels;
+}
+
 export interface PreparedSnapshot {
   /** data file name of the snapshot */
   file: string;

@@ -75,6 +75,32 @@ t.test("a snapshot is taken on all replicas; without a name it gets one", async 
   t.match(disk, { userCreated: true, labels: { k: "v" }, created: /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/ });
 });
 
+t.test("what takes time of a snapshot is done before writes wait for it", async (t) => {
+  const rig = new Rig(t);
+  await rig.volume(2);
+  await rig.calls.volumeSnapshot({ name: "s1" }, CALL);
+  const parts = () => rig.twins.map(({ calls }) => calls.splice(0).filter((call) => /snapshot/i.test(call)));
+  const both = ["prepareSnapshot", "commitSnapshot"];
+  t.strictSame(parts(), [both, both]);
+
+  // Where one cannot prepare it, all take it as Longhorn's do.
+  rig.twins[1]?.faults.set("prepareSnapshot", () => Promise.reject(new RpcError(status.UNIMPLEMENTED, "no")));
+  await rig.calls.volumeSnapshot({ name: "s2" }, CALL);
+  const whole = ["prepareSnapshot", "abandonSnapshot", "replicaSnapshot"];
+  t.strictSame(parts(), [whole, whole]);
+  for (const { snapshots } of rig.twins)
+    t.strictSame(snapshots, ["volume-snap-s1.img", "volume-snap-s2.img"]);
+});
+
+t.test("a replica that cannot commit what it prepared becomes ERR", async (t) => {
+  const rig = new Rig(t);
+  await rig.volume(2);
+  rig.twins[0]?.faults.set("commitSnapshot", () => Promise.reject(new Error("no space left on device")));
+  await rig.calls.volumeSnapshot({ name: "s1" }, CALL);
+  t.equal(await rig.modes(), "ERR RW");
+  t.strictSame(rig.twins[1]?.snapshots, ["volume-snap-s1.img"]);
+});
+
 t.test("an existing name is refused and fails nobody", async (t) => {
   const rig = new Rig(t);
   await rig.volume(2);
@@ -88,7 +114,8 @@ t.test("an existing name is refused and fails nobody", async (t) => {
 t.test("a replica whose snapshot fails becomes ERR; the snapshot is there on the others", async (t) => {
   const rig = new Rig(t);
   await rig.volume(2);
-  rig.twins[0]?.faults.set("replicaSnapshot", () => Promise.reject(new Error("no space left on device")));
+  for (const call of ["prepareSnapshot", "replicaSnapshot"] as const)
+    rig.twins[0]?.faults.set(call, () => Promise.reject(new Error("no space left on device")));
   t.match(await rig.calls.volumeSnapshot({ name: "s1" }, CALL), { name: "s1" });
   t.equal(await rig.modes(), "ERR RW");
   t.strictSame(rig.twins[1]?.snapshots, ["volume-snap-s1.img"]);
@@ -97,10 +124,9 @@ t.test("a replica whose snapshot fails becomes ERR; the snapshot is there on the
 t.test("when it fails on all, all stay, and the failure is told with its code", async (t) => {
   const rig = new Rig(t);
   await rig.volume(2);
-  for (const twin of rig.twins)
-    twin.faults.set("replicaSnapshot", () =>
-      Promise.reject(new RpcError(status.RESOURCE_EXHAUSTED, "no space left on device")),
-    );
+  for (const { faults } of rig.twins)
+    for (const call of ["prepareSnapshot", "replicaSnapshot"] as const)
+      faults.set(call, () => Promise.reject(new RpcError(status.RESOURCE_EXHAUSTED, "no space left on device"))); // prettier-ignore
   await t.rejects(rig.calls.volumeSnapshot({ name: "s1" }, CALL), {
     code: status.RESOURCE_EXHAUSTED,
     message:
@@ -114,7 +140,7 @@ t.test(
   async (t) => {
     const rig = new Rig(t);
     await rig.volume(2, { replicaTimeoutMs: 1_000 });
-    rig.twins[1]?.faults.set("replicaSnapshot", () => new Promise(() => undefined));
+    rig.twins[1]?.faults.set("commitSnapshot", () => new Promise(() => undefined));
     t.match(await rig.calls.volumeSnapshot({ name: "s1" }, CALL), { name: "s1" });
     t.equal(await rig.modes(), "RW ERR");
   },

@@ -3,7 +3,12 @@
  * are plain copies. The twin of a replica daemon where a test needs a replica that hangs or fails at a given call.
  */
 import { Server, ServerCredentials, status } from "@grpc/grpc-js";
-import { ReplicaControl, type MemberRecord, type ReplicaFacts } from "../../proto/control.js";
+import {
+  ReplicaControl,
+  type MemberRecord,
+  type PrepareSnapshotRequest,
+  type ReplicaFacts,
+} from "../../proto/control.js";
 import { PROTOCOL_VERSION } from "../../proto/dataplane.js";
 import { freePorts } from "../../cli/free-ports.js";
 import { ReplicaService, SyncAgentService, type DiskInfo, type Replica } from "../../proto/longhorn.js";
@@ -18,7 +23,7 @@ import { LIMITS } from "../contract/pairing.js";
 const REGION_BYTES = 1 << 20;
 const GRAIN_BYTES = 64 << 10;
 
-export type Call = keyof typeof ReplicaService;
+export type Call = keyof typeof ReplicaService | "prepareSnapshot" | "commitSnapshot" | "abandonSnapshot";
 
 export class TwinReplica {
   readonly calls: Call[] = [];
@@ -39,6 +44,7 @@ export class TwinReplica {
   syncState: "" | "in_progress" | "complete" | "error" = "";
   #chain: string[] = ["volume-head-000.img"];
   #snapshots = new Map<string, { content: Uint8Array; disk: DiskInfo }>();
+  #prepared: PrepareSnapshotRequest | null = null;
   #member: MemberRecord | null = null;
   #data: StreamServer | null = null;
   #server: Server | null = null;
@@ -138,18 +144,28 @@ export class TwinReplica {
       },
       agreed: done,
       release: done,
-      prepareSnapshot: () => Promise.reject(new RpcError(status.UNIMPLEMENTED, "no snapshot in two parts")),
-      commitSnapshot: () => Promise.reject(new RpcError(status.UNIMPLEMENTED, "no snapshot in two parts")),
-      abandonSnapshot: () => Promise.reject(new RpcError(status.UNIMPLEMENTED, "no snapshot in two parts")),
+      prepareSnapshot: (request) => this.#noted("prepareSnapshot", () => (this.#prepared = request)),
+      commitSnapshot: () =>
+        this.#noted("commitSnapshot", () => {
+          if (this.#prepared === null) throw new RpcError(status.FAILED_PRECONDITION, "no snapshot is prepared"); // prettier-ignore
+          this.#snapshot(this.#prepared.name, this.#prepared);
+          this.#prepared = null;
+        }),
+      abandonSnapshot: () => this.#noted("abandonSnapshot", () => (this.#prepared = null)),
     };
   }
 
   /** What happens on a call, in its order: noted, its fault, itself. */
   async #on(call: Call, act: () => void): Promise<{ replica: Replica }> {
+    await this.#noted(call, act);
+    return { replica: this.describe() };
+  }
+
+  async #noted(call: Call, act: () => void): Promise<Record<string, never>> {
     this.calls.push(call);
     await this.faults.get(call)?.();
     act();
-    return { replica: this.describe() };
+    return {};
   }
 
   #service(): Handlers<typeof ReplicaService> {
