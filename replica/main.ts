@@ -18,6 +18,8 @@ export interface ReplicaOptions extends HostedReplicaOptions {
 export interface HostedSyncAgent {
   /** ports of its receivers, behind its own; with control port 0 any that are free */
   portCount: number;
+  /** bytes per second that it sends at most; null: no limit */
+  rateLimit: number | null;
   /** undefined: callers are not asked whether they mean this instance */
   instanceName: string | undefined;
 }
@@ -107,6 +109,7 @@ async function serveAgentOf(
         instanceName: syncAgent.instanceName,
         ports: own === 0 ? null : { first, last: own + syncAgent.portCount },
         backingFile,
+        rateLimit: syncAgent.rateLimit,
         purging: () => replica.current?.purge ?? null,
         hashLockPath: null,
       },

@@ -17,6 +17,8 @@ export interface LonghornReplicaOptions {
   listen: HostPort;
   /** ports of the sync agent's receivers; null: it has no sync agent */
   syncAgentPorts: number | null;
+  /** bytes per second that the sync agent sends at most; null: no limit */
+  syncRateLimit: number | null;
   /** bytes: the volume's files are created if there are none; null: not */
   size: number | null;
   /** a file, a directory that holds exactly one, or "" */
@@ -54,6 +56,7 @@ export async function runLonghornReplica(options: LonghornReplicaOptions): Promi
           : {
               syncAgent: {
                 portCount: options.syncAgentPorts,
+                rateLimit: options.syncRateLimit,
                 instanceName: options.instanceName === "" ? undefined : options.instanceName,
               },
             }),

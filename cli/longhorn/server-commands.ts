@@ -23,12 +23,26 @@ const DATA_PROTOCOL_FLAG = {
   usage: 'Specify the data-server protocol. Available options are "tcp" and "unix"',
 } as const;
 
+const SYNC_RATE_FLAG = {
+  name: "sync-rate-limit",
+  kind: "string",
+  default: "64m",
+  usage:
+    "Bytes per second that files are sent to other replicas with, in bytes or human readable; 0 for no limit",
+} as const;
+
 function listenOf(options: Options): HostPort {
   return parseHostPort(options.string("listen"));
 }
 
 function sizeOrZero(text: string): number {
   return text === "" ? 0 : parseSize(text);
+}
+
+/** @returns bytes per second; null: no limit */
+function rateLimitOf(options: Options): number | null {
+  const limit = parseSize(options.string(SYNC_RATE_FLAG.name));
+  return limit === 0 ? null : limit;
 }
 
 function refuseUnix(options: Options): void {
@@ -107,6 +121,7 @@ const replica: Command = {
     { name: "restore-from", kind: "string", usage: "accepted and ignored" },
     { name: "restore-name", kind: "string", usage: "accepted and ignored" },
     { name: "sync-agent-port-count", kind: "int", default: 10 },
+    SYNC_RATE_FLAG,
     { name: "disableRevCounter", kind: "bool", usage: "To disable revision counter for every write" },
     DATA_PROTOCOL_FLAG,
     { name: "unmap-mark-disk-chain-removed", kind: "bool", usage: "To enable marking snapshot chain as removed during unmap" },
@@ -133,6 +148,7 @@ async function runReplica({ globals, options, args }: Invocation): Promise<void>
     volume: globals.string("volume-name"),
     instanceName: options.string("replica-instance-name"),
     listen: listenOf(options),
+    syncRateLimit: rateLimitOf(options),
     syncAgentPorts: options.bool("sync-agent") ? syncAgentPorts : null,
     size: size === "" ? null : parseSize(size),
     backingFile: options.string("backing-file"),
@@ -156,6 +172,7 @@ const syncAgent: Command = {
       usage: "HOST:PORT of the replica; this process stands in its directory",
     },
     REPLICA_INSTANCE_FLAG,
+    SYNC_RATE_FLAG,
   ],
   failure: "Error running sync-agent command",
   run: runSyncAgent,
@@ -169,6 +186,7 @@ async function runSyncAgent({ globals, options }: Invocation): Promise<void> {
     volume: globals.string("volume-name"),
     instanceName: options.string("replica-instance-name"),
     listen: listenOf(options),
+    rateLimit: rateLimitOf(options),
     receiverPorts: parsePortRange(options.string("listen-port-range")),
     replicaAddress,
   });

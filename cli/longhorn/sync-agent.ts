@@ -10,6 +10,8 @@ export interface LonghornSyncAgentOptions {
   /** "" when it is not known */
   instanceName: string;
   listen: HostPort;
+  /** bytes per second that it sends at most; null: no limit */
+  rateLimit: number | null;
   /** both included */
   receiverPorts: { first: number; last: number };
   /** `host:port` */
@@ -28,6 +30,7 @@ export async function runLonghornSyncAgent(options: LonghornSyncAgentOptions): P
       ports: options.receiverPorts,
       backingFile: null,
       purging: null,
+      rateLimit: options.rateLimit,
       hashLockPath: null,
     },
     options.listen.host,

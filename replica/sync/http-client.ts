@@ -1,8 +1,9 @@
 /** Requests of the file sync protocol to one receiver, over a few kept connections. */
 import { Agent, request as httpRequest, type IncomingMessage } from "node:http";
+import { crc32c } from "../../native/index.js";
 import { ANSWER_BYTES_MAX, SENDER_WORKERS } from "./limits.js";
 import { isErrno } from "./os-text.js";
-import { formatTarget, REQUESTS, type RequestName } from "./query.js";
+import { CRC_HEADER, formatCrc, formatTarget, REQUESTS, type RequestName } from "./query.js";
 
 /** The receiver answered, and that it failed. */
 export class RefusedRequest extends Error {
@@ -51,6 +52,7 @@ export class ReceiverClient {
       const { method } = REQUESTS[name];
       const headers: Record<string, string | number> = { accept: "application/json" };
       if (method === "POST") headers["content-length"] = data?.length ?? 0;
+      if (data !== null) headers[CRC_HEADER] = formatCrc(crc32c(data));
       const signal = AbortSignal.timeout(timeoutMs);
       const target = { host: this.host, port: this.port, path: formatTarget(name, query), method };
       const request = httpRequest({ ...target, agent: this.agent, headers, signal });

@@ -13,6 +13,13 @@ export type RequestName = keyof typeof REQUESTS;
 
 export const PATH_PREFIX = "/v1-ssync/";
 
+/** Header of ours on a request with data: their CRC32C, 8 hexadecimal digits. Longhorn neither sends it nor looks at it. */
+export const CRC_HEADER = "x-aurochs-crc32c";
+
+export function formatCrc(crc: number): string {
+  return crc.toString(16).padStart(8, "0");
+}
+
 /** bytes, `begin <= end` */
 export interface Range {
   begin: number;

@@ -143,6 +143,7 @@ export class Rebuild {
     await file.commit(end.claim);
     if (!existsSync(join(this.directory, toFileName)))
       throw new Error(`replica ${source} sent file ${toFileName} without its content`);
+    this.log.info({ file: toFileName, from: source, ...file.transferred }, "file synced");
   }
 
   /** What earlier transfers left, unless this one goes on with it. */

@@ -51,6 +51,9 @@ export class NotRecorded extends Error {
 export class ReceivedFile {
   private state: State = { state: "waiting" };
   private readonly covered = new Coverage();
+  /** ranges whose checksum was told and that were not sent afterwards, by their beginning: they were here, and right */
+  private readonly told = new Map<number, number>();
+  private received_ = 0;
   private readonly underWay = new Set<Promise<unknown>>();
   private unsynced = 0;
   private syncing: Promise<void> | null = null;
@@ -62,6 +65,12 @@ export class ReceivedFile {
     readonly fileName: string,
     private readonly onProgress: (bytes: number) => void = () => undefined,
   ) {}
+
+  /** Bytes that came, and bytes that were here already. */
+  get transferred(): { receivedBytes: number; reusedBytes: number } {
+    const reusedBytes = [...this.told.values()].reduce((sum, bytes) => sum + bytes, 0);
+    return { receivedBytes: this.received_, reusedBytes };
+  }
 
   private get path(): string {
     return join(this.directory, this.fileName);
@@ -111,6 +120,8 @@ export class ReceivedFile {
       throw new Error(`received ${data.length} bytes for the ${end - begin} bytes from ${begin}`);
     await this.track(writeAll(opened.file, data, begin, this.fileName));
     this.covered.add(begin, end);
+    this.told.delete(begin);
+    this.received_ += end - begin;
     if (!opened.existed) this.onProgress(end - begin);
     await this.syncBehind(opened.file, end - begin);
   }
@@ -128,7 +139,10 @@ export class ReceivedFile {
     const { begin, end } = within(asked, opened.size);
     if (end - begin > RANGE_BYTES_MAX) throw new Error(`range of ${end - begin} bytes is too long`);
     const hash = await this.track(hashOf(opened.file, begin, end));
-    if (hash !== null) this.covered.add(begin, end);
+    if (hash !== null) {
+      this.covered.add(begin, end);
+      this.told.set(begin, end - begin);
+    }
     if (opened.existed) this.onProgress(end - begin);
     return hash;
   }

@@ -4,6 +4,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import t, { type Test } from "tap";
+import { crc32c } from "../../native/index.js";
 import { scratch } from "../scratch.js";
 import { changeTimeOf, formatChecksumFile } from "./checksum-file.js";
 import { RANGE_BYTES_MAX } from "./limits.js";
@@ -112,6 +113,23 @@ t.test("the last extent of a small file passes its end, its content does not", a
   t.equal((await receiver.ended).end, "closed");
   t.equal(readFileSync(path, "utf8"), `{"Parent":""}\n`);
   t.notOk(existsSync(`${path}.checksum`));
+});
+
+t.test("data whose CRC32C is not the one that came with them are refused, and not written", async (t) => {
+  const { receiver, path, talk } = await rig(t);
+  const data = Buffer.alloc(BLOCK, 1);
+  const withCrc = (crc: string) =>
+    post("writeData?begin=0&end=4096", BLOCK).replace("\r\n\r\n", `\r\nx-aurochs-crc32c: ${crc}\r\n\r\n`);
+  t.strictSame(await talk([get("open?begin=0&directIO=true&end=4096")]), ["200 false"]);
+  const right = crc32c(data).toString(16).padStart(8, "0");
+  t.match(await talk([withCrc("00000000"), data]), [
+    /^500 CRC32C [0-9a-f]{8} of 4096 bytes is not 00000000$/,
+  ]);
+  t.ok(readFileSync(`${path}.receiving`).every((byte) => byte === 0));
+  t.strictSame(await talk([withCrc(right), data]), ["200"]);
+  t.strictSame(await talk([post("close?checksum=&checksumMethod=")]), ["200"]);
+  t.equal((await receiver.ended).end, "closed");
+  t.ok(readFileSync(path).equals(data));
 });
 
 t.test("close before all has come is refused, and the receiver ends", async (t) => {

@@ -2,8 +2,17 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Logger } from "pino";
+import { crc32c } from "../../native/index.js";
 import { RANGE_BYTES_MAX, RECEIVER_CONNECTIONS_MAX, RECEIVER_IDLE_MS } from "./limits.js";
-import { parseDirectIo, parseRange, parseTarget, REQUESTS, type RequestName } from "./query.js";
+import {
+  CRC_HEADER,
+  formatCrc,
+  parseDirectIo,
+  parseRange,
+  parseTarget,
+  REQUESTS,
+  type RequestName,
+} from "./query.js";
 import { NotRecorded, type ChecksumClaim, type ReceivedFile } from "./received-file.js";
 
 /** How it ended: all is durable, or nothing was heard for too long, or it was told to stop, or the end failed. */
@@ -107,6 +116,7 @@ export class Receiver {
         return;
       }
       const body = await readBody(request);
+      checkCrc(body, request.headers[CRC_HEADER]);
       if (target.name === "close") end = await this.close(target.query);
       const answer = end === null ? await this.answer(target.name, target.query, body) : answerOf(end);
       await send(response, answer.status, "json" in answer ? answer.json : "", "application/json");
@@ -182,6 +192,14 @@ async function readBody(request: IncomingMessage): Promise<Buffer> {
     parts.push(part);
   }
   return parts.length === 1 && parts[0] !== undefined ? parts[0] : Buffer.concat(parts, length);
+}
+
+/** @throws when the data are not those that the sender computed it of */
+function checkCrc(data: Buffer, expected: string | string[] | undefined): void {
+  if (expected === undefined) return;
+  const found = formatCrc(crc32c(data));
+  if (found !== expected)
+    throw new Error(`CRC32C ${found} of ${data.length} bytes is not ${String(expected)}`);
 }
 
 function send(response: ServerResponse, status: number, text: string, type: string): Promise<void> {

@@ -5,6 +5,7 @@ import { ReceiverClient, RefusedRequest } from "./http-client.js";
 import { CLOSE_TIMEOUT_MS, OPEN_RETRY_MS, OPEN_RETRY_PAUSE_MS, REQUEST_TIMEOUT_SECONDS, SENDER_WORKERS } from "./limits.js"; // prettier-ignore
 import { ReplicaError } from "../replica-error.js";
 import { parseChecksumFile } from "./checksum-file.js";
+import type { RateLimit } from "./rate-limit.js";
 import type { ChecksumClaim } from "./received-file.js";
 import type { Piece, Source } from "./source.js";
 
@@ -16,6 +17,8 @@ export interface SendOptions {
   directIo: boolean;
   /** What is recorded of the content at this moment, null when nothing is: asked before the transfer and after it. */
   recorded: () => Promise<ChecksumClaim | null>;
+  /** shared by all that this agent sends */
+  rate: RateLimit;
   /** nothing is sent when both ends have recorded the same checksum */
   fastSync: boolean;
   openRetryMs?: number;
@@ -107,6 +110,7 @@ class Sender {
       await context(`failed to send hole ${where}`, () => this.client.ask("sendHole", query, this.timeoutMs));
       return;
     }
+    await this.options.rate.take(length);
     const data = await context(`failed to read ${where}`, piece.read);
     if (existed) {
       const text = await context(`failed to get checksum of ${where}`, () =>

@@ -20,6 +20,7 @@ import { PortPool } from "./port-pool.js";
 import { Rebuild } from "./rebuild.js";
 import { isPartial, type ChecksumClaim } from "./received-file.js";
 import { Receivers } from "./receivers.js";
+import { RateLimit } from "./rate-limit.js";
 import { NOT_RUN } from "./run-status.js";
 import { sendSource, type SendOptions } from "./sender.js";
 import { openFileSource, type Source } from "./source.js";
@@ -38,6 +39,8 @@ export interface SyncAgentOptions {
   backingFile: string | null;
   /** null: by way of the replica's service */
   purging: (() => Purging | null) | null;
+  /** bytes per second that it sends at most; null: no limit */
+  rateLimit: number | null;
   /** null: where Longhorn has it */
   hashLockPath: string | null;
 }
@@ -52,6 +55,7 @@ export class SyncAgent implements Handlers<typeof SyncAgentService> {
   private readonly clone: Clone;
   private readonly hashing: Hashing;
   private readonly outsidePurge: Purging;
+  private readonly rate: RateLimit;
   /** files being sent: what they are read from must not be put together meanwhile */
   private sending = 0;
 
@@ -65,6 +69,7 @@ export class SyncAgent implements Handlers<typeof SyncAgentService> {
     this.rebuild = new Rebuild(directory, this.receivers, volumeName, log);
     this.clone = new Clone(directory, this.receivers, this.replica, log);
     this.hashing = new Hashing(directory, new NodeLock(hashLockPath ?? HASH_LOCK_PATH), log);
+    this.rate = new RateLimit(options.rateLimit);
     this.outsidePurge = new OutsidePurge(directory, this.replica, log);
   }
 
@@ -143,6 +148,7 @@ export class SyncAgent implements Handlers<typeof SyncAgentService> {
           timeoutSeconds: request.fileSyncHttpClientTimeout,
           directIo: isDataFile(name) && source.size % DIRECT_IO_BLOCK === 0,
           recorded: request.recorded,
+          rate: this.rate,
           fastSync: request.fastSync,
         };
         const how = await sendSource(source, options);

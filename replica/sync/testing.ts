@@ -134,6 +134,7 @@ export async function serveAgent(
     ports: null,
     backingFile: null,
     purging: null,
+    rateLimit: null,
     hashLockPath: join(directory, "hash.lock"),
     ...options,
   };

@@ -6,6 +6,7 @@ import fc from "fast-check";
 import t from "tap";
 import { scratch } from "../scratch.js";
 import { changeTimeOf, currentChecksum, writeRecordedChecksum } from "./checksum-file.js";
+import { RateLimit } from "./rate-limit.js";
 import { ReceivedFile } from "./received-file.js";
 import { Receiver, type ReceiverEnd } from "./receiver.js";
 import { sendSource, type SendOptions } from "./sender.js";
@@ -60,6 +61,7 @@ async function transfer({
     directIo: !name.endsWith(".meta"),
     recorded: () => currentChecksum(join(from, name)),
     fastSync,
+    rate: new RateLimit(null),
   };
   const sent = await sendSource(source(opened), options).catch((error: unknown) => error as Error);
   await opened.close();
@@ -243,6 +245,7 @@ t.test("a sender waits for a receiver that comes late, and gives up on one that 
   const options = {
     ...{ host: "127.0.0.1", port, timeoutSeconds: 5, directIo: true, fastSync: false },
     recorded: () => Promise.resolve(null),
+    rate: new RateLimit(null),
   };
   await t.rejects(sendSource(source, { ...options, openRetryMs: 1 }), {
     message: /failed to open: .*ECONNREFUSED/,

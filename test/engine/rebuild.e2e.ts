@@ -2,13 +2,20 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import t, { type Test } from "tap";
+import { rebuildStatus } from "../../engine/client/rebuild.js";
 import { snapshotName } from "../../engine/client/snapshots.js";
+import { waitFor, type Daemon } from "../tools/process.js";
 import { viewsOf } from "./chain-views.js";
 import { LonghornCluster, type Engine, type Node } from "./longhorn-cluster.js";
 import { SectorLoad } from "./sector-load.js";
 
 const MIB = 1 << 20;
-const SIZE = 48 * MIB;
+const SIZE = 24 * MIB;
+const FILLED_MIB = 16;
+const WAIT_MS = 120_000;
+
+/** So that a rebuild is under way for seconds. */
+const SLOWLY = ["--sync-rate-limit", "4m"];
 
 interface Scene {
   cluster: LonghornCluster;
@@ -51,7 +58,7 @@ t.test("a replica that is added under load is the same as the others, in every s
   const first = await cluster.addNode();
   const engine = await cluster.startEngine([first]);
   await load.connect(engine.iscsi);
-  await load.fill(0, 30);
+  await load.fill(0, FILLED_MIB);
   await snapshot(engine, "one");
   load.start();
   await load.progress(200);
@@ -71,4 +78,86 @@ t.test("a replica that is added under load is the same as the others, in every s
     ["three", "two", "one"],
   );
   await sameAtRest(t, { cluster, load }, engine, [first, added]);
+});
+
+/** Starts adding a replica and waits until some of it is there, and by no means all: files come slowly. */
+async function addHalf({ cluster }: Scene, engine: Engine, node: Node): Promise<Daemon> {
+  const adding = cluster.start(cluster.addArguments(engine, node));
+  await waitFor("some of it to be copied", WAIT_MS, async () => {
+    const { isRebuilding, progress } = await rebuildStatus(engine.client, node.address).catch(() => NOTHING);
+    return isRebuilding && progress > 0 ? true : undefined;
+  });
+  return adding;
+}
+
+const NOTHING = { isRebuilding: false, progress: 0 };
+
+/** A volume on `copies` replicas, filled, under load, with a snapshot; and a new replica. */
+async function halfWay(t: Test, copies: number) {
+  const all = await scene(t);
+  const { cluster, load } = all;
+  const nodes: Node[] = [];
+  for (let i = 0; i < copies; i++) nodes.push(await cluster.addNode(SLOWLY));
+  const engine = await cluster.startEngine(nodes);
+  await load.connect(engine.iscsi);
+  await load.fill(0, FILLED_MIB);
+  await snapshot(engine, "one");
+  load.start();
+  await load.progress(50);
+  const added = await cluster.addNode(SLOWLY);
+  return { ...all, nodes, engine, added, adding: await addHalf(all, engine, added) };
+}
+
+t.test("a replica that is killed while it is rebuilt is let go, and goes on where it was", async (t) => {
+  const { cluster, load, nodes, engine, added, adding } = await halfWay(t, 1);
+  await cluster.kill(added.process);
+  t.not(await adding.ended, 0);
+  await load.progress(50);
+  t.equal(await cluster.modes(engine), "RW ERR");
+  await cluster.restart(added, SLOWLY);
+  await cluster.add(engine, added);
+  await load.progress(50);
+  await load.stop();
+  t.equal(await cluster.modes(engine), "RW RW");
+  t.match(added.process.output(), /"reusedBytes":[1-9]/);
+  t.strictSame(await load.mistakes(), []);
+  await sameAtRest(t, { cluster, load }, engine, [...nodes, added]);
+});
+
+t.test("whoever adds a replica may go away: the next one takes over", async (t) => {
+  const { cluster, load, nodes, engine, added, adding } = await halfWay(t, 1);
+  await cluster.kill(adding);
+  await load.progress(50);
+  t.equal(await cluster.modes(engine), "RW WO");
+  await cluster.add(engine, added);
+  await load.progress(50);
+  await load.stop();
+  t.equal(await cluster.modes(engine), "RW RW");
+  t.strictSame(await load.mistakes(), []);
+  await sameAtRest(t, { cluster, load }, engine, [...nodes, added]);
+});
+
+t.test("an engine that is killed leaves a half-made replica that nobody chooses", async (t) => {
+  const { cluster, load, nodes, engine, added, adding } = await halfWay(t, 1);
+  await load.stop();
+  await cluster.kill(engine.process);
+  await cluster.kill(adding);
+  load.disconnect();
+  // Its files go on coming, and it may look whole by its names.
+  for (const node of [...nodes, added]) {
+    await cluster.kill(node.process);
+    await cluster.restart(node, SLOWLY);
+  }
+  const next = await cluster.startEngine([added, ...nodes]);
+  t.equal(await cluster.modes(next), "ERR RW");
+  await load.connect(next.iscsi);
+  t.strictSame(await load.mistakes(), []);
+  load.start();
+  await load.progress(50);
+  await cluster.add(next, added);
+  await load.progress(50);
+  await load.stop();
+  t.equal(await cluster.modes(next), "RW RW");
+  t.strictSame(await load.mistakes(), []);
+  await sameAtRest(t, { cluster, load }, next, [...nodes, added]);
 });

@@ -131,7 +131,7 @@ export const phases: Phase[] = [
     count: "gtest",
     timeoutMs: 40 * MINUTE_MS,
   },
-  endToEnd("engine", "replicas and engines that die, hang, fill up and come back", 6),
+  endToEnd("engine", "replicas and engines that die, hang, fill up, come back and are added", 12),
   endToEnd("bad-input", "what is wrong on the wire or in a directory is refused, named, and harms nobody", 8),
   endToEnd("agreement", "copies are equal after overlapping writers and crashes", 4),
   endToEnd("powercut", "what was flushed survives a power cut", 6),

@@ -1,0 +1,53 @@
+import t from "tap";
+import { RATE_BURST_MS } from "./limits.js";
+import { RateLimit } from "./rate-limit.js";
+
+/** A clock that goes on only while somebody waits. */
+function clock(t: { now: number }) {
+  return [() => t.now, (ms: number) => Promise.resolve((t.now += ms))] as const;
+}
+
+t.test("in the long run no more is let through than the rate allows, whatever the pieces", async (t) => {
+  const time = { now: 1_000_000 };
+  const limit = new RateLimit(1_000, ...clock(time));
+  let sent = 0;
+  for (let i = 0; i < 200; i++) {
+    const bytes = 1 + ((i * 37) % 90);
+    await limit.take(bytes);
+    sent += bytes;
+    const allowed = time.now - 1_000_000 + RATE_BURST_MS;
+    t.ok(sent <= allowed + 0.001, `${sent} bytes after ${time.now - 1_000_000} ms`);
+  }
+  t.ok(sent >= time.now - 1_000_000, "and not much less");
+});
+
+t.test("time without transfers is not saved up", async (t) => {
+  const time = { now: 0 };
+  const limit = new RateLimit(1_000, ...clock(time));
+  await limit.take(1);
+  time.now += 3_600_000;
+  const before = time.now;
+  await limit.take(1_000);
+  t.equal(time.now - before, 1_000 - RATE_BURST_MS);
+});
+
+t.test("those who wait at the same time share the rate", async (t) => {
+  const waits: number[] = [];
+  const wait = (ms: number) => Promise.resolve(waits.push(ms));
+  const limit = new RateLimit(1_000, () => 3_600_000, wait);
+  await Promise.all([1, 2, 3].map(() => limit.take(1_000)));
+  t.strictSame(
+    waits,
+    [1_000, 2_000, 3_000].map((ms) => ms - RATE_BURST_MS),
+  );
+});
+
+t.test("without a limit nobody waits", async (t) => {
+  const limit = new RateLimit(
+    null,
+    () => 0,
+    () => Promise.reject(new Error("waited")),
+  );
+  await limit.take(1 << 30);
+  t.pass();
+});

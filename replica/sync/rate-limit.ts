@@ -1,0 +1,26 @@
+/** How fast a sync agent sends: a bucket of tokens, one per byte, that all its transfers share. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { RATE_BURST_MS } from "./limits.js";
+
+export class RateLimit {
+  /** when everything that was let through will have been sent at the rate allowed; ms */
+  #paidUntil = 0;
+
+  /** @param bytesPerSecond null: no limit
+   * @param now ms, never going back */
+  constructor(
+    private readonly bytesPerSecond: number | null,
+    private readonly now: () => number = () => performance.now(),
+    private readonly wait: (ms: number) => Promise<unknown> = (ms) => sleep(ms),
+  ) {}
+
+  /** Waits until `bytes` more may be sent: those who ask are served in the order in which they ask. */
+  async take(bytes: number): Promise<void> {
+    if (this.bytesPerSecond === null) return;
+    const now = this.now();
+    // What was not used is kept for a moment only: a burst must not fill the link's queues.
+    this.#paidUntil = Math.max(this.#paidUntil, now - RATE_BURST_MS) + (bytes / this.bytesPerSecond) * 1_000;
+    const early = this.#paidUntil - now;
+    if (early > 0) await this.wait(early);
+  }
+}
