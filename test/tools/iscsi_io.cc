@@ -13,8 +13,10 @@
 #include <inttypes.h>
 #include <iscsi/iscsi.h>
 #include <iscsi/scsi-lowlevel.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <memory>
@@ -86,6 +88,19 @@ std::string Hashes(const Task& task) {
 
 }  // namespace
 
+// Until there is a line to read. A target asks whoever is silent whether it is alive.
+void WaitForLine(iscsi_context* iscsi) {
+  for (bool connected = true;;) {
+    pollfd ready[2] = {
+        {STDIN_FILENO, POLLIN, 0},
+        {connected ? iscsi_get_fd(iscsi) : -1, static_cast<short>(iscsi_which_events(iscsi)), 0}};
+    if (poll(ready, 2, -1) < 0) continue;
+    if (ready[0].revents != 0) return;
+    // What has become of the connection is told by the next command.
+    if (iscsi_service(iscsi, ready[1].revents) != 0) connected = false;
+  }
+}
+
 int main(int argc, char** argv) {
   if (argc != 3) {
     fprintf(stderr, "usage: iscsi_io INITIATOR_NAME URL\n");
@@ -108,7 +123,9 @@ int main(int argc, char** argv) {
   fflush(stdout);
 
   char line[256], verb[16], flag[16];
-  while (fgets(line, sizeof line, stdin) != nullptr) {
+  for (;;) {
+    WaitForLine(iscsi);
+    if (fgets(line, sizeof line, stdin) == nullptr) break;
     uint64_t offset = 0, length = 0, version = 0;
     flag[0] = 0;
     const int fields =
