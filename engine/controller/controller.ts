@@ -206,7 +206,7 @@ export class Controller {
         opened.push({ entry, replica: await entry.open(entries.length === 1, this.log) });
       } catch (error) {
         entry.unusable = errorText(error);
-        unreachable ||= error instanceof RpcError && (error.code as number) === GRPC_UNAVAILABLE;
+        unreachable ||= isUnavailable(error);
         this.log.warn({ replica: entry.address, reason: entry.unusable }, "replica cannot be used");
       }
     }
@@ -627,7 +627,9 @@ export class Controller {
    * @throws {Error} it is not being added, or could not be prepared */
   prepareRebuild(address: string): Promise<SyncFileInfo[]> {
     return this.#changes.run(() =>
-      prepareRebuild(this.#sourceFor(address), this.#rebuilt(address, "prepare"), this.options.volume),
+      this.#fromCopy(address, (source) =>
+        prepareRebuild(source, this.#rebuilt(address, "prepare"), this.options.volume),
+      ),
     );
   }
 
@@ -640,10 +642,18 @@ export class Controller {
     return entry;
   }
 
-  #sourceFor(address: string): ReplicaEntry {
-    const [source] = this.#inMode(ReplicaMode.RW);
-    if (source === undefined) throw new Error(`no replica is there that ${address} could be rebuilt from`);
-    return source;
+  /** Does something with a copy: with the next one, when the first cannot be reached. */
+  async #fromCopy<T>(address: string, work: (source: ReplicaEntry) => Promise<T>): Promise<T> {
+    let failure: unknown = new Error(`no replica is there that ${address} could be rebuilt from`);
+    for (const source of this.#inMode(ReplicaMode.RW)) {
+      try {
+        return await work(source);
+      } catch (error) {
+        if (!isUnavailable(error)) throw error;
+        failure = error;
+      }
+    }
+    throw failure;
   }
 
   /** Makes a replica readable whose files were copied. When that fails, it becomes ERR.
@@ -666,10 +676,10 @@ export class Controller {
     const { replicas } = this.#running();
     const restored = rebuild?.restored ?? false;
     try {
-      await loadRebuilt(this.#sourceFor(address), entry, this.options.volume, restored);
+      await this.#fromCopy(address, (source) => loadRebuilt(source, entry, this.options.volume, restored));
       await replicas.finishRebuild(peer, {
         compareAll: restored,
-        settle: () => copyRevision(this.#sourceFor(address), entry),
+        settle: () => this.#fromCopy(address, (source) => copyRevision(source, entry)),
       });
       entry.rebuild = null;
       this.log.info({ replica: address }, "replica rebuilt");
@@ -734,6 +744,10 @@ export class Controller {
     const [first] = failures.values();
     return first instanceof RpcError ? new RpcError(first.code, text, { cause: first }) : new Error(text);
   }
+}
+
+function isUnavailable(error: unknown): boolean {
+  return error instanceof RpcError && (error.code as number) === GRPC_UNAVAILABLE;
 }
 
 function isSnapshotExisting(error: Error): boolean {

@@ -137,6 +137,19 @@ t.test("whoever adds a replica may go away: the next one takes over", async (t) 
   await sameAtRest(t, { cluster, load }, engine, [...nodes, added]);
 });
 
+t.test("when its source is killed, the rebuild goes on from another copy", async (t) => {
+  const { cluster, load, nodes, engine, added, adding } = await halfWay(t, 2);
+  const [first, second] = nodes;
+  if (first === undefined || second === undefined) throw new Error("two copies");
+  await cluster.kill(first.process);
+  t.equal(await adding.ended, 0, adding.output());
+  await load.progress(50);
+  await load.stop();
+  t.equal(await cluster.modes(engine), "ERR RW RW");
+  t.strictSame(await load.mistakes(), []);
+  await sameAtRest(t, { cluster, load }, engine, [second, added]);
+});
+
 t.test("an engine that is killed leaves a half-made replica that nobody chooses", async (t) => {
   const { cluster, load, nodes, engine, added, adding } = await halfWay(t, 1);
   await load.stop();
