@@ -37,6 +37,13 @@ export class ReplicaLink {
     return this.#call((calls) => calls.identify({}, { timeoutMs: IDENTIFY_TIMEOUT_MS }));
   }
 
+  /** The same of a replica that may never have been told its volume, as Longhorn's: then it is the caller's, which is about
+   * to record itself there. */
+  async identifyFor(volume: string): Promise<ReplicaFacts> {
+    const facts = await this.identify();
+    return facts.volume === "" ? { ...facts, volume } : facts;
+  }
+
   /** @param basis what the replica has stored when it stores this
    * @throws {FencedError} */
   async record(volume: string, replicaId: string, record: MemberRecord, basis: RecordBasis): Promise<void> {

@@ -46,7 +46,7 @@ export async function takeOver(options: TakeoverOptions): Promise<Takeover> {
   const { wanted, links, log, signal } = options;
   const deadline = Date.now() + options.waitMs;
   for (;;) {
-    const answers = await Promise.all(links.map(ask));
+    const answers = await Promise.all(links.map((link) => ask(link, wanted.volume)));
     const choice = chooseMembers(answers, wanted);
     let evidence: string;
     switch (choice.type) {
@@ -76,9 +76,9 @@ export async function takeOver(options: TakeoverOptions): Promise<Takeover> {
   }
 }
 
-async function ask(link: ReplicaLink): Promise<Answer> {
+async function ask(link: ReplicaLink, volume: string): Promise<Answer> {
   try {
-    return { address: link.address, facts: await link.identify() };
+    return { address: link.address, facts: await link.identifyFor(volume) };
   } catch (error) {
     return { address: link.address, unreachable: (error as Error).message };
   }

@@ -88,6 +88,20 @@ t.test(
       t.equal(decided.accept ? "OK" : decided.code, "FAILED_PRECONDITION");
     }
     t.notOk(decideRecord(standing, { volume: "v", replicaId: "r1", record: null, basis: null }).accept);
+    const unnamed: Standing = { ...fresh, volume: "" };
+    for (const [volume, expected] of [
+      ["any", "OK"],
+      ["", "INVALID_ARGUMENT"],
+      ["x".repeat(65), "INVALID_ARGUMENT"],
+    ] as const) {
+      // prettier-ignore
+      const decided = decideRecord(unnamed, { volume, replicaId: "r1", record: member, basis: null });
+      t.equal(
+        decided.accept ? "OK" : decided.code,
+        expected,
+        `the first record names the volume "${volume}"`,
+      );
+    }
     t.end();
   },
 );

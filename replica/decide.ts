@@ -11,6 +11,7 @@ import { MEMBERS_MAX, NAME_LENGTH_MAX } from "./limits.js";
 
 /** The replica as it is now. */
 export interface Standing {
+  /** "": the first record names it */
   volume: string;
   replicaId: string;
   member: MemberRecord | null;
@@ -67,6 +68,7 @@ function invalid(message: string): ControlDecision {
 export function decideRecord(standing: Standing, request: RecordRequest): ControlDecision {
   const { record } = request;
   if (record === null) return invalid("the record is missing");
+  if (!isName(request.volume)) return invalid(`a volume's name has 1 to ${NAME_LENGTH_MAX} characters`);
   const stranger = identityError(standing, request);
   if (stranger !== null) return refuse(stranger);
   const malformed = recordError(record);
@@ -114,7 +116,8 @@ export function decideEngine(standing: Standing, { engineId, generation }: Engin
 }
 
 function identityError(standing: Standing, named: { volume: string; replicaId: string }): string | null {
-  if (named.volume !== standing.volume) return `this is volume ${standing.volume}, not ${named.volume}`;
+  if (standing.volume !== "" && named.volume !== standing.volume)
+    return `this is volume ${standing.volume}, not ${named.volume}`;
   if (named.replicaId !== standing.replicaId)
     return `this is replica ${standing.replicaId}, not ${named.replicaId}`;
   return null;

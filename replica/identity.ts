@@ -12,8 +12,9 @@ export interface Identity {
   volume: string | null;
   /** null: as recorded, or a new one */
   replicaId: string | null;
-  /** the volume's name when neither the caller nor a record has one */
-  fallbackVolume?: string;
+  /** a directory without a record may be any volume's: the first engine that records itself names it, as with Longhorn,
+   * whose replicas need not be told */
+  anyVolume?: true;
 }
 
 /** The record, or the beginning of one (not yet written) for a new volume and for a directory that comes from Longhorn.
@@ -21,13 +22,13 @@ export interface Identity {
 export async function identify(directory: string, given: Identity): Promise<ReplicaRecord> {
   const record = await readRecord(directory);
   if (record === null) return begin(directory, given);
-  if (given.volume !== null && given.volume !== record.volume) {
+  if (given.volume !== null && record.volume !== "" && given.volume !== record.volume) {
     throw new ReplicaError("FOREIGN", `${directory} belongs to volume ${record.volume}, not ${given.volume}`);
   }
   if (given.replicaId !== null && given.replicaId !== record.replicaId) {
     throw new ReplicaError("FOREIGN", `${directory} is replica ${record.replicaId}, not ${given.replicaId}`);
   }
-  return record;
+  return record.volume === "" && given.volume !== null ? { ...record, volume: given.volume } : record;
 }
 
 function begin(directory: string, given: Identity): ReplicaRecord {
@@ -38,7 +39,7 @@ function begin(directory: string, given: Identity): ReplicaRecord {
       `${join(directory, RECORD_NAME)} is missing, but ${REGION_MAP_NAME} is there`,
     );
   }
-  const volume = given.volume ?? given.fallbackVolume ?? null;
+  const volume = given.volume ?? (given.anyVolume === true ? "" : null);
   if (volume === null) {
     throw new ReplicaError(
       "MISSING",

@@ -16,6 +16,7 @@ const FORMAT = 1;
 const KEYS = ["volume", "replicaId", "member", "bootId", "lostWrites"];
 
 export interface ReplicaRecord {
+  /** "": no engine has named it yet */
   volume: string;
   replicaId: string;
   /** null: never had an engine of ours */
@@ -69,7 +70,7 @@ export function parseRecord(text: string, path: string): ReplicaRecord {
     bootId: fields.string("bootId"),
     lostWrites: fields.boolean("lostWrites"),
   };
-  if (record.volume === "" || record.replicaId === "") {
+  if ((record.volume === "" && record.member !== null) || record.replicaId === "") {
     throw new ReplicaError("DAMAGED", `${path} does not say whose it is`);
   }
   // Records from before there was this field were stored by members only.

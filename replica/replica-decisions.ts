@@ -70,7 +70,7 @@ export class ReplicaDecisions {
         // A record that still waits for it may not have reached the others: they would not know of its generation.
         const held = isMember && !member.absent.some((absence) => absence.replicaId === replicaId);
         const heldGeneration = held ? member.generation : replica.record.heldGeneration;
-        await replica.keepRecord({ ...replica.record, member, heldGeneration });
+        await replica.keepRecord({ ...replica.record, volume: request.volume, member, heldGeneration });
         await afterRecord(replica.store, member);
         this.log.info({ generation: member.generation, members: member.members, engineId: member.engineId, takeover }, "generation recorded"); // prettier-ignore
       },

@@ -1,6 +1,6 @@
 /** Hosts the one replica of `longhorn replica`, closed until somebody opens it, until a signal. */
 import { readdirSync, statSync } from "node:fs";
-import { basename, join, resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { connectReplica, using } from "../../engine/client/connections.js";
 import { formatHostPort, type HostPort } from "../../engine/host-port.js";
 import { runReplica } from "../../replica/main.js";
@@ -44,7 +44,7 @@ export async function runLonghornReplica(options: LonghornReplicaOptions): Promi
         port,
         size: null,
         volume: options.volume === "" ? null : options.volume,
-        fallbackVolume: basename(resolve(options.directory)),
+        ...(options.volume === "" ? { anyVolume: true } : {}),
         instanceName: options.instanceName,
         replicaId: null,
         cache: "writeback",

@@ -46,6 +46,14 @@ t.test("replicas that cannot be used are listed as ERR, in their place", async (
   t.notOk(rig.twins[0]?.isOpen, "one of another size is closed again");
 });
 
+t.test("a replica that was not told its volume takes the engine's", async (t) => {
+  const rig = new Rig(t);
+  for (const twin of [await rig.addTwin(), await rig.addTwin()]) twin.isNamed = false;
+  await rig.serve();
+  await rig.start();
+  t.equal(await rig.modes(), "RW RW");
+});
+
 t.test("a start without any usable replica says whether one could not be reached", async (t) => {
   const rig = new Rig(t);
   await rig.serve();

@@ -39,6 +39,8 @@ export class TwinReplica {
   maxSize = 0;
   unmapMark = false;
   headFileSize = 4096;
+  /** false: it has to learn its volume from an engine */
+  isNamed = true;
   revisionCounter = 0;
   /** what its sync agent says */
   syncState: "" | "in_progress" | "complete" | "error" = "";
@@ -105,7 +107,7 @@ export class TwinReplica {
   }
 
   #standing(): Standing {
-    return { volume: this.volume, replicaId: this.id, unfit: "", member: this.#member };
+    return { volume: this.isNamed ? this.volume : "", replicaId: this.id, unfit: "", member: this.#member };
   }
 
   #control(): Handlers<typeof ReplicaControl> {
@@ -115,7 +117,7 @@ export class TwinReplica {
         Promise.resolve().then((): Partial<ReplicaFacts> => {
           if (!this.isOpen) throw new RpcError(status.UNAVAILABLE, "the replica is closed");
           return {
-            volume: this.volume,
+            volume: this.isNamed ? this.volume : "",
             replicaId: this.id,
             size: this.backend.size,
             record: this.#member,
@@ -134,6 +136,7 @@ export class TwinReplica {
           const decided = decideRecord(this.#standing(), request);
           if (!decided.accept) throw new RpcError(status[decided.code], decided.message);
           this.#member = request.record;
+          this.isNamed = true;
           return {};
         }),
       inheritedRegions: () => Promise.resolve({ regionSize: REGION_BYTES, bitmap: new Uint8Array() }),

@@ -203,6 +203,26 @@ t.test("a directory that cannot be served is refused with the reason", async (t)
   await (await home.start()).kill("SIGTERM"); // and it is whole after all that
 });
 
+t.test("a replica that was not told its volume belongs to that of the first engine", async (t) => {
+  const home = new Home(t);
+  const first = await home.start({ volume: null, anyVolume: true });
+  const engine = new Engine(first.running, "e1", 1);
+  t.match(await engine.identify(), { volume: "" });
+  await first.kill("SIGTERM");
+  const second = await home.start({ volume: null, size: null, anyVolume: true });
+  const again = new Engine(second.running, "e1", 1);
+  t.match(await again.identify(), { volume: "" }, "a restart does not name it");
+  await again.record();
+  t.match(await again.identify(), { volume: "vol" });
+  await second.kill("SIGKILL");
+  await t.rejects(home.start({ size: null, volume: "other" }), {
+    code: "FOREIGN",
+    message: /belongs to volume vol/,
+  });
+  engine.close();
+  again.close();
+});
+
 t.test("an empty, a missing and a foreign directory are told apart", async (t) => {
   const home = new Home(t);
   await t.rejects(home.start({ size: null }), { code: "MISSING" });
