@@ -84,11 +84,14 @@ export interface LoadRequest {
   verify?: boolean;
   /** Operations per second at most. */
   rate?: number;
+  /** a broken connection is made anew instead of failing */
+  reconnect?: boolean;
 }
 
 /** @throws {Error} with the sense data or the difference found when anything went wrong */
 export async function load(access: Access, request: LoadRequest, signal: AbortSignal): Promise<LoadResult> {
-  const { pattern, range, seconds, warmup, seed, processes, verify = false, rate } = request;
+  const { pattern, range, seconds, warmup, seed, processes, rate } = request;
+  const { verify = false, reconnect = false } = request;
   const args = [
     ...accessArguments(access),
     ...["--pattern", pattern.kind, "--block", String(pattern.block), "--depth", String(pattern.depth)],
@@ -96,6 +99,7 @@ export async function load(access: Access, request: LoadRequest, signal: AbortSi
     ...["--seed", String(seed), "--json"],
     ...(verify ? ["--verify"] : []),
     ...(rate === undefined ? [] : ["--rate", String(rate)]),
+    ...(reconnect ? ["--reconnect"] : []),
     ...processes.flatMap(({ name, pid }) => ["--process", `${name}=${pid}`]),
   ];
   const timeoutMs = RUN_EXTRA_MS_MAX + (seconds + warmup) * 1000;

@@ -12,6 +12,7 @@ interface Flags extends EngineFlags {
   portal: HostPort[];
   listen?: HostPort;
   readyFile?: string;
+  upgrade?: true;
 }
 
 const EXIT_CODES = Object.values(EXIT)
@@ -31,6 +32,7 @@ export function addEngineCommand(program: Command): void {
       collect(parseAddress),
     )
     .option("--listen <host:port>", "serve the engine's control service here", parseAddress)
+    .option("--upgrade", "take the place of the engine that serves the volume here; initiators go on")
     .option("--ready-file <file>", "write this once initiators can log in", parsePath);
   addEngineFlags(command)
     .addHelpText("after", `\nExit codes:\n${EXIT_CODES}`)
@@ -48,6 +50,7 @@ export function addEngineCommand(program: Command): void {
         portals: flags.portal,
         control: flags.listen ?? null,
         readyFile: flags.readyFile ?? null,
+        upgrade: flags.upgrade ?? false,
         ...policyOf(flags, command),
       });
     });

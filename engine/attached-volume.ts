@@ -1,6 +1,7 @@
 /** A volume that this engine has taken over: the native Volume, its replicas, and the settling of what is written. */
 import type { Logger } from "pino";
 import { Volume } from "../native/index.js";
+import { withDeadline } from "./deadline.js";
 import type { Health } from "./health.js";
 import { ReplicaLink } from "./replica-link.js";
 import { ReplicaSet } from "./replica-set.js";
@@ -21,6 +22,8 @@ export interface AttachOptions {
   /** id of the replica to start from without proof, or null */
   salvage: string | null;
   acceptLostWrites: boolean;
+  /** ids of the only engines that the replicas may be taken over from; null: any */
+  after: readonly string[] | null;
   onHealth: (health: Health) => void;
   onWait: (evidence: string) => void;
   signal: AbortSignal;
@@ -33,6 +36,7 @@ export class AttachedVolume {
     readonly replicas: ReplicaSet,
     private readonly settling: SettleLoop,
     private readonly links: ReplicaLink[],
+    private readonly log: Logger,
   ) {}
 
   /** Resolves when I/O can be done.
@@ -51,7 +55,7 @@ export class AttachedVolume {
       const set = new ReplicaSet(native, { takeover, size, rules, onHealth: options.onHealth, log });
       replicas = set;
       await set.start();
-      return new AttachedVolume(native, set, new SettleLoop(native, set, log), links);
+      return new AttachedVolume(native, set, new SettleLoop(native, set, log), links, log);
     } catch (error) {
       replicas?.close();
       await volume?.close();
@@ -60,14 +64,41 @@ export class AttachedVolume {
     }
   }
 
-  /** Orderly end, when nobody does I/O any more.
+  /** Holds all I/O from now on, until `resume` or the end. Resolves when none is under way.
+   * @throws {Error} after `waitMs`, and then I/O goes on */
+  async hold(waitMs: number): Promise<void> {
+    // While I/O still goes on, so that little is left to be made durable when it waits.
+    await withDeadline(this.volume.settle(), waitMs).catch((err: unknown) => {
+      this.log.debug({ err }, "nothing was settled before I/O is held");
+    });
+    try {
+      await withDeadline(this.volume.quiesce(), waitMs);
+    } catch (error) {
+      await this.volume.resume();
+      throw error;
+    }
+  }
+
+  /** The first half of an orderly end: everything is durable and equal, the replicas know it, and nobody does I/O any more.
    * @returns whether the next start has nothing to compare */
-  async detach(): Promise<boolean> {
+  async release(): Promise<boolean> {
     this.settling.stop();
-    const clean = await this.replicas.stop();
+    return this.replicas.stop();
+  }
+
+  /** The second half: what still waits is answered with an error, so whoever could hear it has to be gone. */
+  async close(): Promise<void> {
+    this.settling.stop();
     await this.volume.close();
     this.replicas.close();
     for (const link of this.links) link.close();
+  }
+
+  /** Orderly end, when nobody does I/O any more.
+   * @returns whether the next start has nothing to compare */
+  async detach(): Promise<boolean> {
+    const clean = await this.release();
+    await this.close();
     return clean;
   }
 }

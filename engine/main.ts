@@ -2,7 +2,8 @@
 import { writeFileSync, renameSync, rmSync } from "node:fs";
 import type { Logger } from "pino";
 import { serveControl, type ControlServer } from "./control-server.js";
-import { Engine, ListenError } from "./engine.js";
+import { withDeadline } from "./deadline.js";
+import { Engine, ListenError, type EngineEnd } from "./engine.js";
 import { EXIT, type ExitName } from "./exit-codes.js";
 import { STOP_TIMEOUT_MS } from "./limits.js";
 import type { EngineOptions } from "./options.js";
@@ -22,9 +23,9 @@ export interface EngineReady {
  * @returns how it ended; the reason has been logged */
 export async function runEngine(options: EngineOptions, stop: AbortSignal, log: Logger): Promise<ExitName> {
   if (options.readyFile !== null) rmSync(options.readyFile, { force: true });
-  let fence: (reason: string) => void = () => undefined;
-  const fenced = new Promise<string>((resolve) => (fence = resolve));
-  const engine = new Engine(options, fence, log);
+  let end: (end: EngineEnd) => void = () => undefined;
+  const ended = new Promise<EngineEnd>((resolve) => (end = resolve));
+  const engine = new Engine(options, end, log);
   const stopped = new Promise<null>((resolve) => stop.addEventListener("abort", () => resolve(null)));
   let control: ControlServer | null = null;
   try {
@@ -42,28 +43,33 @@ export async function runEngine(options: EngineOptions, stop: AbortSignal, log: 
     if (err instanceof MembershipError) return "MEMBERSHIP";
     return err instanceof ListenError ? "LISTEN" : "FAILED";
   }
-  const reason = await Promise.race([stopped, fenced]);
-  if (reason !== null) {
-    log.fatal({ reason }, "another engine has taken over");
-    return "FENCED";
-  }
+  const how = await Promise.race([stopped, ended]);
+  if (how !== null) return endOf(how, log);
   return (await stopInTime(engine, log)) ? "OK" : "UNCLEAN";
 }
 
+function endOf(how: EngineEnd, log: Logger): ExitName {
+  switch (how.type) {
+    case "fenced":
+      log.fatal({ reason: how.reason }, "another engine has taken over");
+      return "FENCED";
+    case "replaced":
+      log.info({}, "another engine has taken over: the volume was handed to it");
+      return "FENCED";
+    case "failed":
+      log.fatal({ err: how.error }, "the volume cannot be served any more");
+      return "FAILED";
+  }
+}
+
 async function stopInTime(engine: Engine, log: Logger): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const expired = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`not stopped after ${STOP_TIMEOUT_MS} ms`)), STOP_TIMEOUT_MS);
-  });
   try {
-    const clean = await Promise.race([engine.stop(), expired]);
+    const clean = await withDeadline(engine.stop(), STOP_TIMEOUT_MS);
     log.info({ clean }, "engine stopped");
     return true;
   } catch (err) {
     log.error({ err }, "the engine could not be stopped in order");
     return false;
-  } finally {
-    clearTimeout(timer);
   }
 }
 

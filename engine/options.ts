@@ -16,6 +16,9 @@ export interface EngineOptions {
   /** initiator names that may log in; null: all */
   allowedInitiators: string[] | null;
   replicaTimeoutMs: number;
+  /** ask the engine that serves the volume for it, so that its initiators hardly notice; else, and when it does not answer,
+   * it is fenced */
+  upgrade: boolean;
   /** id of the replica to start from without proof, or null */
   salvage: string | null;
   acceptLostWrites: boolean;

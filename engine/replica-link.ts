@@ -44,6 +44,12 @@ export class ReplicaLink {
     return facts.volume === "" ? { ...facts, volume } : facts;
   }
 
+  /** What is stored there, whoever has the directory open; null when no engine of ours ever was. */
+  async recorded(): Promise<MemberRecord | null> {
+    const { record } = await this.#call((calls) => calls.recorded({}, { timeoutMs: IDENTIFY_TIMEOUT_MS }));
+    return record;
+  }
+
   /** @param basis what the replica has stored when it stores this
    * @throws {FencedError} */
   async record(volume: string, replicaId: string, record: MemberRecord, basis: RecordBasis): Promise<void> {

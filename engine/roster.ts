@@ -115,13 +115,18 @@ export class Roster {
     this.#onHealth(this.#end ?? healthOf(this.slots));
   }
 
-  /** Answers everything with errors from now on. */
+  /** Nothing is served from now on. */
   async finish(end: End): Promise<void> {
     if (this.#end !== null) return;
     this.#end = end;
-    await this.volume.refuse("IO_ERROR");
-    for (const { index } of this.slots) await this.volume.failHeld(index, "IO_ERROR");
-    await this.volume.failHeld(null, "IO_ERROR");
+    if (end.type === "fenced") {
+      // Whoever gets no answer here asks again, and finds the engine that has taken over.
+      void this.volume.quiesce().catch(() => undefined);
+    } else {
+      await this.volume.refuse("IO_ERROR");
+      for (const { index } of this.slots) await this.volume.failHeld(index, "IO_ERROR");
+      await this.volume.failHeld(null, "IO_ERROR");
+    }
     this.publish();
   }
 

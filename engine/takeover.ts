@@ -12,7 +12,7 @@ import {
   type Wanted,
 } from "./membership.js";
 import { RecordKeeper, type Holder } from "./record-keeper.js";
-import type { ReplicaLink } from "./replica-link.js";
+import { ReplicaLink } from "./replica-link.js";
 import type { ReplicaFacts } from "../proto/control.js";
 
 /** The engine must not start with what it found; the message says what that was. */
@@ -27,6 +27,8 @@ export interface TakeoverOptions {
   engineBootId: string;
   /** how long members that have not answered are waited for, ms */
   waitMs: number;
+  /** ids of the only engines that may be recorded at the members; null: any */
+  after: readonly string[] | null;
   onWait: (evidence: string) => void;
   signal: AbortSignal;
   log: Logger;
@@ -56,6 +58,10 @@ export async function takeOver(options: TakeoverOptions): Promise<Takeover> {
         evidence = choice.evidence;
         break;
       case "start": {
+        // What is stored after this look at it is refused as another basis.
+        const before = choice.record?.engineId ?? "";
+        if (options.after !== null && !options.after.includes(before))
+          throw new MembershipError(`engine ${before} is recorded, not ${options.after.join(" or ")}`);
         log.info(
           { origin: choice.origin, generation: choice.generation, evidence: describe(answers) },
           "members chosen",
@@ -74,6 +80,15 @@ export async function takeOver(options: TakeoverOptions): Promise<Takeover> {
     options.onWait(evidence);
     await sleep(MEMBERS_POLL_MS, undefined, { signal });
   }
+}
+
+/** Before another engine is asked to hand the volume over: could it be taken, as far as its replicas say?
+ * @throws {MembershipError} */
+export async function checkTakeable(addresses: readonly string[], wanted: Wanted): Promise<void> {
+  const links = addresses.map((address) => new ReplicaLink(address));
+  const choice = chooseMembers(await Promise.all(links.map((link) => ask(link, wanted.volume))), wanted);
+  for (const link of links) link.close();
+  if (choice.type === "refuse") throw new MembershipError(`${choice.code}: ${choice.evidence}`);
 }
 
 async function ask(link: ReplicaLink, volume: string): Promise<Answer> {

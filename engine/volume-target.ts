@@ -21,6 +21,8 @@ export interface VolumeTargetOptions {
   /** initiator names that may log in; null: all */
   acl: string[] | null;
   chap: ChapOptions | null;
+  /** of the target in whose place this one comes; null: there is none */
+  unitState: Buffer | null;
   log: Logger;
 }
 

@@ -56,6 +56,11 @@ export interface ReplicaFacts {
   heldGeneration: number;
 }
 
+export interface RecordedReply {
+  /** null: never had an engine of ours */
+  record: MemberRecord | null;
+}
+
 /** Which stored record a decision was made from; generation 0 and no engine when there was none. */
 export interface RecordBasis {
   generation: number;
@@ -174,6 +179,11 @@ export const ReplicaControl = {
     `${replica}/Identify`,
     codec<Empty>(generated.IdentifyRequest),
     codec<ReplicaFacts>(generated.ReplicaFacts),
+  ),
+  recorded: unaryMethod(
+    `${replica}/Recorded`,
+    codec<Empty>(generated.RecordedRequest),
+    codec<RecordedReply>(generated.RecordedReply),
   ),
   record: unaryMethod(
     `${replica}/Record`,

@@ -15,6 +15,7 @@ async function serve(handlers: Partial<Handlers<typeof ReplicaControl>>): Promis
     release: missing,
     prepareSnapshot: missing,
     commitSnapshot: missing,
+    recorded: missing,
     abandonSnapshot: missing,
   };
   server.addService(ReplicaControl, unaryHandlers(ReplicaControl, { ...all, ...handlers }));

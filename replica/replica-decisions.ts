@@ -7,6 +7,7 @@ import type {
   MissedRegionsReply,
   MissedRegionsRequest,
   PrepareSnapshotRequest,
+  RecordedReply,
   RecordRequest,
   ReplicaFacts,
 } from "../proto/control.js";
@@ -15,6 +16,7 @@ import { decideEngine, decideRecord, type ControlDecision } from "./decide.js";
 import type { HostedReplica } from "./hosted-replica.js";
 import { REGION_BYTES } from "./limits.js";
 import type { LiveChain } from "./live-chain.js";
+import { readRecord } from "./member-record.js";
 import { afterRecord, beforeRecord, missedPart } from "./missed.js";
 import type { OpenReplica } from "./open-replica.js";
 
@@ -48,6 +50,13 @@ export class ReplicaDecisions {
       chain: [...directory.chain],
       heldGeneration: record.heldGeneration,
     };
+  }
+
+  /** What is stored, also where another process has the directory open, which a replica that is not open yet cannot be. */
+  async recorded(): Promise<RecordedReply> {
+    const { current, options } = this.hosted;
+    const record = current === null ? await readRecord(options.directory) : current.replica.record;
+    return { record: record?.member ?? null };
   }
 
   /** A new generation, or new state of the present engine. When it resolves, no other engine's request can touch the store

@@ -31,6 +31,7 @@ export async function serveControl(
     ReplicaControl,
     unaryHandlers(ReplicaControl, {
       identify: () => coded(() => replica.identify()),
+      recorded: () => coded(() => replica.recorded()),
       record: (request) => coded(() => replica.record(request).then(nothing)),
       inheritedRegions: (request) => coded(() => replica.inheritedRegions(request)),
       missedRegions: (request) => coded(() => replica.missedRegions(request)),

@@ -6,7 +6,12 @@ import { randomUUID } from "node:crypto";
 import type { Logger } from "pino";
 import { AttachedVolume } from "../attached-volume.js";
 import { readBootId } from "../boot-id.js";
+import { withDeadline } from "../deadline.js";
 import { DecisionQueue } from "../decision-queue.js";
+import { holdAndRelease } from "../hand-over/give.js";
+import { CLOSE_MS } from "../hand-over/limits.js";
+import { HandOverOffer } from "../hand-over/offer.js";
+import { HandOver } from "../hand-over/take.js";
 import type { Health } from "../health.js";
 import { MEMBERS_WAIT_MS } from "../limits.js";
 import { ReplicaLink } from "../replica-link.js";
@@ -19,6 +24,7 @@ import {
   type Volume,
 } from "../../proto/longhorn.js";
 import { errorText, RpcError, withContext } from "../../proto/rpc-error.js";
+import { grpcAddress } from "../client/addresses.js";
 import { snapshotFile } from "../client/snapshots.js";
 import {
   expansionErrorText,
@@ -55,6 +61,22 @@ interface Opened {
   replica: Replica;
 }
 
+/** What was handed over, while it may come back. */
+interface Given {
+  attached: AttachedVolume;
+  /** null when none was up */
+  frontend: Frontend | null;
+  entries: ReplicaEntry[];
+  unitState: Buffer | null;
+}
+
+/** What a volume is started from that another engine served, or this one. */
+interface Succession {
+  unitState: Buffer | null;
+  /** ids of the only engines that may have been in charge; null: any */
+  after: readonly string[] | null;
+}
+
 const GRPC_UNAVAILABLE = 14;
 
 const MODE_NAMES = new Map<number | undefined, string>(
@@ -78,12 +100,14 @@ export class Controller {
   #unmapMark: boolean;
   #maxCount: number;
   #maxSize: number;
+  #offer: HandOverOffer | null = null;
+  #given: Given | null = null;
 
-  /** @param onFenced called when another engine has taken over: nothing is left to do but end
+  /** @param onEnd called with the reason when nothing is left to do but end
    * @throws {Error} for a frontend that is not known */
   constructor(
     readonly options: ControllerOptions,
-    private readonly onFenced: (reason: string) => void,
+    private readonly onEnd: (reason: string) => void,
     private readonly log: Logger,
   ) {
     this.#size = 0;
@@ -156,23 +180,56 @@ export class Controller {
       if (duplicate !== undefined)
         throw new Error(`invalid ReplicaAddress: duplicate replica addresses ${duplicate}`);
       if (addresses.length === 0 || this.#entries.length > 0) return;
-      const entries = addresses.map((address) => new ReplicaEntry(address, this.options.volume));
+      const peers = addresses.map(grpcAddress);
+      const { upgrade } = this.options;
+      const handOver = upgrade ? await HandOver.ask(this.#engineId, peers, this.log) : null;
       try {
-        await this.#startWith(entries, size, currentSize);
-        this.#entries = entries;
-        if (this.#frontend !== null) await this.#frontendStart(this.#frontend);
+        await this.#begin(
+          addresses,
+          size,
+          currentSize,
+          handOver && { unitState: handOver.unit, after: null },
+        );
       } catch (error) {
-        await this.#detach();
-        for (const entry of entries.filter(({ unusable }) => unusable === null))
-          await entry.close().catch((err: unknown) => this.log.warn({ err }, "replica could not be closed"));
-        for (const entry of entries) entry.disconnect();
-        this.#entries = [];
+        handOver?.cancel();
         throw error;
       }
+      await handOver?.leave();
+      this.#offer ??= HandOverOffer.make(
+        this.#engineId,
+        { give: () => this.#give(), leave: () => this.#leave(), goOn: (after) => this.#goOn(after) },
+        this.log,
+      );
     });
   }
 
-  async #startWith(entries: ReplicaEntry[], size: number, currentSize: number): Promise<void> {
+  async #begin(
+    addresses: readonly string[],
+    size: number,
+    currentSize: number,
+    succession: Succession | null,
+  ): Promise<void> {
+    const entries = addresses.map((address) => new ReplicaEntry(address, this.options.volume));
+    try {
+      await this.#startWith(entries, size, currentSize, succession?.after ?? null);
+      this.#entries = entries;
+      if (this.#frontend !== null) await this.#frontendStart(this.#frontend, succession);
+    } catch (error) {
+      await this.#detach();
+      for (const entry of entries.filter(({ unusable }) => unusable === null))
+        await entry.close().catch((err: unknown) => this.log.warn({ err }, "replica could not be closed"));
+      for (const entry of entries) entry.disconnect();
+      this.#entries = [];
+      throw error;
+    }
+  }
+
+  async #startWith(
+    entries: ReplicaEntry[],
+    size: number,
+    currentSize: number,
+    after: readonly string[] | null,
+  ): Promise<void> {
     let opened = await this.#open(entries);
     const sizes = opened.map(({ replica }) => Number(replica.size));
     this.#size = volumeSizeAtStart(size, currentSize, sizes);
@@ -193,7 +250,10 @@ export class Controller {
       opened.map(({ entry }) => entry),
       (entry, cause) => this.#giveUp(entry, cause),
     );
-    await this.#attach(opened.filter(({ entry }) => entry.unusable === null));
+    await this.#attach(
+      opened.filter(({ entry }) => entry.unusable === null),
+      after,
+    );
   }
 
   /** Opens all that can be; the others are unusable from now on.
@@ -223,9 +283,9 @@ export class Controller {
     await entry.close().catch((err: unknown) => this.log.warn({ err }, "replica could not be closed"));
   }
 
-  async #attach(opened: Opened[]): Promise<void> {
-    if (!this.options.salvageRequested) {
-      this.#attached = await this.#takeOver(opened, null, MEMBERS_WAIT_MS);
+  async #attach(opened: Opened[], after: readonly string[] | null): Promise<void> {
+    if (!this.options.salvageRequested || after !== null) {
+      this.#attached = await this.#takeOver(opened, null, MEMBERS_WAIT_MS, after);
       return;
     }
     try {
@@ -243,6 +303,7 @@ export class Controller {
     opened: readonly Pick<Opened, "entry">[],
     salvage: string | null,
     waitMs: number,
+    after: readonly string[] | null = null,
   ): Promise<AttachedVolume> {
     return AttachedVolume.attach({
       volume: this.options.volume,
@@ -254,6 +315,7 @@ export class Controller {
       waitMs,
       salvage,
       acceptLostWrites: salvage !== null,
+      after,
       onHealth: (health) => this.#onHealth(health),
       onWait: (evidence) => this.log.warn({ evidence }, "waiting for replicas"),
       signal: this.#stop.signal,
@@ -263,7 +325,7 @@ export class Controller {
 
   #onHealth(health: Health): void {
     this.log.info({ health }, "health of the volume");
-    if (health.type === "fenced") this.onFenced(health.reason);
+    if (health.type === "fenced") this.onEnd(`another engine has taken over: ${health.reason}`);
   }
 
   /** Frontend down, replicas closed; the volume can be started again. */
@@ -283,8 +345,69 @@ export class Controller {
     });
   }
 
+  // -------------------------------------------------------------------------------------------- the next engine
+
+  /** The replicas are closed as well: the next engine may come with other processes for their directories. */
+  #give(): Promise<Buffer | null> {
+    return this.#changes.run(async () => {
+      const attached = this.#running();
+      const rebuilt = this.#entries.find(({ rebuild }) => rebuild !== null);
+      if (rebuilt !== undefined) throw new Error(`replica ${rebuilt.address} is being rebuilt`);
+      const frontend = this.#frontendUp ? this.#frontend : null;
+      const unitState = await holdAndRelease(attached, frontend, this.log);
+      const entries = this.#entries;
+      await Promise.all(
+        entries
+          .filter(({ unusable }) => unusable === null)
+          .map((entry) =>
+            withDeadline(entry.close(), CLOSE_MS).catch((err: unknown) =>
+              this.log.warn({ err, replica: entry.address }, "replica could not be closed"),
+            ),
+          ),
+      );
+      this.#given = { attached, frontend, entries, unitState };
+      this.#attached = null;
+      this.#frontendUp = false;
+      this.#entries = [];
+      return unitState;
+    });
+  }
+
+  #leave(): Promise<void> {
+    return this.#changes.run(async () => {
+      await this.#letGo();
+      this.log.info({}, "the volume was handed to another engine");
+    });
+  }
+
+  async #letGo(): Promise<void> {
+    if (this.#given === null) return;
+    const { attached, frontend, entries } = this.#given;
+    this.#given = null;
+    await frontend?.leave();
+    // Operations that are held end with their volume.
+    await Promise.all([frontend?.close(), attached.close()]);
+    for (const entry of entries) entry.disconnect();
+  }
+
+  async #goOn(after: readonly string[]): Promise<void> {
+    const given = this.#given;
+    if (given === null || this.#stop.signal.aborted) return;
+    try {
+      await this.#changes.run(async () => {
+        const addresses = given.entries.map(({ address }) => address);
+        if (given.frontend !== null) this.#frontend = this.#newFrontend(given.frontend.name);
+        await this.#begin(addresses, this.#size, this.#size, { unitState: given.unitState, after });
+        await this.#letGo();
+      });
+    } catch (error) {
+      this.onEnd(`the volume cannot be served any more: ${errorText(error)}`);
+    }
+  }
+
   /** The process ends: no more loops. */
   end(): void {
+    this.#offer?.close();
     this.#stop.abort();
     this.#metrics.stop();
   }
@@ -317,9 +440,9 @@ export class Controller {
     });
   }
 
-  async #frontendStart(frontend: Frontend): Promise<void> {
+  async #frontendStart(frontend: Frontend, succession: Succession | null = null): Promise<void> {
     try {
-      await frontend.start(this.#running(), this.#size);
+      await frontend.start(this.#running(), this.#size, succession);
     } catch (error) {
       throw withContext("failed to start up frontend", error);
     }

@@ -2,6 +2,7 @@
 import type { Logger } from "pino";
 import type { AttachedVolume } from "../attached-volume.js";
 import { formatHostPort, type HostPort } from "../host-port.js";
+import { PORTAL_WAIT_MS } from "../target/limits.js";
 import type { IscsiTarget } from "../target/target.js";
 import { createTarget, iqnOf } from "../volume-target.js";
 
@@ -16,10 +17,21 @@ export interface Frontend {
   /** What `info` shows while it is up. */
   readonly endpoint: string;
   /** @param size bytes
+   * @param succeeds the frontend in whose place this one comes, and what `suspend` gave there; null: there is none
    * @throws {Error} and then it is down */
-  start(attached: AttachedVolume, size: number): Promise<void>;
+  start(attached: AttachedVolume, size: number, succeeds: Succession | null): Promise<void>;
   /** Lets initiators finish. Idempotent. */
   stop(): Promise<void>;
+  /** As IscsiTarget has them: from `suspend` on nobody is answered, then it resumes, or leaves and is closed.
+   * @throws {Error} another frontend cannot take its place */
+  suspend(): Promise<Buffer | null>;
+  resume(): Promise<void>;
+  leave(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface Succession {
+  unitState: Buffer | null;
 }
 
 type Factory = (options: FrontendOptions) => Frontend;
@@ -38,6 +50,8 @@ export function newFrontend(name: string, options: FrontendOptions): Frontend {
 class IscsiFrontend implements Frontend {
   readonly name = "tgt-iscsi";
   #target: IscsiTarget | null = null;
+  /** where it listened first: a port 0 is not chosen twice */
+  #bound: HostPort[] | null = null;
 
   constructor(private readonly options: FrontendOptions) {}
 
@@ -45,7 +59,7 @@ class IscsiFrontend implements Frontend {
     return iqnOf(this.options.volume);
   }
 
-  async start(attached: AttachedVolume, size: number): Promise<void> {
+  async start(attached: AttachedVolume, size: number, succeeds: Succession | null): Promise<void> {
     const { volume, portals, log } = this.options;
     const target = createTarget(attached, {
       volume,
@@ -53,10 +67,12 @@ class IscsiFrontend implements Frontend {
       logicalBlockSize: 512,
       acl: null,
       chap: null,
+      unitState: succeeds?.unitState ?? null,
       log,
     });
     try {
-      const bound = await target.start(portals);
+      const bound = await target.start(this.#bound ?? portals, succeeds === null ? 0 : PORTAL_WAIT_MS);
+      this.#bound = bound;
       log.info({ endpoint: this.endpoint, portals: bound.map(formatHostPort) }, "frontend started");
     } catch (error) {
       await target.shutdown();
@@ -69,5 +85,23 @@ class IscsiFrontend implements Frontend {
     const target = this.#target;
     this.#target = null;
     await target?.shutdown();
+  }
+
+  suspend(): Promise<Buffer | null> {
+    return this.#target?.suspend() ?? Promise.resolve(null);
+  }
+
+  async resume(): Promise<void> {
+    await this.#target?.resume();
+  }
+
+  async leave(): Promise<void> {
+    await this.#target?.leave();
+  }
+
+  async close(): Promise<void> {
+    const target = this.#target;
+    this.#target = null;
+    await target?.close();
   }
 }

@@ -1,5 +1,6 @@
 /** The process behind `longhorn controller`: a volume driven over gRPC until a signal. */
 import type { Logger } from "pino";
+import { withDeadline } from "../deadline.js";
 import { STOP_TIMEOUT_MS } from "../limits.js";
 import { Controller } from "./controller.js";
 import type { ControllerOptions } from "./options.js";
@@ -14,36 +15,24 @@ export async function runController(
   stop: AbortSignal,
   log: Logger,
 ): Promise<void> {
-  let fence: (reason: string) => void = () => undefined;
-  const fenced = new Promise<string>((resolve) => (fence = resolve));
+  let end: (reason: string) => void = () => undefined;
+  const ended = new Promise<string>((resolve) => (end = resolve));
   const stopped = new Promise<null>((resolve) => {
     if (stop.aborted) resolve(null);
     else stop.addEventListener("abort", () => resolve(null));
   });
-  const controller = new Controller(options, fence, log);
+  const controller = new Controller(options, end, log);
   let server: ControllerServer | null = null;
   try {
     // With its frontend up before anybody can ask.
     await controller.start(options.replicas, options.size, options.currentSize);
     server = await serveController(controller, options.listen, version);
     log.info({ address: server.address }, "controller serves");
-    const reason = await Promise.race([stopped, fenced]);
-    if (reason !== null) throw new Error(`another engine has taken over: ${reason}`);
-    await inTime(controller.shutdown());
+    const reason = await Promise.race([stopped, ended]);
+    if (reason !== null) throw new Error(reason);
+    await withDeadline(controller.shutdown(), STOP_TIMEOUT_MS);
   } finally {
     controller.end();
     server?.close();
-  }
-}
-
-async function inTime(shutdown: Promise<void>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const expired = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`not stopped after ${STOP_TIMEOUT_MS} ms`)), STOP_TIMEOUT_MS);
-  });
-  try {
-    await Promise.race([shutdown, expired]);
-  } finally {
-    clearTimeout(timer);
   }
 }

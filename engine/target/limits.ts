@@ -51,6 +51,9 @@ export const SAVED_RESERVATION_BYTES_MAX = 65_536;
 /** Initiator ports remembered to tell a nexus loss from a power on. */
 export const KNOWN_PORTS_MAX = 1_024;
 
+/** Unit state that is passed on, bytes: reservations in base64, and the longest names of all ports that are remembered. */
+export const UNIT_STATE_BYTES_MAX = 1_048_576;
+
 /** Unit attentions pending per nexus; more and the oldest goes, as SAM allows for a full queue. */
 export const UNIT_ATTENTIONS_MAX = 16;
 
@@ -62,6 +65,15 @@ export const LBA_STATUS_DESCRIPTORS_MAX = 256;
 
 /** Milliseconds that initiators have to log out when the target shuts down. */
 export const SHUTDOWN_LOGOUT_MS = 3_000;
+
+/** Milliseconds that initiators have to close their end when they are sent on to the next engine, which answers already. */
+export const LEAVE_MS = 1_000;
+
+/** Milliseconds that a portal is waited for which another engine is about to give up. */
+export const PORTAL_WAIT_MS = 10_000;
+
+/** Milliseconds between attempts to get it: nobody can log in meanwhile. */
+export const PORTAL_POLL_MS = 5;
 
 /** TCP connections of one volume: sessions of a few nodes, discovery, and room for those being replaced. */
 export const CONNECTIONS_MAX = 64;

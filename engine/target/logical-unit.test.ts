@@ -3,10 +3,12 @@ import t from "tap";
 import type { NexusAccess, TaskFilter } from "../../native/index.js";
 import { COMMANDS } from "./command-table.js";
 import { identityOf } from "./identity.js";
+import { UNIT_STATE_BYTES_MAX } from "./limits.js";
 import { LogicalUnit, type UnitOutcome } from "./logical-unit.js";
 import { decodeReservations } from "./reservation-store.js";
 import { NO_RESERVATIONS, type ReservationState } from "./reservations.js";
 import { cdbOf } from "./testing/pdus.js";
+import { decodeUnitState, encodeUnitState, stateAfterPowerOn, UnitStateError } from "./unit-state.js";
 
 const LUN = 1;
 
@@ -23,13 +25,13 @@ class Bench {
   };
   readonly unit: LogicalUnit;
 
-  constructor(reservations = NO_RESERVATIONS) {
+  constructor(state = stateAfterPowerOn(NO_RESERVATIONS)) {
     this.unit = new LogicalUnit(
       {
         lun: LUN,
         identity: identityOf("iqn.2019-10.io.longhorn:v", "v"),
         geometry: { logicalBlockSize: 512, size: 2 ** 20 },
-        reservations,
+        state,
       },
       {
         setAccess: (nexus, access) => this.access.set(nexus, access),
@@ -78,8 +80,8 @@ class Bench {
   }
 }
 
-async function bench(reservations?: ReservationState): Promise<Bench> {
-  const made = new Bench(reservations);
+async function bench(reservations = NO_RESERVATIONS): Promise<Bench> {
+  const made = new Bench(stateAfterPowerOn(reservations));
   await made.login(1);
   await made.login(2);
   return made;
@@ -355,4 +357,51 @@ t.test("no command, however odd, is anything but answered or executed", async ()
     ),
     { numRuns: 5_000 },
   );
+});
+
+t.test(
+  "a unit in another one's place knows reservations, mode, ports, and what they were not told",
+  async (t) => {
+    const before = new Bench();
+    await before.login(1);
+    await before.login(2);
+    await before.status(1, REGISTER, parameters(0, 7));
+    await before.status(1, reserveAs(3), parameters(7, 0));
+    // p2 loses the session before it hears of the next two.
+    before.unit.setSize(2 ** 21);
+    before.unit.setMode({ writeProtected: true }, 1);
+    const state = decodeUnitState(encodeUnitState(before.unit.state));
+
+    const after = new Bench(state);
+    t.equal(after.writeProtected, true);
+    t.strictSame(after.unit.reservations, before.unit.reservations, "although APTPL is not set");
+    after.unit.addNexus(5, "p2");
+    const told = [await after.status(5, "00"), await after.status(5, "00"), await after.status(5, "00")];
+    t.strictSame(told, ["6/29/7", "6/2a/9", "6/2a/1"]);
+    t.equal(await after.status(5, "00"), "good");
+    t.equal(await after.status(5, "28 00 00000000 00 0008 00"), "conflict");
+    after.unit.addNexus(6, "p3");
+    t.equal(await after.status(6, "00"), "6/29/0", "who is new hears of the power on");
+  },
+);
+
+t.test("a unit's state that cannot be read is an error, whatever is wrong with it", (t) => {
+  const good = JSON.parse(encodeUnitState(stateAfterPowerOn(NO_RESERVATIONS)).toString()) as object;
+  const bad: unknown[] = [
+    null,
+    [],
+    { ...good, version: 2 },
+    { ...good, reservations: 5 },
+    { ...good, reservations: "AAAA" },
+    { ...good, mode: {} },
+    { ...good, knownPorts: [1] },
+    { ...good, attentions: {} },
+    { ...good, attentions: [["p", ["NO_SUCH"]]] },
+    { ...good, attentions: [[1, []]] },
+  ];
+  for (const json of bad)
+    t.throws(() => decodeUnitState(Buffer.from(JSON.stringify(json))), Error, JSON.stringify(json));
+  t.throws(() => decodeUnitState(Buffer.from("{")), UnitStateError);
+  t.throws(() => decodeUnitState(Buffer.alloc(UNIT_STATE_BYTES_MAX + 1)), UnitStateError);
+  t.end();
 });

@@ -13,6 +13,7 @@ import { encodeReservations } from "./reservation-store.js";
 import { allowedAccess, apply, type ReservationState, type ReserveOut } from "./reservations.js";
 import { CheckCondition, encodeFixedSense, ReservationConflict, SCSI_STATUS, SENSE } from "./sense.js";
 import { AttentionQueue, type AttentionName } from "./unit-attention.js";
+import type { UnitState } from "./unit-state.js";
 
 /** What the unit needs done outside. */
 export interface UnitEffects {
@@ -30,7 +31,7 @@ export interface UnitOptions {
   lun: number;
   identity: Identity;
   geometry: Geometry;
-  reservations: ReservationState;
+  state: UnitState;
 }
 
 /** One I_T nexus: a session of an initiator port. */
@@ -56,9 +57,11 @@ const ALWAYS_ANSWERED: ReadonlySet<string> = new Set(["INQUIRY", "REPORT LUNS", 
 
 export class LogicalUnit {
   readonly #nexuses = new Map<number, Nexus>();
-  readonly #knownPorts = new Set<string>();
+  readonly #knownPorts: Set<string>;
+  /** of ports that have not logged in again since another engine was in charge */
+  readonly #inherited: Map<string, readonly AttentionName[]>;
   #geometry: Geometry;
-  #mode: ModeState = MODE_DEFAULTS;
+  #mode: ModeState;
   #reservations: ReservationState;
   /** the port that holds the unit by RESERVE(6) or (10) */
   #legacyHolder: string | null = null;
@@ -69,8 +72,26 @@ export class LogicalUnit {
     private readonly options: UnitOptions,
     readonly effects: UnitEffects,
   ) {
+    const { reservations, mode, knownPorts, attentions } = options.state;
     this.#geometry = options.geometry;
-    this.#reservations = options.reservations;
+    this.#reservations = reservations;
+    this.#knownPorts = new Set(knownPorts);
+    this.#inherited = new Map(attentions);
+    this.#mode = mode;
+    if (mode.writeProtected) effects.setWriteProtected(true);
+  }
+
+  /** All that a unit in its place has to know. */
+  get state(): UnitState {
+    const pending = [...this.#nexuses.values()].flatMap(({ port, attentions: { names } }) =>
+      names.length === 0 ? [] : [[port, names] as const],
+    );
+    return {
+      reservations: this.#reservations,
+      mode: this.#mode,
+      knownPorts: [...this.#knownPorts],
+      attentions: new Map([...this.#inherited, ...pending]),
+    };
   }
 
   get lun(): number {
@@ -97,6 +118,8 @@ export class LogicalUnit {
   addNexus(id: number, port: string): void {
     const nexus: Nexus = { id, port, attentions: new AttentionQueue() };
     nexus.attentions.add(this.#knownPorts.has(port) ? "NEXUS_LOSS" : "POWER_ON");
+    for (const attention of this.#inherited.get(port) ?? []) nexus.attentions.add(attention);
+    this.#inherited.delete(port);
     if (this.#knownPorts.size < KNOWN_PORTS_MAX) this.#knownPorts.add(port);
     this.#nexuses.set(id, nexus);
     this.#refresh(nexus);

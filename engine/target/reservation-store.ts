@@ -20,6 +20,13 @@ export function encodeReservations(state: ReservationState): Buffer {
  * @throws {SavedReservationsError} */
 export function decodeReservations(bytes: Uint8Array | null): ReservationState {
   if (bytes === null || bytes.length === 0) return NO_RESERVATIONS;
+  const state = decodeAllReservations(bytes);
+  return state.persistent ? state : NO_RESERVATIONS;
+}
+
+/** The state as it was encoded, also one that is not to persist through power loss.
+ * @throws {SavedReservationsError} */
+export function decodeAllReservations(bytes: Uint8Array): ReservationState {
   if (bytes.length > SAVED_RESERVATION_BYTES_MAX)
     throw new SavedReservationsError(
       `saved reservations are longer than ${SAVED_RESERVATION_BYTES_MAX} bytes`,
@@ -41,12 +48,12 @@ export function decodeReservations(bytes: Uint8Array | null): ReservationState {
     generation > 0xffff_ffff
   )
     throw new SavedReservationsError("saved reservations have no valid generation");
-  if (typeof saved["persistent"] !== "boolean")
+  const { persistent } = saved;
+  if (typeof persistent !== "boolean")
     throw new SavedReservationsError("saved reservations do not say whether they persist");
-  if (!saved["persistent"]) return NO_RESERVATIONS;
   const registrations = decodeRegistrations(saved["registrations"]);
   const reservation = decodeReservation(saved["reservation"], registrations);
-  return { generation, persistent: true, registrations, reservation };
+  return { generation, persistent, registrations, reservation };
 }
 
 function decodeRegistrations(saved: unknown): Map<string, bigint> {

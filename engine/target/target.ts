@@ -2,14 +2,16 @@
  * The deciding half of the iSCSI target: ties the addon's events to login, text, logout, task management and the
  * logical unit. The addon frames PDUs, keeps the command window and moves data; what is rare comes here.
  */
+import { constants } from "node:os";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
 import type {
-  SessionParameters,
+  NativeError,
   Target as NativeTarget,
   TargetEvent,
   TargetOptions as NativeOptions,
 } from "../../native/index.js";
-import { encodeLogoutRequestMessage } from "./async-message.js";
+import { encodeLogoutRequestMessage, encodeSessionDroppedMessage } from "./async-message.js";
 import { decodeTaskManagementRequest, encodeReject, encodeTaskManagementResponse, OPCODE, opcodeOf, REJECT_REASON } from "./bhs.js"; // prettier-ignore
 import { checkChapOptions, type ChapOptions } from "./chap.js";
 import type { DiscoveryOptions, Portal } from "./discovery.js";
@@ -17,9 +19,11 @@ import { identityOf, TARGET_PORTAL_GROUP_TAG } from "./identity.js";
 import {
   COMMAND_WINDOW,
   CONNECTIONS_MAX,
+  LEAVE_MS,
   LOGIN_TIMEOUT_MS,
   NOP_INTERVAL_MS,
   NOP_TIMEOUT_MS,
+  PORTAL_POLL_MS,
   SHUTDOWN_LOGOUT_MS,
 } from "./limits.js";
 import { LogicalUnit } from "./logical-unit.js";
@@ -27,8 +31,10 @@ import { Login, type LoginResult, type LoginStep } from "./login.js";
 import { answerLogout } from "./logout.js";
 import { decodeReservations } from "./reservation-store.js";
 import { encodeFixedSense, SCSI_STATUS, SENSE } from "./sense.js";
-import { planTaskManagement, TASK_RESPONSE } from "./task-management.js";
+import { parametersOf, type Connection, type Session } from "./session.js";
+import { carryOut, planTaskManagement } from "./task-management.js";
 import { TextExchange } from "./text-exchange.js";
+import { decodeUnitState, encodeUnitState, stateAfterPowerOn } from "./unit-state.js";
 
 export interface IscsiTargetOptions {
   /** target name */
@@ -47,6 +53,8 @@ export interface IscsiTargetOptions {
   portals: readonly Portal[];
   /** what `persist` was last given; null: nothing */
   savedReservations: Uint8Array | null;
+  /** what the target in whose place this one comes gave away in `suspend`; null: there is none */
+  unitState: Buffer | null;
 }
 
 /** What the target needs of the rest of the engine. */
@@ -69,25 +77,6 @@ export interface SessionInfo {
   openTasks: number;
 }
 
-interface Session extends LoginResult {
-  tsih: number;
-  /** 0 for discovery */
-  nexus: number;
-}
-
-/** login --complete--> opening (an older session may have to end first) --> open */
-type Phase =
-  | { phase: "login"; login: Login }
-  | { phase: "opening" }
-  | { phase: "open"; session: Session; text: TextExchange };
-
-interface Connection {
-  id: number;
-  remote: string;
-  local: string;
-  state: Phase;
-}
-
 export class IscsiTarget {
   readonly #native: NativeTarget;
   readonly #unit: LogicalUnit;
@@ -98,8 +87,13 @@ export class IscsiTarget {
   #lastNexus = 0;
   #closing = false;
   #onAllGone: (() => void) | null = null;
+  /** what is being decided about PDUs and commands */
+  readonly #deciding = new Set<Promise<void>>();
+  /** while suspended: what came since */
+  #held: TargetEvent[] | null = null;
+  #bound: Portal[] = [];
 
-  /** @throws {RangeError} options that cannot work; {SavedReservationsError} */
+  /** @throws {RangeError} options that cannot work; {SavedReservationsError | UnitStateError} */
   constructor(
     private readonly options: IscsiTargetOptions,
     needs: IscsiTargetNeeds,
@@ -109,7 +103,11 @@ export class IscsiTarget {
       throw new RangeError(
         `the size is not a multiple of the logical block, ${options.logicalBlockSize} bytes`,
       );
-    const reservations = decodeReservations(options.savedReservations);
+    const { unitState } = options;
+    const state =
+      unitState === null
+        ? stateAfterPowerOn(decodeReservations(options.savedReservations))
+        : decodeUnitState(unitState);
     this.#log = needs.log.child({ target: options.iqn });
     this.#discovery = {
       targetName: options.iqn,
@@ -134,7 +132,7 @@ export class IscsiTarget {
         lun,
         identity: identityOf(options.iqn, options.volume),
         geometry: { logicalBlockSize, size },
-        reservations,
+        state,
       },
       {
         setAccess: (nexus, access) => native.setAccess(nexus, access),
@@ -147,13 +145,66 @@ export class IscsiTarget {
     );
   }
 
-  /** @returns the addresses bound, in the order of `portals` */
-  async start(portals: readonly Portal[]): Promise<Portal[]> {
-    const bound: Portal[] = [];
-    for (const { host, port } of portals) bound.push(await this.#native.listen(host, port));
-    this.#log.info({ portals: bound }, "target listening");
-    return bound;
+  /** @param waitMs how long portals are waited for that are in use
+   * @returns the addresses bound, in the order of `portals` */
+  async start(portals: readonly Portal[], waitMs = 0): Promise<Portal[]> {
+    const deadline = Date.now() + waitMs;
+    this.#bound = [];
+    for (const portal of portals) this.#bound.push(await this.#listen(portal, deadline));
+    this.#log.info({ portals: this.#bound }, "target listening");
+    return this.#bound;
   }
+
+  async #listen({ host, port }: Portal, deadline: number): Promise<Portal> {
+    for (;;) {
+      try {
+        return await this.#native.listen(host, port);
+      } catch (error) {
+        if ((error as NativeError).errno !== constants.errno.EADDRINUSE || Date.now() >= deadline)
+          throw error;
+      }
+      await sleep(PORTAL_POLL_MS);
+    }
+  }
+
+  // ------------------------------------------------------------------------------------------ another takes its place
+
+  /** Takes no new initiators, and neither decides nor answers anything more; what is under way ends first. I/O is not
+   * looked at here: the volume holds it.
+   * @returns what the target that comes in its place has to know */
+  async suspend(): Promise<Buffer> {
+    this.#held = [];
+    await this.#native.stopListening();
+    await Promise.all(this.#deciding);
+    return encodeUnitState(this.#unit.state);
+  }
+
+  /** Goes on after `suspend`. */
+  async resume(): Promise<void> {
+    await this.start(this.#bound);
+    const held = this.#held ?? [];
+    this.#held = null;
+    for (const event of held) this.#onEvent(event);
+  }
+
+  /** After `suspend`: lets initiators go without an answer to what they wait for. They log in again at once, where another
+   * target has to listen by now, and send it again. */
+  async leave(): Promise<void> {
+    this.#closing = true;
+    for (const { id, state } of this.#connections.values()) {
+      if (state.phase === "open") this.#native.send(id, encodeSessionDroppedMessage(), null, "close");
+      else void this.#native.closeConnection(id, "another target takes over");
+    }
+    await this.#allGone(LEAVE_MS);
+  }
+
+  /** Ends what is left, without a word. Resolves when no operation is in flight. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    await this.#native.close();
+  }
+
+  // ------------------------------------------------------------------------------------------ the end
 
   /** Asks initiators to log out, waits for them a while, then ends what is left. */
   async shutdown(): Promise<void> {
@@ -207,10 +258,12 @@ export class IscsiTarget {
         this.#connected(event);
         return;
       case "pdu":
-        this.#guard(event.connection, this.#pdu(event));
+        if (this.#held === null) this.#guard(event.connection, this.#pdu(event));
+        else this.#held.push(event);
         return;
       case "command":
-        this.#guard(event.connection, this.#command(event));
+        if (this.#held === null) this.#guard(event.connection, this.#command(event));
+        else this.#held.push(event);
         return;
       case "disconnected":
         this.#disconnected(event.connection, event.reason);
@@ -220,12 +273,14 @@ export class IscsiTarget {
 
   /** A defect here must not take other sessions along. */
   #guard(connection: number, work: Promise<void>): void {
-    work.catch((err: unknown) => {
+    const guarded = work.catch((err: unknown) => {
       this.#log.error({ err, connection }, "connection closed after an internal error");
       this.#native.closeConnection(connection, "internal error").catch((error: unknown) => {
         this.#log.error({ err: error, connection }, "connection could not be closed");
       });
     });
+    this.#deciding.add(guarded);
+    void guarded.then(() => this.#deciding.delete(guarded));
   }
 
   #connected({ connection: id, remote, local }: TargetEvent & { type: "connected" }): void {
@@ -389,57 +444,19 @@ export class IscsiTarget {
   async #taskManagement(id: number, session: Session, bhs: Buffer): Promise<void> {
     const plan = planTaskManagement(bhs, session.nexus, this.options.lun);
     const { itt, function: taskFunction } = decodeTaskManagementRequest(bhs);
-    const respond = (response: number, then: "continue" | "close" = "continue"): void => {
-      this.#native.send(id, encodeTaskManagementResponse(itt, response), null, then);
-    };
     this.#log.info({ connection: id, initiatorName: session.initiatorName, taskFunction, plan: plan.type }, "task management"); // prettier-ignore
-    switch (plan.type) {
-      case "answer":
-        respond(plan.response);
-        return;
-      case "abortTask": {
-        const aborted = await this.#native.abort(plan.filter);
-        respond(aborted > 0 ? TASK_RESPONSE.COMPLETE : TASK_RESPONSE.TASK_DOES_NOT_EXIST);
-        return;
-      }
-      case "abortTaskSet":
-        await this.#native.abort(plan.filter);
-        respond(TASK_RESPONSE.COMPLETE);
-        return;
-      case "clearTaskSet":
-        await this.#unit.clearTaskSet(session.nexus);
-        respond(TASK_RESPONSE.COMPLETE);
-        return;
-      case "reset":
-        await this.#native.abort({});
-        this.#unit.reset(plan.scope === "logicalUnit" ? "BUS_DEVICE_RESET" : "POWER_ON");
-        respond(TASK_RESPONSE.COMPLETE, plan.scope === "cold" ? "close" : "continue");
-        if (plan.scope === "cold") await this.#closeOthers(id, "target cold reset");
-        return;
-    }
+    await carryOut(plan, {
+      abort: (filter) => this.#native.abort(filter),
+      clearTaskSet: () => this.#unit.clearTaskSet(session.nexus),
+      reset: (attention) => this.#unit.reset(attention),
+      respond: (response, then) =>
+        this.#native.send(id, encodeTaskManagementResponse(itt, response), null, then),
+      closeOthers: () => this.#closeOthers(id, "target cold reset"),
+    });
   }
 
   async #closeOthers(id: number, reason: string): Promise<void> {
     const others = [...this.#connections.keys()].filter((other) => other !== id);
     await Promise.all(others.map((other) => this.#native.closeConnection(other, reason)));
   }
-}
-
-function parametersOf(session: Session, lun: number): SessionParameters {
-  const { negotiated } = session;
-  return {
-    nexus: session.nexus,
-    headerDigest: negotiated.headerDigest,
-    dataDigest: negotiated.dataDigest,
-    maxSendDataSegmentLength: negotiated.initiatorMaxRecvDataSegmentLength,
-    maxRecvDataSegmentLength: session.maxRecvDataSegmentLength,
-    maxBurstLength: negotiated.maxBurstLength,
-    firstBurstLength: negotiated.firstBurstLength,
-    initialR2T: negotiated.initialR2T,
-    immediateData: negotiated.immediateData,
-    maxOutstandingR2T: negotiated.maxOutstandingR2T,
-    expCmdSn: session.expCmdSn,
-    statSn: session.statSn,
-    lun,
-  };
 }

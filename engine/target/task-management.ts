@@ -61,3 +61,41 @@ export function planTaskManagement(bhs: Buffer, nexus: number, diskLun: number):
       return { type: "answer", response: TASK_RESPONSE.FUNCTION_NOT_SUPPORTED };
   }
 }
+
+/** What a plan needs done. */
+export interface TaskManagementActions {
+  abort: (filter: TaskFilter) => Promise<number>;
+  clearTaskSet: () => Promise<void>;
+  reset: (attention: "BUS_DEVICE_RESET" | "POWER_ON") => void;
+  respond: (response: number, then: "continue" | "close") => void;
+  /** ends all connections but the one that asked */
+  closeOthers: () => Promise<void>;
+}
+
+export async function carryOut(plan: TaskManagementPlan, actions: TaskManagementActions): Promise<void> {
+  const { abort, respond } = actions;
+  switch (plan.type) {
+    case "answer":
+      respond(plan.response, "continue");
+      return;
+    case "abortTask": {
+      const aborted = await abort(plan.filter);
+      respond(aborted > 0 ? TASK_RESPONSE.COMPLETE : TASK_RESPONSE.TASK_DOES_NOT_EXIST, "continue");
+      return;
+    }
+    case "abortTaskSet":
+      await abort(plan.filter);
+      respond(TASK_RESPONSE.COMPLETE, "continue");
+      return;
+    case "clearTaskSet":
+      await actions.clearTaskSet();
+      respond(TASK_RESPONSE.COMPLETE, "continue");
+      return;
+    case "reset":
+      await abort({});
+      actions.reset(plan.scope === "logicalUnit" ? "BUS_DEVICE_RESET" : "POWER_ON");
+      respond(TASK_RESPONSE.COMPLETE, plan.scope === "cold" ? "close" : "continue");
+      if (plan.scope === "cold") await actions.closeOthers();
+      return;
+  }
+}

@@ -16,6 +16,10 @@ export const ATTENTION = {
 } as const satisfies Record<string, Sense>;
 export type AttentionName = keyof typeof ATTENTION;
 
+export function isAttentionName(name: unknown): name is AttentionName {
+  return typeof name === "string" && Object.hasOwn(ATTENTION, name);
+}
+
 /** After one of these nothing older needs telling: everything was reset anyway. */
 const RESETS: ReadonlySet<AttentionName> = new Set(["POWER_ON", "BUS_DEVICE_RESET", "NEXUS_LOSS"]);
 
@@ -32,6 +36,11 @@ export class AttentionQueue {
   take(): Sense | null {
     const name = this.#queue.shift();
     return name === undefined ? null : ATTENTION[name];
+  }
+
+  /** oldest first */
+  get names(): readonly AttentionName[] {
+    return this.#queue;
   }
 
   get pending(): boolean {

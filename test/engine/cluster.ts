@@ -37,6 +37,8 @@ export class Cluster {
   readonly replicas: ReplicaNode[] = [];
   readonly #processes: Daemon[] = [];
   readonly #engineBootIdFile = join(this.directory, "boot-engine");
+  /** of engines that are started from now on */
+  portal = "127.0.0.1:0";
 
   constructor(private readonly size: string) {
     writeFileSync(this.#engineBootIdFile, "boot-1");
@@ -80,7 +82,7 @@ export class Cluster {
     rmSync(readyFile, { force: true });
     const process = this.#start([
       ...["engine", VOLUME, "--size", this.size, "--ready-file", readyFile],
-      ...["--listen", "127.0.0.1:0", "--portal", "127.0.0.1:0", "--boot-id-file", this.#engineBootIdFile],
+      ...["--listen", "127.0.0.1:0", "--portal", this.portal, "--boot-id-file", this.#engineBootIdFile],
       ...replicas.flatMap(({ address }) => ["--replica", address]),
       ...flags,
     ]);

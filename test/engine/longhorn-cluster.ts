@@ -40,12 +40,13 @@ export class LonghornCluster {
     writeFileSync(this.#bootIdFile, "boot-1");
   }
 
-  /** @param flags of `longhorn replica` */
-  async addNode(flags: string[] = []): Promise<Node> {
+  /** @param flags of `longhorn replica`
+   * @param directory of another node, for a second process; absent: a new one */
+  async addNode(flags: string[] = [], directory?: string): Promise<Node> {
     this.#replicas += 1;
     const [port = 0] = await freePorts([], 1, PORTS_PER_REPLICA);
     const node = {
-      directory: join(this.directory, `r${this.#replicas}`),
+      directory: directory ?? join(this.directory, `r${this.#replicas}`),
       address: `tcp://127.0.0.1:${port}`,
     };
     const started = { ...node, process: this.#startReplica(node, flags) };
@@ -59,14 +60,17 @@ export class LonghornCluster {
     await this.#answers(node);
   }
 
-  async startEngine(nodes: readonly Node[]): Promise<Engine> {
-    const [port = 0, portal = 0] = await freePorts([], 2, 1);
+  /** @param before the engine in whose place it comes
+   * @throws with what it said, when it ends before it serves */
+  async startEngine(nodes: readonly Node[], before?: Engine, size = String(this.size)): Promise<Engine> {
+    const [port = 0, free = 0] = await freePorts([], 2, 1);
+    const portal = before === undefined ? free : Number(new URL(before.iscsi).port);
     const url = `127.0.0.1:${port}`;
-    const size = String(this.size);
     const process = this.start([
       ...["controller", VOLUME, "--size", size, "--current-size", size, "--listen", url],
       ...["--frontend", "tgt-iscsi", "--portal", `127.0.0.1:${portal}`, "--boot-id-file", this.#bootIdFile],
       ...nodes.flatMap(({ address }) => ["--replica", address]),
+      ...(before === undefined ? [] : ["--upgrade"]),
     ]);
     const client = new VolumeClient(url, { volumeName: VOLUME, engineInstanceName: "" });
     this.#clients.push(client);

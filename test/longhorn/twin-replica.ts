@@ -127,6 +127,7 @@ export class TwinReplica {
             chain: this.#chain,
           };
         }),
+      recorded: () => Promise.resolve({ record: this.#member }),
       record: (request) =>
         Promise.resolve().then(() => {
           if (this.recordsToRefuse > 0) {

@@ -131,11 +131,11 @@ export const phases: Phase[] = [
     count: "gtest",
     timeoutMs: 40 * MINUTE_MS,
   },
-  endToEnd("engine", "replicas and engines that die, hang, fill up, come back and are added", 12),
+  endToEnd("engine", "replicas and engines that die, hang, fill up, come back, are added and replaced", 14),
   endToEnd("bad-input", "what is wrong on the wire or in a directory is refused, named, and harms nobody", 8),
   endToEnd("agreement", "copies are equal after overlapping writers and crashes", 4),
   endToEnd("powercut", "what was flushed survives a power cut", 6),
-  endToEnd("vm", "a real kernel initiator in a virtual machine", 7),
+  endToEnd("vm", "a real kernel initiator in a virtual machine", 9),
   {
     name: "docker",
     about: "the Dockerfile's steps in clean Debian roots (only when named)",

@@ -7,6 +7,11 @@ export interface LoginOptions {
   chap?: { user: string; password: string; targetUser?: string; targetPassword?: string };
 }
 
+/** What is read of fio's. */
+interface FioReport {
+  jobs: { write: { lat_ns: { max: number } }; sync: { lat_ns: { max: number } } }[];
+}
+
 export class Disk {
   private constructor(
     private readonly guest: Guest,
@@ -52,15 +57,22 @@ export class Disk {
     );
   }
 
-  /** Writes a file at a given rate, then reads all of it back and compares; so it takes as long as one wants. */
-  async writeAndVerify(options: { mebibytes: number; seconds: number }): Promise<string> {
+  /** Writes a file at a given rate, then reads all of it back and compares; so it takes as long as one wants.
+   * @returns how long the slowest write and the slowest sync took, ms */
+  async writeAndVerify(options: {
+    mebibytes: number;
+    seconds: number;
+  }): Promise<{ write: number; sync: number }> {
     const blocks = options.mebibytes * 64;
-    return this.guest.run(
+    const output = await this.guest.run(
       "/tools/fio --name=verify --directory=/mnt --ioengine=libaio --direct=1 --iodepth=16 --rw=randwrite --bs=16k" +
         ` --size=${options.mebibytes}m --rate_iops=,${Math.ceil(blocks / options.seconds)} --fsync=64` +
-        " --verify=crc32c --verify_fatal=1 --do_verify=1 --output-format=terse",
+        " --verify=crc32c --verify_fatal=1 --do_verify=1 --output-format=json",
       180_000,
     );
+    const report = JSON.parse(output.slice(output.indexOf("{"))) as FioReport;
+    const job = report.jobs[0];
+    return { write: (job?.write.lat_ns.max ?? 0) / 1e6, sync: (job?.sync.lat_ns.max ?? 0) / 1e6 };
   }
 }
 

@@ -1,4 +1,5 @@
 import t from "tap";
+import { withCluster } from "../engine/cluster.js";
 import { sleep } from "../tools/process.js";
 import { withVolume, type RunningVolume, type VolumeOptions } from "../tools/volume.js";
 import { Disk, type LoginOptions } from "./disk.js";
@@ -19,6 +20,15 @@ interface Scenario {
   after?: (volume: RunningVolume) => void;
 }
 
+/** Nothing may have reached a file system. */
+async function checkKernelLog(): Promise<void> {
+  const complaints = await guest.attempt(
+    "dmesg | grep -E 'I/O error|Aborting journal|Remounting|XFS.*(error|hutdown|orrupt)'",
+    10_000,
+  );
+  if (complaints.output !== "") throw new Error(`the guest's kernel complains:\n${complaints.output}`);
+}
+
 /** Logs in, formats, mounts, writes and verifies while the fault happens, checks the file system, logs out. */
 async function play({ fileSystem, volume: options, login, fault, after }: Scenario): Promise<void> {
   await withVolume({ size: SIZE, ...options }, async (volume) => {
@@ -32,11 +42,7 @@ async function play({ fileSystem, volume: options, login, fault, after }: Scenar
     }
     await written;
     await disk.unmountAndCheck(fileSystem);
-    const complaints = await guest.attempt(
-      "dmesg | grep -E 'I/O error|Aborting journal|Remounting|XFS.*(error|hutdown|orrupt)'",
-      10_000,
-    );
-    if (complaints.output !== "") throw new Error(`the guest's kernel complains:\n${complaints.output}`);
+    await checkKernelLog();
     await disk.logout();
     after?.(volume);
   });
@@ -114,5 +120,28 @@ t.test("the engine is killed and started again: I/O resumes, data verify", async
       process.kill(killed, "SIGKILL");
     },
     after: (volume) => t.not(volume.info().engine.pid, killed),
+  });
+});
+
+t.test("five engines in a row take over: no I/O error, data verify", async (t) => {
+  await withCluster(SIZE, async (cluster) => {
+    await cluster.addReplica();
+    await cluster.addReplica();
+    const first = await cluster.startEngine();
+    cluster.portal = new URL(first.url()).host;
+    await guest.run("dmesg -c >/dev/null");
+    const disk = await Disk.login(guest, first.url());
+    await disk.makeFileSystem("ext4");
+    const written = disk.writeAndVerify({ mebibytes: 32, seconds: 30 });
+    for (let i = 0; i < 5; i++) {
+      await sleep(4000);
+      const next = await cluster.startEngine(["--upgrade"]);
+      t.equal(next.url(), first.url());
+    }
+    const longest = await written;
+    t.comment(`longest write ${longest.write} ms, longest sync ${longest.sync} ms`);
+    await disk.unmountAndCheck("ext4");
+    await checkKernelLog();
+    await disk.logout();
   });
 });

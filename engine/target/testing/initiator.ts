@@ -16,6 +16,8 @@ export interface CommandAnswer {
   data: Buffer;
 }
 
+const NOP_IN = 0x20;
+
 export const NAME = "iqn.1993-08.org.debian:01:test";
 
 export class Initiator {
@@ -62,12 +64,17 @@ export class Initiator {
       const length = this.#received.readUIntBE(5, 3);
       const end = 48 + Math.ceil(length / 4) * 4;
       if (this.#received.length < end) return;
-      this.#pdus.push({
-        bhs: this.#received.subarray(0, 48),
-        data: this.#received.subarray(48, 48 + length),
-      });
+      const bhs = this.#received.subarray(0, 48);
+      if (bhs.readUInt8(0) === NOP_IN && bhs.readUInt32BE(20) !== 0xffff_ffff) this.#answerPing(bhs);
+      else this.#pdus.push({ bhs, data: this.#received.subarray(48, 48 + length) });
       this.#received = this.#received.subarray(end);
     }
+  }
+
+  #answerPing(ping: Buffer): void {
+    const lun = ping.readUInt16BE(8);
+    const ttt = ping.readUInt32BE(20);
+    this.send(request(0x40, 0x80, { lun, itt: 0xffff_ffff, cmdSn: this.#cmdSn, at20: ttt }));
   }
 
   send(bhs: Buffer, data: Buffer = Buffer.alloc(0)): void {

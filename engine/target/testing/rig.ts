@@ -62,6 +62,7 @@ export async function openRig(change: Partial<IscsiTargetOptions> = {}, host = "
       chap: null,
       portals: [],
       savedReservations: null,
+      unitState: null,
       ...change,
     },
     {
