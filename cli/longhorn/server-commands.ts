@@ -56,7 +56,7 @@ const controller: Command = {
   flags: [
     { name: "listen", kind: "string", default: "localhost:9501" },
     ...SIZE_FLAGS,
-    { name: "frontend", kind: "string", usage: "tgt-iscsi; none when it is absent" },
+    { name: "frontend", kind: "string", usage: "tgt-iscsi or rest; none when it is absent" },
     { name: "enable-backend", kind: "strings", default: ["tcp"] },
     { name: "replica", kind: "strings", usage: "URL of a replica to start with (repeatable)" },
     { name: "upgrade", kind: "bool", usage: "take over an existing frontend" },

@@ -5,6 +5,7 @@ import { formatHostPort, type HostPort } from "../host-port.js";
 import { PORTAL_WAIT_MS } from "../target/limits.js";
 import type { IscsiTarget } from "../target/target.js";
 import { createTarget, iqnOf } from "../volume-target.js";
+import { RestFrontend } from "./rest-frontend.js";
 
 export interface FrontendOptions {
   volume: string;
@@ -36,7 +37,10 @@ export interface Succession {
 
 type Factory = (options: FrontendOptions) => Frontend;
 
-const FRONTENDS = new Map<string, Factory>([["tgt-iscsi", (options) => new IscsiFrontend(options)]]);
+const FRONTENDS = new Map<string, Factory>([
+  ["tgt-iscsi", (options) => new IscsiFrontend(options)],
+  ["rest", (options) => new RestFrontend(options)],
+]);
 
 /** @throws {Error} for a name that is not known */
 export function newFrontend(name: string, options: FrontendOptions): Frontend {

@@ -20,3 +20,15 @@ export const METRICS_INTERVAL_MS = 1_000;
 
 /** s that `--engine-replica-timeout` may say, and what counts otherwise, as in Longhorn. */
 export const REPLICA_TIMEOUT_S = { min: 8, max: 30, otherwise: 8 } as const;
+
+/** Port of the `rest` frontend on the loopback address, as in Longhorn. */
+export const REST_PORT = 9414;
+
+/** bytes of one read or write over it: the largest payload of the data plane. */
+export const REST_IO_BYTES_MAX = 1 << 20;
+
+/** bytes that offset and length are multiples of: the smallest logical block. */
+export const REST_IO_MULTIPLE = 512;
+
+/** bytes of a request's body: the longest write in base64, and some words. */
+export const REST_BODY_BYTES_MAX = 2 * REST_IO_BYTES_MAX;

@@ -1,0 +1,50 @@
+/** Longhorn's `rest` frontend: one HTTP server per machine, for debugging. */
+import type { Logger } from "pino";
+import type { AttachedVolume } from "../attached-volume.js";
+import type { Frontend } from "./frontend.js";
+import { REST_PORT } from "./limits.js";
+import { RestServer } from "./rest-server.js";
+
+export class RestFrontend implements Frontend {
+  readonly name = "rest";
+  readonly endpoint = `http://localhost:${REST_PORT}`;
+  #server: RestServer | null = null;
+
+  constructor(private readonly options: { volume: string; log: Logger }) {}
+
+  async start({ volume }: AttachedVolume, size: number): Promise<void> {
+    const { volume: name, log } = this.options;
+    this.#server = await RestServer.serve(
+      {
+        ...{ name, size },
+        read: (offset, length) => volume.read(null, offset, length),
+        write: (offset, data) => volume.write(null, offset, data),
+      },
+      "localhost",
+      REST_PORT,
+    );
+    log.info({ endpoint: this.endpoint }, "frontend started");
+  }
+
+  async stop(): Promise<void> {
+    const server = this.#server;
+    this.#server = null;
+    await server?.close();
+  }
+
+  suspend(): Promise<Buffer | null> {
+    return Promise.reject(new Error(`frontend ${this.name} cannot be handed over`));
+  }
+
+  resume(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  leave(): Promise<void> {
+    return this.stop();
+  }
+
+  close(): Promise<void> {
+    return this.stop();
+  }
+}
