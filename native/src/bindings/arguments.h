@@ -84,8 +84,14 @@ class Arguments {
     return Status::kIoError;
   }
 
+  /// Undefined where there is none, and where reading it failed: a worker that is being ended runs no more
+  /// JavaScript, and an empty value must not be used.
   static Napi::Value Get(const Napi::Value& object, const char* name) {
-    return object.IsObject() ? object.As<Napi::Object>().Get(name) : object.Env().Undefined();
+    if (object.IsObject()) {
+      Napi::Value value = object.As<Napi::Object>().Get(name);
+      if (!value.IsEmpty()) return value;
+    }
+    return object.Env().Undefined();
   }
 
  private:
