@@ -84,6 +84,11 @@ class Arguments {
     return Status::kIoError;
   }
 
+  /// Never fails, other than ToBoolean.
+  static bool IsTrue(const Napi::Value& value) {
+    return value.IsBoolean() && value.As<Napi::Boolean>().Value();
+  }
+
   /// Undefined where there is none, and where reading it failed: a worker that is being ended runs no more
   /// JavaScript, and an empty value must not be used.
   static Napi::Value Get(const Napi::Value& object, const char* name) {

@@ -9,6 +9,7 @@
 
 #include "bindings/arguments.h"
 #include "bindings/js_bridge.h"
+#include "bindings/promise.h"
 #include "store/file_hash.h"
 
 namespace aurochs {
@@ -52,7 +53,7 @@ class Hashing {
   }
 
   std::shared_ptr<FileHash> hash_;
-  Napi::Promise::Deferred deferred_;
+  Deferred deferred_;
   std::thread thread_;
   JsBridge bridge_;
 };

@@ -20,7 +20,7 @@ namespace {
 class FileWork : public Napi::AsyncWorker {
  public:
   FileWork(Napi::Env env, const char* name)
-      : Napi::AsyncWorker(env, name), name_(name), deferred_(Napi::Promise::Deferred::New(env)) {}
+      : Napi::AsyncWorker(env, name), name_(name), deferred_(Deferred(env)) {}
 
   Napi::Value Start() {
     Napi::Value promise = deferred_.Promise();
@@ -45,7 +45,7 @@ class FileWork : public Napi::AsyncWorker {
 
  private:
   const char* name_;
-  Napi::Promise::Deferred deferred_;
+  Deferred deferred_;
 };
 
 class ExtentsWork final : public FileWork {

@@ -10,13 +10,40 @@
 
 namespace aurochs {
 
-/// Copied freely between threads, used on the environment's thread only.
-using SharedDeferred = std::shared_ptr<Napi::Promise::Deferred>;
+/// A promise to be settled. In a worker that is being ended none can be made: then there is nobody to tell,
+/// which `Napi::Promise::Deferred` does not know.
+class Deferred {
+ public:
+  explicit Deferred(Napi::Env env) : env_(env) {
+    if (napi_create_promise(env, &deferred_, &promise_) == napi_ok) return;
+    deferred_ = nullptr;
+    promise_ = nullptr;
+  }
 
-inline SharedDeferred MakeDeferred(Napi::Env env) { return std::make_shared<Napi::Promise::Deferred>(env); }
+  Napi::Env Env() const { return env_; }
+  /// Within the call that made it. Empty when there is none.
+  Napi::Value Promise() const { return Napi::Value(env_, promise_); }
+  /// Once, one of them, on the environment's thread.
+  void Resolve(napi_value value) const {
+    if (deferred_ != nullptr) napi_resolve_deferred(env_, deferred_, value);
+  }
+  void Reject(napi_value value) const {
+    if (deferred_ != nullptr) napi_reject_deferred(env_, deferred_, value);
+  }
+
+ private:
+  napi_env env_;
+  napi_deferred deferred_;
+  napi_value promise_;
+};
+
+/// Copied freely between threads, used on the environment's thread only.
+using SharedDeferred = std::shared_ptr<Deferred>;
+
+inline SharedDeferred MakeDeferred(Napi::Env env) { return std::make_shared<Deferred>(env); }
 
 inline Napi::Value Rejected(Napi::Env env, const char* code, const std::string& message) {
-  Napi::Promise::Deferred deferred(env);
+  Deferred deferred(env);
   deferred.Reject(MakeError(env, code, message).Value());
   return deferred.Promise();
 }

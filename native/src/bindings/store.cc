@@ -15,10 +15,8 @@ namespace {
 constexpr napi_type_tag kTypeTag = {0x61c2b1b86e0f4a51, 0x9d1f3a5c77e20bd4};
 
 // A promise that is kept or broken on the environment's thread; a call may be answered before it returns.
-using Deferred = Napi::Promise::Deferred;
-
 Napi::Value Rejected(Napi::Env env, const Napi::Error& error) {
-  auto deferred = Deferred::New(env);
+  auto deferred = Deferred(env);
   deferred.Reject(error.Value());
   return deferred.Promise();
 }
@@ -27,8 +25,7 @@ Napi::Value Rejected(Napi::Env env, const Napi::Error& error) {
 
 /// One call of a data method: the store's request and the promise that waits for it.
 struct StoreObject::Request final : StoreRequest {
-  Request(StoreObject* object, Napi::Env env, Kind request_kind)
-      : owner(object), deferred(Deferred::New(env)) {
+  Request(StoreObject* object, Napi::Env env, Kind request_kind) : owner(object), deferred(Deferred(env)) {
     kind = request_kind;
   }
 
@@ -121,7 +118,7 @@ Napi::Value StoreObject::Open(ExtentStore::Options options, Napi::Function on_fa
   on_fatal_ = Napi::Persistent(on_fatal);
   bridge_ = std::make_unique<JsBridge>(Env(), "aurochs-store", [this] { StopForExit(); });
   core_->loop.Start("aurochs-store");
-  auto deferred = Deferred::New(Env());
+  auto deferred = Deferred(Env());
   core_->loop.Post([this, deferred, options = std::move(options)] {
     ExtentStore::Error error;
     auto fatal = [this](const ExtentStore::Error& cause) {
@@ -153,7 +150,7 @@ void StoreObject::Opened(Deferred deferred, const ExtentStore::Error* error) {
 // ---------------------------------------------------------------------------------------------- closing
 
 Napi::Value StoreObject::Close(const Napi::CallbackInfo& info) {
-  auto deferred = Deferred::New(info.Env());
+  auto deferred = Deferred(info.Env());
   if (state_ == State::kClosed) {
     deferred.Resolve(info.Env().Undefined());
     return deferred.Promise();
@@ -264,7 +261,7 @@ Napi::Value StoreObject::Flush(const Napi::CallbackInfo& info) {
 
 Napi::Value StoreObject::CallStore(Napi::Env env, StoreCall call) {
   if (state_ != State::kOpen) return Rejected(env, MakeError(env, "CLOSED", "the store is closed"));
-  auto deferred = Deferred::New(env);
+  auto deferred = Deferred(env);
   core_->loop.Post([this, deferred, call = std::move(call)] {
     call(*core_->store, [this, deferred](Status status, const char* message) {
       bridge_->Post([deferred, status, text = std::string(message)](Napi::Env env) {
@@ -316,7 +313,7 @@ Napi::Value StoreObject::ForgetMissed(const Napi::CallbackInfo& info) {
 
 Napi::Value StoreObject::Missed(const Napi::CallbackInfo& info) {
   if (Napi::Value refused = Refuse(info, true, ""); !refused.IsEmpty()) return refused;
-  auto deferred = Deferred::New(info.Env());
+  auto deferred = Deferred(info.Env());
   core_->loop.Post([this, deferred] {
     bridge_->Post([deferred, missed = core_->store->GetMissed()](Napi::Env env) {
       if (missed.since == 0) return deferred.Resolve(env.Null());

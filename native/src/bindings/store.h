@@ -10,6 +10,7 @@
 
 #include "base/event_loop.h"
 #include "bindings/js_bridge.h"
+#include "bindings/promise.h"
 #include "store/extent_store.h"
 
 namespace aurochs {
@@ -45,7 +46,7 @@ class StoreObject : public Napi::ObjectWrap<StoreObject> {
   static Napi::Value OpenStore(const Napi::CallbackInfo& info, const Napi::FunctionReference& constructor);
 
   Napi::Value Open(ExtentStore::Options options, Napi::Function on_fatal);
-  void Opened(Napi::Promise::Deferred deferred, const ExtentStore::Error* error);
+  void Opened(Deferred deferred, const ExtentStore::Error* error);
   void StopForExit();
   void Finish();
 
@@ -87,7 +88,7 @@ class StoreObject : public Napi::ObjectWrap<StoreObject> {
   std::shared_ptr<StoreCore> core_;
   std::unique_ptr<JsBridge> bridge_;
   Napi::FunctionReference on_fatal_;
-  std::vector<Napi::Promise::Deferred> closing_;
+  std::vector<Deferred> closing_;
 };
 
 }  // namespace aurochs

@@ -20,7 +20,7 @@ constexpr uint64_t kSegmentBytesMax = 0xffffff;  // RFC 7143: the largest data s
 bool Flag(Arguments* arguments, const Napi::Value& object, const char* name) {
   Napi::Value value = Arguments::Get(object, name);
   if (!value.IsBoolean()) arguments->Refuse(std::string(name) + " has to be a boolean");
-  return value.ToBoolean();
+  return Arguments::IsTrue(value);
 }
 
 Slice OptionalBytes(Arguments* arguments, const Napi::CallbackInfo& info, size_t index, const char* name) {
@@ -209,7 +209,7 @@ Napi::Value TargetObject::SetAccess(const Napi::CallbackInfo& info) {
 
 Napi::Value TargetObject::SetWriteProtected(const Napi::CallbackInfo& info) {
   std::string error = info[0].IsBoolean() ? "" : "on has to be a boolean";
-  bool on = info[0].ToBoolean();
+  bool on = Arguments::IsTrue(info[0]);
   return OnLoop(info.Env(), error, [on](iscsi::Target& target) { target.SetWriteProtected(on); });
 }
 

@@ -231,7 +231,7 @@ Napi::Value VolumeObject::Write(const Napi::CallbackInfo& info) {
   }
   if (!arguments.error().empty()) return Run(info.Env(), arguments.error(), nullptr);
   auto operation = std::make_unique<JsOperation>(OperationKind::kWrite, slot, offset, data.length, data);
-  if (Arguments::Get(info[3], "fua").ToBoolean()) operation->set_fua();
+  if (Arguments::IsTrue(Arguments::Get(info[3], "fua"))) operation->set_fua();
   return Run(info.Env(), "", std::move(operation));
 }
 
