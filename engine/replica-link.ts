@@ -1,4 +1,5 @@
 /** The control connection to one replica: rare calls, each with a deadline. */
+import { isUnavailable } from "../proto/rpc-error.js";
 import { RpcError, unaryClient } from "../proto/unary.js";
 import {
   ReplicaControl,
@@ -23,7 +24,6 @@ export interface MissedRegions extends InheritedRegionsReply {
 }
 
 const GRPC_FAILED_PRECONDITION = 9;
-const GRPC_UNAVAILABLE = 14;
 
 type Client = ReturnType<typeof unaryClient<typeof ReplicaControl>>;
 
@@ -120,8 +120,7 @@ export class ReplicaLink {
       return await call(client.calls);
     } catch (error) {
       // A channel that failed to connect backs off for seconds by itself; the caller has its own pace.
-      if (error instanceof RpcError && (error.code as number) === GRPC_UNAVAILABLE && this.#client === client)
-        this.close();
+      if (isUnavailable(error) && this.#client === client) this.close();
       throw error;
     }
   }

@@ -59,6 +59,11 @@ export function errorText(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** The one that was called could not be reached: it may be fine. */
+export function isUnavailable(error: unknown): boolean {
+  return error instanceof RpcError && CODE_NAMES[error.code] === "Unavailable";
+}
+
 /** The error with what was being done in front; the code of a failed call is kept. */
 export function withContext(context: string, error: unknown): Error {
   const message = `${context}: ${errorText(error)}`;

@@ -1,7 +1,7 @@
 /** Runs the engine of `longhorn controller` until a signal. */
-import { NoBackendError } from "../../engine/controller/controller.js";
 import { REPLICA_TIMEOUT_S } from "../../engine/controller/limits.js";
 import { runController } from "../../engine/controller/main.js";
+import { NoBackendError } from "../../engine/controller/no-backend.js";
 import type { ControllerOptions } from "../../engine/controller/options.js";
 import { processLog } from "../log.js";
 import { stopSignal } from "../signals.js";

@@ -1,0 +1,84 @@
+/** Makes the replicas of a running volume larger, and then the volume. */
+import { errorText } from "../../proto/rpc-error.js";
+import {
+  expansionErrorText,
+  expansionFailure,
+  isUndone,
+  type ExpansionFailure,
+} from "./expansion-failure.js";
+import type { Expansion } from "./expansion.js";
+import type { FrontendSwitch } from "./frontend-switch.js";
+import { EXPAND_CALL_TIMEOUT_MS } from "./limits.js";
+import type { Settings } from "./settings.js";
+import type { Start } from "./start.js";
+import type { VolumeState } from "./volume-state.js";
+
+export class Expander {
+  constructor(
+    private readonly state: VolumeState,
+    private readonly expansion: Expansion,
+    private readonly settings: Settings,
+    private readonly frontend: FrontendSwitch,
+    private readonly start: Start,
+  ) {}
+
+  /** What comes of an expansion that has begun is told by it. */
+  async expand(size: number): Promise<void> {
+    try {
+      await this.#expandReplicas(size);
+    } catch (error) {
+      this.expansion.fail(errorText(error));
+    } finally {
+      this.expansion.end();
+    }
+  }
+
+  async #expandReplicas(size: number): Promise<void> {
+    const { state } = this;
+    await this.settings.checkRoom();
+    const attached = state.running();
+    const all = state.written().length;
+    const failures = new Map<string, ExpansionFailure>();
+    await attached.replicas.changeTogether({
+      apply: async (peer) => {
+        const entry = state.entryAt(peer);
+        try {
+          await entry.call(
+            `failed to expand replica ${peer} from remote`,
+            (calls, options) => calls.replicaExpand({ size }, options),
+            EXPAND_CALL_TIMEOUT_MS,
+          );
+        } catch (error) {
+          failures.set(entry.address, expansionFailure(error));
+          throw error;
+        }
+      },
+    });
+    if (failures.size > 0) this.expansion.fail(expansionErrorText(failures, failures.size >= all));
+    if (failures.size >= all) {
+      // Those that are as they were go on; whoever may have changed cannot.
+      for (const entry of state.entries) {
+        const failure = failures.get(entry.address);
+        if (failure !== undefined && !isUndone(failure))
+          await attached.replicas.fail(entry.peer, failure.text);
+      }
+      return;
+    }
+    const before = state.size;
+    state.size = size;
+    state.log.info({ from: before, to: size, failed: [...failures.keys()] }, "volume expanded");
+    await this.#reattach();
+  }
+
+  /** The native volume has one size: a larger one takes its place, while initiators log in again. */
+  async #reattach(): Promise<void> {
+    const { state } = this;
+    const up = this.frontend.isUp;
+    await this.frontend.stop();
+    const members = state.written();
+    for (const entry of state.entries) if (!members.includes(entry)) entry.unusable ??= "failed before";
+    await state.detach();
+    await this.start.again(members);
+    if (up) await this.frontend.startIfAny(null);
+  }
+}

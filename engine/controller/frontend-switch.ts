@@ -1,0 +1,81 @@
+/** The volume's frontend: which one it is, and whether it is up. */
+import { withContext } from "../../proto/rpc-error.js";
+import { newFrontend, type Frontend, type Succession } from "./frontend.js";
+import type { VolumeState } from "./volume-state.js";
+
+export class FrontendSwitch {
+  #frontend: Frontend | null;
+  #up = false;
+
+  /** @throws {Error} for a frontend that is not known */
+  constructor(private readonly state: VolumeState) {
+    const { frontend } = state.options;
+    this.#frontend = frontend === "" ? null : this.#make(frontend);
+  }
+
+  get name(): string {
+    return this.#frontend?.name ?? "";
+  }
+
+  get isUp(): boolean {
+    return this.#up;
+  }
+
+  /** "" unless it is up */
+  get endpoint(): string {
+    return this.#up ? (this.#frontend?.endpoint ?? "") : "";
+  }
+
+  #make(name: string): Frontend {
+    const { options, log } = this.state;
+    return newFrontend(name, { volume: options.volume, portals: options.portals, log });
+  }
+
+  /** Starts one; without replicas it is started with them.
+   * @throws {Error} */
+  async start(name: string): Promise<void> {
+    if (name === "") throw new Error("cannot start empty frontend");
+    const { name: present = name } = this.#frontend ?? {};
+    if (this.#up) {
+      if (present !== name)
+        throw new Error(`frontend ${present} is already started, cannot be set as ${name}`);
+      return;
+    }
+    this.choose(name);
+    if (this.state.attached !== null) await this.startIfAny(null);
+  }
+
+  /** Another one, that is down.
+   * @throws {Error} for a frontend that is not known */
+  choose(name: string): void {
+    this.#frontend = this.#make(name);
+  }
+
+  /** Starts the one that was chosen.
+   * @throws {Error} */
+  async startIfAny(succession: Succession | null): Promise<void> {
+    if (this.#frontend === null) return;
+    try {
+      await this.#frontend.start(this.state.running(), this.state.size, succession);
+    } catch (error) {
+      throw withContext("failed to start up frontend", error);
+    }
+    this.#up = true;
+  }
+
+  async stop(): Promise<void> {
+    if (!this.#up) return;
+    this.#up = false;
+    await this.#frontend?.stop();
+  }
+
+  /** @returns the one that is up, or null */
+  get running(): Frontend | null {
+    return this.#up ? this.#frontend : null;
+  }
+
+  /** It is looked after by somebody else from now on. */
+  forget(): void {
+    this.#up = false;
+  }
+}

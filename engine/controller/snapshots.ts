@@ -1,0 +1,87 @@
+/** Snapshots of a running volume: taken on all replicas at the same moment, and reverted to. */
+import { randomUUID } from "node:crypto";
+import { ReplicaMode } from "../../proto/longhorn.js";
+import { withContext } from "../../proto/rpc-error.js";
+import { snapshotFile } from "../client/snapshots.js";
+import type { FrontendSwitch } from "./frontend-switch.js";
+import type { Settings } from "./settings.js";
+import { inTwoParts, now } from "./snapshot-request.js";
+import type { VolumeState } from "./volume-state.js";
+
+export class Snapshots {
+  constructor(
+    private readonly state: VolumeState,
+    private readonly settings: Settings,
+    private readonly frontend: FrontendSwitch,
+  ) {}
+
+  /** @param name "" for a new UUID
+   * @returns the name
+   * @throws {Error} */
+  async take(name: string, labels: Record<string, string>): Promise<string> {
+    const { state } = this;
+    const attached = state.running();
+    await this.settings.checkRoom();
+    const snapshot = name === "" ? randomUUID() : name;
+    const request = { name: snapshot, userCreated: true, created: now(), labels };
+    const failures = await attached.replicas.changeTogether({
+      apply: (peer) =>
+        state
+          .entryAt(peer)
+          .call(
+            `failed to snapshot replica ${peer} from remote`,
+            (calls, options) => calls.replicaSnapshot(request, options),
+            state.options.replicaTimeoutMs,
+          ),
+      harmless: isSnapshotExisting,
+      snapshot: inTwoParts(request, state.options.replicaTimeoutMs),
+    });
+    const reported =
+      [...failures.values()].some(isSnapshotExisting) || failures.size >= this.#copiesBefore(failures);
+    if (failures.size > 0 && reported) throw state.failureOf(failures);
+    state.log.info({ snapshot, failed: [...failures.keys()] }, "snapshot taken");
+    return snapshot;
+  }
+
+  /** How many replicas took part in a change with these failures. */
+  #copiesBefore(failures: ReadonlyMap<string, Error>): number {
+    const left = this.state.written().filter(({ peer }) => !failures.has(peer));
+    return failures.size + left.length;
+  }
+
+  /** @throws {Error} */
+  async revert(name: string): Promise<void> {
+    const { state } = this;
+    const readable = state.inMode(ReplicaMode.RW);
+    if (readable.length === 0 || state.inMode(ReplicaMode.WO).length > 0)
+      throw new Error("not valid state to revert, rebuilding in process or all replica are in ERR state");
+    const file = snapshotFile(name);
+    for (const entry of readable) {
+      const disk = (await entry.get()).disks[file];
+      if (disk === undefined)
+        throw new Error(`cannot do revert since the target snapshot ${name} is not found`);
+      if (disk.removed) throw new Error(`cannot revert to removed snapshot ${name}`);
+    }
+    if (this.frontend.isUp) throw new Error("volume frontend enabled, aborting snapshot revert");
+    const request = { name: file, created: now() };
+    // What a replica that is away has missed is then more than what was written.
+    await state.running().replicas.forgetAbsent();
+    const failures = await state.running().replicas.changeTogether({
+      apply: (peer) =>
+        state
+          .entryAt(peer)
+          .call(
+            `failed to revert replica ${peer} from remote`,
+            (calls, options) => calls.replicaRevert(request, options),
+            state.options.replicaTimeoutMs,
+          ),
+    });
+    if (failures.size >= readable.length)
+      throw withContext(`failed to revert to ${file} on all replicas`, state.failureOf(failures));
+    state.log.info({ snapshot: name, failed: [...failures.keys()] }, "volume reverted");
+  }
+}
+
+function isSnapshotExisting(error: Error): boolean {
+  return /snapshot .* is already existing/.test(error.message);
+}

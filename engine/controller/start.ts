@@ -1,0 +1,205 @@
+/** How a volume begins: closed replicas are opened, those that fit are taken over, and the frontend comes up. */
+import type { Replica } from "../../proto/longhorn.js";
+import { errorText, isUnavailable } from "../../proto/rpc-error.js";
+import { AttachedVolume } from "../attached-volume.js";
+import { readBootId } from "../boot-id.js";
+import type { Health } from "../health.js";
+import { MEMBERS_WAIT_MS } from "../limits.js";
+import { ReplicaLink } from "../replica-link.js";
+import { MembershipError } from "../takeover.js";
+import type { FrontendSwitch } from "./frontend-switch.js";
+import { SALVAGE_WAIT_MS } from "./limits.js";
+import { NoBackendError } from "./no-backend.js";
+import { ReplicaEntry } from "./replica-entry.js";
+import { bestForSalvage } from "./salvage.js";
+import type { Settings } from "./settings.js";
+import { volumeSizeAtStart } from "./start-size.js";
+import type { VolumeState } from "./volume-state.js";
+
+interface Opened {
+  entry: ReplicaEntry;
+  replica: Replica;
+}
+
+/** What a volume is started from that another engine served, or this one. */
+export interface Succession {
+  unitState: Buffer | null;
+  /** ids of the only engines that may have been in charge; null: any */
+  after: readonly string[] | null;
+}
+
+export interface StartOptions {
+  engineId: string;
+  signal: AbortSignal;
+  onHealth: (health: Health) => void;
+}
+
+export class Start {
+  constructor(
+    private readonly state: VolumeState,
+    private readonly settings: Settings,
+    private readonly frontend: FrontendSwitch,
+    private readonly options: StartOptions,
+  ) {}
+
+  /** @param size nominal, bytes
+   * @param currentSize bytes; 0 when it is not known
+   * @throws {NoBackendError | MembershipError | Error} and then there are no replicas */
+  async begin(
+    addresses: readonly string[],
+    size: number,
+    currentSize: number,
+    succession: Succession | null,
+  ): Promise<void> {
+    const { state } = this;
+    const entries = addresses.map((address) => new ReplicaEntry(address, state.options.volume));
+    try {
+      await this.#startWith(entries, size, currentSize, succession?.after ?? null);
+      state.entries = entries;
+      await this.frontend.startIfAny(succession);
+    } catch (error) {
+      await state.detach();
+      for (const entry of entries.filter(({ unusable }) => unusable === null))
+        await entry.close().catch((err: unknown) => state.log.warn({ err }, "replica could not be closed"));
+      for (const entry of entries) entry.disconnect();
+      state.entries = [];
+      throw error;
+    }
+  }
+
+  async #startWith(
+    entries: ReplicaEntry[],
+    size: number,
+    currentSize: number,
+    after: readonly string[] | null,
+  ): Promise<void> {
+    const { state } = this;
+    let opened = await this.#open(entries);
+    const sizes = opened.map(({ replica }) => Number(replica.size));
+    state.size = volumeSizeAtStart(size, currentSize, sizes);
+    const { disableRevisionCounter, upgrade } = state.options;
+    for (const { entry, replica } of opened) {
+      if (Number(replica.size) !== state.size)
+        await this.#giveUp(entry, `size ${replica.size} is not the volume's, ${state.size}`);
+      else if (!upgrade && replica.revisionCounterDisabled !== disableRevisionCounter)
+        await this.#giveUp(entry, `revision counter disabled: ${replica.revisionCounterDisabled}, the engine's: ${disableRevisionCounter}`); // prettier-ignore
+    }
+    opened = opened.filter(({ entry }) => entry.unusable === null);
+    if (opened.length === 0)
+      throw new NoBackendError(
+        false,
+        entries.map(({ address }) => address),
+      );
+    await this.settings.pushUnmapMark(
+      opened.map(({ entry }) => entry),
+      (entry, cause) => this.#giveUp(entry, cause),
+    );
+    await this.#attach(
+      opened.filter(({ entry }) => entry.unusable === null),
+      after,
+    );
+  }
+
+  /** Opens all that can be; the others are unusable from now on.
+   * @throws {NoBackendError} */
+  async #open(entries: ReplicaEntry[]): Promise<Opened[]> {
+    const { log } = this.state;
+    const opened: Opened[] = [];
+    let unreachable = false;
+    for (const entry of entries) {
+      try {
+        opened.push({ entry, replica: await entry.open(entries.length === 1, log) });
+      } catch (error) {
+        entry.unusable = errorText(error);
+        unreachable ||= isUnavailable(error);
+        log.warn({ replica: entry.address, reason: entry.unusable }, "replica cannot be used");
+      }
+    }
+    if (opened.length > 0) return opened;
+    throw new NoBackendError(
+      unreachable,
+      entries.map(({ address }) => address),
+    );
+  }
+
+  async #giveUp(entry: ReplicaEntry, cause: string): Promise<void> {
+    const { log } = this.state;
+    log.warn({ replica: entry.address, cause }, "replica is left out");
+    entry.unusable = cause;
+    await entry.close().catch((err: unknown) => log.warn({ err }, "replica could not be closed"));
+  }
+
+  async #attach(opened: Opened[], after: readonly string[] | null): Promise<void> {
+    const { state } = this;
+    const entries = opened.map(({ entry }) => entry);
+    if (!state.options.salvageRequested || after !== null) {
+      state.attached = await this.#takeOver(entries, null, MEMBERS_WAIT_MS, after);
+      return;
+    }
+    try {
+      // Who can be proved to be current need not be salvaged.
+      state.attached = await this.#takeOver(entries, null, SALVAGE_WAIT_MS);
+    } catch (error) {
+      const best = entries[bestForSalvage(opened.map(({ replica }) => replica))];
+      if (!(error instanceof MembershipError) || best === undefined) throw error;
+      state.log.warn({ err: error, replica: best.address }, "salvaging from one replica, as requested");
+      state.attached = await this.#takeOver(entries, await replicaIdOf(best.peer), SALVAGE_WAIT_MS);
+    }
+  }
+
+  /** Takes the members anew, after `detach`.
+   * @throws {MembershipError | Error} */
+  async again(members: readonly ReplicaEntry[]): Promise<void> {
+    this.state.attached = await this.#takeOver(members, null, MEMBERS_WAIT_MS);
+  }
+
+  #takeOver(
+    entries: readonly ReplicaEntry[],
+    salvage: string | null,
+    waitMs: number,
+    after: readonly string[] | null = null,
+  ): Promise<AttachedVolume> {
+    const { options, size, log } = this.state;
+    return AttachedVolume.attach({
+      volume: options.volume,
+      size,
+      replicas: entries.map(({ peer }) => peer),
+      engineId: this.options.engineId,
+      engineBootId: readBootId(options.bootIdFile),
+      replicaTimeoutMs: options.replicaTimeoutMs,
+      waitMs,
+      salvage,
+      acceptLostWrites: salvage !== null,
+      after,
+      onHealth: this.options.onHealth,
+      onWait: (evidence) => log.warn({ evidence }, "waiting for replicas"),
+      signal: this.options.signal,
+      log,
+    });
+  }
+
+  /** Frontend down, replicas closed; the volume can be started again. */
+  async shutdown(): Promise<void> {
+    const { state } = this;
+    await this.frontend.stop();
+    const clean = await state.detach();
+    state.log.info({ clean }, "volume shut down");
+    const { entries } = state;
+    state.entries = [];
+    const results = await Promise.allSettled(
+      entries.filter(({ unusable }) => unusable === null).map((entry) => entry.close()),
+    );
+    for (const entry of entries) entry.disconnect();
+    const failed = results.find((result) => result.status === "rejected");
+    if (failed !== undefined) throw failed.reason as Error;
+  }
+}
+
+async function replicaIdOf(peer: string): Promise<string> {
+  const link = new ReplicaLink(peer);
+  try {
+    return (await link.identify()).replicaId;
+  } finally {
+    link.close();
+  }
+}

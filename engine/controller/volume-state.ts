@@ -1,0 +1,78 @@
+/** What the parts of a controller share: the volume, its replicas, and what can be told of them. */
+import type { Logger } from "pino";
+import type { AttachedVolume } from "../attached-volume.js";
+import { ReplicaMode, type Replica } from "../../proto/longhorn.js";
+import { errorText, RpcError } from "../../proto/rpc-error.js";
+import type { ControllerOptions } from "./options.js";
+import type { ReplicaEntry } from "./replica-entry.js";
+
+export class VolumeState {
+  /** in the order given at start, then as added */
+  entries: ReplicaEntry[] = [];
+  attached: AttachedVolume | null = null;
+  /** bytes; 0 before the first start */
+  size = 0;
+
+  constructor(
+    readonly options: ControllerOptions,
+    readonly log: Logger,
+  ) {}
+
+  /** @throws {Error} */
+  running(): AttachedVolume {
+    if (this.attached === null) throw new Error("no backend available: the volume has no replicas");
+    return this.attached;
+  }
+
+  /** Releases the replicas, if the volume was started.
+   * @returns whether nothing is left to be compared */
+  async detach(): Promise<boolean> {
+    const { attached } = this;
+    this.attached = null;
+    return attached === null ? true : attached.detach();
+  }
+
+  /** @returns one of `ReplicaMode` */
+  modeOf({ peer, unusable }: ReplicaEntry): number {
+    if (unusable !== null) return ReplicaMode.ERR;
+    const view = this.attached?.replicas.replicas().find(({ address }) => address === peer);
+    const mode = view?.state.mode === "AWAY" ? view.state.was.mode : view?.state.mode;
+    if (mode === "RW") return ReplicaMode.RW;
+    // One that is being connected or resynced is written, but not read yet.
+    const written = mode === "WO" || mode === "CONNECTING" || mode === "RESYNC";
+    return written ? ReplicaMode.WO : ReplicaMode.ERR;
+  }
+
+  inMode(...modes: number[]): ReplicaEntry[] {
+    return this.entries.filter((entry) => modes.includes(this.modeOf(entry)));
+  }
+
+  /** Those that writes go to. */
+  written(): ReplicaEntry[] {
+    return this.inMode(ReplicaMode.RW, ReplicaMode.WO);
+  }
+
+  /** @param peer `host:port`
+   * @throws {Error} */
+  entryAt(peer: string): ReplicaEntry {
+    const entry = this.entries.find((one) => one.peer === peer);
+    if (entry === undefined) throw new Error(`replica ${peer} is not in the list`);
+    return entry;
+  }
+
+  /** What each of those that writes go to says of itself.
+   * @throws {Error} */
+  async usages(): Promise<Replica[]> {
+    this.running();
+    return Promise.all(this.written().map((entry) => entry.get()));
+  }
+
+  /** One error of all, by address; the code of a call that failed is kept. */
+  failureOf(failures: ReadonlyMap<string, Error>): Error {
+    const text = [...failures]
+      .map(([peer, error]) => `${this.entryAt(peer).address}: ${errorText(error)}`)
+      .join("; ");
+    const [first] = failures.values();
+    return first instanceof RpcError ? new RpcError(first.code, text, { cause: first }) : new Error(text);
+  }
+}
