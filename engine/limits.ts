@@ -56,10 +56,13 @@ export const STOP_TIMEOUT_MS = 25_000;
 /** ms that a change of all replicas together waits for one that is away: it comes back or is dropped in that time. */
 export const JOINT_CHANGE_WAIT_MS = 2 * RECONNECT_GRACE_MS;
 
-/** ms between looks at a replica that has failed: first, and longest after attempts in vain. A daemon that was started
- * again is back within a second; one that cannot be made equal does not keep the others busy. */
+/** ms between looks at a replica that has failed: while nobody listens there, and longest after attempts in vain. A daemon
+ * that was started again is back at once; one that cannot be made equal does not keep the others busy. */
 export const RETURN_DELAY_MS = 250;
 export const RETURN_DELAY_MS_MAX = 15_000;
+
+/** ms to connect to a replica that has failed, just to see whether it is there: some round trips of a busy network. */
+export const RETURN_PROBE_MS = 1_000;
 
 /** bytes of the volume whose extents are asked for at once, and bytes per bit of what is found allocated: bounds the
  * memory of a comparison as a whole to 2 MiB per TiB, however scattered the extents are. */

@@ -1,6 +1,7 @@
 /** Looks after replicas that have failed: whichever comes back is made a copy again, without anybody asking for it. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { RETURN_DELAY_MS, RETURN_DELAY_MS_MAX } from "./limits.js";
+import { RETURN_DELAY_MS, RETURN_DELAY_MS_MAX, RETURN_PROBE_MS } from "./limits.js";
+import { listens } from "./listens.js";
 import { DeclinedError, type Resync } from "./resync.js";
 import type { Roster } from "./roster.js";
 import type { Slot } from "./slot.js";
@@ -23,11 +24,19 @@ export class Returning {
     while (!signal.aborted && roster.end === null && roster.slots.includes(slot)) {
       const failed = slot.state.mode === "ERR" && !slot.reconnecting && !slot.ordered;
       slot.returning = failed;
-      const vain = failed && !(await this.#attempt(slot));
+      const vain = failed && (await this.#isThere(slot)) && !(await this.#attempt(slot));
       slot.returning = false;
+      // Only what is there and does not become a copy is left alone for longer and longer.
       delayMs = vain ? Math.min(delayMs * 2, RETURN_DELAY_MS_MAX) : RETURN_DELAY_MS;
       await sleep(delayMs, undefined, { signal }).catch(() => undefined);
     }
+  }
+
+  async #isThere(slot: Slot): Promise<boolean> {
+    if (await listens(slot.address, RETURN_PROBE_MS)) return true;
+    // A connection to a machine that went without a word would wait for its answers for long after it is back.
+    slot.link.close();
+    return false;
   }
 
   /** @returns whether it is a copy again */

@@ -34,6 +34,8 @@ async function run({ directory, quick, progress, signal }: Context): Promise<Fig
     const written = await load(volume.access, { ...request, rate: 1e6 / write.block }, signal);
     volume.restart(away);
     const begin = performance.now();
+    await volume.mode(away, "WO", "RW");
+    const found = (performance.now() - begin) / 1000;
     const status = await volume.mode(away, "RW");
     const back = (performance.now() - begin) / 1000;
     progress(status.resync);
@@ -42,6 +44,7 @@ async function run({ directory, quick, progress, signal }: Context): Promise<Fig
       { what: "written while it was away", value: written.bytes / MIB, unit: "MiB" },
       { what: "in regions of 64 KiB, about", value: changed / MIB, unit: "MiB" },
       { what: "moved", value: status.movedBytes / MIB, unit: "MiB" },
+      { what: "from the start of its process until the resync begins", value: found, unit: "s" },
       { what: "from the start of its process to RW", value: back, unit: "s" },
     ];
   } finally {

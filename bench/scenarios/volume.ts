@@ -67,16 +67,16 @@ export class BenchVolume {
     this.#ready = JSON.parse(readFileSync(readyFile, "utf8")) as EngineReady;
   }
 
-  /** Waits until a replica is in that mode. @returns its status then */
-  async mode(replica: Replica, wanted: string): Promise<ReplicaStatus> {
+  /** Waits until a replica is in one of those modes. @returns its status then */
+  async mode(replica: Replica, ...wanted: string[]): Promise<ReplicaStatus> {
     const end = Date.now() + SCENARIO_WAIT_MS_MAX;
     for (;;) {
       this.signal.throwIfAborted();
       const { replicas } = await askEngine(this.#ready?.control ?? "");
       const status = replicas.find(({ address }) => address === replica.address);
-      if (status?.mode === wanted) return status;
+      if (status !== undefined && wanted.includes(status.mode)) return status;
       if (Date.now() > end)
-        throw new Error(`${replica.address} is ${status?.mode ?? "unknown"}, not ${wanted}`);
+        throw new Error(`${replica.address} is ${status?.mode ?? "unknown"}, not ${wanted.join(" or ")}`);
       await sleep(POLL_MS);
     }
   }
