@@ -135,6 +135,14 @@ export const phases: Phase[] = [
   endToEnd("bad-input", "what is wrong on the wire or in a directory is refused, named, and harms nobody", 8),
   endToEnd("agreement", "copies are equal after overlapping writers and crashes", 4),
   endToEnd("powercut", "what was flushed survives a power cut", 6),
+  {
+    name: "faults",
+    about:
+      "the fault rig's quick scenarios: hosts that die, hang, lose each other, and every operation's history judged",
+    command: ["node", "dist/test/faults/main.js", "--quick"],
+    count: "summary",
+    timeoutMs: 8 * MINUTE_MS,
+  },
   endToEnd("vm", "a real kernel initiator in a virtual machine", 9),
   {
     name: "docker",

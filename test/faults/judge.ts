@@ -1,0 +1,140 @@
+/** Plays one scenario and judges it by its promises. */
+import { openSync, closeSync, readdirSync, readSync, rmSync, fstatSync } from "node:fs";
+import { join } from "node:path";
+import { checkHistory } from "./history/check.js";
+import type { Operation } from "./history/operation.js";
+import { VIOLATIONS_TOLD } from "./limits.js";
+import { PROMISES, type PromiseName, type Scenario } from "./scenario.js";
+import { World } from "./world/world.js";
+
+/** `kept`, `broken` with what was seen, or `open`: not promised, or nothing to judge it by, and why */
+export type Judgement = { type: "kept" } | { type: "broken"; seen: string[] } | { type: "open"; why: string };
+
+export interface Counts {
+  reads: number;
+  writes: number;
+  unmaps: number;
+  flushes: number;
+  errors: number;
+  lost: number;
+}
+
+export interface Result {
+  scenario: string;
+  about: string;
+  seed: number;
+  seconds: number;
+  counts: Counts;
+  promises: Record<PromiseName, Judgement>;
+  /** where its logs are; null: all was kept, they are removed */
+  logs: string | null;
+}
+
+/** @param folder a fresh one for data and logs; removed when all promises were kept */
+export async function judge(name: string, scenario: Scenario, seed: number, folder: string): Promise<Result> {
+  const begin = Date.now();
+  const broken = new Map<PromiseName, string[]>();
+  const breaks = (promise: PromiseName, seen: string): void => {
+    broken.set(promise, [...(broken.get(promise) ?? []), seen].slice(0, VIOLATIONS_TOLD));
+  };
+  let operations: Operation[];
+  const world = await World.make(folder, seed);
+  try {
+    try {
+      await world.start();
+      await scenario.play(world);
+      await world.network.heal();
+      if (scenario.except.healthy === undefined) await world.healthy();
+      if (scenario.except.healthy === undefined) await world.load.progress(200);
+    } catch (error) {
+      breaks("healthy", (error as Error).message);
+    }
+    if (world.engine.isRunning && !broken.has("healthy")) {
+      await world.load.sweep().catch((error: unknown) => breaks("healthy", (error as Error).message));
+    }
+    operations = await world.load.stop();
+    for (const { broken, sector, what } of checkHistory(operations, world.cuts))
+      breaks(broken, `sector ${sector}: ${what}`);
+    for (const { kind, outcome } of operations)
+      if (outcome.type === "error") breaks("errors", `${kind}: ${outcome.sense}`);
+    for (const { what, clear } of world.said) if (!clear) breaks("clear", what);
+    if (scenario.except.equal === undefined && !broken.has("healthy"))
+      for (const difference of await stopAndCompare(world)) breaks("equal", difference);
+  } finally {
+    await world.remove();
+  }
+  const open = {
+    ...(world.cuts.length === 0 ? { durable: "nothing lost its power everywhere" } : {}),
+    ...(world.said.length === 0 ? { clear: "nothing had to be said" } : {}),
+    ...scenario.except,
+  };
+  const judgement = (promise: PromiseName): Judgement => {
+    const why = open[promise];
+    if (why !== undefined) return { type: "open", why };
+    const seen = broken.get(promise);
+    return seen === undefined ? { type: "kept" } : { type: "broken", seen };
+  };
+  const promises = Object.fromEntries(
+    (Object.keys(PROMISES) as PromiseName[]).map((promise) => [promise, judgement(promise)]),
+  ) as Record<PromiseName, Judgement>;
+  const failed = Object.values(promises).some(({ type }) => type === "broken");
+  if (!failed) rmSync(folder, { recursive: true, force: true });
+  return {
+    ...{ scenario: name, about: scenario.about, seed, seconds: (Date.now() - begin) / 1000 },
+    ...{ counts: count(operations), promises, logs: failed ? folder : null },
+  };
+}
+
+/** Stops everything in order. @returns what is then different between the copies */
+async function stopAndCompare(world: World): Promise<string[]> {
+  const differences: string[] = [];
+  for (const { process } of [world.engine, ...world.replicas]) {
+    process.signal("SIGTERM");
+    const end = await process.ended();
+    if (end !== 0) differences.push(`a process was stopped in order and ended with ${end}`);
+  }
+  const heads = world.replicas.map(({ directory }) =>
+    readdirSync(directory)
+      .filter((name) => /^volume-head-.*\.img$/.test(name))
+      .map((name) => join(directory, name)),
+  );
+  const [one, other] = heads.map(([path]) => path);
+  if (one === undefined || other === undefined || heads.some(({ length }) => length !== 1))
+    return [...differences, `heads: ${JSON.stringify(heads)}`];
+  const at = firstDifference(one, other);
+  if (at !== null) differences.push(`byte ${at} of the heads differs`);
+  return differences;
+}
+
+const COMPARED_BYTES = 1 << 20;
+
+/** The offset of the first byte that differs, or null. */
+export function firstDifference(one: string, other: string): number | null {
+  const files = [openSync(one, "r"), openSync(other, "r")] as const;
+  try {
+    const sizes = files.map((file) => fstatSync(file).size);
+    const size = Math.min(...sizes);
+    const [left, right] = [Buffer.alloc(COMPARED_BYTES), Buffer.alloc(COMPARED_BYTES)];
+    for (let offset = 0; offset < size; offset += COMPARED_BYTES) {
+      const length = Math.min(COMPARED_BYTES, size - offset);
+      readSync(files[0], left, 0, length, offset);
+      readSync(files[1], right, 0, length, offset);
+      if (left.compare(right, 0, length, 0, length) === 0) continue;
+      for (let at = 0; at < length; at++) if (left[at] !== right[at]) return offset + at;
+    }
+    return sizes[0] === sizes[1] ? null : size;
+  } finally {
+    for (const file of files) closeSync(file);
+  }
+}
+
+function count(operations: readonly Operation[]): Counts {
+  const of = (kind: Operation["kind"]): number =>
+    operations.filter((operation) => operation.kind === kind && operation.outcome.type === "ok").length;
+  const ended = (type: Operation["outcome"]["type"]): number =>
+    operations.filter(({ outcome }) => outcome.type === type).length;
+  return {
+    ...{ reads: of("read"), writes: of("write"), unmaps: of("unmap"), flushes: of("flush") },
+    ...{ errors: ended("error"), lost: ended("lost") },
+  };
+}

@@ -1,0 +1,98 @@
+/** The load of a scenario: initiators that write down what they do (`recorded_load.cc`), on a host of their own. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { parseRecord, type Operation } from "../history/operation.js";
+import { LOAD_DEPTH, LOAD_RATE, LOAD_SECTORS, LOAD_SESSIONS, PATIENCE_MS } from "../limits.js";
+import type { Network } from "../net/network.js";
+import { compileTool } from "../../tools/compile.js";
+import { waitFor } from "../../tools/process.js";
+import { HostProcess } from "../world/host-process.js";
+
+export class Load {
+  readonly #record: string;
+  #process: HostProcess;
+  #done = 0;
+  #answers: string[] = [];
+
+  private constructor(
+    program: string,
+    host: string,
+    network: Network,
+    folder: string,
+    url: string,
+    seed: number,
+  ) {
+    this.#record = join(folder, "record.txt");
+    const numbers = [seed, LOAD_SECTORS, LOAD_SESSIONS, LOAD_DEPTH, LOAD_RATE].map(String);
+    this.#process = new HostProcess({
+      inside: network.inside(host),
+      argv: [program, url, this.#record, ...numbers],
+      log: join(folder, "load.log"),
+      talks: true,
+    });
+    createInterface(this.#process.stdout).on("line", (line) => {
+      if (line.startsWith("done ")) this.#done = Number(line.split(" ")[1]);
+      else this.#answers.push(line);
+    });
+  }
+
+  static async start(
+    host: string,
+    network: Network,
+    folder: string,
+    url: string,
+    seed: number,
+  ): Promise<Load> {
+    const program = await compileTool("test/faults/load/recorded_load.cc", ["-liscsi"]);
+    return new Load(program, host, network, folder, url, seed);
+  }
+
+  /** Random operations from now on. */
+  run(): void {
+    this.#tell("run");
+  }
+
+  /** No more of them, and waits until none is under way. */
+  async pause(): Promise<void> {
+    await this.#ask("pause", "paused");
+  }
+
+  /** Pauses, and reads everything twice. */
+  async sweep(): Promise<void> {
+    await this.pause();
+    await this.#ask("sweep", "swept");
+  }
+
+  /** Waits until so many more operations have been answered well. */
+  async progress(count: number, patienceMs = PATIENCE_MS): Promise<void> {
+    const goal = this.#done + count;
+    await waitFor(`${count} more operations to be answered`, patienceMs, () =>
+      this.#done >= goal ? true : undefined,
+    );
+  }
+
+  /** Ends it. @returns all that it did */
+  async stop(): Promise<Operation[]> {
+    this.#process.stdin.end();
+    await this.#process.ended();
+    return parseRecord(readFileSync(this.#record, "utf8"));
+  }
+
+  async kill(): Promise<void> {
+    await this.#process.kill();
+  }
+
+  async #ask(line: string, answer: string): Promise<void> {
+    this.#answers = [];
+    this.#tell(line);
+    await waitFor(`the load to be ${answer}`, PATIENCE_MS, () => {
+      if (this.#process.end !== null) throw new Error(`the load has ended with ${this.#process.end}`);
+      return this.#answers.includes(answer) ? true : undefined;
+    });
+  }
+
+  #tell(line: string): void {
+    this.#process.stdin.write(`${line}\n`);
+  }
+}

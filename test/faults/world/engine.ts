@@ -1,0 +1,159 @@
+/** The engine on a host of its own, and what it says of itself. */
+import { existsSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import type { EngineStatus } from "../../../proto/control.js";
+import { sleep, waitFor } from "../../tools/process.js";
+import { PATIENCE_MS, REPLICA_TIMEOUT_MS, STATUS_INTERVAL_MS, VOLUME_SIZE } from "../limits.js";
+import type { Network } from "../net/network.js";
+import { HostProcess, lastLines } from "./host-process.js";
+import { VOLUME } from "./replica.js";
+
+const PORTAL_PORT = 3260;
+/** plus the number of the start: during an upgrade there are two */
+const CONTROL_PORT = 9500;
+
+export class Engine {
+  readonly log: string;
+  readonly url: string;
+  wrapper: string[] = [];
+  env: NodeJS.ProcessEnv = {};
+  /** control addresses of the replicas as this engine is told them: a scenario may put something in between */
+  replicas: string[];
+  #process: HostProcess | null = null;
+  #observer: HostProcess | null = null;
+  #answers: AsyncIterator<string> | null = null;
+  #starts = 0;
+  #boots = 0;
+
+  constructor(
+    readonly host: string,
+    private readonly network: Network,
+    private readonly folder: string,
+    replicas: readonly string[],
+  ) {
+    this.log = join(folder, `engine-${host}.log`);
+    this.url = `iscsi://${network.address(host)}:${PORTAL_PORT}/iqn.2019-10.io.longhorn:${VOLUME}/1`;
+    this.replicas = [...replicas];
+    this.reboot();
+  }
+
+  get process(): HostProcess {
+    if (this.#process === null) throw new Error("the engine was never started");
+    return this.#process;
+  }
+
+  get isRunning(): boolean {
+    return this.#process !== null && this.#process.end === null;
+  }
+
+  /** Starts it and waits until it serves, or has ended. @returns whether it serves */
+  async start(flags: readonly string[] = []): Promise<boolean> {
+    const starting = this.launch(flags);
+    return starting.served();
+  }
+
+  /** Starts it without waiting. */
+  launch(flags: readonly string[] = []): { served(): Promise<boolean> } {
+    const number = ++this.#starts;
+    const readyFile = join(this.folder, `engine-${this.host}-${number}.json`);
+    rmSync(readyFile, { force: true });
+    const process = new HostProcess({
+      inside: this.network.inside(this.host),
+      argv: [
+        ...this.wrapper,
+        ...["bin/aurochs", "engine", VOLUME, "--size", VOLUME_SIZE, "--ready-file", readyFile],
+        ...["--portal", `${this.network.address(this.host)}:${PORTAL_PORT}`, "--listen", this.#control],
+        ...["--boot-id-file", this.#bootIdFile, "--replica-timeout", String(REPLICA_TIMEOUT_MS / 1000)],
+        ...this.replicas.flatMap((address) => ["--replica", address]),
+        ...flags,
+      ],
+      env: this.env,
+      log: this.log,
+    });
+    this.#process = process;
+    const served = (): Promise<boolean> =>
+      waitFor("the engine to serve or to end", PATIENCE_MS, () => {
+        if (process.end !== null) return false;
+        return existsSync(readyFile) ? true : undefined;
+      });
+    return { served };
+  }
+
+  /** @throws with what it said when it does not serve */
+  async mustStart(flags: readonly string[] = []): Promise<void> {
+    if (!(await this.start(flags)))
+      throw new Error(`the engine ended with ${String(this.process.end)}:\n${lastLines(this.log)}`);
+  }
+
+  async kill(): Promise<void> {
+    await this.process.kill();
+  }
+
+  freeze(): void {
+    this.process.signal("SIGSTOP");
+  }
+
+  thaw(): void {
+    this.process.signal("SIGCONT");
+  }
+
+  reboot(): void {
+    writeFileSync(this.#bootIdFile, `${this.host}-boot-${++this.#boots}\n`);
+  }
+
+  /** null when it does not answer */
+  async status(): Promise<EngineStatus | null> {
+    if (this.#observer === null) {
+      this.#observer = new HostProcess({
+        inside: this.network.inside(this.host),
+        argv: ["node", "dist/test/faults/world/observer.js"],
+        log: join(this.folder, "observer.log"),
+        talks: true,
+      });
+      this.#answers = createInterface(this.#observer.stdout)[Symbol.asyncIterator]();
+    }
+    this.#observer.stdin.write(`${this.#control}\n`);
+    const answer = (await this.#answers?.next()) as IteratorResult<string, undefined> | undefined;
+    if (answer?.value === undefined) throw new Error("the observer has ended");
+    const status = JSON.parse(answer.value) as EngineStatus | { error: string };
+    return "error" in status ? null : status;
+  }
+
+  /** Waits until the status is as wanted. @throws with the last one */
+  async until(
+    what: string,
+    wanted: (status: EngineStatus) => boolean,
+    patienceMs = PATIENCE_MS,
+  ): Promise<EngineStatus> {
+    const deadline = Date.now() + patienceMs;
+    for (;;) {
+      const status = await this.status();
+      if (status !== null && wanted(status)) return status;
+      if (Date.now() > deadline) {
+        const last = status === null ? "does not answer" : describe(status);
+        throw new Error(`waited ${patienceMs} ms for ${what}; the engine: ${last}`);
+      }
+      await sleep(STATUS_INTERVAL_MS);
+    }
+  }
+
+  async end(): Promise<void> {
+    if (this.isRunning) await this.kill();
+    await this.#observer?.kill();
+  }
+
+  get #control(): string {
+    return `127.0.0.1:${CONTROL_PORT + this.#starts}`;
+  }
+
+  get #bootIdFile(): string {
+    return join(this.folder, `boot-${this.host}`);
+  }
+}
+
+/** A status in one line. */
+export function describe({ state, reason, replicas }: EngineStatus): string {
+  const each = replicas.map(({ mode, cause }) => (cause === "" ? mode : `${mode} (${cause})`)).join(", ");
+  return `${state}${reason === "" ? "" : ` (${reason})`}: ${each}`;
+}
