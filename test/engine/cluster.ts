@@ -35,7 +35,7 @@ export interface EngineProcess {
 export class Cluster {
   readonly directory = mkdtempSync(join(tmpdir(), "aurochs-test-"));
   readonly replicas: ReplicaNode[] = [];
-  readonly #processes: Daemon[] = [];
+  readonly #processes = new Set<Daemon>();
   readonly #engineBootIdFile = join(this.directory, "boot-engine");
   /** of engines that are started from now on */
   portal = "127.0.0.1:0";
@@ -104,7 +104,7 @@ export class Cluster {
 
   /** Ends all processes. */
   async end(): Promise<void> {
-    for (const daemon of this.#processes) if (isAlive(daemon.pid)) await this.kill(daemon);
+    for (const daemon of [...this.#processes]) if (isAlive(daemon.pid)) await this.kill(daemon);
   }
 
   /** Removes all data. */
@@ -121,7 +121,8 @@ export class Cluster {
 
   #start(args: string[]): Daemon {
     const daemon = startDaemon("bin/aurochs", args);
-    this.#processes.push(daemon);
+    this.#processes.add(daemon);
+    void daemon.ended.then(() => this.#processes.delete(daemon));
     return daemon;
   }
 }

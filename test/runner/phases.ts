@@ -143,6 +143,7 @@ export const phases: Phase[] = [
     count: "summary",
     timeoutMs: 8 * MINUTE_MS,
   },
+  endToEnd("workloads", "databases on file systems on a volume", 6),
   endToEnd("vm", "a real kernel initiator in a virtual machine", 9),
   {
     name: "docker",
