@@ -1,7 +1,7 @@
-import { readFileSync, statSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
-import { readRevision, REVISION_COUNTER, writeRevision } from "./revision-counter.js";
+import { openRevision, readRevision, REVISION_COUNTER, writeRevision } from "./revision-counter.js";
 import { scratch } from "./scratch.js";
 
 function block(text: string, length = 4096): Buffer {
@@ -19,6 +19,20 @@ t.test("a counter is read and rewritten in Longhorn's form", async (t) => {
   await writeRevision(path, 99);
   t.same(readFileSync(join(path, REVISION_COUNTER)), block("99"));
   t.equal(statSync(join(path, REVISION_COUNTER)).mode & 0o777, 0o600);
+});
+
+t.test("a new counter is as Longhorn makes it, and only where one is wanted", async (t) => {
+  const path = scratch(t);
+  t.equal(await openRevision(path, false), null);
+  t.equal(await openRevision(path, undefined), null);
+  t.same(readdirSync(path), []);
+  t.equal(await openRevision(path, true), 0);
+  t.same(readdirSync(path), [REVISION_COUNTER]);
+  t.same(readFileSync(join(path, REVISION_COUNTER)), block("0"));
+  t.equal(statSync(join(path, REVISION_COUNTER)).mode & 0o777, 0o600);
+  await writeRevision(path, 7);
+  t.equal(await openRevision(path, true), 7);
+  t.equal(await openRevision(path, false), null, "one that is not wanted is left alone");
 });
 
 t.test("a damaged counter is an error that names it", async (t) => {

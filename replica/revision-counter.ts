@@ -1,13 +1,16 @@
 /** `revision.counter`: Longhorn's count of writes. We keep one that is there; new volumes do without. */
-import { open } from "node:fs/promises";
+import { open, rename } from "node:fs/promises";
 import { join } from "node:path";
-import { replaceFile } from "./durable-file.js";
+import { ASIDE_SUFFIX, syncDirectory } from "./durable-file.js";
 import { ReplicaError, systemError } from "./replica-error.js";
 
 export const REVISION_COUNTER = "revision.counter";
 
 /** The counter is one block: decimal text, then zero bytes. */
 const FILE_BYTES = 4096;
+
+/** Unlike all others it is its owner's alone, in Longhorn's directories as well. */
+const MODE = 0o600;
 
 /** @returns null when the directory has none
  * @throws {ReplicaError} `DAMAGED`, `IO_ERROR` */
@@ -40,9 +43,25 @@ export async function openRevision(directory: string, wanted: boolean | undefine
   if (wanted === false) return null;
   const revision = await readRevision(directory);
   if (revision !== null || wanted === undefined) return revision;
-  const path = join(directory, REVISION_COUNTER);
-  await replaceFile(path, blockOf(0).toString("latin1"));
+  await createRevision(directory);
   return 0;
+}
+
+async function createRevision(directory: string): Promise<void> {
+  const path = join(directory, REVISION_COUNTER);
+  try {
+    const file = await open(path + ASIDE_SUFFIX, "w", MODE);
+    try {
+      await file.writeFile(blockOf(0));
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(path + ASIDE_SUFFIX, path);
+    await syncDirectory(directory);
+  } catch (error) {
+    throw systemError(error, "write", path);
+  }
 }
 
 function blockOf(revision: number): Buffer {
