@@ -3,10 +3,31 @@ import { open, type FileHandle } from "node:fs/promises";
 import type { Layer, LayerMap } from "../native/index.js";
 import { QCOW2_MAGIC, readQcow2 } from "./qcow2.js";
 import { ReplicaError, systemError } from "./replica-error.js";
+import { SECTOR_BYTES } from "./volume-meta.js";
 
 /** @param volumeSize bytes; what an image holds beyond is not part of the volume
  * @throws {ReplicaError} `MISSING`, `DAMAGED`, `UNSUPPORTED`, naming the file */
 export async function backingLayer(path: string, volumeSize: number): Promise<Layer> {
+  const { map } = await readImage(path);
+  return map === null ? { path } : { path, map: cut(map, volumeSize) };
+}
+
+/** Whether a volume can be made on top of an image: in Longhorn's words, since its clients show them.
+ * @param volumeSize bytes
+ * @throws {ReplicaError} `SIZE_MISMATCH`; what `backingLayer` throws */
+export async function checkBackingFile(path: string, volumeSize: number): Promise<void> {
+  const { size } = await readImage(path);
+  if (size % SECTOR_BYTES !== 0)
+    throw new ReplicaError("SIZE_MISMATCH", `backing file ${path}: size ${size} is not a multiple of ${SECTOR_BYTES}`); // prettier-ignore
+  if (volumeSize < size)
+    throw new ReplicaError(
+      "SIZE_MISMATCH",
+      `replica size ${volumeSize} < backing image virtual size ${size}`,
+    );
+}
+
+/** @returns bytes that it holds, and where they are; null: at their own offsets */
+async function readImage(path: string): Promise<{ size: number; map: LayerMap | null }> {
   let file: FileHandle | null = null;
   try {
     file = await open(path, "r");
@@ -14,9 +35,7 @@ export async function backingLayer(path: string, volumeSize: number): Promise<La
     if (!stat.isFile()) throw new ReplicaError("FOREIGN", `backing file ${path} is not a plain file`);
     const readAt = readerOf(file, path);
     const isQcow2 = stat.size >= 4 && (await readAt(0, 4)).readUInt32BE(0) === QCOW2_MAGIC;
-    if (!isQcow2) return { path };
-    const { map } = await readQcow2(readAt, stat.size, path);
-    return { path, map: cut(map, volumeSize) };
+    return isQcow2 ? await readQcow2(readAt, stat.size, path) : { size: stat.size, map: null };
   } catch (error) {
     throw systemError(error, "open backing file", path);
   } finally {

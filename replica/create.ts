@@ -4,6 +4,7 @@
  */
 import { mkdir, open, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { checkBackingFile } from "./backing-file.js";
 import { isAside, lookAt, type Found } from "./directory.js";
 import { formatDiskMeta, headMeta, META_SUFFIX } from "./disk-meta.js";
 import { headName } from "./disk-names.js";
@@ -54,7 +55,8 @@ async function plainReason(error: unknown, path: string): Promise<unknown> {
 
 /** Creates the volume when the directory is empty and a size is given; otherwise checks that the sizes agree.
  * @returns whether a volume was created
- * @throws {ReplicaError} `MISSING` (empty, but no size given), `SIZE_MISMATCH`, and what `lookAt` throws */
+ * @throws {ReplicaError} `MISSING` (empty, but no size given), `SIZE_MISMATCH`, and what `lookAt` and `checkBackingFile`
+ * throw */
 export async function createIfEmpty(path: string, { size, backingFile }: CreateOptions): Promise<boolean> {
   const found = await lookAt(path);
   if (size === null) {
@@ -75,6 +77,7 @@ export async function createIfEmpty(path: string, { size, backingFile }: CreateO
   }
   if (found.state === "volume") return false;
   if (found.state === "creating") await checkResumable(path, found);
+  if (backingFile !== null) await checkBackingFile(backingFile, size);
   await create(path, newVolumeMeta(size, backingFile ?? ""));
   return true;
 }

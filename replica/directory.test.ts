@@ -55,6 +55,27 @@ t.test("creating again is refused when sizes differ, and nothing when they agree
   t.equal(await createIfEmpty(path, { size: null, backingFile: null }), false);
 });
 
+t.test(
+  "a volume is not made smaller than what lies below it, nor on what ends within a sector",
+  async (t) => {
+    const path = scratch(t);
+    const [image, volume] = [join(path, "image"), join(path, "replica")];
+    mkdirSync(volume);
+    for (const [bytes, reason] of [
+      [SIZE + 512, /^replica size 16777216 < backing image virtual size 16777728$/],
+      [SIZE - 1, /size 16777215 is not a multiple of 512/],
+    ] as const) {
+      writeFileSync(image, "");
+      truncateSync(image, bytes);
+      const refusal = { code: "SIZE_MISMATCH", message: reason };
+      await t.rejects(createIfEmpty(volume, { size: SIZE, backingFile: image }), refusal);
+      t.same(readdirSync(volume), []);
+    }
+    truncateSync(image, SIZE);
+    t.equal(await createIfEmpty(volume, { size: SIZE, backingFile: image }), true);
+  },
+);
+
 t.test("an empty directory without a size is not made into a volume", async (t) => {
   const path = scratch(t);
   await t.rejects(createIfEmpty(path, { size: null, backingFile: null }), {
