@@ -2,7 +2,7 @@
  * One replica in this daemon: open or not, and the one queue in which control calls and HELLOs are decided, one after the
  * other.
  */
-import { closeSync, existsSync } from "node:fs";
+import { closeSync } from "node:fs";
 import { status } from "@grpc/grpc-js";
 import type { Logger } from "pino";
 import { listenTcp, type DataServerEvent } from "../native/index.js";
@@ -14,6 +14,7 @@ import { LiveChain } from "./live-chain.js";
 import { OpenReplica } from "./open-replica.js";
 import type { HostedReplicaOptions, SnapshotSettings } from "./open.js";
 import { Purge } from "./purge.js";
+import { ReplicaError } from "./replica-error.js";
 import { Serial } from "./serial.js";
 
 // closed --open--> open --close--> closed     open --its disk failed, or directory and store disagree--> failed
@@ -212,7 +213,12 @@ export class HostedReplica {
   }
 }
 
-// A replica that is hosted closed may have been expanded since its size was given.
+// A replica that is hosted closed may have been expanded since its size was given, and what is damaged is told by its state.
 async function isInitial(path: string): Promise<boolean> {
-  return !existsSync(path) || (await lookAt(path)).state !== "volume";
+  try {
+    return (await lookAt(path)).state !== "volume";
+  } catch (error) {
+    if (!(error instanceof ReplicaError)) throw error;
+    return error.code === "MISSING" || error.code === "FOREIGN";
+  }
 }

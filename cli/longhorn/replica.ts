@@ -1,8 +1,7 @@
 /** Hosts the one replica of `longhorn replica`, closed until somebody opens it, until a signal. */
 import { readdirSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { connectReplica, using } from "../../engine/client/connections.js";
-import { formatHostPort, type HostPort } from "../../engine/host-port.js";
+import type { HostPort } from "../../engine/host-port.js";
 import { runReplica } from "../../replica/main.js";
 import { processLog } from "../log.js";
 import { aborted, stopSignal } from "../signals.js";
@@ -42,7 +41,7 @@ export async function runLonghornReplica(options: LonghornReplicaOptions): Promi
         directory: resolve(options.directory),
         host,
         port,
-        size: null,
+        size: options.size,
         volume: options.volume === "" ? null : options.volume,
         ...(options.volume === "" ? { anyVolume: true } : {}),
         instanceName: options.instanceName,
@@ -71,16 +70,6 @@ export async function runLonghornReplica(options: LonghornReplicaOptions): Promi
     processLog("replica"),
   );
   try {
-    const { size } = options;
-    if (size !== null) {
-      // As a client would: there is one way to create a volume.
-      const self = connectReplica(formatHostPort({ host, port: daemon.replicas[0]?.port ?? port }), {});
-      await using(self, (replica) =>
-        replica.call("failed to create volume", (calls, callOptions) =>
-          calls.replicaCreate({ size: String(size) }, callOptions),
-        ),
-      );
-    }
     await aborted(stop);
   } finally {
     await daemon.stop();
