@@ -3,18 +3,20 @@
  * other.
  */
 import { closeSync } from "node:fs";
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
 import { status } from "@grpc/grpc-js";
 import type { Logger } from "pino";
 import { listenTcp, type DataServerEvent } from "../native/index.js";
 import { RpcError } from "../proto/unary.js";
 import { decideDataconn, decideHello, type HelloDecision } from "./decide.js";
-import { CHAIN_FILES_MAX, DECISIONS_WAITING_MAX } from "./limits.js";
+import { CHAIN_FILES_MAX, DECISIONS_WAITING_MAX, HEAD_CHECK_MS } from "./limits.js";
 import { lookAt } from "./directory.js";
 import { LiveChain } from "./live-chain.js";
 import { OpenReplica } from "./open-replica.js";
 import type { HostedReplicaOptions, SnapshotSettings } from "./open.js";
 import { Purge } from "./purge.js";
-import { ReplicaError } from "./replica-error.js";
+import { ReplicaError, systemError } from "./replica-error.js";
 import { Serial } from "./serial.js";
 
 // closed --open--> open --close--> closed     open --its disk failed, or directory and store disagree--> failed
@@ -33,6 +35,7 @@ export class HostedReplica {
   private readonly decisions = new Serial(DECISIONS_WAITING_MAX);
   /** where data are served while open; null: nowhere yet */
   private socket: ReturnType<typeof listenTcp> | null = null;
+  private headCheck: NodeJS.Timeout | null = null;
 
   private constructor(
     readonly options: HostedReplicaOptions,
@@ -112,6 +115,7 @@ export class HostedReplica {
       throw error;
     }
     this.state = { state: "open", replica, chain, purge };
+    this.checkHeadLater();
     this.log.info({ chain: replica.directory.chain }, "replica opened");
   }
 
@@ -120,6 +124,7 @@ export class HostedReplica {
     const was = this.state;
     if (was.state !== "open" && was.state !== "failed") return;
     this.state = { state: "closed" };
+    if (this.headCheck !== null) clearTimeout(this.headCheck);
     if (was.state === "open") await was.chain.abandon();
     await was.replica.close(was.state === "failed" ? was.how : "orderly");
     this.log.info({}, "replica closed");
@@ -197,6 +202,33 @@ export class HostedReplica {
     const message =
       state.state === "failed" ? `the replica failed: ${state.reason}` : "the replica is closed";
     return { accept: false, status: "NOT_OPEN", message };
+  }
+
+  /** Who unlinks the head's file takes away what only this process still reads: it has to be known while another copy is
+   * there. In turn, since a head is replaced by steps. */
+  private checkHeadLater(): void {
+    this.headCheck = setTimeout(() => {
+      void this.decisions
+        .run(async () => {
+          if (this.state.state !== "open") return;
+          const { path, meta } = this.state.replica.directory;
+          const head = join(path, meta.head);
+          await stat(head).catch((error: unknown) => {
+            const reason = systemError(error, "find the head", head);
+            if (reason.code === "MISSING") this.lose(reason);
+          });
+        })
+        // Too much to be decided: it is looked at later.
+        .catch(() => undefined)
+        .finally(() => {
+          if (this.state.state === "open") this.checkHeadLater();
+        });
+    }, HEAD_CHECK_MS).unref();
+  }
+
+  /** What was written is not safe any more: nothing is served until the replica is closed. */
+  lose(error: Error): void {
+    this.fail(error, "lost");
   }
 
   private fail(error: Error, how: "lost" | "broken"): void {

@@ -51,6 +51,9 @@ export const DECISIONS_WAITING_MAX = 64;
 /** Bytes of a bitmap in one reply: 512 GiB of grains, far below the 4 MiB that gRPC takes by default. */
 export const MISSED_PART_BYTES = 1 << 20;
 
+/** ms between looks whether the head's file is still there: an engine takes seconds more to drop a replica. */
+export const HEAD_CHECK_MS = 1_000;
+
 /** How long a prepared snapshot waits for its commit, ms: the engine prepares all replicas, and commits at once. */
 export const SNAPSHOT_PREPARED_MS_MAX = 30_000;
 

@@ -1,6 +1,7 @@
 /** ReplicaService as Longhorn's clients see it, over a real port, real files and the real store. */
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { status } from "@grpc/grpc-js";
 import { pino } from "pino";
 import t from "tap";
@@ -111,6 +112,35 @@ t.test("the life of a replica: initial, closed, open, dirty, rebuilding, deleted
   t.match(await call("replicaReload"), { state: "initial" });
   t.same(readdirSync(path), ["aurochs.lock"]);
   t.match(await call("replicaCreate", { size: String(SIZE) }), { state: "closed", head: HEADS[0] });
+});
+
+t.test(
+  "a file that is gone from the live chain makes an error of the replica, which can be deleted",
+  async (t) => {
+    for (const gone of [HEADS[1] ?? "", snap("a")]) {
+      const { call, path, hosted } = await created(t);
+      await call("replicaSnapshot", { name: "a", created: CREATED });
+      t.match(await call("replicaGet"), { state: "dirty", chain: [HEADS[1], snap("a")] });
+      rmSync(join(path, gone));
+      // The head is missed without anybody asking.
+      if (gone === HEADS[1]) for (let i = 0; hosted.now.state === "open" && i < 300; i++) await sleep(100);
+      t.match(await call("replicaGet"), { state: "error", size: String(SIZE) });
+      t.match(await call("replicaGet"), { state: "error" }, "until it is closed");
+      await call("replicaDelete").catch((error: unknown) => t.match(error, { message: /undefined/ }));
+      t.match(await call("replicaReload"), { state: "initial" });
+      t.match(await call("replicaCreate", { size: String(SIZE) }), { state: "closed", head: HEADS[0] });
+    }
+  },
+);
+
+t.test("a branch whose file is gone takes nothing from the rest", async (t) => {
+  const { call, path } = await created(t);
+  for (const name of ["a", "b"]) await call("replicaSnapshot", { name, created: CREATED });
+  await call("replicaRevert", { name: snap("a"), created: CREATED });
+  rmSync(join(path, snap("b")));
+  const { state, disks } = await call("replicaGet");
+  t.equal(state, "dirty");
+  t.match(disks[snap("b")], { size: "0", parent: snap("a") });
 });
 
 t.test("calls that are meant for somebody else are refused", async (t) => {

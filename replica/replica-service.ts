@@ -47,12 +47,18 @@ export class LonghornReplica implements Handlers<typeof ReplicaService> {
 
   replicaDelete = (): Promise<Record<string, never>> =>
     this.hosted.run(async (state) => {
-      if (state.state !== "open") return {};
+      if (state.state === "closed") return {};
       const { path } = state.replica.directory;
       await this.hosted.shut();
       const lock = lockDirectory(path);
       try {
-        await deleteReplica(await openDirectory(path));
+        await deleteReplica(
+          await openDirectory(path).catch((error: unknown) => {
+            // One that failed may be damaged: what it was is known.
+            if (state.state === "failed") return state.replica.directory;
+            throw error;
+          }),
+        );
       } finally {
         lock.release();
       }
@@ -150,7 +156,13 @@ export class LonghornReplica implements Handlers<typeof ReplicaService> {
     }
     if (state.state === "failed") return closedInfo("error", state.replica.directory.meta);
     const { directory, dirty } = state.replica;
-    return openInfo(directory, dirty, settings, state.replica.revision(), options.backingFile);
+    try {
+      return await openInfo(directory, dirty, settings, state.replica.revision(), options.backingFile);
+    } catch (error) {
+      if (!(error instanceof ReplicaError) || error.code !== "MISSING") throw error;
+      this.hosted.lose(error);
+      return closedInfo("error", directory.meta);
+    }
   }
 
   private async stateOf(state: HostedState): Promise<LonghornState> {

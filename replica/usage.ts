@@ -2,7 +2,7 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { ReplicaDirectory } from "./directory.js";
-import { systemError } from "./replica-error.js";
+import { ReplicaError, systemError } from "./replica-error.js";
 
 /** The unit of `st_blocks`, bytes. */
 const STAT_BLOCK_BYTES = 512;
@@ -29,10 +29,18 @@ export async function fileUsage(path: string): Promise<FileUsage> {
   }
 }
 
-/** Allocated bytes of every disk, by data file name. */
-export async function allocatedBytes({ path, disks }: ReplicaDirectory): Promise<Map<string, number>> {
+/** Allocated bytes of every disk, by data file name. Of a branch whose file is gone: none.
+ * @throws {ReplicaError} `MISSING` for a file of the live chain, `IO_ERROR` */
+export async function allocatedBytes({ path, disks, chain }: ReplicaDirectory): Promise<Map<string, number>> {
   const sizes = new Map<string, number>();
-  for (const name of disks.keys()) sizes.set(name, (await fileUsage(join(path, name))).allocatedBytes);
+  for (const name of disks.keys()) {
+    try {
+      sizes.set(name, (await fileUsage(join(path, name))).allocatedBytes);
+    } catch (error) {
+      const isGone = error instanceof ReplicaError && error.code === "MISSING";
+      if (!isGone || chain.includes(name)) throw error;
+    }
+  }
   return sizes;
 }
 
