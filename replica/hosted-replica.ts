@@ -22,7 +22,8 @@ import { Serial } from "./serial.js";
 // closed --open--> open --close--> closed     open --its disk failed, or directory and store disagree--> failed
 // failed --close--> closed                    any --end--> ended, which is final
 type State =
-  | { state: "closed" }
+  /** `onPurpose`: a client has closed it, and an engine that asks for it must not open it behind the client's back */
+  | { state: "closed"; onPurpose: boolean }
   | { state: "open"; replica: OpenReplica; chain: LiveChain; purge: Purge }
   | { state: "failed"; replica: OpenReplica; how: "lost" | "broken"; reason: string }
   | { state: "ended" };
@@ -31,7 +32,7 @@ export type HostedState = Exclude<State, { state: "ended" }>;
 
 export class HostedReplica {
   readonly settings: SnapshotSettings;
-  private state: State = { state: "closed" };
+  private state: State = { state: "closed", onPurpose: false };
   private readonly decisions = new Serial(DECISIONS_WAITING_MAX);
   /** where data are served while open; null: nowhere yet */
   private socket: ReturnType<typeof listenTcp> | null = null;
@@ -119,11 +120,12 @@ export class HostedReplica {
     this.log.info({ chain: replica.directory.chain }, "replica opened");
   }
 
-  /** Ends serving and closes all files; the replica stays hosted. Only within `run`. */
-  async shut(): Promise<void> {
+  /** Ends serving and closes all files; the replica stays hosted. Only within `run`.
+   * @param onPurpose it stays closed until somebody calls `open` */
+  async shut(onPurpose = false): Promise<void> {
     const was = this.state;
     if (was.state !== "open" && was.state !== "failed") return;
-    this.state = { state: "closed" };
+    this.state = { state: "closed", onPurpose };
     if (this.headCheck !== null) clearTimeout(this.headCheck);
     if (was.state === "open") await was.chain.abandon();
     await was.replica.close(was.state === "failed" ? was.how : "orderly");
@@ -141,10 +143,12 @@ export class HostedReplica {
   }
 
   /** The open replica; one that is closed is opened. Only within `run`.
-   * @throws {RpcError} UNAVAILABLE when it failed; what opening it throws */
+   * @throws {RpcError} UNAVAILABLE when it failed or was closed by a client; what opening it throws */
   async opened(): Promise<Extract<State, { state: "open" }>> {
     if (this.state.state === "failed")
       throw new RpcError(status.UNAVAILABLE, `the replica failed: ${this.state.reason}`);
+    if (this.state.state === "closed" && this.state.onPurpose)
+      throw new RpcError(status.UNAVAILABLE, "the replica was closed by ReplicaClose: ReplicaOpen opens it");
     if (this.state.state !== "open") await this.open();
     return this.state as Extract<State, { state: "open" }>;
   }

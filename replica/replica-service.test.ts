@@ -5,6 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { status } from "@grpc/grpc-js";
 import { pino } from "pino";
 import t from "tap";
+import { ReplicaControl } from "../proto/control.js";
 import { Health, SERVING_STATUS } from "../proto/health.js";
 import type { Identity } from "../proto/identity.js";
 import { ReplicaService, type Replica } from "../proto/longhorn.js";
@@ -141,6 +142,27 @@ t.test("a branch whose file is gone takes nothing from the rest", async (t) => {
   const { state, disks } = await call("replicaGet");
   t.equal(state, "dirty");
   t.match(disks[snap("b")], { size: "0", parent: snap("a") });
+});
+
+t.test("a replica that a client has closed is opened by ReplicaOpen alone", async (t) => {
+  const { call, address } = await created(t);
+  const { calls, close } = unaryClient(ReplicaControl, address);
+  t.teardown(close);
+  const identify = () => calls.identify({}, { timeoutMs: 60_000 });
+  t.match(await identify(), { size: SIZE });
+  await call("replicaClose");
+  await t.rejects(identify(), { code: status.UNAVAILABLE, message: /closed by ReplicaClose/ });
+  t.match(await call("replicaGet"), { state: "closed" });
+  await call("replicaOpen");
+  t.match(await identify(), { size: SIZE });
+});
+
+t.test("a replica that was only started is opened by an engine that asks for it", async (t) => {
+  const { address, hosted } = await serve(t, { size: SIZE });
+  t.equal(hosted.now.state, "closed");
+  const { calls, close } = unaryClient(ReplicaControl, address);
+  t.teardown(close);
+  t.match(await calls.identify({}, { timeoutMs: 60_000 }), { size: SIZE });
 });
 
 t.test("calls that are meant for somebody else are refused", async (t) => {

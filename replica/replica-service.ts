@@ -43,7 +43,7 @@ export class LonghornReplica implements Handlers<typeof ReplicaService> {
       await this.hosted.open();
     });
 
-  replicaClose = (): Promise<Reply> => this.turn(() => this.hosted.shut());
+  replicaClose = (): Promise<Reply> => this.turn(() => this.hosted.shut(true));
 
   replicaDelete = (): Promise<Record<string, never>> =>
     this.hosted.run(async (state) => {
