@@ -1,7 +1,5 @@
 // Longhorn's data protocol at the replica's end, byte by byte over a real socket.
 #include <gtest/gtest.h>
-#include <poll.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -10,91 +8,13 @@
 #include <vector>
 
 #include "base/limits.h"
-#include "stream/dataconn_message.h"
+#include "dataconn_fixture.h"
 #include "stream_fixture.h"
 
 namespace aurochs {
 namespace {
 
 constexpr uint64_t kSize = 1 << 20;
-constexpr int kWaitMs = 20'000;
-
-struct Reply {
-  DataconnHead head;
-  std::string data;
-};
-
-/// A blocking client, as liblonghorn is one.
-class Client {
- public:
-  explicit Client(const SocketAddress& address) {
-    fd_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (connect(fd_, reinterpret_cast<const sockaddr*>(&address.storage), address.length) != 0) abort();
-  }
-  ~Client() { close(fd_); }
-
-  void SendBytes(const std::string& bytes) {
-    ASSERT_EQ(send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL), static_cast<ssize_t>(bytes.size()));
-  }
-  static std::string Encoded(DataconnType type, uint32_t sequence, int64_t offset, uint32_t size,
-                             const std::string& data = "") {
-    DataconnHead head;
-    head.sequence = sequence;
-    head.type = static_cast<uint32_t>(type);
-    head.offset = offset;
-    head.size = size;
-    head.data_length = static_cast<uint32_t>(data.size());
-    auto bytes = head.Encode();
-    return std::string(reinterpret_cast<char*>(bytes.data()), bytes.size()) + data;
-  }
-  void Send(DataconnType type, uint32_t sequence, int64_t offset, uint32_t size,
-            const std::string& data = "") {
-    SendBytes(Encoded(type, sequence, offset, size, data));
-  }
-  Reply Receive() {
-    Reply reply;
-    DataconnHead::Bytes bytes{};
-    if (!ReceiveAll(bytes.data(), bytes.size())) {
-      ADD_FAILURE() << "the connection ended";
-      return reply;
-    }
-    reply.head = DataconnHead::Decode(bytes);
-    reply.data.resize(reply.head.data_length);
-    EXPECT_TRUE(ReceiveAll(reinterpret_cast<uint8_t*>(reply.data.data()), reply.data.size()));
-    return reply;
-  }
-  Reply Ask(DataconnType type, uint32_t sequence, int64_t offset, uint32_t size,
-            const std::string& data = "") {
-    Send(type, sequence, offset, size, data);
-    return Receive();
-  }
-  bool Ended() {
-    uint8_t byte;
-    return !ReceiveAll(&byte, 1);
-  }
-
- private:
-  bool ReceiveAll(uint8_t* bytes, size_t length) {
-    for (size_t done = 0; done < length;) {
-      pollfd waits{fd_, POLLIN, 0};
-      if (poll(&waits, 1, kWaitMs) != 1) return false;
-      ssize_t got = recv(fd_, bytes + done, length - done, 0);
-      if (got <= 0) return false;
-      done += got;
-    }
-    return true;
-  }
-
-  int fd_;
-};
-
-void ExpectError(const Reply& reply, uint32_t sequence, const std::string& text) {
-  EXPECT_EQ(reply.head.type, static_cast<uint32_t>(DataconnType::kError));
-  EXPECT_EQ(reply.head.sequence, sequence);
-  EXPECT_EQ(reply.head.size, reply.data.size());
-  EXPECT_EQ(reply.data, text);
-}
-
 TEST(Dataconn, AHeadIs26BytesLittleEndian) {
   DataconnHead head;
   head.sequence = 0x01020304;
@@ -113,20 +33,20 @@ TEST(Dataconn, AHeadIs26BytesLittleEndian) {
 
 TEST(Dataconn, WritesReadsAndPingsAreAnsweredWithTheirSequenceNumberAndOffset) {
   Replica replica(kSize);
-  Client client(replica.address);
+  DataconnClient client(replica.address);
   const std::string data(8192, 'x');
-  Reply written = client.Ask(DataconnType::kWrite, 7, 4096, 8192, data);
+  DataconnReply written = client.Ask(DataconnType::kWrite, 7, 4096, 8192, data);
   EXPECT_EQ(written.head.magic, kDataconnMagic);
   EXPECT_EQ(written.head.type, static_cast<uint32_t>(DataconnType::kResponse));
   EXPECT_EQ(written.head.sequence, 7u);
   EXPECT_EQ(written.head.offset, 4096);
   EXPECT_EQ(written.head.size, 8192u);
   EXPECT_EQ(written.head.data_length, 0u);
-  Reply read = client.Ask(DataconnType::kRead, 8, 4096 + 512, 1024);
+  DataconnReply read = client.Ask(DataconnType::kRead, 8, 4096 + 512, 1024);
   EXPECT_EQ(read.head.type, static_cast<uint32_t>(DataconnType::kResponse));
   EXPECT_EQ(read.head.size, 1024u);
   EXPECT_EQ(read.data, std::string(1024, 'x'));
-  Reply pong = client.Ask(DataconnType::kPing, 9, 0, 0);
+  DataconnReply pong = client.Ask(DataconnType::kPing, 9, 0, 0);
   EXPECT_EQ(pong.head.type, static_cast<uint32_t>(DataconnType::kResponse));
   EXPECT_EQ(pong.head.sequence, 9u);
   EXPECT_EQ(pong.head.size, 0u);
@@ -134,9 +54,9 @@ TEST(Dataconn, WritesReadsAndPingsAreAnsweredWithTheirSequenceNumberAndOffset) {
 
 TEST(Dataconn, AMessageMayComeInPiecesOfAnySize) {
   Replica replica(kSize);
-  Client client(replica.address);
-  std::string bytes = Client::Encoded(DataconnType::kWrite, 1, 0, 1024, std::string(1024, 'a')) +
-                      Client::Encoded(DataconnType::kRead, 2, 0, 512);
+  DataconnClient client(replica.address);
+  std::string bytes = DataconnClient::Encoded(DataconnType::kWrite, 1, 0, 1024, std::string(1024, 'a')) +
+                      DataconnClient::Encoded(DataconnType::kRead, 2, 0, 512);
   for (size_t at = 0; at < bytes.size(); at += 13) client.SendBytes(bytes.substr(at, 13));
   EXPECT_EQ(client.Receive().head.sequence, 1u);
   EXPECT_EQ(client.Receive().data, std::string(512, 'a'));
@@ -144,7 +64,7 @@ TEST(Dataconn, AMessageMayComeInPiecesOfAnySize) {
 
 TEST(Dataconn, AnswersComeAsTheyAreReady) {
   Replica replica(kSize);
-  Client client(replica.address);
+  DataconnClient client(replica.address);
   client.Ask(DataconnType::kPing, 0, 0, 0);
   replica.Do([&] { replica.store.hold = true; });
   client.Send(DataconnType::kWrite, 1, 0, 512, std::string(512, 'w'));
@@ -155,7 +75,7 @@ TEST(Dataconn, AnswersComeAsTheyAreReady) {
 
 TEST(Dataconn, UnmapIsRoundedInwardsAndAnsweredWithTheBytesFreed) {
   Replica replica(kSize);
-  Client client(replica.address);
+  DataconnClient client(replica.address);
   client.Ask(DataconnType::kWrite, 1, 0, 16384, std::string(16384, 'x'));
   replica.Do([&] {
     replica.store.allocated = 16384;
@@ -163,7 +83,7 @@ TEST(Dataconn, UnmapIsRoundedInwardsAndAnsweredWithTheBytesFreed) {
       if (request->kind == StoreRequest::Kind::kUnmap) replica.store.allocated -= request->length;
     };
   });
-  Reply unmapped = client.Ask(DataconnType::kUnmap, 2, 512, 12288);
+  DataconnReply unmapped = client.Ask(DataconnType::kUnmap, 2, 512, 12288);
   EXPECT_EQ(unmapped.head.type, static_cast<uint32_t>(DataconnType::kResponse));
   EXPECT_EQ(unmapped.head.size, 8192u);
   EXPECT_EQ(client.Ask(DataconnType::kRead, 3, 0, 4096).data, std::string(4096, 'x'));
@@ -173,7 +93,7 @@ TEST(Dataconn, UnmapIsRoundedInwardsAndAnsweredWithTheBytesFreed) {
 
 TEST(Dataconn, ABadRangeIsAnErrorAndTouchesNothing) {
   Replica replica(kSize);
-  Client client(replica.address);
+  DataconnClient client(replica.address);
   const std::string data(512, 'x');
   const std::string past = "the range passes the end of the volume";
   ExpectError(client.Ask(DataconnType::kWrite, 1, kSize, 512, data), 1, past);
@@ -192,7 +112,7 @@ TEST(Dataconn, ABadRangeIsAnErrorAndTouchesNothing) {
 
 TEST(Dataconn, AFullDiskIsToldInTheTextThatLonghornsEngineLooksFor) {
   Replica replica(kSize);
-  Client client(replica.address);
+  DataconnClient client(replica.address);
   replica.Do([&] { replica.store.failure = [](const StoreRequest&) { return Status::kNoSpace; }; });
   ExpectError(client.Ask(DataconnType::kWrite, 1, 0, 512, std::string(512, 'x')), 1,
               "no space left on device");
@@ -200,7 +120,7 @@ TEST(Dataconn, AFullDiskIsToldInTheTextThatLonghornsEngineLooksFor) {
 
 TEST(Dataconn, AnUnknownTypeIsNotAnswered) {
   Replica replica(kSize);
-  Client client(replica.address);
+  DataconnClient client(replica.address);
   client.Send(static_cast<DataconnType>(99), 1, 0, 0, "whatever");
   EXPECT_EQ(client.Ask(DataconnType::kPing, 2, 0, 0).head.sequence, 2u);
 }
@@ -208,16 +128,16 @@ TEST(Dataconn, AnUnknownTypeIsNotAnswered) {
 TEST(Dataconn, AWrongMagicOrATooLongMessageEndsTheConnection) {
   Replica replica(kSize);
   for (const char* expected : {"wrong API version received: 0x2b01", "exceeds the limit"}) {
-    Client client(replica.address);
+    DataconnClient client(replica.address);
     client.Ask(DataconnType::kPing, 1, 0, 0);
-    std::string bytes = Client::Encoded(DataconnType::kPing, 2, 0, 0);
+    std::string bytes = DataconnClient::Encoded(DataconnType::kPing, 2, 0, 0);
     if (expected[0] == 'w') {
       bytes[1] = 0x2b;
     } else {
       memset(&bytes[22], 0xff, 4);
     }
     client.SendBytes(bytes);
-    Reply farewell = client.Receive();
+    DataconnReply farewell = client.Receive();
     EXPECT_EQ(farewell.head.magic, 0);
     EXPECT_EQ(farewell.head.type, static_cast<uint32_t>(DataconnType::kClose));
     EXPECT_TRUE(client.Ended());
@@ -229,7 +149,7 @@ TEST(Dataconn, AWrongMagicOrATooLongMessageEndsTheConnection) {
 TEST(Dataconn, NothingIsReadBeforeTheOwnerAccepts) {
   Replica replica(kSize);
   replica.Do([&] { replica.decide = false; });
-  Client client(replica.address);
+  DataconnClient client(replica.address);
   client.Send(DataconnType::kWrite, 1, 0, 512, std::string(512, 'x'));
   while (replica.Do([&] { return replica.dataconns; }) == 0) usleep(1000);
   usleep(20'000);
@@ -241,7 +161,7 @@ TEST(Dataconn, NothingIsReadBeforeTheOwnerAccepts) {
 TEST(Dataconn, ARejectedConnectionIsClosed) {
   Replica replica(kSize);
   replica.Do([&] { replica.rejection = Status::kFenced; });
-  Client client(replica.address);
+  DataconnClient client(replica.address);
   client.Send(DataconnType::kWrite, 1, 0, 512, std::string(512, 'x'));
   EXPECT_EQ(client.Receive().head.type, static_cast<uint32_t>(DataconnType::kClose));
   EXPECT_EQ(replica.Do([&] { return replica.store.submitted; }), 0u);
@@ -249,7 +169,7 @@ TEST(Dataconn, ARejectedConnectionIsClosed) {
 
 TEST(Dataconn, FencingWaitsForWhatTheStoreHas) {
   Replica replica(kSize);
-  Client client(replica.address);
+  DataconnClient client(replica.address);
   client.Ask(DataconnType::kPing, 0, 0, 0);
   replica.Do([&] { replica.store.hold = true; });
   client.Send(DataconnType::kWrite, 1, 0, 512, std::string(512, 'x'));
@@ -268,12 +188,12 @@ TEST(Dataconn, ManyRequestsAtOnceAreAllAnsweredWithinTheBounds) {
   options.max_requests = 4;
   options.max_payload_in_flight = 64 << 10;
   Replica replica(kSize, options);
-  Client client(replica.address);
+  DataconnClient client(replica.address);
   constexpr uint32_t kCount = 400;
   std::string bytes;
   for (uint32_t i = 0; i < kCount; ++i) {
-    bytes += i % 2 == 0 ? Client::Encoded(DataconnType::kRead, i, 0, 16384)
-                        : Client::Encoded(DataconnType::kWrite, i, 0, 512, std::string(512, 'y'));
+    bytes += i % 2 == 0 ? DataconnClient::Encoded(DataconnType::kRead, i, 0, 16384)
+                        : DataconnClient::Encoded(DataconnType::kWrite, i, 0, 512, std::string(512, 'y'));
   }
   std::thread sender([&] { client.SendBytes(bytes); });
   std::map<uint32_t, int> answers;

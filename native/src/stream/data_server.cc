@@ -101,7 +101,7 @@ void DataServer::Identified(int fd, uint8_t first_byte, const std::string& remot
     return;
   }
   uint64_t id = next_stream_++;
-  dataconns_[id] = std::make_unique<DataconnConnection>(this, loop_, id, fd, remote);
+  dataconns_[id] = std::make_unique<ReplicaDataconn>(this, loop_, id, fd);
   listener_->OnDataconn(id, remote);
 }
 
@@ -111,7 +111,7 @@ void DataServer::SourceEnded(uint64_t stream, uint32_t requests, const std::stri
   ScheduleSweep();
 }
 
-DataconnConnection* DataServer::FindDataconn(uint64_t stream) {
+ReplicaDataconn* DataServer::FindDataconn(uint64_t stream) {
   auto found = dataconns_.find(stream);
   return found == dataconns_.end() || found->second->ended() ? nullptr : found->second.get();
 }
@@ -140,7 +140,7 @@ HelloReply DataServer::Reply() const {
 void DataServer::Accept(uint64_t id) {
   if (FindDataconn(id)) {
     return WhenDrained([this, id] {
-      if (DataconnConnection* connection = FindDataconn(id)) connection->Accept();
+      if (ReplicaDataconn* connection = FindDataconn(id)) connection->Accept();
     });
   }
   ServerStream* accepted = Find(id);
@@ -160,7 +160,7 @@ void DataServer::Accept(uint64_t id) {
 }
 
 void DataServer::Reject(uint64_t id, Status status, const std::string& message) {
-  if (DataconnConnection* connection = FindDataconn(id)) return connection->End(message);
+  if (ReplicaDataconn* connection = FindDataconn(id)) return connection->End(message);
   ServerStream* stream = Find(id);
   if (stream && stream->state() == ServerStream::State::kAwaitsDecision) stream->Reject(status, message);
 }

@@ -11,9 +11,9 @@
 
 #include "base/event_loop.h"
 #include "store/store.h"
-#include "stream/dataconn_server.h"
 #include "stream/http2_server.h"
 #include "stream/message.h"
+#include "stream/replica_dataconn.h"
 #include "stream/request_source.h"
 #include "stream/socket.h"
 
@@ -80,7 +80,7 @@ class DataServer final : private EventLoop::Handler, private EventLoop::CycleTas
  private:
   friend class ServerStream;
   friend class ServerConnection;
-  friend class DataconnConnection;
+  friend class ReplicaDataconn;
   friend class Arrival;
   friend struct ServerRequest;
 
@@ -90,7 +90,7 @@ class DataServer final : private EventLoop::Handler, private EventLoop::CycleTas
   void Identified(int fd, uint8_t first_byte, const std::string& remote);
   /// A connection of Longhorn's protocol has ended with so many requests under way.
   void SourceEnded(uint64_t stream, uint32_t requests, const std::string& reason);
-  DataconnConnection* FindDataconn(uint64_t stream);
+  ReplicaDataconn* FindDataconn(uint64_t stream);
 
   ServerStream* AddStream(ServerConnection* connection, int32_t http2_id);
   ServerStream* Find(uint64_t stream);
@@ -116,7 +116,7 @@ class DataServer final : private EventLoop::Handler, private EventLoop::CycleTas
   std::map<uint64_t, std::unique_ptr<ServerStream>> streams_;
   std::vector<std::unique_ptr<Arrival>> arrivals_;
   std::vector<std::unique_ptr<ServerConnection>> connections_;
-  std::map<uint64_t, std::unique_ptr<DataconnConnection>> dataconns_;
+  std::map<uint64_t, std::unique_ptr<ReplicaDataconn>> dataconns_;
   uint64_t next_stream_ = 1;
 
   std::vector<std::unique_ptr<ServerRequest>> requests_;

@@ -7,6 +7,7 @@
 #include "base/intrusive_list.h"
 #include "base/status.h"
 #include "store/store.h"
+#include "stream/dataconn_connection.h"
 
 namespace aurochs {
 
@@ -20,8 +21,8 @@ struct ServerRequest final : StoreRequest, ListNode<ServerRequest> {
   DataServer* server = nullptr;
   RequestSource* source = nullptr;
   uint64_t id = 0;
-  /// Of Longhorn's protocol: what the peer named, and the bytes allocated before an unmap.
-  int64_t asked_offset = 0;
+  /// Of Longhorn's protocol: what was asked, and the bytes allocated before an unmap.
+  DataconnAsk ask;
   uint64_t allocated_before = 0;
 };
 

@@ -1,4 +1,4 @@
-#include "stream/dataconn_server.h"
+#include "stream/dataconn_connection.h"
 
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -9,7 +9,6 @@
 #include <utility>
 
 #include "base/limits.h"
-#include "stream/data_server.h"
 #include "stream/socket.h"
 
 namespace aurochs {
@@ -18,14 +17,6 @@ namespace {
 
 constexpr uint64_t kSectorBytes = 512;
 constexpr uint64_t kUnmapGrainBytes = 4096;
-
-// Longhorn's engine looks for these texts.
-std::string TextOf(Status status, const char* message) {
-  if (status == Status::kNoSpace) return "no space left on device";
-  if (status == Status::kNotOpen) return "replica no longer exist";
-  if (message != nullptr && *message != '\0') return message;
-  return status == Status::kIoError ? "input/output error" : StatusName(status);
-}
 
 std::string Hex(uint16_t number) {
   constexpr char kDigits[] = "0123456789abcdef";
@@ -41,9 +32,14 @@ std::string Hex(uint16_t number) {
 
 }  // namespace
 
-DataconnConnection::DataconnConnection(DataServer* server, EventLoop* loop, uint64_t id, int fd,
-                                       std::string remote)
-    : server_(server), loop_(loop), id_(id), fd_(fd), remote_(std::move(remote)), since_ms_(loop->now_ms()) {
+std::string DataconnErrorText(Status status, const char* message) {
+  if (status == Status::kNoSpace) return "no space left on device";
+  if (message != nullptr && *message != '\0') return message;
+  return status == Status::kIoError ? "input/output error" : StatusName(status);
+}
+
+DataconnConnection::DataconnConnection(EventLoop* loop, int fd, const Limits& limits)
+    : loop_(loop), limits_(limits), fd_(fd) {
   loop_->Add(fd_, interest_, this);
 }
 
@@ -72,7 +68,7 @@ void DataconnConnection::End(const std::string& reason) {
   close(std::exchange(fd_, -1));
   data_ = Slice();
   waiting_.clear();
-  server_->SourceEnded(id_, requests_, reason);
+  Ended(reason);
 }
 
 void DataconnConnection::OnReady(uint32_t events) {
@@ -91,7 +87,7 @@ void DataconnConnection::AtEndOfCycle() {
     if (result == OutputQueue::Result::kError) return End(strerror(errno));
     blocked_ = result == OutputQueue::Result::kBlocked;
   }
-  SubmitDeferred();
+  TakeWaiting();
   UpdateInterest();
 }
 
@@ -122,7 +118,7 @@ void DataconnConnection::Receive() {
   loop_->RunAtEndOfCycle(this);
 }
 
-void DataconnConnection::SubmitDeferred() {
+void DataconnConnection::TakeWaiting() {
   if (fd_ < 0 || waiting_.empty() || !HasRoom()) return;
   std::vector<uint8_t> bytes = std::exchange(waiting_, {});
   size_t used = Feed(bytes.data(), bytes.size());
@@ -166,96 +162,80 @@ size_t DataconnConnection::Feed(const uint8_t* bytes, size_t length) {
 }
 
 bool DataconnConnection::HasRoom() const {
-  return requests_ < server_->options_.max_requests &&
-         payload_bytes_ + output_.bytes() < server_->options_.max_payload_in_flight;
+  return requests_ < limits_.requests_max && payload_bytes_ + output_.bytes() < limits_.payload_in_flight_max;
 }
 
 void DataconnConnection::TakeMessage() {
+  Kind kind;
   switch (static_cast<DataconnType>(head_.type)) {
     case DataconnType::kPing:
       return Send(head_.sequence, head_.offset, DataconnType::kResponse, 0, Slice());
     case DataconnType::kClose:
       return End("the peer said that it closes");
     case DataconnType::kRead:
+      kind = Kind::kRead;
+      break;
     case DataconnType::kWrite:
+      kind = Kind::kWrite;
+      break;
     case DataconnType::kUnmap:
+      kind = Kind::kUnmap;
       break;
     default:
       data_ = Slice();
       return;  // Longhorn's own replica does not answer either
   }
-  if (const char* refusal = Refusal()) {
+  if (std::string refusal = Refusal(kind); !refusal.empty()) {
     data_ = Slice();
-    return SendError(head_.sequence, head_.offset, refusal);
+    return SendText(head_.sequence, head_.offset, DataconnType::kError, refusal);
   }
   uint64_t begin = static_cast<uint64_t>(head_.offset), end = begin + head_.size;
-  if (head_.type == static_cast<uint32_t>(DataconnType::kUnmap)) {
+  if (kind == Kind::kUnmap) {
     // Rounded inwards, as Longhorn's replica does.
     begin = (begin + kUnmapGrainBytes - 1) / kUnmapGrainBytes * kUnmapGrainBytes;
     end = end / kUnmapGrainBytes * kUnmapGrainBytes;
-    if (begin >= end) return Send(head_.sequence, head_.offset, DataconnType::kResponse, 0, Slice());
-    return Submit(StoreRequest::Kind::kUnmap, begin, end - begin);
   }
-  bool is_read = head_.type == static_cast<uint32_t>(DataconnType::kRead);
-  if (head_.size == 0) return Send(head_.sequence, head_.offset, DataconnType::kResponse, 0, Slice());
-  Submit(is_read ? StoreRequest::Kind::kRead : StoreRequest::Kind::kWrite, begin, end - begin);
+  if (begin >= end) return Send(head_.sequence, head_.offset, DataconnType::kResponse, 0, Slice());
+  Begin(kind, begin, end - begin);
 }
 
-const char* DataconnConnection::Refusal() const {
-  bool is_write = head_.type == static_cast<uint32_t>(DataconnType::kWrite);
-  bool is_unmap = head_.type == static_cast<uint32_t>(DataconnType::kUnmap);
-  if (is_write && head_.data_length != head_.size) return "the data are not as long as the range";
-  if (!is_write && head_.data_length != 0) return "data where none belong";
-  if (!is_unmap && head_.size > kDataconnPayloadBytesMax) return "the range is too long";
-  uint64_t size = server_->store_->size(), offset = static_cast<uint64_t>(head_.offset);
-  if (head_.offset < 0 || offset > size || head_.size > size - offset) {
-    return is_write || is_unmap ? "the range passes the end of the volume" : "unexpected EOF";
-  }
-  if (is_unmap) return nullptr;
+std::string DataconnConnection::Refusal(Kind kind) const {
+  if (kind == Kind::kWrite && head_.data_length != head_.size) return "the data are not as long as the range";
+  if (kind != Kind::kWrite && head_.data_length != 0) return "data where none belong";
+  if (kind != Kind::kUnmap && head_.size > kDataconnPayloadBytesMax) return "the range is too long";
+  uint64_t size = served_size(), offset = static_cast<uint64_t>(head_.offset);
+  if (head_.offset < 0 || offset > size || head_.size > size - offset)
+    return PastTheEnd(kind, head_.offset, head_.size);
+  if (kind == Kind::kUnmap) return "";
   if (offset % kSectorBytes != 0 || head_.size % kSectorBytes != 0)
     return "the range is not a multiple of 512 bytes";
-  return nullptr;
+  return "";
 }
 
-void DataconnConnection::Submit(StoreRequest::Kind kind, uint64_t offset, uint64_t length) {
-  ServerRequest* request = server_->TakeRequest();
-  request->kind = kind;
-  request->source = this;
-  request->id = head_.sequence;
-  request->offset = offset;
-  request->length = length;
-  request->fua = false;
-  request->mark = 0;
-  request->settled = 0;
-  request->asked_offset = head_.offset;
-  if (kind == StoreRequest::Kind::kWrite) request->payload = std::exchange(data_, Slice());
-  if (kind == StoreRequest::Kind::kRead) request->payload = Slice::Allocate(static_cast<uint32_t>(length));
-  if (kind == StoreRequest::Kind::kUnmap) request->allocated_before = server_->store_->allocated_bytes();
+void DataconnConnection::Begin(Kind kind, uint64_t offset, uint64_t length) {
+  Slice payload = std::exchange(data_, Slice());
+  if (kind == Kind::kRead) payload = Slice::Allocate(static_cast<uint32_t>(length));
+  DataconnAsk ask{head_.sequence, head_.offset, payload.length};
   ++requests_;
-  payload_bytes_ += request->payload.length;
-  server_->store_->Submit(request);
+  payload_bytes_ += ask.held_bytes;
+  Submit(kind, ask, offset, length, std::move(payload));
 }
 
-void DataconnConnection::Answer(ServerRequest* request, Status status, const char* message) {
+void DataconnConnection::EndRequest(const DataconnAsk& ask) {
   --requests_;
-  payload_bytes_ -= request->payload.length;
+  payload_bytes_ -= ask.held_bytes;
+}
+
+void DataconnConnection::Answer(const DataconnAsk& ask, uint64_t size, Slice data) {
+  EndRequest(ask);
   if (fd_ < 0) return;
-  auto sequence = static_cast<uint32_t>(request->id);
-  int64_t offset = request->asked_offset;
-  if (status != Status::kOk) return SendError(sequence, offset, TextOf(status, message));
-  switch (request->kind) {
-    case StoreRequest::Kind::kRead:
-      return Send(sequence, offset, DataconnType::kResponse, static_cast<uint32_t>(request->length),
-                  std::move(request->payload));
-    case StoreRequest::Kind::kUnmap: {
-      uint64_t now = server_->store_->allocated_bytes();
-      uint64_t freed = request->allocated_before > now ? request->allocated_before - now : 0;
-      return Send(sequence, offset, DataconnType::kResponse,
-                  static_cast<uint32_t>(std::min<uint64_t>(freed, UINT32_MAX)), Slice());
-    }
-    default:
-      return Send(sequence, offset, DataconnType::kResponse, static_cast<uint32_t>(request->length), Slice());
-  }
+  Send(ask.sequence, ask.offset, DataconnType::kResponse,
+       static_cast<uint32_t>(std::min<uint64_t>(size, UINT32_MAX)), std::move(data));
+}
+
+void DataconnConnection::AnswerError(const DataconnAsk& ask, DataconnType type, const std::string& text) {
+  EndRequest(ask);
+  if (fd_ >= 0) SendText(ask.sequence, ask.offset, type, text);
 }
 
 void DataconnConnection::Send(uint32_t sequence, int64_t offset, DataconnType type, uint32_t size,
@@ -272,10 +252,11 @@ void DataconnConnection::Send(uint32_t sequence, int64_t offset, DataconnType ty
   loop_->RunAtEndOfCycle(this);
 }
 
-void DataconnConnection::SendError(uint32_t sequence, int64_t offset, const std::string& text) {
+void DataconnConnection::SendText(uint32_t sequence, int64_t offset, DataconnType type,
+                                  const std::string& text) {
   Slice data = Slice::Allocate(static_cast<uint32_t>(text.size()));
   memcpy(data.data(), text.data(), text.size());
-  Send(sequence, offset, DataconnType::kError, data.length, std::move(data));
+  Send(sequence, offset, type, data.length, std::move(data));
 }
 
 }  // namespace aurochs

@@ -1,0 +1,53 @@
+#include "stream/replica_dataconn.h"
+
+#include <utility>
+
+#include "stream/data_server.h"
+
+namespace aurochs {
+
+ReplicaDataconn::ReplicaDataconn(DataServer* server, EventLoop* loop, uint64_t id, int fd)
+    : DataconnConnection(loop, fd, {server->options_.max_requests, server->options_.max_payload_in_flight}),
+      server_(server),
+      id_(id) {}
+
+uint64_t ReplicaDataconn::served_size() const { return server_->store_->size(); }
+
+std::string ReplicaDataconn::PastTheEnd(Kind kind, int64_t, uint32_t) const {
+  return kind == Kind::kRead ? "unexpected EOF" : "the range passes the end of the volume";
+}
+
+void ReplicaDataconn::Submit(Kind kind, const DataconnAsk& ask, uint64_t offset, uint64_t length,
+                             Slice payload) {
+  ServerRequest* request = server_->TakeRequest();
+  request->kind = kind == Kind::kRead    ? StoreRequest::Kind::kRead
+                  : kind == Kind::kWrite ? StoreRequest::Kind::kWrite
+                                         : StoreRequest::Kind::kUnmap;
+  request->source = this;
+  request->ask = ask;
+  request->offset = offset;
+  request->length = length;
+  request->fua = false;
+  request->mark = 0;
+  request->settled = 0;
+  request->payload = std::move(payload);
+  if (kind == Kind::kUnmap) request->allocated_before = server_->store_->allocated_bytes();
+  server_->store_->Submit(request);
+}
+
+void ReplicaDataconn::Answer(ServerRequest* request, Status status, const char* message) {
+  if (status == Status::kNotOpen) message = "replica no longer exist";
+  if (status != Status::kOk)
+    return AnswerError(request->ask, DataconnType::kError, DataconnErrorText(status, message));
+  uint64_t size = request->length;
+  if (request->kind == StoreRequest::Kind::kUnmap) {
+    uint64_t now = server_->store_->allocated_bytes();
+    size = request->allocated_before > now ? request->allocated_before - now : 0;
+  }
+  bool is_read = request->kind == StoreRequest::Kind::kRead;
+  DataconnConnection::Answer(request->ask, size, is_read ? std::move(request->payload) : Slice());
+}
+
+void ReplicaDataconn::Ended(const std::string& reason) { server_->SourceEnded(id_, requests(), reason); }
+
+}  // namespace aurochs
