@@ -170,6 +170,15 @@ export interface Volume {
   /** Stops admitting operations and resolves when none is in flight. Nested calls count. */
   quiesce(): Promise<void>;
   resume(): Promise<void>;
+
+  /** Serves the volume over Longhorn's data protocol at a unix socket, one at a time. Every write and unmap that it answers
+   * is durable: the protocol has no flush.
+   * @param path must not be there; its file stays when the socket is closed
+   * @param onEnded told why a connection has ended
+   * @throws {NativeError} `BAD_ARGUMENT`, `IO_ERROR` with `errno` */
+  openSocket(path: string, onEnded: (reason: string) => void): Promise<void>;
+  /** Closes it and its connections; resolves when none of their requests can touch the volume any more. Idempotent. */
+  closeSocket(): Promise<void>;
   stats(): VolumeStats;
   close(): Promise<void>;
 }

@@ -50,13 +50,16 @@ function refuseUnix(options: Options): void {
   if (protocol !== "tcp") throw new Error(`unsupported data server protocol: ${protocol}`);
 }
 
+/** Where Longhorn's clients look for a volume's socket. */
+const RUN_DIRECTORY = "/var/run";
+
 const controller: Command = {
   names: ["controller"],
   argumentsText: "VOLUME",
   flags: [
     { name: "listen", kind: "string", default: "localhost:9501" },
     ...SIZE_FLAGS,
-    { name: "frontend", kind: "string", usage: "tgt-iscsi or rest; none when it is absent" },
+    { name: "frontend", kind: "string", usage: "tgt-iscsi, socket or rest; none when it is absent" },
     { name: "enable-backend", kind: "strings", default: ["tcp"] },
     { name: "replica", kind: "strings", usage: "URL of a replica to start with (repeatable)" },
     { name: "upgrade", kind: "bool", usage: "take over an existing frontend" },
@@ -105,6 +108,7 @@ async function runController({ globals, options, args: [volume = ""] }: Invocati
     snapshotMaxCount: options.int("snapshot-max-count"),
     snapshotMaxSize: sizeOrZero(options.string("snapshot-max-size")),
     portals: (portals.length === 0 ? ["0.0.0.0:3260"] : portals).map(parseHostPort),
+    runDirectory: RUN_DIRECTORY,
     bootIdFile: options.string("boot-id-file") === "" ? null : options.string("boot-id-file"),
   });
   if (noData !== null) throw new ExitError(EXIT_NO_DATA, noData);

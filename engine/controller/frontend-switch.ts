@@ -28,7 +28,8 @@ export class FrontendSwitch {
 
   #make(name: string): Frontend {
     const { options, log } = this.state;
-    return newFrontend(name, { volume: options.volume, portals: options.portals, log });
+    const { volume, portals, runDirectory } = options;
+    return newFrontend(name, { volume, portals, runDirectory, log });
   }
 
   /** Starts one; without replicas it is started with them.

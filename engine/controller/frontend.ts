@@ -1,15 +1,16 @@
 /** How a volume is offered to initiators: Longhorn's frontends by name. */
 import type { Logger } from "pino";
 import type { AttachedVolume } from "../attached-volume.js";
-import { formatHostPort, type HostPort } from "../host-port.js";
-import { PORTAL_WAIT_MS } from "../target/limits.js";
-import type { IscsiTarget } from "../target/target.js";
-import { createTarget, iqnOf } from "../volume-target.js";
+import type { HostPort } from "../host-port.js";
+import { IscsiFrontend } from "./iscsi-frontend.js";
 import { RestFrontend } from "./rest-frontend.js";
+import { SocketFrontend } from "./socket-frontend.js";
 
 export interface FrontendOptions {
   volume: string;
   portals: HostPort[];
+  /** where sockets and lock files are */
+  runDirectory: string;
   log: Logger;
 }
 
@@ -39,6 +40,7 @@ type Factory = (options: FrontendOptions) => Frontend;
 
 const FRONTENDS = new Map<string, Factory>([
   ["tgt-iscsi", (options) => new IscsiFrontend(options)],
+  ["socket", (options) => new SocketFrontend(options)],
   ["rest", (options) => new RestFrontend(options)],
 ]);
 
@@ -48,64 +50,4 @@ export function newFrontend(name: string, options: FrontendOptions): Frontend {
   if (factory === undefined)
     throw new Error(`failed to find frontend: ${name}: unsupported frontend type: ${name}`);
   return factory(options);
-}
-
-/** A target; whoever wants to logs in. */
-class IscsiFrontend implements Frontend {
-  readonly name = "tgt-iscsi";
-  #target: IscsiTarget | null = null;
-  /** where it listened first: a port 0 is not chosen twice */
-  #bound: HostPort[] | null = null;
-
-  constructor(private readonly options: FrontendOptions) {}
-
-  get endpoint(): string {
-    return iqnOf(this.options.volume);
-  }
-
-  async start(attached: AttachedVolume, size: number, succeeds: Succession | null): Promise<void> {
-    const { volume, portals, log } = this.options;
-    const target = createTarget(attached, {
-      volume,
-      size,
-      logicalBlockSize: 512,
-      acl: null,
-      chap: null,
-      unitState: succeeds?.unitState ?? null,
-      log,
-    });
-    try {
-      const bound = await target.start(this.#bound ?? portals, succeeds === null ? 0 : PORTAL_WAIT_MS);
-      this.#bound = bound;
-      log.info({ endpoint: this.endpoint, portals: bound.map(formatHostPort) }, "frontend started");
-    } catch (error) {
-      await target.shutdown();
-      throw error;
-    }
-    this.#target = target;
-  }
-
-  async stop(): Promise<void> {
-    const target = this.#target;
-    this.#target = null;
-    await target?.shutdown();
-  }
-
-  suspend(): Promise<Buffer | null> {
-    return this.#target?.suspend() ?? Promise.resolve(null);
-  }
-
-  async resume(): Promise<void> {
-    await this.#target?.resume();
-  }
-
-  async leave(): Promise<void> {
-    await this.#target?.leave();
-  }
-
-  async close(): Promise<void> {
-    const target = this.#target;
-    this.#target = null;
-    await target?.close();
-  }
 }

@@ -26,6 +26,8 @@ export interface ControllerOptions {
   snapshotMaxSize: number;
   /** where the target of an iSCSI frontend listens */
   portals: HostPort[];
+  /** where sockets and lock files of frontends are */
+  runDirectory: string;
   /** file that names the machine's boot; null: the kernel's */
   bootIdFile: string | null;
 }

@@ -1,16 +1,18 @@
 /** Longhorn's `rest` frontend: one HTTP server per machine, for debugging. */
 import type { Logger } from "pino";
 import type { AttachedVolume } from "../attached-volume.js";
-import type { Frontend } from "./frontend.js";
+import { FixedFrontend } from "./fixed-frontend.js";
 import { REST_PORT } from "./limits.js";
 import { RestServer } from "./rest-server.js";
 
-export class RestFrontend implements Frontend {
+export class RestFrontend extends FixedFrontend {
   readonly name = "rest";
   readonly endpoint = `http://localhost:${REST_PORT}`;
   #server: RestServer | null = null;
 
-  constructor(private readonly options: { volume: string; log: Logger }) {}
+  constructor(private readonly options: { volume: string; log: Logger }) {
+    super();
+  }
 
   async start({ volume }: AttachedVolume, size: number): Promise<void> {
     const { volume: name, log } = this.options;
@@ -30,21 +32,5 @@ export class RestFrontend implements Frontend {
     const server = this.#server;
     this.#server = null;
     await server?.close();
-  }
-
-  suspend(): Promise<Buffer | null> {
-    return Promise.reject(new Error(`frontend ${this.name} cannot be handed over`));
-  }
-
-  resume(): Promise<void> {
-    return Promise.resolve();
-  }
-
-  leave(): Promise<void> {
-    return this.stop();
-  }
-
-  close(): Promise<void> {
-    return this.stop();
   }
 }

@@ -1,7 +1,8 @@
 // The replica's end of the data stream against any bytes. The first byte says how they are wrapped: not at
 // all (HTTP/2 itself), as messages before HELLO, as messages of an accepted stream, or as messages of
-// Longhorn's data protocol.
+// Longhorn's data protocol: then the second byte says whether a replica or a volume serves it.
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,11 +16,17 @@
 #include "stream/data_server.h"
 #include "stream/socket.h"
 #include "stream_frames.h"
+#include "volume/volume_socket.h"
 
 namespace aurochs {
 namespace {
 
 constexpr uint64_t kSize = 1 << 20;
+
+void CheckRange(uint64_t offset, uint64_t length) {
+  if (length == 0 || offset > kSize || length > kSize - offset || offset % 512 != 0 || length % 512 != 0)
+    abort();
+}
 
 /// Checks what the server lets through.
 class CheckingStore final : public StoreBackend {
@@ -28,17 +35,74 @@ class CheckingStore final : public StoreBackend {
   uint64_t allocated_bytes() const override { return 0; }
   void Submit(StoreRequest* request) override {
     bool ranged = request->kind != StoreRequest::Kind::kFlush;
-    if (ranged &&
-        (request->length == 0 || request->offset > kSize || request->length > kSize - request->offset ||
-         request->offset % 512 != 0 || request->length % 512 != 0)) {
-      abort();
-    }
+    if (ranged) CheckRange(request->offset, request->length);
     if (request->kind == StoreRequest::Kind::kWrite && request->payload.length != request->length) abort();
     if (request->kind == StoreRequest::Kind::kRead) memset(request->payload.data(), 0x5a, request->length);
     if (request->kind == StoreRequest::Kind::kExtents)
       request->extents = {{request->offset, request->length}};
     request->Done(Status::kOk, nullptr);
   }
+};
+
+/// Likewise, of a volume.
+class CheckingBackend final : public Backend {
+ public:
+  uint64_t size() const override { return kSize; }
+  void Submit(Operation* operation) override {
+    CheckRange(operation->offset, operation->length);
+    bool has_payload = operation->kind != OperationKind::kUnmap;
+    if (operation->fua != (operation->kind != OperationKind::kRead)) abort();
+    if (has_payload && operation->payload.length != operation->length) abort();
+    if (operation->kind == OperationKind::kRead) memset(operation->payload.data(), 0x5a, operation->length);
+    operation->Done(Status::kOk);
+  }
+};
+
+/// Sends the bytes and waits until the server has closed the connection.
+void Converse(int fd, const std::string& bytes) {
+  size_t sent = 0;
+  while (sent < bytes.size()) {
+    ssize_t count = send(fd, bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
+    if (count <= 0) break;
+    sent += static_cast<size_t>(count);
+  }
+  shutdown(fd, SHUT_WR);
+  char chunk[65536];
+  while (recv(fd, chunk, sizeof chunk, 0) > 0) {
+  }
+  close(fd);
+}
+
+class ServedVolume final : public VolumeSocket::Listener {
+ public:
+  ServedVolume() {
+    char folder[] = "/tmp/aurochs-fuzz-XXXXXX";
+    if (!mkdtemp(folder)) abort();
+    std::string path = std::string(folder) + "/socket";
+    address_.sun_family = AF_UNIX;
+    memcpy(address_.sun_path, path.data(), path.size());
+    int listening = ListenUnix(path);
+    if (listening < 0) abort();
+    loop_.Start("fuzz-volume");
+    loop_.Post(
+        [this, listening] { socket_ = std::make_unique<VolumeSocket>(&loop_, &backend_, listening, this); });
+  }
+
+  void Serve(const std::string& bytes) {
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (connect(fd, reinterpret_cast<sockaddr*>(&address_), sizeof address_) != 0) abort();
+    Converse(fd, bytes);
+  }
+
+ private:
+  void OnConnectionEnded(const std::string& reason) override {
+    if (reason.empty()) abort();
+  }
+
+  EventLoop loop_;
+  CheckingBackend backend_;
+  std::unique_ptr<VolumeSocket> socket_;
+  sockaddr_un address_{};
 };
 
 class Server final : public DataServer::Listener {
@@ -63,17 +127,7 @@ class Server final : public DataServer::Listener {
     if (connect(fd, reinterpret_cast<sockaddr*>(&address_.storage), address_.length) != 0) abort();
     linger no_wait{1, 0};  // or the machine runs out of ports
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &no_wait, sizeof no_wait);
-    size_t sent = 0;
-    while (sent < bytes.size()) {
-      ssize_t count = send(fd, bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
-      if (count <= 0) break;
-      sent += static_cast<size_t>(count);
-    }
-    shutdown(fd, SHUT_WR);
-    char chunk[65536];
-    while (recv(fd, chunk, sizeof chunk, 0) > 0) {
-    }
-    close(fd);
+    Converse(fd, bytes);
   }
 
  private:
@@ -133,7 +187,8 @@ std::string HelloMessage() {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace aurochs;
-  static auto* server = new Server;  // its thread runs until the process ends
+  static auto* server = new Server;  // their threads run until the process ends
+  static auto* volume = new ServedVolume;
   if (size < 2) return 0;
   std::string bytes(reinterpret_cast<const char*>(data) + 2, size - 2);
   size_t frame_bytes = size_t{1} + data[1] * 16;
@@ -151,7 +206,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       server->Serve(ClientGreeting(kConnectPath) + DataFrames(HelloMessage() + bytes, frame_bytes));
       break;
     case 4:
-      server->Serve(DataconnMessages(bytes));
+      if (data[1] % 2 == 0) {
+        server->Serve(DataconnMessages(bytes));
+      } else {
+        volume->Serve(DataconnMessages(bytes));
+      }
       break;
   }
   return 0;

@@ -1,4 +1,5 @@
 /** A controller on replicas in memory, and calls of its service. */
+import { tmpdir } from "node:os";
 import { pino } from "pino";
 import { Controller } from "../../engine/controller/controller.js";
 import type { ControllerOptions } from "../../engine/controller/options.js";
@@ -19,6 +20,8 @@ export class Rig {
   readonly twins: TwinReplica[] = [];
   #end: (() => void)[] = [];
   address = "";
+  /** of the next controller */
+  runDirectory = tmpdir();
   calls!: Calls<typeof ControllerService>;
 
   constructor(t: { teardown: (end: () => Promise<void>) => void }) {
@@ -51,6 +54,7 @@ export class Rig {
         snapshotMaxCount: 250,
         snapshotMaxSize: 0,
         portals: [{ host: "127.0.0.1", port: 0 }],
+        runDirectory: this.runDirectory,
         bootIdFile: null,
         ...options,
       },

@@ -23,6 +23,12 @@ constexpr int kSleepsAfterVainPoll = 16;
 /// Payload of one data-plane READ or WRITE, bytes. A longer SCSI command becomes several.
 constexpr uint32_t kPayloadBytesMax = 1u << 20;
 
+/// Of the unix socket of a volume: connections (Longhorn's tgt has one), and of each the requests in flight
+/// and their payload, bytes: a few of the longest messages.
+constexpr size_t kSocketConnectionsMax = 8;
+constexpr uint32_t kSocketRequestsMax = 256;
+constexpr uint64_t kSocketPayloadBytesMax = 32u << 20;
+
 /// Requests in flight per data stream, and their payload in bytes: what a replica has to hold at the worst.
 constexpr uint32_t kStreamRequestsMax = 1024;
 constexpr uint64_t kStreamPayloadBytesMax = 64u << 20;

@@ -1,10 +1,13 @@
 #include "bindings/volume.h"
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <future>
 #include <utility>
 
 #include "bindings/arguments.h"
+#include "stream/socket.h"
 
 namespace aurochs {
 
@@ -400,6 +403,63 @@ Napi::Value VolumeObject::Resume(const Napi::CallbackInfo& info) {
   return OnLoop(info.Env(), "", [](Volume& volume) { volume.Resume(); });
 }
 
+// ---------------------------------------------------------------------------------------------- the socket
+
+Napi::Value VolumeObject::OpenSocket(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  Arguments arguments(info);
+  std::string path = arguments.String(0, "path", kNameBytesMax);
+  Napi::Function on_ended = arguments.Function(1, "onEnded");
+  if (!on_socket_ended_.IsEmpty()) arguments.Refuse("the volume has a socket");
+  if (closing_) return Rejected(env, "CLOSED", "the volume is closed");
+  if (!arguments.error().empty()) return Rejected(env, "BAD_ARGUMENT", arguments.error());
+  SharedDeferred deferred = MakeDeferred(env);
+  int fd = ListenUnix(path);
+  if (fd < 0) {
+    int error = errno;
+    std::string message = "listen " + path + ": " + strerror(error);
+    deferred->Reject(MakeError(env, StatusName(Status::kIoError), message, error).Value());
+    return deferred->Promise();
+  }
+  on_socket_ended_ = Napi::Persistent(on_ended);
+  core_->loop.Post([this, deferred, fd, core = core_.get()] {
+    VolumeSocket::Listener* listener = this;
+    core->socket = std::make_unique<VolumeSocket>(&core->loop, &core->volume, fd, listener);
+    PostResolve(bridge_.get(), deferred);
+  });
+  return deferred->Promise();
+}
+
+Napi::Value VolumeObject::CloseSocket(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  if (closing_) return Rejected(env, "CLOSED", "the volume is closed");
+  SharedDeferred deferred = MakeDeferred(env);
+  if (on_socket_ended_.IsEmpty()) {
+    deferred->Resolve(env.Undefined());
+    return deferred->Promise();
+  }
+  waiting_for_socket_.push_back(deferred);
+  if (waiting_for_socket_.size() > 1) return deferred->Promise();
+  core_->loop.Post([this, core = core_.get()] {
+    core->socket->Close([this, core] {
+      core->socket.reset();
+      bridge_->Post([this](Napi::Env env) { SocketClosed(env); });
+    });
+  });
+  return deferred->Promise();
+}
+
+void VolumeObject::SocketClosed(Napi::Env env) {
+  on_socket_ended_.Reset();
+  for (auto& deferred : std::exchange(waiting_for_socket_, {})) deferred->Resolve(env.Undefined());
+}
+
+void VolumeObject::OnConnectionEnded(const std::string& reason) {
+  bridge_->Post([this, reason](Napi::Env env) {
+    if (!on_socket_ended_.IsEmpty()) on_socket_ended_.Call({Napi::String::New(env, reason)});
+  });
+}
+
 // ---------------------------------------------------------------------------------------------- the rest
 
 Napi::Value VolumeObject::Stats(const Napi::CallbackInfo& info) {
@@ -449,8 +509,9 @@ Napi::Value VolumeObject::Close(const Napi::CallbackInfo& info) {
   }
   waiting_for_close_.push_back(deferred);
   if (!std::exchange(closing_, true)) {
-    core_->loop.Post([this, volume = &core_->volume] {
-      volume->Close();
+    core_->loop.Post([this, core = core_.get()] {
+      core->volume.Close();
+      core->socket.reset();
       bridge_->Post([this](Napi::Env env) { Closed(env); });
     });
   }
@@ -460,6 +521,7 @@ Napi::Value VolumeObject::Close(const Napi::CallbackInfo& info) {
 void VolumeObject::Closed(Napi::Env env) {
   core_.reset();
   bridge_->Close();
+  SocketClosed(env);
   for (auto& deferred : std::exchange(waiting_for_close_, {})) deferred->Resolve(env.Undefined());
   on_event_.Reset();
   Unref();
@@ -555,6 +617,8 @@ Napi::Function VolumeObject::Define(Napi::Env env) {
                          InstanceMethod<&VolumeObject::Settle>("settle"),
                          InstanceMethod<&VolumeObject::Quiesce>("quiesce"),
                          InstanceMethod<&VolumeObject::Resume>("resume"),
+                         InstanceMethod<&VolumeObject::OpenSocket>("openSocket"),
+                         InstanceMethod<&VolumeObject::CloseSocket>("closeSocket"),
                          InstanceMethod<&VolumeObject::Stats>("stats"),
                          InstanceMethod<&VolumeObject::Close>("close"),
                      });

@@ -13,6 +13,7 @@
 #include "bindings/promise.h"
 #include "volume/backend.h"
 #include "volume/volume.h"
+#include "volume/volume_socket.h"
 
 namespace aurochs {
 
@@ -26,9 +27,12 @@ struct VolumeCore {
 
   EventLoop loop;
   Volume volume;
+  std::unique_ptr<VolumeSocket> socket;  // made and deleted on the loop's thread, or after its end
 };
 
-class VolumeObject : public Napi::ObjectWrap<VolumeObject>, private Volume::Listener {
+class VolumeObject : public Napi::ObjectWrap<VolumeObject>,
+                     private Volume::Listener,
+                     private VolumeSocket::Listener {
  public:
   static Napi::Function Define(Napi::Env env);
   /// The object behind a JavaScript value; null when it is something else.
@@ -59,6 +63,8 @@ class VolumeObject : public Napi::ObjectWrap<VolumeObject>, private Volume::List
   Napi::Value Settle(const Napi::CallbackInfo& info);
   Napi::Value Quiesce(const Napi::CallbackInfo& info);
   Napi::Value Resume(const Napi::CallbackInfo& info);
+  Napi::Value OpenSocket(const Napi::CallbackInfo& info);
+  Napi::Value CloseSocket(const Napi::CallbackInfo& info);
   Napi::Value Stats(const Napi::CallbackInfo& info);
   Napi::Value Close(const Napi::CallbackInfo& info);
 
@@ -67,20 +73,25 @@ class VolumeObject : public Napi::ObjectWrap<VolumeObject>, private Volume::List
                 uint64_t length) override;
   void OnTimeout(int slot, OperationKind kind, uint64_t offset, uint64_t length, int64_t elapsed_ms) override;
 
+  void OnConnectionEnded(const std::string& reason) override;
+
   /// Runs `work` on the loop and resolves with undefined. Rejects when closed or when `error` is not empty.
   Napi::Value OnLoop(Napi::Env env, const std::string& error, std::function<void(Volume&)> work);
   Napi::Value Ranged(const Napi::CallbackInfo& info, OperationKind kind);
   /// Rejects or starts `operation`, which deletes itself.
   Napi::Value Run(Napi::Env env, const std::string& error, std::unique_ptr<JsOperation> operation);
   void EmitEvent(std::function<void(Napi::Env, Napi::Object)> fill);
+  void SocketClosed(Napi::Env env);
   void Closed(Napi::Env env);
 
   Volume::Options options_;
   Napi::FunctionReference on_event_;
+  Napi::FunctionReference on_socket_ended_;  // empty while there is no socket
   std::unique_ptr<JsBridge> bridge_;
   std::shared_ptr<VolumeCore> core_;
   bool closing_ = false;
   std::vector<SharedDeferred> waiting_for_close_;
+  std::vector<SharedDeferred> waiting_for_socket_;
 };
 
 }  // namespace aurochs

@@ -24,7 +24,8 @@ enum class DataconnType : uint32_t {
   kEof = 4,
   kClose = 5,
   kPing = 6,
-  kUnmap = 7,  // answered with the bytes that were freed
+  kUnmap = 7,    // answered with the bytes that were freed
+  kNoSpace = 8,  // from an engine to its clients; replicas send kError
 };
 
 struct DataconnHead {

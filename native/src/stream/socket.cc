@@ -4,7 +4,9 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -77,6 +79,28 @@ int ListenTcp(const SocketAddress& address) {
   SetOption(fd, SOL_SOCKET, SO_REUSEADDR, 1);
   if (bind(fd, reinterpret_cast<const sockaddr*>(&address.storage), address.length) != 0 ||
       listen(fd, SOMAXCONN) != 0) {
+    return CloseKeepingErrno(fd);
+  }
+  return fd;
+}
+
+int ListenUnix(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.empty() || path.size() >= sizeof address.sun_path) {
+    errno = ENAMETOOLONG;
+    return -1;
+  }
+  memcpy(address.sun_path, path.data(), path.size());
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) return -1;
+  if (bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+    return CloseKeepingErrno(fd);
+  // Nobody can have connected before it listens.
+  if (chmod(path.c_str(), S_IRUSR | S_IWUSR) != 0 || listen(fd, SOMAXCONN) != 0) {
+    int error = errno;
+    unlink(path.c_str());
+    errno = error;
     return CloseKeepingErrno(fd);
   }
   return fd;

@@ -1,4 +1,4 @@
-// TCP sockets of the data plane: addresses, listening, connecting.
+// Sockets of the data plane: addresses, listening, connecting.
 #pragma once
 
 #include <sys/socket.h>
@@ -26,6 +26,9 @@ std::vector<SocketAddress> ResolveAddress(const std::string& host, uint16_t port
 
 /// A listening socket, or -1 with errno.
 int ListenTcp(const SocketAddress& address);
+/// A listening unix socket whose file only its owner may connect to, or -1 with errno. The file must not be
+/// there.
+int ListenUnix(const std::string& path);
 /// A socket whose connection is under way (writable when it is decided), or -1 with errno.
 int ConnectTcp(const SocketAddress& address);
 /// What an accepted or connected socket needs: no delay, and probes that find a dead peer.
