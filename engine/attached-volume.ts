@@ -6,6 +6,7 @@ import type { Health } from "./health.js";
 import { ReplicaLink } from "./replica-link.js";
 import { ReplicaSet } from "./replica-set.js";
 import { SettleLoop } from "./settle-loop.js";
+import type { SnapshotCopier } from "./snapshot-followers.js";
 import { takeOver } from "./takeover.js";
 
 export interface AttachOptions {
@@ -24,6 +25,8 @@ export interface AttachOptions {
   acceptLostWrites: boolean;
   /** ids of the only engines that the replicas may be taken over from; null: any */
   after: readonly string[] | null;
+  /** how snapshots get to a replica that is resynced; null: none are taken meanwhile */
+  copier: SnapshotCopier | null;
   onHealth: (health: Health) => void;
   onWait: (evidence: string) => void;
   signal: AbortSignal;
@@ -42,7 +45,7 @@ export class AttachedVolume {
   /** Resolves when I/O can be done.
    * @throws {MembershipError} and then nothing stays open */
   static async attach(options: AttachOptions): Promise<AttachedVolume> {
-    const { size, replicaTimeoutMs, acceptLostWrites, engineBootId, log } = options;
+    const { size, replicaTimeoutMs, acceptLostWrites, engineBootId, copier, onHealth, log } = options;
     const links = options.replicas.map((address) => new ReplicaLink(address));
     let volume: Volume | null = null;
     let replicas: ReplicaSet | null = null;
@@ -52,7 +55,7 @@ export class AttachedVolume {
       const native = new Volume({ size, replicaTimeoutMs }, (event) => set.onVolumeEvent(event));
       volume = native;
       const rules = { engineBootId, acceptLostWrites };
-      const set = new ReplicaSet(native, { takeover, size, rules, onHealth: options.onHealth, log });
+      const set = new ReplicaSet(native, { takeover, size, rules, copier, onHealth, log });
       replicas = set;
       await set.start();
       return new AttachedVolume(native, set, new SettleLoop(native, set, log), links, log);

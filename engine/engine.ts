@@ -103,6 +103,7 @@ export class Engine {
       acceptLostWrites: after === null && options.acceptLostWrites,
       waitMs: MEMBERS_WAIT_MS,
       after,
+      copier: null,
       onWait: (evidence) => this.#apply({ type: "waited", reason: evidence }),
       onHealth: (health) => onHealth(health),
       signal: this.#abort.signal,

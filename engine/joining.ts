@@ -46,6 +46,7 @@ export class Joining {
     if (!roster.slots.includes(slot)) throw new Error("it was removed");
     if (slot.breaks > slot.breaksAtConnect) throw new Error("its stream ended");
     Object.assign(slot, { silent: null, lost: null, restarted: false, noSpace: [] });
+    Object.assign(slot, { rebuilt: false, doubtful: [] });
     roster.apply(slot, { type: "rejoined" });
     await roster.volume.setMode(slot.index, "WO");
     roster.publish();
@@ -109,22 +110,24 @@ export class Joining {
     if (slot.state.mode !== "RESYNC" || this.roster.signal.aborted) throw new Error("the engine stops");
   }
 
-  /** Makes it a member, and then readable. */
-  async join(slot: Slot): Promise<void> {
+  /** Makes it a member, and then readable.
+   * @returns false when it took a snapshot meanwhile, before it held everything */
+  async join(slot: Slot): Promise<boolean> {
     const { roster } = this;
     for (;;) {
       // Durable before it counts: a member that restarts has to hold what it was given.
       await roster.volume.flush(null);
-      if (await roster.decisions.run(() => this.#tryJoin(slot))) return;
+      if (await roster.decisions.run(() => this.#tryJoin(slot))) return true;
+      if (slot.doubtful.length > 0) return false;
       await sleep(AGREEMENT_RETRY_MS, undefined, { signal: roster.signal });
     }
   }
 
-  /** @returns false when a copy is away, or did not answer: it has to hear of it as well */
+  /** @returns false when a copy is away, or did not answer: it has to hear of it as well; or as `join` */
   async #tryJoin(slot: Slot): Promise<boolean> {
     const { roster } = this;
     this.check(slot);
-    if (roster.someAway()) return false;
+    if (roster.someAway() || slot.doubtful.length > 0) return false;
     const { state } = slot;
     if (!slot.joining) {
       await slot.link.agreed(roster.request(slot));

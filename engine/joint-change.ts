@@ -5,6 +5,7 @@ import type { Dropping, Failing } from "./dropping.js";
 import { JOINT_CHANGE_WAIT_MS, RECONNECT_DELAY_MS } from "./limits.js";
 import type { Roster } from "./roster.js";
 import type { Slot } from "./slot.js";
+import type { SnapshotFollowers } from "./snapshot-followers.js";
 
 export interface JointChange {
   /** makes it on one replica; has to end by itself, as I/O waits for it
@@ -27,10 +28,11 @@ export class JointChanges {
   constructor(
     private readonly roster: Roster,
     private readonly dropping: Dropping,
+    private readonly followers: SnapshotFollowers,
   ) {}
 
   /** Makes the change on all active replicas while no I/O is under way. Those that fail are dropped if one that may be read
-   * succeeded; else all stay, and the volume with them.
+   * succeeded; else all stay, and the volume with them. One that is no copy yet takes a snapshot as well, if it can.
    * @param then what is to be done before I/O goes on, once a replica that may be read has made the change
    * @returns failures by address; empty when all succeeded
    * @throws {Error} when a replica is away for too long, or nothing is served any more; what `then` throws */
@@ -38,7 +40,7 @@ export class JointChanges {
     const { volume } = this.roster;
     const deadline = Date.now() + JOINT_CHANGE_WAIT_MS;
     for (;;) {
-      await this.#allPresent(deadline);
+      await this.#allPresent(change, deadline);
       const prepared = change.snapshot === undefined ? [] : await this.#prepare(change.snapshot);
       // Not as a decision: what is in flight may need one to end.
       await volume.quiesce();
@@ -51,14 +53,15 @@ export class JointChanges {
     }
   }
 
-  async #allPresent(deadline: number): Promise<void> {
-    const { roster } = this;
+  async #allPresent({ snapshot }: JointChange, deadline: number): Promise<void> {
+    const { roster, followers } = this;
     for (;;) {
       if (roster.end !== null) throw new Error(`the volume is not served: ${roster.end.reason}`);
-      // Its content is not that of the volume yet: a snapshot of it would not be one.
-      const resynced = roster.slots.find(({ state }) => state.mode === "RESYNC");
-      if (resynced !== undefined)
-        throw new Error(`replica ${resynced.address} is being resynced or rebuilt: try again later`);
+      // Its content is not that of the volume yet.
+      const resynced = followers.present();
+      if (snapshot !== undefined) await followers.expect(resynced);
+      else if (resynced[0] !== undefined)
+        throw new Error(`replica ${resynced[0].address} is being resynced or rebuilt: try again later`);
       if (!roster.someAway()) return;
       if (Date.now() >= deadline)
         throw new Error("a replica is away; it has neither come back nor failed yet");
@@ -70,10 +73,10 @@ export class JointChanges {
   async #prepare({ request }: NonNullable<JointChange["snapshot"]>): Promise<readonly Slot[]> {
     const { roster } = this;
     const slots = roster.members();
-    const prepared = await Promise.allSettled(
-      slots.map((slot) => slot.link.prepareSnapshot({ ...roster.request(slot), ...request })),
-    );
-    if (prepared.every(({ status }) => status === "fulfilled")) return slots;
+    const prepare = (slot: Slot) => slot.link.prepareSnapshot({ ...roster.request(slot), ...request });
+    const prepared = await Promise.allSettled(slots.map(prepare));
+    if (prepared.every(({ status }) => status === "fulfilled"))
+      return [...slots, ...(await this.followers.prepare(prepare))];
     // Why not is told better by who is asked for the whole.
     await Promise.allSettled(slots.map((slot) => slot.link.abandonSnapshot(roster.request(slot))));
     return [];
@@ -85,26 +88,29 @@ export class JointChanges {
     prepared: readonly Slot[],
     then: Then | null,
   ): Promise<Map<string, Error> | null> {
-    const { roster } = this;
-    const resynced = roster.slots.some(({ state }) => state.mode === "RESYNC");
-    if (resynced || roster.someAway() || roster.end !== null) return null;
+    const { roster, followers } = this;
+    if (!followers.areExpected(snapshot !== undefined) || roster.someAway() || roster.end !== null)
+      return null;
     const slots = roster.members();
     if (prepared.length > 0 && !slots.every((slot) => prepared.includes(slot))) return null;
     const failures = new Map<string, Error>();
+    const make = async (slot: Slot) => {
+      if (snapshot !== undefined && prepared.includes(slot))
+        await slot.link.commitSnapshot(roster.request(slot), snapshot.commitTimeoutMs);
+      else await apply(slot.address);
+    };
     await Promise.all(
-      slots.map((slot) => {
-        const made =
-          snapshot !== undefined && prepared.includes(slot)
-            ? slot.link.commitSnapshot(roster.request(slot), snapshot.commitTimeoutMs)
-            : apply(slot.address);
-        return made.catch((error: unknown) => void failures.set(slot.address, error as Error));
-      }),
+      slots.map((slot) =>
+        make(slot).catch((error: unknown) => void failures.set(slot.address, error as Error)),
+      ),
     );
     const survives = slots.some(({ address, state }) => state.mode === "RW" && !failures.has(address));
     const failing = slots.flatMap((slot) => {
       const error = failures.get(slot.address);
       return error === undefined || harmless(error) ? [] : [{ slot, cause: error.message }];
     });
+    if (survives && snapshot !== undefined)
+      failing.push(...(await followers.take(snapshot.request.name, make)));
     if (survives && failing.length > 0) await this.#drop(failing);
     if (survives) await then?.();
     return failures;

@@ -13,8 +13,11 @@ import type { JointChange, JointChanges } from "./joint-change.js";
 import { planRebuild } from "./rebuild-plan.js";
 import type { Roster } from "./roster.js";
 import type { Slot } from "./slot.js";
+import type { SnapshotFollowers } from "./snapshot-followers.js";
 
 export interface RebuildEnd {
+  /** loads its files */
+  load: () => Promise<void>;
   /** its data did not come file by file from a copy: all of them are compared */
   compareAll: boolean;
   /** done while no I/O is under way, when all data are equal and before it counts */
@@ -27,6 +30,7 @@ export class Rebuild {
     private readonly dropping: Dropping,
     private readonly joining: Joining,
     private readonly jointChanges: JointChanges,
+    private readonly followers: SnapshotFollowers,
   ) {}
 
   /** Makes a replica that is no member one that is written, from a change on that all copies make.
@@ -44,7 +48,10 @@ export class Rebuild {
     await joining.admit(slot, facts);
     try {
       await roster.connect(slot, slot.stored.generation);
-      return await this.jointChanges.make(change, () => joining.open(slot));
+      return await this.jointChanges.make(change, async () => {
+        await joining.open(slot);
+        slot.rebuilt = true;
+      });
     } catch (error) {
       await roster.decisions.run(() =>
         joining.giveUp(slot, `could not be added: ${(error as Error).message}`),
@@ -53,19 +60,23 @@ export class Rebuild {
     }
   }
 
-  /** Makes it a copy, when its snapshots have been copied and its files loaded.
+  /** Makes it a copy, when its snapshots have been copied. What it took itself since is copied here.
    * @throws {Error} and then it has failed */
-  async finish(slot: Slot, { compareAll, settle }: RebuildEnd): Promise<void> {
-    const { roster, joining } = this;
+  async finish(slot: Slot, { compareAll, load, settle }: RebuildEnd): Promise<void> {
+    const { roster, joining, followers } = this;
     const { volume } = roster;
     try {
-      // What was sent to it before its files were loaded has ended everywhere, and is on the copies' maps.
-      await volume.quiesce();
-      await volume.resume();
-      while (!(await this.#copy(slot, compareAll)));
-      await volume.quiesce();
-      await settle().finally(() => volume.resume());
-      await joining.join(slot);
+      do {
+        await followers.copy(slot);
+        await load();
+        // What was sent to it before its files were loaded has ended everywhere, and is on the copies' maps.
+        await volume.quiesce();
+        await volume.resume();
+        while (!(await this.#copy(slot, compareAll)));
+        await volume.quiesce();
+        await settle().finally(() => volume.resume());
+      } while (!(await joining.join(slot)));
+      slot.rebuilt = false;
     } catch (error) {
       const cause = `could not be rebuilt: ${(error as Error).message}`;
       await roster.decisions.run(() => joining.giveUp(slot, cause));

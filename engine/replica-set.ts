@@ -24,6 +24,7 @@ import { Resync } from "./resync.js";
 import { Returning } from "./returning.js";
 import { Roster } from "./roster.js";
 import { isMember, newSlot, type Slot } from "./slot.js";
+import { SnapshotFollowers, type SnapshotCopier } from "./snapshot-followers.js";
 import type { Takeover } from "./takeover.js";
 
 export interface ReplicaView {
@@ -42,6 +43,8 @@ export interface ReplicaSetOptions {
   /** bytes */
   size: number;
   rules: Omit<SourceRules, "lastEngineBootId">;
+  /** null: no snapshots while a replica is resynced */
+  copier: SnapshotCopier | null;
   onHealth: (health: Health) => void;
   log: Logger;
 }
@@ -87,7 +90,7 @@ export class ReplicaSet {
   readonly #rebuild: Rebuild;
   readonly #rules: SourceRules;
 
-  constructor(volume: Volume, { takeover, size, rules, onHealth, log }: ReplicaSetOptions) {
+  constructor(volume: Volume, { takeover, size, rules, copier, onHealth, log }: ReplicaSetOptions) {
     const { keeper, lastEngineBootId } = takeover;
     const roster = new Roster({ volume, keeper, slots: slotsOf(takeover), size, onHealth, log });
     this.#roster = roster;
@@ -96,10 +99,11 @@ export class ReplicaSet {
     this.#held = new HeldOperations(roster, this.#dropping);
     this.#outOfSpace = new OutOfSpace(roster, this.#dropping, this.#held);
     this.#agreement = new Agreement(roster, this.#held);
-    this.#jointChanges = new JointChanges(roster, this.#dropping);
+    const followers = new SnapshotFollowers(roster, this.#dropping, copier);
+    this.#jointChanges = new JointChanges(roster, this.#dropping, followers);
     const joining = new Joining(roster, this.#dropping);
-    this.#returning = new Returning(roster, new Resync(roster, joining));
-    this.#rebuild = new Rebuild(roster, this.#dropping, joining, this.#jointChanges);
+    this.#returning = new Returning(roster, new Resync(roster, joining, followers));
+    this.#rebuild = new Rebuild(roster, this.#dropping, joining, this.#jointChanges, followers);
     this.#rules = { ...rules, lastEngineBootId };
   }
 
@@ -310,6 +314,12 @@ export class ReplicaSet {
       if (slot.state.mode === "ERR")
         await roster.decisions.run(() => this.#discard(slot)).catch(roster.onError);
     }
+  }
+
+  /** All snapshots that the replica has now are copied to it from outside. */
+  beginFiles(address: string): void {
+    const slot = this.#slotAt(address);
+    if (slot !== undefined) slot.doubtful = [];
   }
 
   /** See Rebuild. */

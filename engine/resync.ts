@@ -7,6 +7,7 @@ import { unionOfRegions } from "./region-ranges.js";
 import { planResync } from "./resync-plan.js";
 import type { Roster } from "./roster.js";
 import type { Slot } from "./slot.js";
+import type { SnapshotFollowers } from "./snapshot-followers.js";
 
 /** The replica must not be a copy; another attempt brings the same as long as it stays what it is. */
 export class DeclinedError extends Error {
@@ -17,13 +18,14 @@ export class Resync {
   constructor(
     private readonly roster: Roster,
     private readonly joining: Joining,
+    private readonly followers: SnapshotFollowers,
   ) {}
 
   /** Resolves when the replica is a copy.
    * @throws {DeclinedError}
    * @throws {Error} it cannot be reached, failed again, or nobody is there that it could be made equal to */
   async run(slot: Slot): Promise<void> {
-    const { roster, joining } = this;
+    const { roster, joining, followers } = this;
     const facts = await slot.link.identify();
     const from = joining.source();
     const { absence, why } = this.#judge(slot, await from.link.identify(), facts);
@@ -32,12 +34,23 @@ export class Resync {
       await roster.connect(slot, slot.stored.generation);
       await roster.decisions.run(() => joining.open(slot));
       await this.#copy(slot, from, absence, why);
-      await joining.join(slot);
+      while (!(await joining.join(slot))) await this.#copySnapshots(slot);
+      if (slot.rebuilt) await followers.end(slot);
     } catch (error) {
       const cause = `could not be resynced: ${(error as Error).message}`;
       await roster.decisions.run(() => joining.giveUp(slot, cause));
       throw error;
     }
+  }
+
+  /** It took snapshots before it held everything: with their files it lacks only what changed since. */
+  async #copySnapshots(slot: Slot): Promise<void> {
+    const { roster, joining, followers } = this;
+    await followers.copy(slot);
+    // What was sent to it before the files were loaded has ended everywhere, and is on the copies' maps.
+    await roster.volume.quiesce();
+    await roster.volume.resume();
+    await this.#copy(slot, joining.source(), roster.keeper.absenceOf(slot.replicaId), "nobody waited for it");
   }
 
   #judge(slot: Slot, { chain }: ReplicaFacts, facts: ReplicaFacts): { absence: Absence | null; why: string } {

@@ -24,6 +24,10 @@ export interface Slot extends Holder {
   returning: boolean;
   /** a record that names it was sent: whoever stored it takes it for a member */
   joining: boolean;
+  /** what it was is given up: its snapshots come from a copy */
+  rebuilt: boolean;
+  /** bare names of snapshots that it took before it held everything: their files have to come from a copy, in this order */
+  doubtful: string[];
   /** failed on somebody's order: it does not come back by itself */
   ordered: boolean;
   /** what its last resync came to */
@@ -46,6 +50,8 @@ export function newSlot(known: Known): Slot {
     reconnecting: false,
     returning: false,
     joining: false,
+    rebuilt: false,
+    doubtful: [],
     ordered: false,
     lastResync: null,
     restarted: false,

@@ -21,6 +21,7 @@ import { abandonSnapshot, checkSnapshot, commitSnapshot, finishSnapshot, labelsO
 import { ReplicaError } from "./replica-error.js";
 
 interface Pending {
+  request: SnapshotRequest;
   prepared: PreparedSnapshot;
   timer: NodeJS.Timeout;
 }
@@ -71,7 +72,7 @@ export class LiveChain {
       this.log.warn({ snapshot: prepared.file }, "snapshot abandoned: it was not committed in time");
     }, SNAPSHOT_PREPARED_MS_MAX);
     timer.unref();
-    this.pending = { prepared, timer };
+    this.pending = { request, prepared, timer };
   }
 
   /** The snapshot is what was written before this call; it is durable when it returns.
@@ -177,6 +178,9 @@ export class LiveChain {
 
   /** Takes the directory as it is on disk: somebody else has put files there. */
   async reload(): Promise<void> {
+    const { request = null } = this.pending ?? {};
+    // Whoever reloads need not know that an engine is about to take a snapshot.
+    await this.abandon();
     this.refuseWhileBusy();
     const directory = await openDirectory(this.directory.path);
     await this.store.prepareLayers(await this.layers(directory));
@@ -187,6 +191,7 @@ export class LiveChain {
       await this.orBreak(() => this.noteRemoved());
     });
     this.log.info({ chain: directory.chain }, "reloaded");
+    if (request !== null) await this.prepare(request);
   }
 
   /** Copies what `target` holds into `source`, its parent, while I/O goes on. Both are in the live chain. */

@@ -49,19 +49,20 @@ export class Controller {
     const state = (this.#state = new VolumeState(options, log));
     const settings = (this.#settings = new Settings(state));
     const frontend = (this.#frontend = new FrontendSwitch(state));
+    const changes = (this.#changes = new DecisionQueue({
+      signal: this.#stop.signal,
+      onError: (err) => this.log.error({ err }, "a change of the volume failed"),
+    }));
+    this.#replicas = new ReplicaList(state, settings, frontend, this.#expansion, changes);
     const start = (this.#start = new Start(state, settings, frontend, {
       engineId: this.#engineId,
       signal: this.#stop.signal,
+      copier: this.#replicas.copier,
       onHealth: (health) => this.#onHealth(health),
     }));
     this.#snapshots = new Snapshots(state, settings, frontend);
     this.#expander = new Expander(state, this.#expansion, settings, frontend, start);
-    this.#replicas = new ReplicaList(state, settings, frontend, this.#expansion);
     this.#next = new NextEngine(state, frontend, start);
-    this.#changes = new DecisionQueue({
-      signal: this.#stop.signal,
-      onError: (err) => this.log.error({ err }, "a change of the volume failed"),
-    });
     this.#metrics = new MetricsSampler(() => state.attached?.volume.stats() ?? null);
   }
 

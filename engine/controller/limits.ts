@@ -32,3 +32,6 @@ export const REST_IO_MULTIPLE = 512;
 
 /** bytes of a request's body: the longest write in base64, and some words. */
 export const REST_BODY_BYTES_MAX = 2 * REST_IO_BYTES_MAX;
+
+/** s that a sync agent may leave a request for a part of a file unanswered: Longhorn's default. */
+export const FILE_SYNC_TIMEOUT_S = 5;

@@ -1,6 +1,10 @@
 /** Longhorn's part of adding a replica to a running volume: its disks, and what has to be copied to it. The caller copies. */
 import type { DiskInfo, Replica, SyncFileInfo } from "../../proto/longhorn.js";
+import { hostOf } from "../client/addresses.js";
 import { connectSyncAgent, using, type SyncAgentConnection } from "../client/connections.js";
+import { LONG_CALL_TIMEOUT_MS } from "../client/limits.js";
+import { snapshotFile } from "../client/snapshots.js";
+import { FILE_SYNC_TIMEOUT_S } from "./limits.js";
 import type { ReplicaEntry } from "./replica-entry.js";
 
 const META_SUFFIX = ".meta";
@@ -55,20 +59,54 @@ function parentsFirst(disks: ReadonlyMap<string, DiskInfo>): [string, DiskInfo][
   return [...ordered];
 }
 
-/** Loads the target's files, and checks that it has the disks that the source has.
- * @param restored its data come from a backup: nothing was copied
- * @throws {Error} what is missing */
-export async function loadRebuilt(
-  source: ReplicaEntry,
+/** @throws {Error} what was to be copied is not there */
+export async function checkSynced(target: ReplicaEntry, volumeName: string): Promise<void> {
+  const { isRebuilding, state, error } = await withAgent(target, volumeName, statusOf);
+  if (isRebuilding) throw new Error("its files are still being synced");
+  if (state !== "complete") throw new Error(`its files were not synced${error === "" ? "" : `: ${error}`}`);
+}
+
+/** Copies snapshots that the target took itself before it held everything.
+ * @param sources copies
+ * @param names bare, a parent before its children
+ * @throws {Error} */
+export async function copySnapshots(
+  sources: readonly ReplicaEntry[],
   target: ReplicaEntry,
   volumeName: string,
-  restored: boolean,
+  names: readonly string[],
 ): Promise<void> {
-  if (!restored) {
-    const { isRebuilding, state, error } = await withAgent(target, volumeName, statusOf);
-    if (isRebuilding) throw new Error("its files are still being synced");
-    if (state !== "complete") throw new Error(`its files were not synced${error === "" ? "" : `: ${error}`}`);
-  }
+  const [first] = sources;
+  if (first === undefined) throw new Error("no copy is there");
+  const { disks } = await first.get();
+  const files = names.map(snapshotFile).flatMap((file) => {
+    const disk = disks[file];
+    if (disk === undefined) throw new Error(`${file} is missing at ${first.address}`);
+    return [fileInfo(file, Number(disk.size)), fileInfo(file + META_SUFFIX, 0)];
+  });
+  await withAgent(target, volumeName, (agent) =>
+    agent.call(
+      `failed to sync files from ${first.address}`,
+      (calls, options) =>
+        calls.filesSync(
+          {
+            fromAddress: first.peer,
+            fromAddressMap: Object.fromEntries(sources.map(({ peer }) => [peer, true])),
+            toHost: hostOf(target.address),
+            syncFileInfoList: files,
+            fastSync: false,
+            fileSyncHttpClientTimeout: FILE_SYNC_TIMEOUT_S,
+          },
+          options,
+        ),
+      LONG_CALL_TIMEOUT_MS,
+    ),
+  );
+}
+
+/** Loads the target's files, and checks that it has the disks that the source has. To be called while no snapshot is taken.
+ * @throws {Error} what is missing */
+export async function loadFiles(source: ReplicaEntry, target: ReplicaEntry): Promise<void> {
   // Whoever synced the files may not have told the replica.
   await target.call(`failed to reload replica ${target.peer}`, (calls, options) =>
     calls.replicaReload({}, options),

@@ -3,9 +3,11 @@ import { randomUUID } from "node:crypto";
 import { ReplicaMode, type SyncFileInfo } from "../../proto/longhorn.js";
 import { isUnavailable, withContext } from "../../proto/rpc-error.js";
 import type { AttachedVolume } from "../attached-volume.js";
+import type { DecisionQueue } from "../decision-queue.js";
+import type { SnapshotCopier } from "../snapshot-followers.js";
 import type { Expansion } from "./expansion.js";
 import type { FrontendSwitch } from "./frontend-switch.js";
-import { copyRevision, loadRebuilt, prepareRebuild } from "./rebuild.js";
+import { checkSynced, copyRevision, copySnapshots, loadFiles, prepareRebuild } from "./rebuild.js";
 import { ReplicaEntry } from "./replica-entry.js";
 import type { Settings } from "./settings.js";
 import { inTwoParts, now } from "./snapshot-request.js";
@@ -25,6 +27,7 @@ export class ReplicaList {
     private readonly settings: Settings,
     private readonly frontend: FrontendSwitch,
     private readonly expansion: Expansion,
+    private readonly changes: DecisionQueue,
   ) {}
 
   /** Adds a replica that is closed: all writes go to it from a moment on at which all copies took a snapshot. One that is
@@ -93,10 +96,13 @@ export class ReplicaList {
 
   /** @returns what has to be copied to a replica that is added
    * @throws {Error} it is not being added, or could not be prepared */
-  prepareRebuild(address: string): Promise<SyncFileInfo[]> {
-    return this.#fromCopy(address, (source) =>
-      prepareRebuild(source, this.#rebuilt(address, "prepare"), this.state.options.volume),
+  async prepareRebuild(address: string): Promise<SyncFileInfo[]> {
+    const entry = this.#rebuilt(address, "prepare");
+    const files = await this.#fromCopy(address, (source) =>
+      prepareRebuild(source, entry, this.state.options.volume),
     );
+    this.state.running().replicas.beginFiles(entry.peer);
+    return files;
   }
 
   #rebuilt(address: string, verb: string): ReplicaEntry {
@@ -143,9 +149,10 @@ export class ReplicaList {
     const { replicas } = this.state.running();
     const restored = rebuild?.restored ?? false;
     try {
-      await this.#fromCopy(address, (source) => loadRebuilt(source, entry, volume, restored));
+      if (!restored) await checkSynced(entry, volume);
       await replicas.finishRebuild(peer, {
         compareAll: restored,
+        load: () => this.#load(entry),
         settle: () => this.#fromCopy(address, (source) => copyRevision(source, entry)),
       });
       entry.rebuild = null;
@@ -156,6 +163,24 @@ export class ReplicaList {
       throw failure;
     }
   }
+
+  #load(entry: ReplicaEntry): Promise<void> {
+    return this.changes.run(() => this.#fromCopy(entry.address, (source) => loadFiles(source, entry)));
+  }
+
+  /** For replicas that are rebuilt, and those that are resynced when a snapshot is taken. */
+  readonly copier: SnapshotCopier = {
+    begin: async (peer) => {
+      const entry = this.state.entryAt(peer);
+      if (!(await entry.get()).rebuilding) await setRebuilding(entry, true);
+    },
+    copy: async (peer, names) => {
+      const entry = this.state.entryAt(peer);
+      await copySnapshots(this.state.inMode(ReplicaMode.RW), entry, this.state.options.volume, names);
+      await this.#load(entry);
+    },
+    end: (peer) => setRebuilding(this.state.entryAt(peer), false),
+  };
 
   /** Durably no member any more when it resolves. One that is not known is no error.
    * @throws {Error} */
@@ -196,4 +221,11 @@ export class ReplicaList {
     if (!(await state.running().replicas.fail(entry.peer, "set to ERR by a client")))
       throw new Error(`cannot set replica ${address} to ERR: no other replica could record it`);
   }
+}
+
+async function setRebuilding(entry: ReplicaEntry, rebuilding: boolean): Promise<void> {
+  await entry.call(
+    `failed to set rebuilding to ${rebuilding} for replica ${entry.address}`,
+    (calls, options) => calls.rebuildingSet({ rebuilding }, options),
+  );
 }

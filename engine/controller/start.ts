@@ -6,6 +6,7 @@ import { readBootId } from "../boot-id.js";
 import type { Health } from "../health.js";
 import { MEMBERS_WAIT_MS } from "../limits.js";
 import { ReplicaLink } from "../replica-link.js";
+import type { SnapshotCopier } from "../snapshot-followers.js";
 import { MembershipError } from "../takeover.js";
 import type { FrontendSwitch } from "./frontend-switch.js";
 import { SALVAGE_WAIT_MS } from "./limits.js";
@@ -31,6 +32,7 @@ export interface Succession {
 export interface StartOptions {
   engineId: string;
   signal: AbortSignal;
+  copier: SnapshotCopier;
   onHealth: (health: Health) => void;
 }
 
@@ -171,6 +173,7 @@ export class Start {
       salvage,
       acceptLostWrites: salvage !== null,
       after,
+      copier: this.options.copier,
       onHealth: this.options.onHealth,
       onWait: (evidence) => log.warn({ evidence }, "waiting for replicas"),
       signal: this.options.signal,

@@ -150,6 +150,25 @@ t.test("when its source is killed, the rebuild goes on from another copy", async
   await sameAtRest(t, { cluster, load }, engine, [second, added]);
 });
 
+t.test("snapshots that are taken meanwhile are the same in the end", async (t) => {
+  const { cluster, load, nodes, engine, added, adding } = await halfWay(t, 2);
+  for (const name of ["two", "three", "four"]) {
+    t.equal(await cluster.modes(engine), "RW RW WO");
+    await load.progress(50);
+    await snapshot(engine, name);
+  }
+  await load.progress(50);
+  t.equal(await adding.ended, 0, adding.output());
+  await snapshot(engine, "five");
+  await load.progress(50);
+  await load.stop();
+  t.equal(await cluster.modes(engine), "RW RW RW");
+  t.strictSame(await load.mistakes(), []);
+  const { chain } = await engine.client.replica(added.address);
+  t.ok(["one", "two", "three", "four", "five"].every((name) => chain.map(snapshotName).includes(name)));
+  await sameAtRest(t, { cluster, load }, engine, [...nodes, added]);
+});
+
 t.test("an engine that is killed leaves a half-made replica that nobody chooses", async (t) => {
   const { cluster, load, nodes, engine, added, adding } = await halfWay(t, 1);
   await load.stop();

@@ -2,8 +2,11 @@
 import { status } from "@grpc/grpc-js";
 import t from "tap";
 import { ReplicaMode } from "../../proto/longhorn.js";
+import { waitFor } from "../tools/process.js";
 import { CALL, Rig, SIZE } from "./rig.js";
 import type { TwinReplica } from "./twin-replica.js";
+
+const WAIT_MS = 30_000;
 
 const NAME = /^volume-snap-[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}\.img$/;
 
@@ -154,3 +157,105 @@ t.test(
     t.equal(await rig.modes(), "RW RW", "as often as there are slots, and more");
   },
 );
+
+t.test("a snapshot does not wait for a rebuild, and is the same on the new replica in the end", async (t) => {
+  const rig = new Rig(t);
+  const { first, added } = await withNewcomer(rig);
+  const { address } = added;
+  added.peers.set(first.address.slice("tcp://".length), first);
+  first.backend.content.fill(7, 4096, 8192);
+  rig.twins[1]?.backend.content.fill(7, 4096, 8192);
+  await create(rig, added);
+  await rig.calls.volumeSnapshot({ name: "before-files" }, CALL);
+  await rig.calls.replicaPrepareRebuild({ address }, CALL);
+  added.syncFrom(first);
+  await rig.calls.volumeSnapshot({ name: "after-files" }, CALL);
+  t.equal(await rig.modes(), "RW RW WO");
+  // It holds what was written to it, and not yet what is below.
+  t.not(added.digestOf("after-files"), first.digestOf("after-files"));
+  // One more while it is made equal.
+  added.faults.set("revisionCounterSet", async () => {
+    added.faults.delete("revisionCounterSet");
+    first.backend.content.fill(8, 8192, 12288);
+    rig.twins[1]?.backend.content.fill(8, 8192, 12288);
+    await rig.calls.volumeSnapshot({ name: "at-the-end" }, CALL);
+  });
+  await rig.calls.replicaVerifyRebuild({ address }, CALL);
+  t.equal(await rig.modes(), "RW RW RW");
+  t.strictSame(added.snapshots, first.snapshots);
+  for (const name of first.snapshots) t.equal(added.digestOf(name), first.digestOf(name), name);
+  t.ok(Buffer.from(added.backend.content).equals(first.backend.content));
+});
+
+t.test("a snapshot that a new replica cannot take is taken without it", async (t) => {
+  const rig = new Rig(t);
+  const { added } = await withNewcomer(rig);
+  await create(rig, added);
+  added.faults.set("commitSnapshot", () => Promise.reject(new Error("no space left on device")));
+  await rig.calls.volumeSnapshot({ name: "s1" }, CALL);
+  t.equal(await rig.modes(), "RW RW ERR");
+});
+
+t.test("a snapshot that the copies refuse is not asked of a new replica", async (t) => {
+  const rig = new Rig(t);
+  const { added } = await withNewcomer(rig);
+  await rig.calls.volumeSnapshot({ name: "s1" }, CALL);
+  await create(rig, added);
+  await t.rejects(rig.calls.volumeSnapshot({ name: "s1" }, CALL), { message: /already existing/ });
+  t.equal(await rig.modes(), "RW RW WO");
+  t.notOk(added.snapshots.includes("volume-snap-s1.img"));
+});
+
+/** A volume whose second replica failed and is being resynced, as far as `reached` at each of the times it gets there. */
+async function withReturning(rig: Rig, reached: () => Promise<void>) {
+  await rig.volume(2);
+  const [first, second] = rig.twins;
+  if (first === undefined || second === undefined) throw new Error("two replicas");
+  second.peers.set(first.address.slice("tcp://".length), first);
+  second.stopData();
+  await waitFor("the replica to be dropped", WAIT_MS, async () =>
+    (await rig.modes()) === "RW ERR" ? true : undefined,
+  );
+  first.backend.content.fill(7, 4096, 8192);
+  second.faults.set("inheritedRegions", reached);
+  await second.startData();
+  return { first, second };
+}
+
+t.test("a snapshot does not wait for a resync, and is the same on the replica that returned", async (t) => {
+  const rig = new Rig(t);
+  let snapshots = 0;
+  const { first, second } = await withReturning(rig, async () => {
+    if (snapshots >= 3) return;
+    snapshots += 1;
+    t.equal(await rig.modes(), "RW WO");
+    await rig.calls.volumeSnapshot({ name: `s${snapshots}` }, CALL);
+    t.equal(second.rebuilding, true, "nobody's copy, if it is broken off");
+    first.backend.content.fill(snapshots, 8192, 12288);
+  });
+  await waitFor("the replica to return", WAIT_MS, async () =>
+    (await rig.modes()) === "RW RW" && !second.rebuilding ? true : undefined,
+  );
+  t.equal(snapshots, 3);
+  t.strictSame(second.snapshots, first.snapshots);
+  for (const name of first.snapshots) t.equal(second.digestOf(name), first.digestOf(name), name);
+  t.ok(Buffer.from(second.backend.content).equals(first.backend.content));
+});
+
+t.test("a replica that cannot be marked is let go before a snapshot is taken of it", async (t) => {
+  const rig = new Rig(t);
+  let error: unknown = null;
+  const { second } = await withReturning(rig, async () => {
+    second.faults.delete("inheritedRegions");
+    second.faults.set("rebuildingSet", () => {
+      second.faults.clear();
+      return Promise.reject(new Error("input/output error"));
+    });
+    await rig.calls.volumeSnapshot({ name: "s1" }, CALL).catch((err: unknown) => (error = err));
+  });
+  await waitFor("the replica to be let go", WAIT_MS, async () =>
+    (await rig.modes()) === "RW ERR" ? true : undefined,
+  );
+  t.equal(error, null);
+  t.strictSame(second.snapshots, []);
+});

@@ -2,6 +2,7 @@
  * A replica in TypeScript and memory: Longhorn's ReplicaService, our control service and data stream, with snapshots that
  * are plain copies. The twin of a replica daemon where a test needs a replica that hangs or fails at a given call.
  */
+import { createHash } from "node:crypto";
 import { Server, ServerCredentials, status } from "@grpc/grpc-js";
 import {
   ReplicaControl,
@@ -23,7 +24,13 @@ import { LIMITS } from "../contract/pairing.js";
 const REGION_BYTES = 1 << 20;
 const GRAIN_BYTES = 64 << 10;
 
-export type Call = keyof typeof ReplicaService | "prepareSnapshot" | "commitSnapshot" | "abandonSnapshot";
+export type Call =
+  | keyof typeof ReplicaService
+  | "prepareSnapshot"
+  | "commitSnapshot"
+  | "abandonSnapshot"
+  | "inheritedRegions"
+  | "filesSync";
 
 export class TwinReplica {
   readonly calls: Call[] = [];
@@ -51,6 +58,8 @@ export class TwinReplica {
   #data: StreamServer | null = null;
   #server: Server | null = null;
   #agent: Server | null = null;
+  /** replicas that its sync agent can copy from, by `host:port` */
+  readonly peers = new Map<string, TwinReplica>();
   #port = 0;
 
   constructor(
@@ -70,6 +79,22 @@ export class TwinReplica {
   }
 
   async start(): Promise<this> {
+    await this.startData();
+    const server = new Server();
+    server.addService(ReplicaControl, unaryHandlers(ReplicaControl, this.#control()));
+    const identity = { volumeName: this.volume, role: "replica" } as const;
+    server.addService(ReplicaService, unaryHandlers(ReplicaService, this.#service(), identity));
+    const agent = new Server();
+    agent.addService(SyncAgentService, unaryHandlers(SyncAgentService, this.#syncAgent(), identity));
+    [this.#port = 0] = await freePorts([this.#port], 1, SYNC_AGENT_PORT_OFFSET + 1);
+    await bind(server, this.#port);
+    await bind(agent, this.#port + SYNC_AGENT_PORT_OFFSET);
+    [this.#server, this.#agent] = [server, agent];
+    return this;
+  }
+
+  /** Its data stream can be connected again. */
+  async startData(): Promise<void> {
     this.#data = await startStreamServer({
       host: "127.0.0.1",
       port: 0,
@@ -87,17 +112,12 @@ export class TwinReplica {
         if (!decided.accept) throw new StreamError(decided.status as StreamFailure, decided.message);
       },
     });
-    const server = new Server();
-    server.addService(ReplicaControl, unaryHandlers(ReplicaControl, this.#control()));
-    const identity = { volumeName: this.volume, role: "replica" } as const;
-    server.addService(ReplicaService, unaryHandlers(ReplicaService, this.#service(), identity));
-    const agent = new Server();
-    agent.addService(SyncAgentService, unaryHandlers(SyncAgentService, this.#syncAgent(), identity));
-    [this.#port = 0] = await freePorts([this.#port], 1, SYNC_AGENT_PORT_OFFSET + 1);
-    await bind(server, this.#port);
-    await bind(agent, this.#port + SYNC_AGENT_PORT_OFFSET);
-    [this.#server, this.#agent] = [server, agent];
-    return this;
+  }
+
+  /** Its data stream ends, as that of a process that is killed. */
+  stopData(): void {
+    this.#data?.close();
+    this.#data = null;
   }
 
   stop(): void {
@@ -140,7 +160,10 @@ export class TwinReplica {
           this.isNamed = true;
           return {};
         }),
-      inheritedRegions: () => Promise.resolve({ regionSize: REGION_BYTES, bitmap: new Uint8Array() }),
+      inheritedRegions: async () => {
+        await this.#noted("inheritedRegions", () => undefined);
+        return { regionSize: REGION_BYTES, bitmap: new Uint8Array() };
+      },
       // Everything, since ever.
       missedRegions: () => {
         const bitmap = new Uint8Array(Math.ceil(this.backend.size / GRAIN_BYTES / 8)).fill(0xff);
@@ -206,6 +229,16 @@ export class TwinReplica {
 
   #syncAgent(): Handlers<typeof SyncAgentService> {
     const handlers: Partial<Handlers<typeof SyncAgentService>> = {
+      filesSync: ({ fromAddress, syncFileInfoList }) =>
+        this.#noted("filesSync", () => {
+          const from = this.peers.get(fromAddress);
+          if (from === undefined) throw new Error(`nobody is at ${fromAddress}`);
+          for (const { fromFileName } of syncFileInfoList) {
+            const found = from.#snapshots.get(fromFileName);
+            if (found !== undefined) this.#snapshots.set(fromFileName, { content: found.content.slice(), disk: { ...found.disk } }); // prettier-ignore
+          }
+          this.syncState = "complete";
+        }),
       reset: () => {
         if (this.syncState !== "in_progress") this.syncState = "";
         return Promise.resolve({});
@@ -231,6 +264,12 @@ export class TwinReplica {
       const found = this.#snapshots.get(name);
       if (found !== undefined) found.disk.parent = this.#chain[index + 1] ?? "";
     }
+  }
+
+  /** A checksum of what a snapshot reads as. */
+  digestOf(name: string): string {
+    const { content } = this.#snapshots.get(fileOf(name)) ?? {};
+    return content === undefined ? "" : createHash("sha256").update(content).digest("hex");
   }
 
   takeSnapshot(name: string): void {
