@@ -40,7 +40,11 @@ export class Cluster {
   /** of engines that are started from now on */
   portal = "127.0.0.1:0";
 
-  constructor(private readonly size: string) {
+  /** @param env of replicas, beside this process's own */
+  constructor(
+    private readonly size: string,
+    private readonly env: NodeJS.ProcessEnv = {},
+  ) {
     writeFileSync(this.#engineBootIdFile, "boot-1");
   }
 
@@ -74,6 +78,11 @@ export class Cluster {
   /** The machine of a replica restarts: what was not flushed counts as gone. */
   reboot(replica: ReplicaNode): void {
     writeFileSync(replica.bootIdFile, `boot-${Date.now()}`);
+  }
+
+  /** The machine of the engine restarts: its initiators are gone with it. */
+  rebootEngine(): void {
+    writeFileSync(this.#engineBootIdFile, `boot-${Date.now()}`);
   }
 
   /** Starts an engine on all replicas (or those given) and waits until it is ready or has ended. */
@@ -113,14 +122,17 @@ export class Cluster {
   }
 
   #startReplica({ id, directory, address, bootIdFile }: Omit<ReplicaNode, "process">): Daemon {
-    return this.#start([
-      ...["replica", directory, "--listen", address, "--volume", VOLUME, "--size", this.size],
-      ...["--replica-id", id, "--boot-id-file", bootIdFile],
-    ]);
+    return this.#start(
+      [
+        ...["replica", directory, "--listen", address, "--volume", VOLUME, "--size", this.size],
+        ...["--replica-id", id, "--boot-id-file", bootIdFile],
+      ],
+      this.env,
+    );
   }
 
-  #start(args: string[]): Daemon {
-    const daemon = startDaemon("bin/aurochs", args);
+  #start(args: string[], env: NodeJS.ProcessEnv = {}): Daemon {
+    const daemon = startDaemon("bin/aurochs", args, { env: { ...process.env, ...env } });
     this.#processes.add(daemon);
     void daemon.ended.then(() => this.#processes.delete(daemon));
     return daemon;

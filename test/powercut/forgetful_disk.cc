@@ -90,9 +90,11 @@ class Disk {
     std::mt19937_64 random(seed);
     for (const Write& write : log_) {
       for (uint64_t at = 0; at < write.bytes.size();) {
-        // Granules are those of the disk, not of the write.
-        const uint64_t to = std::min<uint64_t>(((write.offset + at) / granule + 1) * granule - write.offset,
-                                               write.bytes.size());
+        // Granules are those of the disk, not of the write. The first page survives whole or not at all:
+        // ext4's superblock is in two sectors and in no journal, so that a disk that tears it is no disk for
+        // ext4.
+        const uint64_t from = write.offset + at, size = from < kPageSize ? kPageSize : granule;
+        const uint64_t to = std::min<uint64_t>((from / size + 1) * size - write.offset, write.bytes.size());
         if (random() % 100 < keep_percent &&
             !WriteDurable(write.bytes.data() + at, to - at, write.offset + at))
           return -EIO;

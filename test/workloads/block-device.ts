@@ -7,7 +7,7 @@ import { run, startDaemon, waitFor, type Daemon } from "../tools/process.js";
 import { unmount } from "../tools/unmount.js";
 
 const INITIATOR = "iqn.2014-11.test:workload";
-const START_TIMEOUT_MS = 10_000;
+const TIMEOUT_MS = 60_000;
 
 /** What the initiator has done since it was started. */
 export interface InitiatorCounts {
@@ -46,7 +46,7 @@ export class BlockDevice {
     let ended = false;
     void initiator.ended.then(() => (ended = true));
     try {
-      await waitFor("the initiator", START_TIMEOUT_MS, () => {
+      await waitFor("the initiator", TIMEOUT_MS, () => {
         if (ended) throw new Error(`the initiator ended: ${initiator.output()}`);
         return readCounts(mountPoint) === undefined ? undefined : true;
       });
@@ -103,7 +103,7 @@ export class BlockDevice {
   private async release(): Promise<void> {
     closeSync(this.fd);
     const backing = `/sys/block/${this.path.slice("/dev/".length)}/loop/backing_file`;
-    await waitFor(`${this.path} to go`, START_TIMEOUT_MS, () => {
+    await waitFor(`${this.path} to go`, TIMEOUT_MS, () => {
       try {
         return readFileSync(backing, "utf8").startsWith(this.mountPoint) ? undefined : true;
       } catch {
