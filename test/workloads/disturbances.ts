@@ -4,6 +4,8 @@ import type { Nodes, Random } from "./nodes.js";
 
 const AWAY_MS_MAX = 1_500;
 const STOPPED_MS_MAX = 3_000;
+/** Longer than an engine waits for a silent replica. */
+const REPLICA_STOPPED_MS_MAX = 12_000;
 
 type Disturbance = (nodes: Nodes, random: Random) => Promise<void>;
 
@@ -28,7 +30,7 @@ const DISTURBANCES: Disturbance[] = [
   async function replicaStopped(nodes, random) {
     const index = random(2);
     nodes.signal(index, "SIGSTOP");
-    await sleep(random(STOPPED_MS_MAX));
+    await sleep(random(REPLICA_STOPPED_MS_MAX));
     nodes.signal(index, "SIGCONT");
   },
   async function engineStopped(nodes, random) {
