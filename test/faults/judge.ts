@@ -41,18 +41,18 @@ export async function judge(name: string, scenario: Scenario, seed: number, fold
   const world = await World.make(folder, seed);
   try {
     try {
+      await scenario.prepare(world);
       await world.start();
       await scenario.play(world);
       await world.network.heal();
       if (scenario.except.healthy === undefined) await world.healthy();
-      if (scenario.except.healthy === undefined) await world.load.progress(200);
     } catch (error) {
       breaks("healthy", (error as Error).message);
     }
     if (world.engine.isRunning && !broken.has("healthy")) {
-      await world.load.sweep().catch((error: unknown) => breaks("healthy", (error as Error).message));
+      await lookAtEverything(world).catch((error: unknown) => breaks("healthy", (error as Error).message));
     }
-    operations = await world.load.stop();
+    operations = (await Promise.all(world.loads.map((load) => load.stop()))).flat();
     for (const { broken, sector, what } of checkHistory(operations, world.cuts))
       breaks(broken, `sector ${sector}: ${what}`);
     for (const { kind, outcome } of operations)
@@ -83,6 +83,15 @@ export async function judge(name: string, scenario: Scenario, seed: number, fold
     ...{ scenario: name, about: scenario.about, seed, seconds: (Date.now() - begin) / 1000 },
     ...{ counts: count(operations), promises, logs: failed ? folder : null },
   };
+}
+
+/** Goes on for a little, and reads everything, by initiators that the present engine serves. */
+async function lookAtEverything({ loads, engine }: World): Promise<void> {
+  for (const load of loads.filter(({ url }) => url === engine.url)) {
+    load.run();
+    await load.progress(200);
+    await load.sweep();
+  }
 }
 
 /** Stops everything in order. @returns what is then different between the copies */

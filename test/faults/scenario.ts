@@ -19,19 +19,18 @@ export interface Scenario {
   quick: boolean;
   /** of what always holds, what is not promised here, and why */
   except: Partial<Record<PromiseName, string>>;
+  /** what is special about the hosts, before anything runs on them */
+  prepare(world: World): Promise<void>;
   play(world: World): Promise<void>;
 }
 
-export interface ScenarioOptions {
-  quick?: boolean;
-  except?: Partial<Record<PromiseName, string>>;
-}
+export type ScenarioOptions = Partial<Omit<Scenario, "about" | "play">>;
 
 /** Load is running when `play` begins, on a volume with two copies; it goes on until all is judged. */
 export function scenario(
   about: string,
-  { quick = false, except = {} }: ScenarioOptions,
+  { quick = false, except = {}, prepare = () => Promise.resolve() }: ScenarioOptions,
   play: (world: World) => Promise<void>,
 ): Scenario {
-  return { about, quick, except, play };
+  return { about, quick, except, prepare, play };
 }

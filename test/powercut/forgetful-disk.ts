@@ -3,6 +3,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readFileSync,
+  readdirSync,
   rmdirSync,
   rmSync,
   truncateSync,
@@ -11,8 +12,11 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { compileTool } from "../tools/compile.js";
-import { run, startDaemon, waitFor, type Daemon } from "../tools/process.js";
+import { isAlive, run, startDaemon, waitFor, type Daemon } from "../tools/process.js";
 import { unmount } from "../tools/unmount.js";
+
+/** of the folder of a disk: the pid of its owner follows */
+const PREFIX = "aurochs-disk-";
 
 export interface Cut {
   seed: number;
@@ -21,6 +25,10 @@ export interface Cut {
   /** bytes of a piece: 512 tears within a file system block */
   granule: 512 | 4096;
 }
+
+/** A number says after how many more requests, or how many ms. */
+export type DiskFault =
+  "none" | "read-only" | "hang" | `${"read-error" | "write-error" | "sync-error" | "slow"} ${number}`;
 
 export class ForgetfulDisk {
   /** where the file system is mounted */
@@ -37,7 +45,8 @@ export class ForgetfulDisk {
   }
 
   static async make(type: "ext4" | "xfs", mebibytes: number): Promise<ForgetfulDisk> {
-    const disk = new ForgetfulDisk(mkdtempSync(join(tmpdir(), "aurochs-disk-")));
+    await removeDeadDisks();
+    const disk = new ForgetfulDisk(mkdtempSync(join(tmpdir(), `${PREFIX}${process.pid}-`)));
     mkdirSync(disk.mountPoint);
     mkdirSync(disk.fuse);
     writeFileSync(disk.backing, "");
@@ -59,6 +68,11 @@ export class ForgetfulDisk {
   /** From here on every access fails, until `powerOff` and `powerOn`. */
   cutPower({ seed, keep, granule }: Cut): void {
     writeFileSync(join(this.fuse, "cut"), `${seed} ${keep} ${granule}\n`);
+  }
+
+  /** Makes it a bad disk, or a good one again, see `forgetful_disk.cc`. */
+  fail(fault: DiskFault): void {
+    writeFileSync(join(this.fuse, "fault"), `${fault}\n`);
   }
 
   /** What is volatile now, in words; undefined while the disk is off. */
@@ -84,6 +98,7 @@ export class ForgetfulDisk {
   /** Takes everything down and away, also from under those who still have a file open here. */
   async remove(): Promise<void> {
     if (this.daemon !== undefined) {
+      this.fail("none");
       await run("umount", ["--lazy", this.mountPoint]).catch(() => undefined);
       if (this.loop !== undefined) await run("losetup", ["--detach", this.loop]).catch(() => undefined);
       await run("umount", ["--lazy", this.fuse]).catch(() => undefined);
@@ -93,5 +108,27 @@ export class ForgetfulDisk {
     rmdirSync(this.mountPoint);
     rmdirSync(this.fuse);
     rmSync(this.workDir, { recursive: true });
+  }
+}
+
+/** Takes away what owners that were killed have left behind. */
+async function removeDeadDisks(): Promise<void> {
+  for (const name of readdirSync(tmpdir())) {
+    const owner = new RegExp(`^${PREFIX}(\\d+)-`).exec(name)?.[1];
+    if (owner === undefined || isAlive(Number(owner))) continue;
+    const folder = join(tmpdir(), name);
+    const loops = await run("losetup", [
+      "--noheadings",
+      "--output",
+      "NAME",
+      "--associated",
+      join(folder, "fuse", "disk"),
+    ]).catch(() => "");
+    await run("umount", ["--lazy", join(folder, "mnt")]).catch(() => undefined);
+    for (const loop of loops.split("\n").filter((line) => line !== ""))
+      await run("losetup", ["--detach", loop.trim()]).catch(() => undefined);
+    // The disk's process ends with its mount.
+    await run("umount", ["--lazy", join(folder, "fuse")]).catch(() => undefined);
+    rmSync(folder, { recursive: true, force: true });
   }
 }

@@ -4,6 +4,10 @@
 // from then on the disk answers EIO. Started again over the same backing file it presents what survived.
 // `status` tells how much is volatile.
 //
+// Writing to the file `fault` makes it a bad disk until the next line: "none"; "read-error", "write-error" or
+// "sync-error", with N: after N more such requests they fail with EIO; "read-only": writes fail with EROFS;
+// "slow", with N: each request takes N ms longer; "hang": none is answered.
+//
 // usage: forgetful_disk MOUNTPOINT BACKING_FILE (in the foreground)
 
 #define FUSE_USE_VERSION 35
@@ -17,10 +21,14 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
+#include <condition_variable>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <random>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace {
@@ -33,6 +41,70 @@ struct Write {
   std::vector<char> bytes;
 };
 
+enum class Request { kRead, kWrite, kSync };
+
+// What is wrong with the disk, apart from its memory.
+class Fault {
+ public:
+  // false: there is no such fault
+  bool Set(const std::string& line) {
+    char name[16];
+    unsigned long long number = 0;
+    if (sscanf(line.c_str(), "%15s %llu", name, &number) < 1) return false;
+    const auto known = std::find(kNames.begin(), kNames.end(), std::string(name));
+    if (known == kNames.end()) return false;
+    const std::lock_guard lock(mutex_);
+    kind_ = static_cast<Kind>(known - kNames.begin());
+    number_ = number;
+    changed_.notify_all();
+    return true;
+  }
+
+  // 0, or what the request fails with; waits first, if it is that kind of fault.
+  int Meet(Request request) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return kind_ != Kind::kHang; });
+    switch (kind_) {
+      case Kind::kNone:
+      case Kind::kHang:
+        return 0;
+      case Kind::kReadError:
+        return request == Request::kRead ? Count() : 0;
+      case Kind::kWriteError:
+        return request == Request::kWrite ? Count() : 0;
+      case Kind::kSyncError:
+        return request == Request::kSync ? Count() : 0;
+      case Kind::kReadOnly:
+        return request == Request::kWrite ? -EROFS : 0;
+      case Kind::kSlow: {
+        const auto pause = std::chrono::milliseconds(number_);
+        lock.unlock();
+        std::this_thread::sleep_for(pause);
+        return 0;
+      }
+    }
+    return 0;
+  }
+
+ private:
+  enum class Kind { kNone, kReadError, kWriteError, kSyncError, kReadOnly, kSlow, kHang };
+  static inline const std::vector<std::string> kNames = {
+      "none", "read-error", "write-error", "sync-error", "read-only", "slow", "hang"};
+
+  int Count() {
+    if (number_ == 0) return -EIO;
+    --number_;
+    return 0;
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  Kind kind_ = Kind::kNone;
+  uint64_t number_ = 0;
+};
+
+// Calls come from several threads, so that one that hangs does not keep the files `cut` and `fault` from
+// being written.
 class Disk {
  public:
   bool Open(const char* path) {
@@ -46,6 +118,7 @@ class Disk {
   uint64_t size() const { return size_; }
 
   int Read(char* out, size_t length, uint64_t offset) {
+    const std::lock_guard lock(mutex_);
     if (dead_) return -EIO;
     if (offset >= size_) return 0;
     length = std::min<uint64_t>(length, size_ - offset);
@@ -60,6 +133,7 @@ class Disk {
   }
 
   int WriteVolatile(const char* data, size_t length, uint64_t offset) {
+    const std::lock_guard lock(mutex_);
     if (dead_) return -EIO;
     if (offset + length > size_) return -ENOSPC;
     for (uint64_t at = offset; at < offset + length;) {
@@ -79,6 +153,7 @@ class Disk {
   }
 
   int Sync() {
+    const std::lock_guard lock(mutex_);
     if (dead_) return -EIO;
     for (const Write& write : log_)
       if (!WriteDurable(write.bytes.data(), write.bytes.size(), write.offset)) return -EIO;
@@ -87,6 +162,7 @@ class Disk {
   }
 
   int Cut(uint64_t seed, unsigned keep_percent, uint64_t granule) {
+    const std::lock_guard lock(mutex_);
     std::mt19937_64 random(seed);
     for (const Write& write : log_) {
       for (uint64_t at = 0; at < write.bytes.size();) {
@@ -107,6 +183,7 @@ class Disk {
   }
 
   std::string Status() const {
+    const std::lock_guard lock(mutex_);
     return std::to_string(log_.size()) + " volatile writes, " + std::to_string(volatile_bytes_) + " bytes" +
            (dead_ ? ", cut" : "") + "\n";
   }
@@ -136,6 +213,7 @@ class Disk {
     volatile_bytes_ = 0;
   }
 
+  mutable std::mutex mutex_;
   int fd_ = -1;
   uint64_t size_ = 0;
   uint64_t volatile_bytes_ = 0;
@@ -145,6 +223,7 @@ class Disk {
 };
 
 Disk disk;
+Fault fault;
 
 bool Is(const char* path, const char* name) { return strcmp(path, name) == 0; }
 
@@ -156,7 +235,7 @@ int GetAttr(const char* path, struct stat* st, fuse_file_info*) {
   } else if (Is(path, "/disk")) {
     st->st_mode = S_IFREG | 0600;
     st->st_size = static_cast<off_t>(disk.size());
-  } else if (Is(path, "/cut") || Is(path, "/status")) {
+  } else if (Is(path, "/cut") || Is(path, "/fault") || Is(path, "/status")) {
     st->st_mode = S_IFREG | 0600;
   } else {
     return -ENOENT;
@@ -165,7 +244,7 @@ int GetAttr(const char* path, struct stat* st, fuse_file_info*) {
 }
 
 int ReadDir(const char*, void* buffer, fuse_fill_dir_t fill, off_t, fuse_file_info*, fuse_readdir_flags) {
-  for (const char* name : {".", "..", "disk", "cut", "status"})
+  for (const char* name : {".", "..", "disk", "cut", "fault", "status"})
     fill(buffer, name, nullptr, 0, fuse_fill_dir_flags{});
   return 0;
 }
@@ -173,13 +252,18 @@ int ReadDir(const char*, void* buffer, fuse_fill_dir_t fill, off_t, fuse_file_in
 int Open(const char* path, fuse_file_info* info) {
   // The page cache of this file must not hide what the disk forgets.
   info->direct_io = 1;
-  return Is(path, "/disk") || Is(path, "/cut") || Is(path, "/status") ? 0 : -ENOENT;
+  return Is(path, "/disk") || Is(path, "/cut") || Is(path, "/fault") || Is(path, "/status") ? 0 : -ENOENT;
 }
 
-int Truncate(const char* path, off_t, fuse_file_info*) { return Is(path, "/cut") ? 0 : -EPERM; }
+int Truncate(const char* path, off_t, fuse_file_info*) {
+  return Is(path, "/cut") || Is(path, "/fault") ? 0 : -EPERM;
+}
 
 int Read(const char* path, char* out, size_t length, off_t offset, fuse_file_info*) {
-  if (Is(path, "/disk")) return disk.Read(out, length, offset);
+  if (Is(path, "/disk")) {
+    const int failed = fault.Meet(Request::kRead);
+    return failed != 0 ? failed : disk.Read(out, length, offset);
+  }
   const std::string status = disk.Status();
   if (!Is(path, "/status") || static_cast<size_t>(offset) >= status.size()) return 0;
   length = std::min(length, status.size() - offset);
@@ -188,7 +272,11 @@ int Read(const char* path, char* out, size_t length, off_t offset, fuse_file_inf
 }
 
 int Write(const char* path, const char* data, size_t length, off_t offset, fuse_file_info*) {
-  if (Is(path, "/disk")) return disk.WriteVolatile(data, length, offset);
+  if (Is(path, "/disk")) {
+    const int failed = fault.Meet(Request::kWrite);
+    return failed != 0 ? failed : disk.WriteVolatile(data, length, offset);
+  }
+  if (Is(path, "/fault")) return fault.Set(std::string(data, length)) ? static_cast<int>(length) : -EINVAL;
   if (!Is(path, "/cut")) return -EPERM;
   unsigned long long seed, granule;
   unsigned keep_percent;
@@ -199,7 +287,11 @@ int Write(const char* path, const char* data, size_t length, off_t offset, fuse_
   return result < 0 ? result : static_cast<int>(length);
 }
 
-int Sync(const char* path, int, fuse_file_info*) { return Is(path, "/disk") ? disk.Sync() : 0; }
+int Sync(const char* path, int, fuse_file_info*) {
+  if (!Is(path, "/disk")) return 0;
+  const int failed = fault.Meet(Request::kSync);
+  return failed != 0 ? failed : disk.Sync();
+}
 
 }  // namespace
 
@@ -216,7 +308,7 @@ int main(int argc, char** argv) {
   operations.read = Read;
   operations.write = Write;
   operations.fsync = Sync;
-  char foreground[] = "-f", single[] = "-s";
-  char* arguments[] = {argv[0], foreground, single, argv[1], nullptr};
-  return fuse_main(4, arguments, &operations, nullptr);
+  char foreground[] = "-f";
+  char* arguments[] = {argv[0], foreground, argv[1], nullptr};
+  return fuse_main(3, arguments, &operations, nullptr);
 }

@@ -9,26 +9,33 @@ import { compileTool } from "../../tools/compile.js";
 import { waitFor } from "../../tools/process.js";
 import { HostProcess } from "../world/host-process.js";
 
+export interface LoadOptions {
+  host: string;
+  network: Network;
+  /** for the record and the log */
+  folder: string;
+  url: string;
+  seed: number;
+  /** loads with different numbers are different initiators, and write different data */
+  number: number;
+}
+
 export class Load {
+  readonly url: string;
   readonly #record: string;
-  #process: HostProcess;
+  readonly #process: HostProcess;
   #done = 0;
   #answers: string[] = [];
 
-  private constructor(
-    program: string,
-    host: string,
-    network: Network,
-    folder: string,
-    url: string,
-    seed: number,
-  ) {
-    this.#record = join(folder, "record.txt");
-    const numbers = [seed, LOAD_SECTORS, LOAD_SESSIONS, LOAD_DEPTH, LOAD_RATE].map(String);
+  private constructor(program: string, options: LoadOptions) {
+    const { host, network, folder, url, seed, number } = options;
+    this.url = url;
+    this.#record = join(folder, `record-${number}.txt`);
+    const numbers = [seed, LOAD_SECTORS, LOAD_SESSIONS, LOAD_DEPTH, LOAD_RATE, number].map(String);
     this.#process = new HostProcess({
       inside: network.inside(host),
       argv: [program, url, this.#record, ...numbers],
-      log: join(folder, "load.log"),
+      log: join(folder, `load-${number}.log`),
       talks: true,
     });
     createInterface(this.#process.stdout).on("line", (line) => {
@@ -37,15 +44,8 @@ export class Load {
     });
   }
 
-  static async start(
-    host: string,
-    network: Network,
-    folder: string,
-    url: string,
-    seed: number,
-  ): Promise<Load> {
-    const program = await compileTool("test/faults/load/recorded_load.cc", ["-liscsi"]);
-    return new Load(program, host, network, folder, url, seed);
+  static async start(options: LoadOptions): Promise<Load> {
+    return new Load(await compileTool("test/faults/load/recorded_load.cc", ["-liscsi"]), options);
   }
 
   /** Random operations from now on. */
@@ -53,7 +53,7 @@ export class Load {
     this.#tell("run");
   }
 
-  /** No more of them, and waits until none is under way. */
+  /** No more of them. @returns when none is under way: not before those that were lost have logged in again */
   async pause(): Promise<void> {
     await this.#ask("pause", "paused");
   }

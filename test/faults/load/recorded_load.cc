@@ -3,9 +3,10 @@
 // as a stamp, (sector number, version), repeated; no two writes have the same version; what was never written
 // is version 0.
 //
-//   usage: recorded_load URL RECORD SEED SECTORS SESSIONS DEPTH RATE
+//   usage: recorded_load URL RECORD SEED SECTORS SESSIONS DEPTH RATE NUMBER
 //
 // Operations stay below SECTORS; each session has up to DEPTH under way; all together start RATE a second.
+// Loads with different NUMBERs are different initiators and write different versions.
 //
 // Standard input, a line each:
 //   run     from now on random operations
@@ -40,6 +41,8 @@ namespace {
 
 constexpr uint64_t kSector = 512;
 constexpr uint64_t kSweepSectors = 512;
+// of one load
+constexpr uint64_t kVersionsMax = uint64_t{1} << 40;
 constexpr int64_t kSecond = 1'000'000'000;
 constexpr int64_t kRetryLogin = kSecond / 5;
 constexpr int64_t kLoginMax = 3 * kSecond;
@@ -141,6 +144,12 @@ class Session {
     }
   }
 
+  // What was not answered until now never will be.
+  void End() {
+    if (context_ != nullptr) Drop();
+    RecordLost();
+  }
+
   void Start(char kind, uint64_t sector, uint64_t count) {
     auto operation = std::make_unique<Operation>();
     operation->session = this;
@@ -190,8 +199,12 @@ class Session {
     }
     session->state_ = State::kUp;
     session->heard_ = session->pinged_ = Now();
-    for (const auto& operation : session->lost_) Record(*operation, Now(), "lost", nullptr);
-    session->lost_.clear();
+    session->RecordLost();
+  }
+
+  void RecordLost() {
+    for (const auto& operation : lost_) Record(*operation, Now(), "lost", nullptr);
+    lost_.clear();
   }
 
   static void OnPing(iscsi_context*, int, void*, void* self) { static_cast<Session*>(self)->heard_ = Now(); }
@@ -302,8 +315,8 @@ void StartRandom(Session& session) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 8) {
-    fprintf(stderr, "usage: recorded_load URL RECORD SEED SECTORS SESSIONS DEPTH RATE\n");
+  if (argc != 9) {
+    fprintf(stderr, "usage: recorded_load URL RECORD SEED SECTORS SESSIONS DEPTH RATE NUMBER\n");
     return 2;
   }
   record = fopen(argv[2], "w");
@@ -313,12 +326,14 @@ int main(int argc, char** argv) {
   }
   random_bits.seed(strtoull(argv[3], nullptr, 10));
   sectors_total = strtoull(argv[4], nullptr, 10);
+  const std::string number = argv[8];
+  versions = strtoull(argv[8], nullptr, 10) * kVersionsMax;
   const unsigned depth = atoi(argv[6]);
   const int64_t interval = kSecond / atoi(argv[7]);
   std::vector<std::unique_ptr<Session>> sessions;
   for (int i = 0; i < atoi(argv[5]); ++i)
-    sessions.push_back(
-        std::make_unique<Session>("iqn.2014-11.test:recorded-" + std::to_string(i), argv[1], depth));
+    sessions.push_back(std::make_unique<Session>(
+        "iqn.2014-11.test:recorded-" + number + "-" + std::to_string(i), argv[1], depth));
 
   enum class Mode { kPaused, kRunning, kPausing, kSweeping } mode = Mode::kPaused;
   uint64_t swept = 0;
@@ -376,6 +391,7 @@ int main(int argc, char** argv) {
     }
     fflush(stdout);
   }
+  for (const auto& session : sessions) session->End();
   fclose(record);
   return 0;
 }

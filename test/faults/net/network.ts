@@ -8,6 +8,7 @@ import { namespaceName, removeLeftovers } from "./leftovers.js";
 
 const SWITCH = "switch";
 const SUBNET = "10.77.0";
+const SECOND = 100;
 
 /** What happens to frames in one direction between two hosts. */
 export interface Weather {
@@ -44,6 +45,11 @@ export class Network {
   /** The IPv4 address of a host. */
   address(host: string): string {
     return `${SUBNET}.${this.#number(host)}`;
+  }
+
+  /** Each host has a further one, for something that pretends to be it. */
+  secondAddress(host: string): string {
+    return `${SUBNET}.${SECOND + this.#number(host)}`;
   }
 
   /** What runs a command on a host, put before it. */
@@ -97,7 +103,8 @@ export class Network {
       await run("ip", ["link", "add", "eth0", ...link, ...peer]);
       await run("ip", ["-n", middle, "link", "set", `to-${host}`, "up"]);
       await run("ip", ["-n", name, "link", "set", "lo", "up"]);
-      await run("ip", ["-n", name, "address", "add", `${this.address(host)}/24`, "dev", "eth0"]);
+      for (const address of [this.address(host), this.secondAddress(host)])
+        await run("ip", ["-n", name, "address", "add", `${address}/24`, "dev", "eth0"]);
       await run("ip", ["-n", name, "link", "set", "eth0", "up"]);
     }
     const program = await compileTool("test/faults/net/packet_switch.cc", []);

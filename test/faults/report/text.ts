@@ -28,6 +28,24 @@ function operationsOf({ counts }: Result): string {
   return `${reads + writes + unmaps + flushes} operations, ${errors} errors, ${lost} unanswered`;
 }
 
+/** A bug that was planted, and what became of it. */
+export interface Find {
+  bug: string;
+  about: string;
+  scenario: string;
+  rounds: number;
+  /** of all rounds */
+  seconds: number;
+  /** what showed it; null: nothing did */
+  found: string | null;
+}
+
+export function findLine({ bug, about, scenario, rounds, seconds, found }: Find): string {
+  const how = found === null ? "NOT FOUND" : "found";
+  const effort = `${how} in ${seconds.toFixed(1)} s, ${rounds} ${rounds === 1 ? "round" : "rounds"} of ${scenario}`;
+  return `${bug.padEnd(16)} ${effort}: ${about}${found === null ? "" : `\n${" ".repeat(17)}${found}`}`;
+}
+
 export interface Totals {
   scenarios: number;
   operations: number;

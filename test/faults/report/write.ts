@@ -2,10 +2,18 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Result } from "../judge.js";
-import { line, summary, totals } from "./text.js";
+import { findLine, line, summary, totals, type Find } from "./text.js";
 
 /** @param folder is there */
-export function writeReport(folder: string, results: readonly Result[]): void {
-  writeFileSync(join(folder, "report.txt"), `${[...results.map(line), summary(results)].join("\n")}\n`);
-  writeFileSync(join(folder, "report.json"), JSON.stringify({ totals: totals(results), results }, null, 2));
+export function writeReport(folder: string, results: readonly Result[], finds: readonly Find[]): void {
+  const lines = [
+    ...results.map(line),
+    ...finds.map(findLine),
+    ...(results.length > 0 ? [summary(results)] : []),
+  ];
+  writeFileSync(join(folder, "report.txt"), `${lines.join("\n")}\n`);
+  writeFileSync(
+    join(folder, "report.json"),
+    JSON.stringify({ totals: totals(results), results, finds }, null, 2),
+  );
 }

@@ -20,6 +20,8 @@ export class Engine {
   env: NodeJS.ProcessEnv = {};
   /** control addresses of the replicas as this engine is told them: a scenario may put something in between */
   replicas: string[];
+  /** of all starts but the first */
+  laterFlags: string[] = [];
   #process: HostProcess | null = null;
   #observer: HostProcess | null = null;
   #answers: AsyncIterator<string> | null = null;
@@ -66,6 +68,7 @@ export class Engine {
         ...["--portal", `${this.network.address(this.host)}:${PORTAL_PORT}`, "--listen", this.#control],
         ...["--boot-id-file", this.#bootIdFile, "--replica-timeout", String(REPLICA_TIMEOUT_MS / 1000)],
         ...this.replicas.flatMap((address) => ["--replica", address]),
+        ...(number > 1 ? this.laterFlags : []),
         ...flags,
       ],
       env: this.env,
@@ -80,6 +83,11 @@ export class Engine {
     return { served };
   }
 
+  /** A process that was started earlier is the one that counts again. */
+  adopt(process: HostProcess): void {
+    this.#process = process;
+  }
+
   /** @throws with what it said when it does not serve */
   async mustStart(flags: readonly string[] = []): Promise<void> {
     if (!(await this.start(flags)))
@@ -91,11 +99,11 @@ export class Engine {
   }
 
   freeze(): void {
-    this.process.signal("SIGSTOP");
+    this.#process?.signal("SIGSTOP");
   }
 
   thaw(): void {
-    this.process.signal("SIGCONT");
+    this.#process?.signal("SIGCONT");
   }
 
   reboot(): void {

@@ -13,6 +13,8 @@ export class Replica {
   readonly log: string;
   /** its data; on another disk when a scenario has moved it there */
   directory: string;
+  /** the volume that it is told it is of */
+  volume = VOLUME;
   /** put before its command: limits, a preloaded library */
   wrapper: string[] = [];
   env: NodeJS.ProcessEnv = {};
@@ -50,7 +52,7 @@ export class Replica {
       argv: [
         ...this.wrapper,
         ...["bin/aurochs", "replica", this.directory, "--listen", this.address],
-        ...["--volume", VOLUME, "--size", VOLUME_SIZE, "--replica-id", this.host],
+        ...["--volume", this.volume, "--size", VOLUME_SIZE, "--replica-id", this.host],
         ...["--boot-id-file", this.#bootIdFile],
       ],
       env: this.env,

@@ -1,13 +1,21 @@
-/** All that a scenario plays with: the hosts a, b (replicas), e (engine) and i (initiators), what runs there, and the faults. */
+/** All that a scenario plays with: hosts, what runs there, and what can happen to them. */
+import { once } from "node:events";
 import { mkdirSync } from "node:fs";
+import { join } from "node:path";
 import { Load } from "../load/load.js";
 import { Network } from "../net/network.js";
 import { numbers } from "../../tools/random.js";
 import { sleep } from "../../tools/process.js";
 import { RECOVERY_MS } from "../limits.js";
 import type { Time } from "../history/operation.js";
+import type { LieName } from "../lies/lie.js";
+import { ForgetfulDisk } from "../../powercut/forgetful-disk.js";
 import { Engine } from "./engine.js";
-import { Replica } from "./replica.js";
+import { HostProcess } from "./host-process.js";
+import { Replica, REPLICA_PORT } from "./replica.js";
+
+/** replicas, engines, initiators */
+const HOSTS = ["a", "b", "e", "f", "i"] as const;
 
 export class World {
   /** below `n`, by the scenario's seed */
@@ -16,8 +24,16 @@ export class World {
   readonly cuts: Time[] = [];
   /** what was said clearly, and what was not */
   readonly said: { what: string; clear: boolean }[] = [];
+  readonly #liars: HostProcess[] = [];
   /** undone in the end, the last one first: disks, further processes */
   readonly #cleanUps: (() => Promise<void>)[] = [];
+
+  /** one that a scenario may start on another host, on the same replicas */
+  otherEngine: Engine;
+  /** the one that serves now, or should */
+  engine: Engine;
+  readonly loads: Load[] = [];
+  readonly disks = new Map<Replica, ForgetfulDisk>();
 
   private constructor(
     readonly folder: string,
@@ -25,32 +41,65 @@ export class World {
     readonly network: Network,
     readonly a: Replica,
     readonly b: Replica,
-    readonly engine: Engine,
-    readonly load: Load,
   ) {
     this.random = numbers(seed);
+    const addresses = this.replicas.map(({ address }) => address);
+    this.engine = new Engine("e", network, folder, addresses);
+    this.otherEngine = new Engine("f", network, folder, addresses);
   }
 
   get replicas(): [Replica, Replica] {
     return [this.a, this.b];
   }
 
+  /** the load that runs from the beginning */
+  get load(): Load {
+    const [load] = this.loads;
+    if (load === undefined) throw new Error("there is no load yet");
+    return load;
+  }
+
   /** @param folder a fresh one, for data and logs */
   static async make(folder: string, seed: number): Promise<World> {
     mkdirSync(folder, { recursive: true });
-    const network = await Network.make(["a", "b", "e", "i"]);
-    const [a, b] = [new Replica("a", network, folder), new Replica("b", network, folder)];
-    const engine = new Engine("e", network, folder, [a.address, b.address]);
-    const load = await Load.start("i", network, folder, engine.url, seed);
-    return new World(folder, seed, network, a, b, engine, load);
+    const network = await Network.make(HOSTS);
+    return new World(
+      ...([folder, seed, network] as const),
+      new Replica("a", network, folder),
+      new Replica("b", network, folder),
+    );
   }
 
-  /** Starts everything, and the load with it. */
+  /** Starts everything, and a load with it. */
   async start(): Promise<void> {
     for (const replica of this.replicas) replica.start();
     await this.engine.mustStart();
-    this.load.run();
-    await this.load.progress(200);
+    const load = await this.addLoad(this.engine);
+    load.run();
+    await load.progress(200);
+  }
+
+  /** Further initiators on host i; they do nothing yet. */
+  async addLoad(engine: Engine): Promise<Load> {
+    const { folder, network, seed } = this;
+    const number = this.loads.length;
+    const load = await Load.start({
+      host: "i",
+      network,
+      folder,
+      url: engine.url,
+      seed: seed + number,
+      number,
+    });
+    this.loads.push(load);
+    return load;
+  }
+
+  /** Another engine is the one that serves from now on. */
+  switchEngines(): void {
+    const { engine } = this;
+    this.engine = this.otherEngine;
+    this.otherEngine = engine;
   }
 
   /** Waits for up to so long: when something strikes is part of the seed. */
@@ -67,9 +116,40 @@ export class World {
     );
   }
 
-  /** Everything loses its power now: call it before the disks do. */
-  cut(): void {
-    this.cuts.push(Number(process.hrtime.bigint()));
+  /** Something that does not tell the truth stands before a replica, see `lies/`. Before the engine is started. */
+  async lie(replica: Replica, name: LieName): Promise<void> {
+    const proxy = new HostProcess({
+      inside: this.network.inside(replica.host),
+      argv: [
+        ...["node", "dist/test/faults/lies/proxy.js", this.network.secondAddress(replica.host)],
+        ...[this.network.address(replica.host), REPLICA_PORT, name, this.seed].map(String),
+      ],
+      log: join(this.folder, `lie-${replica.host}.log`),
+      talks: true,
+    });
+    this.finally(() => proxy.kill());
+    this.#liars.push(proxy);
+    await once(proxy.stdout, "data"); // it listens
+    const instead = `${this.network.secondAddress(replica.host)}:${REPLICA_PORT}`;
+    for (const engine of [this.engine, this.otherEngine])
+      engine.replicas = engine.replicas.map((address) => (address === replica.address ? instead : address));
+  }
+
+  /** What stands before replicas is honest from now on. */
+  endLies(): void {
+    for (const proxy of this.#liars) proxy.signal("SIGUSR1");
+  }
+
+  /** Puts a replica's data on a disk of its own. Before it is started. */
+  async disk(replica: Replica, type: "ext4" | "xfs" = "ext4", mebibytes = 512): Promise<ForgetfulDisk> {
+    const disk = await ForgetfulDisk.make(type, mebibytes);
+    this.finally(async () => {
+      if (replica.isRunning) await replica.kill();
+      await disk.remove();
+    });
+    replica.directory = join(disk.mountPoint, "replica");
+    this.disks.set(replica, disk);
+    return disk;
   }
 
   /** Notes whether something that is wrong was said clearly. */
@@ -83,9 +163,14 @@ export class World {
   }
 
   async remove(): Promise<void> {
-    await this.load.kill();
+    for (const load of this.loads) await load.kill();
+    this.otherEngine.thaw();
+    this.engine.thaw();
+    await this.otherEngine.end();
     await this.engine.end();
-    for (const replica of this.replicas) if (replica.isRunning) await replica.kill();
+    for (const { isRunning, process } of this.replicas) {
+      if (isRunning) process.signal("SIGKILL"); // one on a disk that hangs ends when the disk is taken away
+    }
     for (const undo of this.#cleanUps.reverse()) await undo();
     await this.network.remove();
   }

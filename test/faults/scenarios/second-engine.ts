@@ -1,0 +1,18 @@
+import { scenario } from "../scenario.js";
+
+const FENCED = 4;
+
+export default scenario(
+  "a second engine takes the volume over while the first one serves; both have initiators that write",
+  {},
+  async (world) => {
+    const { engine: first, otherEngine: second } = world;
+    const load = await world.addLoad(second);
+    load.run();
+    await world.moment();
+    await second.mustStart();
+    world.switchEngines();
+    await load.progress(500);
+    world.clearly("the first engine ends as one that was fenced", (await first.process.ended()) === FENCED);
+  },
+);

@@ -1,0 +1,12 @@
+import { scenario } from "../scenario.js";
+
+export default scenario("the engine is upgraded under load, three times", { quick: true }, async (world) => {
+  const { engine, load } = world;
+  for (let times = 0; times < 3; times++) {
+    await world.moment();
+    const { process } = engine;
+    await engine.mustStart(["--upgrade"]);
+    await process.ended();
+    await load.progress(300);
+  }
+});

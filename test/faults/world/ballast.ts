@@ -1,0 +1,20 @@
+/** Fills file systems. */
+import { closeSync, fsyncSync, openSync, writeSync } from "node:fs";
+
+/** Writes a file until there is no room for a single block more. */
+export function fill(path: string): void {
+  const file = openSync(path, "w");
+  try {
+    for (let length = 1 << 20; length >= 4096;) {
+      try {
+        writeSync(file, Buffer.alloc(length));
+        fsyncSync(file);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== "ENOSPC") throw error;
+        length /= 2;
+      }
+    }
+  } finally {
+    closeSync(file);
+  }
+}
