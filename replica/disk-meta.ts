@@ -1,6 +1,6 @@
 /** `X.img.meta`: one data file's place in the chain (Longhorn's keys; those that we do not know are kept). */
 import { DATA_FILE_NAME } from "./disk-names.js";
-import { Fields, parseObject, type JsonObject } from "./json-fields.js";
+import { Fields, formatObject, parseObject, type JsonObject } from "./json-fields.js";
 import { ReplicaError } from "./replica-error.js";
 
 export const META_SUFFIX = ".meta";
@@ -62,7 +62,7 @@ export function formatDiskMeta(name: string, meta: DiskMeta): string {
     Created: meta.created,
     Labels: meta.labels === null ? null : sorted(meta.labels),
   };
-  return `${JSON.stringify({ ...known, ...meta.others })}\n`;
+  return formatObject({ ...known, ...meta.others });
 }
 
 function sorted(labels: Labels): Labels {

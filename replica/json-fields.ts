@@ -18,6 +18,15 @@ export function parseObject(text: string, path: string): JsonObject {
   return value as JsonObject;
 }
 
+/** The text of a file: one line, and as Go's encoding/json writes it, with the characters of HTML escaped. */
+export function formatObject(object: JsonObject): string {
+  const escaped = JSON.stringify(object).replace(
+    /[<>&\u2028\u2029]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+  return `${escaped}\n`;
+}
+
 /** Typed access to the keys of one object. `null` counts as absent. */
 export class Fields {
   constructor(

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import fc from "fast-check";
 import t from "tap";
-import { formatDiskMeta, parseDiskMeta } from "./disk-meta.js";
+import { formatDiskMeta, headMeta, parseDiskMeta } from "./disk-meta.js";
 import { ReplicaError } from "./replica-error.js";
 import { formatVolumeMeta, parseVolumeMeta } from "./volume-meta.js";
 
@@ -50,4 +50,15 @@ t.test("volume.meta: any text is refused by name, or read and written back witho
 t.test("a disk's meta: any text is refused by name, or read and written back without loss", async () => {
   const parse = (text: string) => parseDiskMeta(text, "the file");
   check(DISK, parse, (meta) => parse(formatDiskMeta("volume-snap-a.img", meta)));
+});
+
+t.test("labels are written as Go writes them, whatever is in them", (t) => {
+  const labels = { z: "last", a: "<b> & \u2028\u2029", é: '"\\' };
+  const text = formatDiskMeta("volume-head-000.img", { ...headMeta("", "2026-01-02T03:04:05Z"), labels });
+  t.equal(
+    text,
+    `{"Name":"volume-head-000.img","Parent":"","Removed":false,"UserCreated":false,"Created":"2026-01-02T03:04:05Z","Labels":{"a":"\\u003cb\\u003e \\u0026 \\u2028\\u2029","z":"last","é":"\\"\\\\"}}\n`,
+  );
+  t.strictSame(parseDiskMeta(text, "x").labels, labels);
+  t.end();
 });

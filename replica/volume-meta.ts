@@ -1,6 +1,6 @@
 /** `volume.meta`: what the directory as a whole is (Longhorn's keys; those that we do not know are kept). */
 import { HEAD_NAME } from "./disk-names.js";
-import { Fields, parseObject, type JsonObject } from "./json-fields.js";
+import { Fields, formatObject, parseObject, type JsonObject } from "./json-fields.js";
 import { ReplicaError } from "./replica-error.js";
 
 export const VOLUME_META = "volume.meta";
@@ -87,5 +87,5 @@ export function withChanges(meta: VolumeMeta, changes: Changes): VolumeMeta {
 }
 
 export function formatVolumeMeta(meta: VolumeMeta): string {
-  return `${JSON.stringify(meta.object)}\n`;
+  return formatObject(meta.object);
 }
