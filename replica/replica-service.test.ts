@@ -301,6 +301,32 @@ t.test("the limit on the count of snapshots holds", async (t) => {
   t.match(await call("unmapMarkDiskChainRemovedSet", { enabled: true }), { unmapMarkDiskChainRemoved: true });
 });
 
+t.test(
+  "a discard takes nothing from a kept snapshot, with a removed one behind it, and stays after a reopen",
+  async (t) => {
+    const { call, open } = await created(t);
+    const holds = (value: number) => Buffer.alloc(MIB, value);
+    await call("unmapMarkDiskChainRemovedSet", { enabled: false });
+    for (const [index, name] of ["removed", "kept"].entries()) {
+      await open().store.write(0, holds(index + 1));
+      await call("replicaSnapshot", { name, created: CREATED, userCreated: true });
+    }
+    await call("diskMarkAsRemoved", { name: "removed" });
+    await open().store.write(0, holds(3));
+    await open().store.unmap(0, MIB);
+    for (const reopened of [false, true]) {
+      if (reopened) {
+        await call("replicaClose");
+        await call("replicaOpen");
+      }
+      t.ok((await open().store.read(0, MIB)).equals(holds(0)), reopened ? "reopened" : "at once");
+    }
+    t.match((await call("replicaGet")).disks[snap("kept")], { size: String(MIB) });
+    await call("replicaRevert", { name: snap("kept"), created: CREATED });
+    t.ok((await open().store.read(0, MIB)).equals(holds(2)));
+  },
+);
+
 t.test("a purge merges and frees what is removed, and reads stay the same", async (t) => {
   const { call, open, hosted, path } = await created(t);
   const { store } = open();

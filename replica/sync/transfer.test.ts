@@ -219,6 +219,25 @@ t.test("a recorded checksum comes along, and then spares the next transfer", asy
   t.equal(await currentChecksum(join(to, NAME)), null);
 });
 
+t.test("what has rotted, here or there, is never taken for what is recorded of it", async (t) => {
+  for (const rotten of ["from", "to"] as const) {
+    const folders = { from: scratch(t), to: scratch(t) };
+    const recorded = { method: "crc64", checksum: "0123456789abcdef", lastHashedAt: "" };
+    for (const end of ["from", "to"] as const) {
+      const path = join(folders[end], NAME);
+      await makeSparse(path, MIB, [[0, 64 * KIB]]);
+      const silentlyCorrupted = end === rotten;
+      await writeRecordedChecksum(path, {
+        ...recorded,
+        silentlyCorrupted,
+        changeTime: await changeTimeOf(path),
+      });
+    }
+    t.equal((await transfer({ ...folders, fastSync: true })).sent, "sent", `rotten: ${rotten}`);
+    t.strictSame(await imageOf(join(folders.to, NAME)), await imageOf(join(folders.from, NAME)));
+  }
+});
+
 t.test("a file that is longer than the source is cut", async (t) => {
   const [from, to] = [scratch(t), scratch(t)];
   await makeSparse(join(from, NAME), MIB, [[0, MIB]]);

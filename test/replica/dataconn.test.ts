@@ -4,7 +4,7 @@ import { ReplicaService } from "../../proto/longhorn.js";
 import { unaryClient } from "../../proto/unary.js";
 import type { RunningReplica } from "../../replica/main.js";
 import { Dataconn, TYPE } from "../tools/dataconn.js";
-import { Engine, Home } from "./harness.js";
+import { Engine, Home, SIZE } from "./harness.js";
 
 const data = Buffer.alloc(8192, "longhorn");
 
@@ -53,6 +53,21 @@ t.test("where an engine of ours is recorded, Longhorn's protocol is refused befo
   t.ok((await stream.read(0, data.length)).equals(data));
   longhorn.close();
   engine.close();
+});
+
+t.test("writes past the end are refused, and the replica goes on", async (t) => {
+  const home = new Home(t);
+  const { running } = await home.start();
+  const longhorn = await dataconnTo(running);
+  await longhorn.ask(TYPE.WRITE, SIZE - data.length, data.length, data);
+  for (const offset of [SIZE, SIZE - 512, SIZE + (1 << 30), -512]) {
+    const answer = await longhorn.ask(TYPE.WRITE, offset, 1024, Buffer.alloc(1024, 1));
+    t.match(answer, { type: TYPE.ERROR }, `at ${offset}`);
+    t.match(answer.data.toString(), /past|end/, answer.data.toString());
+  }
+  t.match(await longhorn.ask(TYPE.UNMAP, SIZE, 4096), { type: TYPE.ERROR });
+  t.ok((await longhorn.ask(TYPE.READ, SIZE - data.length, data.length)).data.equals(data));
+  longhorn.close();
 });
 
 t.test("who connects before the replica is opened is served then, as often as it is opened", async (t) => {
