@@ -1,5 +1,6 @@
 /** Commands about backups. What runs in a replica's sync agent is asked of it; what only reads a backup store has no
  * implementation here yet and says so. */
+import type { VolumeClient } from "../../engine/client/volume.js";
 import { errorText } from "../../proto/rpc-error.js";
 import { print, REPLICA_INSTANCE_FLAG, withVolume, type Command } from "./command.js";
 import { labelsOf } from "./snapshot-commands.js";
@@ -40,7 +41,7 @@ const create: Command = {
     if (snapshot === "") throw new Error("missing required parameter snapshot");
     labelsOf(options.strings("label"), "cannot parse backup labels"); // the sync agent takes them as they are
     const blockMiB = options.int("backup-block-size");
-    if (blockMiB <= 0) throw new Error(`invalid backup block size ${blockMiB}`);
+    if (blockMiB <= 0) throw new Error(`invalid backup block size: ${blockMiB}`);
     const parameters = { "backup-block-size": String(blockMiB * 2 ** 20) };
     const credential = credentialOf(dest, process.env);
     if (snapshot === "volume-head") throw new Error("cannot backup the head disk in the chain");
@@ -80,35 +81,56 @@ const status: Command = {
   usage: "query the progress of the backup: status <backupID>",
   argumentsText: "ID",
   flags: [
-    { name: "replica", kind: "string", usage: "address of the replica that makes it" },
+    {
+      name: "replica",
+      kind: "string",
+      usage: "address of the replica that makes it; whichever knows of it when absent",
+    },
     REPLICA_INSTANCE_FLAG,
   ],
   failure: "Error querying backup status: %",
   run: async ({ globals, options, args: [backup = ""] }) => {
     if (backup === "") throw new Error("missing required parameter backupID");
-    const address = options.string("replica");
-    if (address === "") throw new Error("missing required parameter --replica");
+    const wanted = options.string("replica");
     await withVolume(globals, async (volume) => {
-      const { mode } = (await volume.replicas()).find((replica) => replica.address === address) ?? {};
-      if (mode !== "RW")
-        throw new Error(`failed to get backup status on ${address} for ${backup}: unknown replica`);
-      const reply = await volume.withSyncAgent(
-        address,
+      const readable = (await volume.replicas()).filter(({ mode }) => mode === "RW");
+      const asked = readable.map(({ address }) => address).filter((one) => wanted === "" || one === wanted);
+      if (asked.length === 0)
+        throw new Error(`failed to get backup status on ${wanted} for ${backup}: unknown replica`);
+      print(goJson(await statusOnOneOf(volume, asked, backup, options.string("replica-instance-name")), ""));
+    });
+  },
+};
+
+/** Whichever replica knows of the backup tells. That none does is an answer as well: callers look into it. */
+async function statusOnOneOf(
+  volume: VolumeClient,
+  addresses: readonly string[],
+  backup: string,
+  instanceName: string,
+): Promise<Json> {
+  let failure = "";
+  for (const replicaAddress of addresses) {
+    try {
+      const { progress, backupUrl, error, snapshotName, state } = await volume.withSyncAgent(
+        replicaAddress,
         (agent) =>
-          agent.call(`failed to get backup ${backup} status`, (calls, callOptions) =>
+          agent.call(`Failed to get backup status on ${replicaAddress} for ${backup}`, (calls, callOptions) =>
             calls.backupStatus({ backup }, callOptions),
           ),
-        options.string("replica-instance-name"),
+        instanceName,
       );
-      const { progress, backupUrl, error, snapshotName, state } = reply;
       const given = {
         ...(backupUrl === "" ? {} : { backupURL: backupUrl }),
         ...(error === "" ? {} : { error }),
       };
-      print(goJson({ progress, ...given, snapshotName, state, replicaAddress: address }, ""));
-    });
-  },
-};
+      return { progress, ...given, snapshotName, state, replicaAddress };
+    } catch (error) {
+      failure = errorText(error);
+    }
+  }
+  return { progress: 0, error: failure, snapshotName: "", state: "", replicaAddress: "" };
+}
 
 const restore: Command = {
   names: ["restore"],

@@ -156,9 +156,12 @@ const verify: Command = {
   run: async ({ globals, options, args }) => {
     const address = addressOf(args);
     const { verifyRebuild } = await import("../../engine/client/rebuild.js");
-    await withVolume(globals, (volume) =>
-      verifyRebuild(volume, address, options.string("replica-instance-name")),
-    );
+    const instanceName = options.string("replica-instance-name");
+    await withVolume(globals, async (volume) => {
+      // Is it who the caller means? The engine knows no instances.
+      await volume.replica(address, instanceName);
+      await verifyRebuild(volume, address, instanceName);
+    });
   },
 };
 

@@ -20,7 +20,7 @@ const DATA_PROTOCOL_FLAG = {
   name: "data-server-protocol",
   kind: "string",
   default: "tcp",
-  usage: 'Specify the data-server protocol. Available options are "tcp" and "unix"',
+  usage: "tcp or unix: between this engine and this replica data take TCP either way",
 } as const;
 
 const SYNC_RATE_FLAG = {
@@ -45,9 +45,12 @@ function rateLimitOf(options: Options): number | null {
   return limit === 0 ? null : limit;
 }
 
-function refuseUnix(options: Options): void {
+/** Engine and replica of a volume that stays on one machine are told to use a Unix socket; a replica tells our engine where
+ * its data are, and both find each other. */
+function checkProtocol(options: Options): void {
   const protocol = options.string("data-server-protocol");
-  if (protocol !== "tcp") throw new Error(`unsupported data server protocol: ${protocol}`);
+  if (protocol !== "tcp" && protocol !== "unix")
+    throw new Error(`unsupported data server protocol: ${protocol}`);
 }
 
 /** Where Longhorn's clients look for a volume's socket. */
@@ -85,7 +88,7 @@ async function runController({ globals, options, args: [volume = ""] }: Invocati
   const size = parseSize(options.string("size"));
   if (options.string("current-size") === "") throw new Error("current-size is required");
   const currentSize = parseSize(options.string("current-size"));
-  refuseUnix(options);
+  checkProtocol(options);
   for (const backend of options.strings("enable-backend"))
     if (backend !== "tcp" && backend !== "file") throw new Error(`Unsupported backend: ${backend}`);
   if (options.int("rebuild-sync-concurrent-limit") <= 0)
@@ -141,7 +144,7 @@ const replica: Command = {
 async function runReplica({ globals, options, args }: Invocation): Promise<void> {
   const [directory = ""] = args;
   if (args.length !== 1 || directory === "") throw new Error("directory name is required");
-  refuseUnix(options);
+  checkProtocol(options);
   const size = options.string("size");
   const syncAgentPorts = options.int("sync-agent-port-count");
   if (syncAgentPorts < 1 || syncAgentPorts > SYNC_AGENT_PORTS_MAX)

@@ -31,7 +31,9 @@ t.test("what is wrong with the command itself is told in Longhorn's words, with 
     [["controller", "vol", "--size", "1m", "--current-size", "x"], { code: 1, stderr: "error=\"invalid size: 'x'\"" }],
     [["replica"], { code: 1, stderr: 'msg="Error running start replica command: directory name is required"' }],
     [["backup", "create", "s1"], { code: 1, stderr: 'msg="Error running create backup command: missing required parameter --dest"' }],
+    [["backup", "create", "s1", "--dest", "vfs:///x/", "--backup-block-size", "0"], { code: 1, stderr: "invalid backup block size: 0" }],
     [["snapshot", "clone"], { code: 1, stderr: 'error="missing required parameter --snapshot-name"' }],
+    [["replica", "x", "--data-server-protocol", "rdma"], { code: 1, stderr: "unsupported data server protocol: rdma" }],
     [["unmap-mark-snap"], { code: 1, stderr: "this option is not specified" }],
   ]; // prettier-ignore
   for (const [args, expected] of rows) {
@@ -174,6 +176,55 @@ t.test(
   },
 );
 
+t.test("a replica that is not the one meant is noticed before the engine is asked", async (t) => {
+  const rig = new Rig(t);
+  await rig.volume(1);
+  const added = await rig.addTwin();
+  const asked = rig.twins[0]?.calls.length;
+  const on = (...args: string[]) => longhorn("--url", rig.address, "--volume-name", VOLUME, ...args);
+  const wrong = ["--replica-instance-name", "wrong"];
+  const refusal = /code = FailedPrecondition desc = incorrect instance name wrong; check replica address/;
+  const add = ["add", added.address, "--size", "4m", "--current-size", "4m"];
+  for (const command of [add, ["verify-rebuild", added.address]]) {
+    t.match(await on(...command, ...wrong), { code: 1, stderr: refusal }, command.join(" "));
+    t.equal(await rig.modes(), "RW");
+  }
+  t.equal(rig.twins[0]?.calls.length, asked, "nothing was done");
+});
+
+t.test("whether a backup is known is an answer, whoever is asked", async (t) => {
+  const rig = new Rig(t);
+  await rig.volume(2);
+  const status = (...args: string[]) => longhorn("--url", rig.address, "backup", "status", ...args);
+  const [first = "", second = ""] = rig.twins.map(({ address }) => address);
+  const unknown = (address: string) =>
+    `{"progress":0,"error":"Failed to get backup status on ${address} for b1: rpc error: code = Unknown desc = backup not found b1","snapshotName":"","state":"","replicaAddress":""}\n`;
+  t.strictSame(await status("b1"), { code: 0, stdout: unknown(second), stderr: "" });
+  t.strictSame(await status("b1", "--replica", first), { code: 0, stdout: unknown(first), stderr: "" });
+  rig.twins[1]?.backups.set("b1", { progress: 100, backupUrl: "vfs:///x?backup=b1", error: "", snapshotName: "s1", state: "complete" }); // prettier-ignore
+  const known = `{"progress":100,"backupURL":"vfs:///x?backup=b1","snapshotName":"s1","state":"complete","replicaAddress":"${second}"}\n`;
+  t.strictSame(await status("b1"), { code: 0, stdout: known, stderr: "" });
+  t.match(await status("b1", "--replica", "tcp://nobody:1"), { code: 1, stderr: /unknown replica/ });
+});
+
+t.test("a snapshot that has rotted is told so", async (t) => {
+  const rig = new Rig(t);
+  await rig.volume(1);
+  const [twin] = rig.twins;
+  if (twin === undefined) throw new Error("no replica");
+  twin.hashes.set("s1", {
+    state: "complete",
+    checksum: "00000000000000aa",
+    error: "",
+    silentlyCorrupted: true,
+  });
+  const { stdout } = await longhorn("--url", rig.address, "snapshot", "hash-status", "s1");
+  t.equal(
+    stdout,
+    lines("{", `\t"${twin.address}": {`, '\t\t"state": "complete",', '\t\t"checksum": "00000000000000aa",', '\t\t"error": "",', '\t\t"silentlyCorrupted": true', "\t}", "}"),
+  ); // prettier-ignore
+});
+
 t.test("what listens nowhere is told as C does", async (t) => {
   const { code, stderr } = await longhorn("--url", "tcp://127.0.0.1:1", "info");
   t.equal(code, 1);
@@ -187,7 +238,9 @@ t.test(
     (await rig.addTwin()).isOpen = true;
     const used = rig.twins[0]?.address ?? "";
     const sizes = ["--size", String(SIZE), "--current-size", String(SIZE), "--listen", "127.0.0.1:0"];
-    const unusable = await longhorn("controller", VOLUME, ...sizes, "--replica", used);
+    // Whatever way data are to take.
+    const unix = ["--data-server-protocol", "unix"];
+    const unusable = await longhorn("controller", VOLUME, ...sizes, ...unix, "--replica", used);
     t.equal(unusable.code, 61);
     t.match(unusable.stderr, /no available backend due to replica error/);
     const absent = await longhorn(

@@ -12,7 +12,14 @@ import {
 } from "../../proto/control.js";
 import { PROTOCOL_VERSION } from "../../proto/dataplane.js";
 import { freePorts } from "../../cli/free-ports.js";
-import { ReplicaService, SyncAgentService, type DiskInfo, type Replica } from "../../proto/longhorn.js";
+import {
+  ReplicaService,
+  SyncAgentService,
+  type BackupStatusResponse,
+  type DiskInfo,
+  type Replica,
+  type SnapshotHashStatusResponse,
+} from "../../proto/longhorn.js";
 import { StreamError, type StreamFailure } from "../../proto/stream-backend.js";
 import { startStreamServer, type StreamServer } from "../../proto/stream-server.js";
 import { RpcError, unaryHandlers, type Handlers } from "../../proto/unary.js";
@@ -51,6 +58,9 @@ export class TwinReplica {
   revisionCounter = 0;
   /** what its sync agent says */
   syncState: "" | "in_progress" | "complete" | "error" = "";
+  readonly backups = new Map<string, BackupStatusResponse>();
+  /** by the bare names of snapshots */
+  readonly hashes = new Map<string, SnapshotHashStatusResponse>();
   #chain: string[] = ["volume-head-000.img"];
   #snapshots = new Map<string, { content: Uint8Array; disk: DiskInfo }>();
   #prepared: PrepareSnapshotRequest | null = null;
@@ -82,7 +92,8 @@ export class TwinReplica {
     await this.startData();
     const server = new Server();
     server.addService(ReplicaControl, unaryHandlers(ReplicaControl, this.#control()));
-    const identity = { volumeName: this.volume, role: "replica" } as const;
+    const instanceName = `${this.volume}-${this.id}`;
+    const identity = { volumeName: this.volume, instanceName, role: "replica" } as const;
     server.addService(ReplicaService, unaryHandlers(ReplicaService, this.#service(), identity));
     const agent = new Server();
     agent.addService(SyncAgentService, unaryHandlers(SyncAgentService, this.#syncAgent(), identity));
@@ -239,6 +250,8 @@ export class TwinReplica {
           }
           this.syncState = "complete";
         }),
+      backupStatus: ({ backup }) => known(this.backups, backup, "backup"),
+      snapshotHashStatus: ({ snapshotName }) => known(this.hashes, snapshotName, "hash of"),
       reset: () => {
         if (this.syncState !== "in_progress") this.syncState = "";
         return Promise.resolve({});
@@ -340,6 +353,13 @@ export class TwinReplica {
       snapshotCountTotal: this.#snapshots.size + 1,
     };
   }
+}
+
+function known<T>(all: ReadonlyMap<string, T>, name: string, what: string): Promise<T> {
+  const found = all.get(name);
+  return found === undefined
+    ? Promise.reject(new Error(`${what} not found ${name}`))
+    : Promise.resolve(found);
 }
 
 function bind(server: Server, port: number): Promise<void> {
