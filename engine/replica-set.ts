@@ -288,6 +288,11 @@ export class ReplicaSet {
     return this.#jointChanges.make(change);
   }
 
+  /** All replicas that are written have become larger. @param size bytes */
+  grow(size: number): Promise<void> {
+    return this.#roster.grow(size);
+  }
+
   /** Nobody that is away comes back with what it missed. @throws {Error} when that cannot be recorded */
   forgetAbsent(): Promise<void> {
     return this.#roster.decisions.run(() => this.#dropping.forgetAbsent());

@@ -27,8 +27,6 @@ export class Roster {
   readonly volume: Volume;
   readonly keeper: RecordKeeper;
   readonly slots: Slot[];
-  /** bytes */
-  readonly size: number;
   readonly log: Logger;
   readonly decisions: DecisionQueue;
   readonly #stop = new AbortController();
@@ -36,18 +34,30 @@ export class Roster {
   #removed: Slot[] = [];
   readonly #onHealth: (health: Health) => void;
   #end: End | null = null;
+  #size: number;
 
   constructor({ onHealth, ...shared }: RosterOptions) {
     this.volume = shared.volume;
     this.keeper = shared.keeper;
     this.slots = shared.slots;
-    this.size = shared.size;
+    this.#size = shared.size;
     this.log = shared.log;
     this.#onHealth = onHealth;
     this.decisions = new DecisionQueue({
       signal: this.#stop.signal,
       onError: (error) => this.#onDecisionError(error),
     });
+  }
+
+  /** bytes */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** All replicas that are written have become larger. @param size bytes */
+  async grow(size: number): Promise<void> {
+    await this.volume.grow(size);
+    this.#size = size;
   }
 
   /** Aborted when the engine stops: all loops end. */

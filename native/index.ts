@@ -149,6 +149,9 @@ export interface Volume {
   failHeld(slot: number | null, status: StatusName): Promise<number>;
   /** From now on every new operation is answered with `status` at once; `null` ends that. */
   refuse(status: StatusName | null): Promise<void>;
+  /** The replicas have become larger. A target on this volume has the new capacity from then on.
+   * @param size bytes, a multiple of 512, not less than before */
+  grow(size: number): Promise<void>;
 
   /** Reads from one given slot, whatever its mode, or (`null`) from any RW slot. */
   read(slot: number | null, offset: number, length: number): Promise<Buffer>;

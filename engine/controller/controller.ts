@@ -61,7 +61,7 @@ export class Controller {
       onHealth: (health) => this.#onHealth(health),
     }));
     this.#snapshots = new Snapshots(state, settings, frontend);
-    this.#expander = new Expander(state, this.#expansion, settings, frontend, start);
+    this.#expander = new Expander(state, this.#expansion, settings, frontend);
     this.#next = new NextEngine(state, frontend, start);
     this.#metrics = new MetricsSampler(() => state.attached?.volume.stats() ?? null);
   }

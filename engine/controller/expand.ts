@@ -10,7 +10,6 @@ import type { Expansion } from "./expansion.js";
 import type { FrontendSwitch } from "./frontend-switch.js";
 import { EXPAND_CALL_TIMEOUT_MS } from "./limits.js";
 import type { Settings } from "./settings.js";
-import type { Start } from "./start.js";
 import type { VolumeState } from "./volume-state.js";
 
 export class Expander {
@@ -19,7 +18,6 @@ export class Expander {
     private readonly expansion: Expansion,
     private readonly settings: Settings,
     private readonly frontend: FrontendSwitch,
-    private readonly start: Start,
   ) {}
 
   /** What comes of an expansion that has begun is told by it. */
@@ -35,6 +33,7 @@ export class Expander {
 
   async #expandReplicas(size: number): Promise<void> {
     const { state } = this;
+    this.frontend.checkGrowth();
     await this.settings.checkRoom();
     const attached = state.running();
     const all = state.written().length;
@@ -65,20 +64,10 @@ export class Expander {
       return;
     }
     const before = state.size;
+    // First the volume: an initiator that hears of it may use the whole at once.
+    await attached.replicas.grow(size);
     state.size = size;
+    await this.frontend.grow();
     state.log.info({ from: before, to: size, failed: [...failures.keys()] }, "volume expanded");
-    await this.#reattach();
-  }
-
-  /** The native volume has one size: a larger one takes its place, while initiators log in again. */
-  async #reattach(): Promise<void> {
-    const { state } = this;
-    const up = this.frontend.isUp;
-    await this.frontend.stop();
-    const members = state.written();
-    for (const entry of state.entries) if (!members.includes(entry)) entry.unusable ??= "failed before";
-    await state.detach();
-    await this.start.again(members);
-    if (up) await this.frontend.startIfAny(null);
   }
 }

@@ -6,6 +6,8 @@ export abstract class FixedFrontend implements Frontend {
   abstract readonly name: string;
   abstract readonly endpoint: string;
 
+  abstract readonly grow: Frontend["grow"];
+
   abstract start(attached: AttachedVolume, size: number): Promise<void>;
   abstract stop(): Promise<void>;
 

@@ -64,6 +64,16 @@ export class FrontendSwitch {
     this.#up = true;
   }
 
+  /** @throws {Error} the volume cannot become larger while it is up */
+  checkGrowth(): void {
+    if (this.running?.grow === null) throw new Error(`frontend ${this.name} does not support expansion`);
+  }
+
+  /** The volume has become larger. @throws {Error} */
+  async grow(): Promise<void> {
+    await this.running?.grow?.(this.state.size);
+  }
+
   async stop(): Promise<void> {
     if (!this.#up) return;
     this.#up = false;

@@ -22,6 +22,9 @@ export interface Frontend {
    * @param succeeds the frontend in whose place this one comes, and what `suspend` gave there; null: there is none
    * @throws {Error} and then it is down */
   start(attached: AttachedVolume, size: number, succeeds: Succession | null): Promise<void>;
+  /** The volume has become larger: initiators are told, and go on. Null: it has one size while it is up.
+   * @param size bytes */
+  readonly grow: ((size: number) => Promise<void>) | null;
   /** Lets initiators finish. Idempotent. */
   stop(): Promise<void>;
   /** As IscsiTarget has them: from `suspend` on nobody is answered, then it resumes, or leaves and is closed.

@@ -45,6 +45,11 @@ export class IscsiFrontend implements Frontend {
     this.#target = target;
   }
 
+  grow(size: number): Promise<void> {
+    this.#target?.capacityChanged(size);
+    return Promise.resolve();
+  }
+
   async stop(): Promise<void> {
     const target = this.#target;
     this.#target = null;

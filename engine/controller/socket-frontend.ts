@@ -10,6 +10,8 @@ import { FixedFrontend } from "./fixed-frontend.js";
 export class SocketFrontend extends FixedFrontend {
   readonly name = "socket";
   readonly endpoint: string;
+  /** Whoever is connected knows the size that it had. */
+  readonly grow = null;
   #volume: Volume | null = null;
 
   constructor(private readonly options: { volume: string; runDirectory: string; log: Logger }) {

@@ -149,12 +149,6 @@ export class Start {
     }
   }
 
-  /** Takes the members anew, after `detach`.
-   * @throws {MembershipError | Error} */
-  async again(members: readonly ReplicaEntry[]): Promise<void> {
-    this.state.attached = await this.#takeOver(members, null, MEMBERS_WAIT_MS);
-  }
-
   #takeOver(
     entries: readonly ReplicaEntry[],
     salvage: string | null,

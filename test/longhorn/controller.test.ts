@@ -1,9 +1,21 @@
 /** The controller's service over replicas in memory. */
 import { status } from "@grpc/grpc-js";
 import t from "tap";
+import { freePorts } from "../../cli/free-ports.js";
+import { Initiator } from "../../engine/target/testing/initiator.js";
+import { iqnOf } from "../../engine/volume-target.js";
 import { ReplicaMode } from "../../proto/longhorn.js";
 import { RpcError } from "../../proto/unary.js";
+import { waitFor } from "../tools/process.js";
 import { CALL, Rig, SIZE, VOLUME } from "./rig.js";
+
+const TEST_UNIT_READY = "00";
+const READ_CAPACITY = "25";
+
+/** READ(10) of one block. */
+function readAt(lba: number): string {
+  return `28 00 ${lba.toString(16).padStart(8, "0")} 00 0001`;
+}
 
 const NAME = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
@@ -265,6 +277,33 @@ t.test("an expansion is refused, succeeds, or leaves the volume as it was", asyn
   await rig.calls.volumeSnapshot({ name: "after" }, CALL);
   await rig.calls.volumeExpand({ size: 3 * SIZE }, CALL);
   t.match(await ended(), { size: 3 * SIZE, lastExpansionError: "", lastExpansionFailedAt: "" });
+});
+
+t.test("initiators go on while the volume is expanded, and are told", async (t) => {
+  const rig = new Rig(t);
+  const [port = 0] = await freePorts([], 1, 1);
+  const portal = { host: "127.0.0.1", port };
+  await rig.volume(2, { frontend: "tgt-iscsi", portals: [portal] });
+  const initiator = await Initiator.connect(portal);
+  t.teardown(() => initiator.close());
+  await initiator.login({ InitiatorName: "iqn.2014-11.test:io", TargetName: iqnOf(VOLUME) });
+  while ((await initiator.command(TEST_UNIT_READY)).status !== 0);
+  const last = (2 * SIZE) / 512 - 1;
+  t.equal((await initiator.command(readAt(last))).sense, "5/21/0", "past the end");
+  await rig.calls.volumeExpand({ size: 2 * SIZE }, CALL);
+  await waitFor("the expansion", CALL.timeoutMs, async () =>
+    (await rig.calls.volumeGet({}, CALL)).isExpanding ? undefined : true,
+  );
+  t.match(await rig.calls.volumeGet({}, CALL), {
+    size: 2 * SIZE,
+    frontendState: "up",
+    lastExpansionError: "",
+  });
+  t.equal((await initiator.command(TEST_UNIT_READY)).sense, "6/2a/9", "capacity data has changed");
+  t.equal((await initiator.command(READ_CAPACITY)).data.readUInt32BE(0), last);
+  const read = await initiator.command(readAt(last));
+  t.equal(read.status, 0);
+  t.equal(read.data.length, 512);
 });
 
 t.test("replicas are removed and failed, but never the last one that is needed", async (t) => {

@@ -382,6 +382,14 @@ Napi::Value VolumeObject::FailHeld(const Napi::CallbackInfo& info) {
   return deferred->Promise();
 }
 
+Napi::Value VolumeObject::Grow(const Napi::CallbackInfo& info) {
+  Arguments arguments(info);
+  uint64_t size = arguments.Integer(0, "size", options_.size, kSafeIntegerMax);
+  if (size % kSectorBytes != 0) arguments.Refuse("size has to be a multiple of 512");
+  if (arguments.error().empty()) options_.size = size;
+  return OnLoop(info.Env(), arguments.error(), [size](Volume& volume) { volume.Grow(size); });
+}
+
 Napi::Value VolumeObject::Refuse(const Napi::CallbackInfo& info) {
   Arguments arguments(info);
   std::optional<Status> status;
@@ -607,6 +615,7 @@ Napi::Function VolumeObject::Define(Napi::Env env) {
                          InstanceMethod<&VolumeObject::SetMode>("setMode"),
                          InstanceMethod<&VolumeObject::FailHeld>("failHeld"),
                          InstanceMethod<&VolumeObject::Refuse>("refuse"),
+                         InstanceMethod<&VolumeObject::Grow>("grow"),
                          InstanceMethod<&VolumeObject::Read>("read"),
                          InstanceMethod<&VolumeObject::Write>("write"),
                          InstanceMethod<&VolumeObject::Unmap>("unmap"),

@@ -52,6 +52,7 @@ class VolumeObject : public Napi::ObjectWrap<VolumeObject>,
   Napi::Value Connect(const Napi::CallbackInfo& info);
   Napi::Value SetMode(const Napi::CallbackInfo& info);
   Napi::Value FailHeld(const Napi::CallbackInfo& info);
+  Napi::Value Grow(const Napi::CallbackInfo& info);
   Napi::Value Refuse(const Napi::CallbackInfo& info);
   Napi::Value Read(const Napi::CallbackInfo& info);
   Napi::Value Write(const Napi::CallbackInfo& info);

@@ -96,6 +96,8 @@ class Volume final : public Backend, public StreamClient::Owner, public EventLoo
   void SetMode(int slot, SlotMode mode);
   /// @returns how many operations were answered
   size_t FailHeld(int slot, Status status);
+  /// @param size bytes, not less than before; the replicas have it already
+  void Grow(uint64_t size) { options_.size = size; }
   void Refuse(std::optional<Status> status) { refusal_ = status; }
   void Quiesce(std::function<void()> done);
   void Resume();

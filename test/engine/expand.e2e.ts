@@ -1,0 +1,59 @@
+/** A volume grows while it is used: by real replicas, and under a session that stays. */
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
+import t from "tap";
+import { IscsiIo } from "../tools/iscsi-io.js";
+import { waitFor } from "../tools/process.js";
+import { viewsOf } from "./chain-views.js";
+import { LonghornCluster, type Engine } from "./longhorn-cluster.js";
+
+const MIB = 1 << 20;
+const SIZE = 8 * MIB;
+const WAIT_MS = 60_000;
+
+async function expand({ client }: Engine, size: number): Promise<void> {
+  await client.engine.call("expand", (calls, options) => calls.volumeExpand({ size }, options));
+  await waitFor("the expansion to end", WAIT_MS, async () =>
+    (await client.get()).isExpanding ? undefined : true,
+  );
+}
+
+t.test("a session sees the volume grow, several times, and loses nothing", async (t) => {
+  const cluster = new LonghornCluster(SIZE);
+  t.teardown(() => cluster.end());
+  const nodes = [await cluster.addNode(), await cluster.addNode()];
+  const engine = await cluster.startEngine(nodes);
+  const io = await IscsiIo.connect(engine.iscsi);
+  t.teardown(() => io.kill());
+  await io.write(SIZE - MIB, MIB, 1);
+  for (const times of [2, 3, 4]) {
+    const size = times * SIZE;
+    await expand(engine, size);
+    t.match(await engine.client.get(), { size, lastExpansionError: "" });
+    await t.rejects(io.read(0, 512), { message: /CAPACITY_DATA_HAS_CHANGED/ }, "told once");
+    await io.write(size - MIB, MIB, times);
+  }
+  // The last MiB of what it has become each time, and nothing before that.
+  const held = async (reader: IscsiIo) => {
+    for (const times of [1, 2, 3, 4]) {
+      const end = times * SIZE;
+      t.strictSame(await reader.read(end - MIB, MIB), [{ version: times, sectors: MIB / 512 }]);
+      t.strictSame(await reader.read(end - 2 * MIB, MIB), [{ version: 0, sectors: MIB / 512 }]);
+    }
+  };
+  await held(io);
+  io.kill();
+  await cluster.stop(engine.process);
+  const again = await cluster.startEngine(nodes, undefined, String(4 * SIZE));
+  t.equal(await cluster.modes(again), "RW RW");
+  const after = await IscsiIo.connect(again.iscsi);
+  t.teardown(() => after.kill());
+  await held(after);
+  after.kill();
+  await cluster.stop(again.process);
+  for (const node of nodes) await cluster.stop(node.process);
+  const [first, second] = await Promise.all(nodes.map(({ directory }) => viewsOf(directory)));
+  t.strictSame(first, second);
+  const snapshot = join(nodes[0]?.directory ?? "", `volume-snap-expand-${2 * SIZE}.img`);
+  t.equal((await stat(snapshot)).size, SIZE);
+});
