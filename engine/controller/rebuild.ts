@@ -1,22 +1,15 @@
 /** Longhorn's part of adding a replica to a running volume: its disks, and what has to be copied to it. The caller copies. */
-import type { DiskInfo, Replica, SyncFileInfo } from "../../proto/longhorn.js";
+import type { SyncFileInfo } from "../../proto/longhorn.js";
 import { hostOf } from "../client/addresses.js";
 import { connectSyncAgent, using, type SyncAgentConnection } from "../client/connections.js";
 import { LONG_CALL_TIMEOUT_MS } from "../client/limits.js";
 import { snapshotFile } from "../client/snapshots.js";
+import { filesOf, snapshotsOf, unlike } from "../disks.js";
 import { FILE_SYNC_TIMEOUT_S } from "./limits.js";
 import type { ReplicaEntry } from "./replica-entry.js";
 
-const META_SUFFIX = ".meta";
-
-/** By data file name, without the head and the backing file. */
-function snapshotsOf({ disks, head, backingFile }: Replica): Map<string, DiskInfo> {
-  return new Map(Object.entries(disks).filter(([name]) => name !== head && name !== backingFile));
-}
-
 /** Removes what the target has too much, and forgets what was synced to it before.
- * @returns what is to be copied: data files, and their metas with size 0. A parent comes before its children, so that
- * nothing that was copied names one that was not. */
+ * @returns what is to be copied, as `filesOf` tells it */
 export async function prepareRebuild(
   source: ReplicaEntry,
   target: ReplicaEntry,
@@ -37,26 +30,7 @@ export async function prepareRebuild(
       calls.diskRemove({ name, force: true }, options),
     );
   }
-  return parentsFirst(wanted).flatMap(([name, { size }]) => [
-    fileInfo(name, Number(size)),
-    fileInfo(name + META_SUFFIX, 0),
-  ]);
-}
-
-function fileInfo(name: string, actualSize: number): SyncFileInfo {
-  return { fromFileName: name, toFileName: name, actualSize };
-}
-
-function parentsFirst(disks: ReadonlyMap<string, DiskInfo>): [string, DiskInfo][] {
-  const ordered = new Map<string, DiskInfo>();
-  const place = (name: string) => {
-    const disk = disks.get(name);
-    if (disk === undefined || ordered.has(name)) return;
-    place(disk.parent);
-    ordered.set(name, disk);
-  };
-  for (const name of disks.keys()) place(name);
-  return [...ordered];
+  return filesOf(wanted);
 }
 
 /** @throws {Error} what was to be copied is not there */
@@ -68,7 +42,7 @@ export async function checkSynced(target: ReplicaEntry, volumeName: string): Pro
 
 /** Copies snapshots that the target took itself before it held everything.
  * @param sources copies
- * @param names bare, a parent before its children
+ * @param names bare
  * @throws {Error} */
 export async function copySnapshots(
   sources: readonly ReplicaEntry[],
@@ -79,10 +53,10 @@ export async function copySnapshots(
   const [first] = sources;
   if (first === undefined) throw new Error("no copy is there");
   const { disks } = await first.get();
-  const files = names.map(snapshotFile).flatMap((file) => {
+  const wanted = names.map(snapshotFile).map((file) => {
     const disk = disks[file];
     if (disk === undefined) throw new Error(`${file} is missing at ${first.address}`);
-    return [fileInfo(file, Number(disk.size)), fileInfo(file + META_SUFFIX, 0)];
+    return [file, disk] as const;
   });
   await withAgent(target, volumeName, (agent) =>
     agent.call(
@@ -93,7 +67,7 @@ export async function copySnapshots(
             fromAddress: first.peer,
             fromAddressMap: Object.fromEntries(sources.map(({ peer }) => [peer, true])),
             toHost: hostOf(target.address),
-            syncFileInfoList: files,
+            syncFileInfoList: filesOf(new Map(wanted)),
             fastSync: false,
             fileSyncHttpClientTimeout: FILE_SYNC_TIMEOUT_S,
           },
@@ -113,16 +87,6 @@ export async function loadFiles(source: ReplicaEntry, target: ReplicaEntry): Pro
   );
   const problem = unlike(snapshotsOf(await source.get()), snapshotsOf(await target.get()));
   if (problem !== null) throw new Error(`the disks of ${target.address} are not those of ${source.address}: ${problem}`); // prettier-ignore
-}
-
-function unlike(wanted: ReadonlyMap<string, DiskInfo>, found: ReadonlyMap<string, DiskInfo>): string | null {
-  for (const [name, { parent }] of wanted) {
-    const disk = found.get(name);
-    if (disk === undefined) return `${name} is missing`;
-    if (disk.parent !== parent) return `the parent of ${name} is "${disk.parent}", not "${parent}"`;
-  }
-  for (const name of found.keys()) if (!wanted.has(name)) return `${name} is too much`;
-  return null;
 }
 
 /** To be called while nothing is written: Longhorn takes the replica with the highest count for the newest. */

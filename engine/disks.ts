@@ -1,0 +1,48 @@
+/** A replica's disks as its ReplicaService tells them: what another replica needs to have the same snapshots. Pure. */
+import type { DiskInfo, Replica, SyncFileInfo } from "../proto/longhorn.js";
+
+const META_SUFFIX = ".meta";
+
+/** By data file name. */
+export type Disks = ReadonlyMap<string, DiskInfo>;
+
+/** Without the head and the backing file. */
+export function snapshotsOf({ disks, head, backingFile }: Replica): Disks {
+  return new Map(Object.entries(disks).filter(([name]) => name !== head && name !== backingFile));
+}
+
+/** What is to be copied of those disks: data files, and their metas with size 0. A parent comes before its children, so that
+ * nothing that was copied names one that was not. */
+export function filesOf(disks: Disks): SyncFileInfo[] {
+  return parentsFirst(disks).flatMap(([name, { size }]) => [
+    fileInfo(name, Number(size)),
+    fileInfo(name + META_SUFFIX, 0),
+  ]);
+}
+
+function fileInfo(name: string, actualSize: number): SyncFileInfo {
+  return { fromFileName: name, toFileName: name, actualSize };
+}
+
+function parentsFirst(disks: Disks): [string, DiskInfo][] {
+  const ordered = new Map<string, DiskInfo>();
+  const place = (name: string) => {
+    const disk = disks.get(name);
+    if (disk === undefined || ordered.has(name)) return;
+    place(disk.parent);
+    ordered.set(name, disk);
+  };
+  for (const name of disks.keys()) place(name);
+  return [...ordered];
+}
+
+/** Where `found` is not as `wanted`, in words; null when it is. */
+export function unlike(wanted: Disks, found: Disks): string | null {
+  for (const [name, { parent }] of wanted) {
+    const disk = found.get(name);
+    if (disk === undefined) return `${name} is missing`;
+    if (disk.parent !== parent) return `the parent of ${name} is "${disk.parent}", not "${parent}"`;
+  }
+  for (const name of found.keys()) if (!wanted.has(name)) return `${name} is too much`;
+  return null;
+}
