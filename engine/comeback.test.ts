@@ -1,6 +1,6 @@
 import t from "tap";
 import type { Absence, MemberRecord, ReplicaFacts } from "../proto/control.js";
-import { judgeComeback, type Expected } from "./comeback.js";
+import { judgeComeback, type Comeback, type Expected } from "./comeback.js";
 
 const AWAY: Absence = { replicaId: "B", heldAtLeast: 4, heldAtMost: 6, excludedAt: 7 };
 const EXPECTED: Expected = {
@@ -23,7 +23,8 @@ function facts(heldGeneration: number, patch: Partial<ReplicaFacts> = {}): Repli
   return {
     ...{ volume: "v", replicaId: "B", size: 4096, record: record(heldGeneration), lostWrites: false },
     ...{ inheritedRegions: 0, regionSize: 1, bootId: "b", directory: "/b", dataPort: 1, revision: 0 },
-    ...{ allocated: 4096, chain: ["volume-head-000.img"], unfit: "", heldGeneration },
+    ...{ allocated: 4096, chain: ["volume-head-000.img"], heldGeneration },
+    ...{ unfit: "", rebuildInterrupted: false },
     ...patch,
   };
 }
@@ -47,21 +48,27 @@ const CASES: [name: string, facts: ReplicaFacts, expected: Partial<Expected>, ou
   ["another replica in its place", facts(4, { replicaId: "C" }), {}, "declined: there is now replica C"],
   ["one that is there already", facts(4, { replicaId: "A" }), { replicaId: null }, "declined: it is replica A"],
   ["unfit", facts(4, { unfit: "damaged" }), {}, "declined: damaged"],
-  ["other snapshots", facts(4, { chain: ["volume-head-001.img", "volume-snap-a.img"] }), {}, "declined: its snapshots differ"],
+  ["other snapshots", facts(4, { chain: ["volume-head-001.img", "volume-snap-a.img"] }), {}, "snapshots, then what it missed"],
   ["the same snapshots, and a head of another number", facts(4, { chain: ["volume-head-002.img", ...SNAPSHOTS] }), { chain: ["volume-head-009.img", ...SNAPSHOTS] }, "what it missed"],
-  ["a rebuild that was interrupted, with snapshots of which nobody knows whether they are whole", facts(0, { record: record(8), chain: ["volume-head-002.img", ...SNAPSHOTS] }), { absence: null, chain: ["volume-head-009.img", ...SNAPSHOTS] }, "declined: it was never a whole copy"],
-  ["empty, with the snapshots' names", facts(0, { ...BLANK, chain: ["volume-head-002.img", ...SNAPSHOTS] }), { chain: ["volume-head-009.img", ...SNAPSHOTS] }, "declined: it was never a whole copy"],
+  ["other snapshots in a directory that went back in time", facts(3, { chain: ["volume-head-001.img", "volume-snap-a.img"] }), {}, "snapshots, then all: its directory went back"],
+  ["other snapshots, of another history", facts(7, { chain: ["volume-head-001.img", "volume-snap-a.img"] }), {}, "declined: it holds data"],
+  ["a rebuild that was interrupted, with snapshots of which nobody knows whether they are whole", facts(0, { record: record(8), chain: ["volume-head-002.img", ...SNAPSHOTS] }), { absence: null, chain: ["volume-head-009.img", ...SNAPSHOTS] }, "snapshots, then all: its rebuild was interrupted"],
+  ["a rebuild that was interrupted, as it says", facts(0, { record: record(8), unfit: "interrupted", rebuildInterrupted: true }), {}, "all: its rebuild was interrupted"],
+  ["a rebuild that was interrupted, of another volume", facts(0, { volume: "w", unfit: "interrupted", rebuildInterrupted: true }), {}, "declined: it holds volume w"],
+  ["empty, with the snapshots' names", facts(0, { ...BLANK, chain: ["volume-head-002.img", ...SNAPSHOTS] }), { chain: ["volume-head-009.img", ...SNAPSHOTS] }, "snapshots, then all: it is empty"],
+  ["empty, and there are snapshots", facts(0, BLANK), { chain: ["volume-head-009.img", ...SNAPSHOTS] }, "snapshots, then all: it is empty"],
 ]; // prettier-ignore
 
 for (const [name, found, expected, outcome] of CASES) {
   t.test(`a replica that comes back: ${name}: ${outcome}`, async (t) => {
     const verdict = judgeComeback(found, { ...EXPECTED, ...expected });
-    const text =
-      verdict.type === "declined"
-        ? `declined: ${verdict.reason}`
-        : verdict.absence !== null
-          ? "what it missed"
-          : `all: ${verdict.why}`;
+    const text = textOf(verdict);
     t.ok(text.startsWith(outcome), text);
   });
+}
+
+function textOf(verdict: Comeback): string {
+  if (verdict.type === "declined") return `declined: ${verdict.reason}`;
+  const { absence, why, snapshots } = verdict;
+  return `${snapshots === "same" ? "" : "snapshots, then "}${absence === null ? `all: ${why}` : "what it missed"}`;
 }

@@ -20,25 +20,30 @@ export interface Expected {
 export type Fit = Pick<Expected, "volume" | "size" | "generation" | "replicaId" | "others">;
 
 export type Comeback =
-  /** `absence`: since when it is away; null when nothing is known, and all has to be compared */
-  { type: "resync"; absence: Absence | null; why: string } | { type: "declined"; reason: string };
+  | {
+      type: "resync";
+      /** since when it is away; null when nothing is known, and all has to be compared */
+      absence: Absence | null;
+      why: string;
+      /** whether its snapshots have to be made those of the copies first */
+      snapshots: "same" | "differ";
+    }
+  | { type: "declined"; reason: string };
 
 export function judgeComeback(facts: ReplicaFacts, expected: Expected): Comeback {
-  const reason = misfitOfNew(facts, expected) ?? misfitOfChain(facts, expected);
+  const { rebuildInterrupted: interrupted, heldGeneration } = facts;
+  const reason = misfitOfNew(interrupted ? { ...facts, unfit: "" } : facts, expected);
   if (reason !== null) return { type: "declined", reason };
   const { absence } = expected;
-  const { heldGeneration } = facts;
-  if (heldGeneration === 0 && facts.allocated === 0) {
-    return { type: "resync", absence: null, why: "it is empty" };
-  }
-  if (heldGeneration === 0 && facts.record !== null) {
-    return { type: "resync", absence: null, why: "its rebuild was interrupted" };
-  }
+  if (heldGeneration === 0 && facts.allocated === 0) return resyncAll("it is empty", facts, expected);
+  if (heldGeneration === 0 && (facts.record !== null || interrupted))
+    return resyncAll("its rebuild was interrupted", facts, expected);
   const left = absence !== null && heldGeneration > 0 && heldGeneration <= absence.heldAtMost;
   if (left) {
-    if (heldGeneration >= absence.heldAtLeast) return { type: "resync", absence, why: "" };
+    const snapshots = sameSnapshots(facts, expected) ? "same" : "differ";
+    if (heldGeneration >= absence.heldAtLeast) return { type: "resync", absence, why: "", snapshots };
     const why = `its directory went back to generation ${heldGeneration}, it had stored ${absence.heldAtLeast}`;
-    return { type: "resync", absence: null, why };
+    return { type: "resync", absence: null, why, snapshots };
   }
   // What it holds may be what somebody still wants: nobody but an operator says that it may go.
   return {
@@ -47,6 +52,18 @@ export function judgeComeback(facts: ReplicaFacts, expected: Expected): Comeback
       `it holds data that did not come from the present copies (last a member under generation ${heldGeneration}): ` +
       "kept until its directory is emptied",
   };
+}
+
+/** One that was never a whole copy: that its snapshots have the right names does not say that they are whole. */
+function resyncAll(why: string, { chain }: ReplicaFacts, expected: Expected): Comeback {
+  const any = chain.length > 1 || expected.chain.length > 1;
+  return { type: "resync", absence: null, why, snapshots: any ? "differ" : "same" };
+}
+
+/** What is resynced is what is read of the head: the snapshots below have to be the same already. */
+export function sameSnapshots({ chain }: Pick<ReplicaFacts, "chain">, other: Pick<ReplicaFacts, "chain">) {
+  // A head is numbered by each replica for itself.
+  return chain.slice(1).join() === other.chain.slice(1).join();
 }
 
 /** Why a replica cannot be added to the volume, although all of its data are going to be replaced. */
@@ -62,20 +79,5 @@ export function misfitOfNew(facts: ReplicaFacts, expected: Fit): string | null {
   if (stored > generation) {
     return `it has gone on by itself to generation ${stored}, while ${generation} is served here`;
   }
-  return null;
-}
-
-/** What is resynced is what is read of the head: the snapshots below have to be the same already. */
-function misfitOfChain({ chain, heldGeneration }: ReplicaFacts, expected: Expected): string | null {
-  // A head is numbered by each replica for itself.
-  const [own, theirs] = [chain.slice(1), expected.chain.slice(1)];
-  if (own.join() !== theirs.join()) {
-    return (
-      `its snapshots differ (${own.join(", ") || "none"}; the others have ${theirs.join(", ") || "none"}): ` +
-      "it has to be added again, with its snapshots"
-    );
-  }
-  if (heldGeneration === 0 && own.length > 0)
-    return "it was never a whole copy, and there are snapshots: it has to be added again, with its snapshots";
   return null;
 }

@@ -64,6 +64,10 @@ export const RETURN_DELAY_MS_MAX = 15_000;
 /** ms to connect to a replica that has failed, just to see whether it is there: some round trips of a busy network. */
 export const RETURN_PROBE_MS = 1_000;
 
+/** How often a replica that missed snapshots gets the files of those that were taken while it got files: each round has to
+ * bring less than the one before. */
+export const SNAPSHOT_ROUNDS_MAX = 10;
+
 /** bytes of the volume whose extents are asked for at once, and bytes per bit of what is found allocated: bounds the
  * memory of a comparison as a whole to 2 MiB per TiB, however scattered the extents are. */
 export const EXTENTS_WINDOW_BYTES = 1 << 30;

@@ -102,6 +102,7 @@ function choose(world: World, reachable: number): Choice {
       allocated: replica.writes === 0 ? 0 : SIZE,
       chain: [],
       unfit: "",
+      rebuildInterrupted: false,
       heldGeneration: 0,
     };
     return { address: `h:${i}`, facts };

@@ -36,6 +36,7 @@ function up(id: string, stored: MemberRecord | null, facts: Partial<ReplicaFacts
       allocated: stored === null ? 0 : 4096,
       chain: ["volume-head-000.img"],
       unfit: "",
+      rebuildInterrupted: false,
       heldGeneration: stored?.generation ?? 0,
       ...facts,
     },

@@ -1,8 +1,9 @@
 /** A replica that was away becomes a copy again: what it missed is found out, and copied while I/O is served. */
 import type { Absence, ReplicaFacts } from "../proto/control.js";
-import { judgeComeback } from "./comeback.js";
+import { judgeComeback, sameSnapshots, type Comeback } from "./comeback.js";
 import type { Joining } from "./joining.js";
 import { AGREEMENT_COPY_BYTES_MAX } from "./limits.js";
+import { MissedSnapshots } from "./missed-snapshots.js";
 import { unionOfRegions } from "./region-ranges.js";
 import { planResync } from "./resync-plan.js";
 import type { Roster } from "./roster.js";
@@ -12,6 +13,12 @@ import type { SnapshotFollowers } from "./snapshot-followers.js";
 /** The replica must not be a copy; another attempt brings the same as long as it stays what it is. */
 export class DeclinedError extends Error {
   override readonly name = "DeclinedError";
+}
+
+/** What is known of what a replica misses: since when it is away, or why nothing is. */
+interface History {
+  absence: Absence | null;
+  why: string;
 }
 
 export class Resync {
@@ -25,17 +32,69 @@ export class Resync {
    * @throws {DeclinedError}
    * @throws {Error} it cannot be reached, failed again, or nobody is there that it could be made equal to */
   async run(slot: Slot): Promise<void> {
-    const { roster, joining, followers } = this;
+    const { joining, followers } = this;
     const facts = await slot.link.identify();
     const from = joining.source();
-    const { absence, why } = this.#judge(slot, await from.link.identify(), facts);
+    const verdict = this.#judge(slot, await from.link.identify(), facts);
+    if (verdict.snapshots === "same") {
+      await joining.admit(slot, facts);
+      await this.#join(slot, from, verdict, false);
+      if (slot.rebuilt) await followers.end(slot);
+      return;
+    }
+    const snapshots = await this.#missedSnapshots(slot, from);
+    try {
+      const history = await this.#bringSnapshots(slot, snapshots, facts, verdict);
+      await this.#join(slot, from, history, true);
+      slot.rebuilt = false;
+      await snapshots.end().catch(this.roster.onError);
+    } finally {
+      snapshots.close();
+    }
+  }
+
+  async #missedSnapshots(slot: Slot, from: Slot): Promise<MissedSnapshots> {
+    try {
+      return await MissedSnapshots.begin(this.roster.keeper.volume, from.address, slot.address);
+    } catch (error) {
+      throw new DeclinedError((error as Error).message, { cause: error });
+    }
+  }
+
+  /** @returns what is known of what it misses then */
+  async #bringSnapshots(
+    slot: Slot,
+    snapshots: MissedSnapshots,
+    facts: ReplicaFacts,
+    { absence, why }: History,
+  ): Promise<History> {
+    const { roster, joining } = this;
     await joining.admit(slot, facts);
+    roster.apply(slot, { type: "declined", cause: "its snapshots are being copied" });
+    roster.publish();
+    const wanted = () => !roster.signal.aborted && !slot.ordered && roster.slots.includes(slot);
+    const reaches = await snapshots.bring(absence !== null && !facts.lostWrites, wanted);
+    // Its data port may be another one by now.
+    slot.facts = await slot.link.identify();
+    if (absence === null || reaches) return { absence, why };
+    return { absence: null, why: "no snapshot was taken while it was away, but some were removed" };
+  }
+
+  /** Makes it a copy, when its snapshots are those of the others.
+   * @param rebuilt it is nobody's copy any more when this is broken off */
+  async #join(slot: Slot, from: Slot, { absence, why }: History, rebuilt: boolean): Promise<void> {
+    const { roster, joining } = this;
     try {
       await roster.connect(slot, slot.stored.generation);
-      await roster.decisions.run(() => joining.open(slot));
+      await roster.decisions.run(async () => {
+        await joining.open(slot);
+        slot.rebuilt = rebuilt;
+        // From now on it takes snapshots as the others do; one may have been taken before.
+        if (!sameSnapshots(await slot.link.identify(), await from.link.identify()))
+          throw new Error("a snapshot was taken meanwhile");
+      });
       await this.#copy(slot, from, absence, why);
       while (!(await joining.join(slot))) await this.#copySnapshots(slot);
-      if (slot.rebuilt) await followers.end(slot);
     } catch (error) {
       const cause = `could not be resynced: ${(error as Error).message}`;
       await roster.decisions.run(() => joining.giveUp(slot, cause));
@@ -53,7 +112,7 @@ export class Resync {
     await this.#copy(slot, joining.source(), roster.keeper.absenceOf(slot.replicaId), "nobody waited for it");
   }
 
-  #judge(slot: Slot, { chain }: ReplicaFacts, facts: ReplicaFacts): { absence: Absence | null; why: string } {
+  #judge(slot: Slot, { chain }: ReplicaFacts, facts: ReplicaFacts): Exclude<Comeback, { type: "declined" }> {
     const { keeper, slots, size } = this.roster;
     const verdict = judgeComeback(facts, {
       volume: keeper.volume,

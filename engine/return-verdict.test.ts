@@ -35,6 +35,7 @@ function facts(generation: number, engineId: string, patch: Partial<ReplicaFacts
       allocated: 0,
       chain: [],
       unfit: "",
+      rebuildInterrupted: false,
       heldGeneration: generation,
     },
     ...patch,

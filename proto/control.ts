@@ -52,6 +52,7 @@ export interface ReplicaFacts {
   chain: string[];
   /** why this copy is not whole and must not be a member; "" when it is fit */
   unfit: string;
+  rebuildInterrupted: boolean;
   /** of the last record that named this replica as a member; 0: there was none */
   heldGeneration: number;
 }

@@ -68,12 +68,17 @@ export class OpenReplica {
     return this.opened.bootId;
   }
 
+  /** Its rebuild has begun, and not come to an end. */
+  get rebuildInterrupted(): boolean {
+    const { replicaId, member } = this.record_;
+    // Longhorn's clients clear the flag last, when the replica has become a member.
+    return this.directory.meta.rebuilding && !this.rebuilt && member?.members.includes(replicaId) !== true;
+  }
+
   get standing(): Standing {
     const { volume, replicaId, member } = this.record_;
-    const { rebuilding, error } = this.directory.meta;
-    // Longhorn's clients clear the flag last, when the replica has become a member.
-    const interrupted = rebuilding && !this.rebuilt && member?.members.includes(replicaId) !== true;
-    if (interrupted) return { volume, replicaId, member, unfit: "its rebuild was interrupted" };
+    const { error } = this.directory.meta;
+    if (this.rebuildInterrupted) return { volume, replicaId, member, unfit: "its rebuild was interrupted" };
     return { volume, replicaId, member, unfit: error === "" ? "" : `volume.meta says: ${error}` };
   }
 

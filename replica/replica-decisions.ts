@@ -37,6 +37,7 @@ export class ReplicaDecisions {
       volume,
       replicaId,
       unfit,
+      rebuildInterrupted: replica.rebuildInterrupted,
       size: directory.meta.size,
       record: record.member,
       lostWrites: record.lostWrites,

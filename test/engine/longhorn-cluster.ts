@@ -137,9 +137,10 @@ export class LonghornCluster {
 
   async #answers({ address, process }: Node): Promise<void> {
     const client = new VolumeClient("127.0.0.1:1", { volumeName: VOLUME, engineInstanceName: "" });
+    // An engine that waits for it may open it at once.
     await this.#until(process, "the replica to answer", async () => {
       const { state } = await client.replica(address);
-      return state === "closed";
+      return state !== "";
     });
     client.close();
   }
