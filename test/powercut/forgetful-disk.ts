@@ -36,7 +36,6 @@ export class ForgetfulDisk {
   private readonly backing: string;
   private readonly fuse: string;
   private daemon: Daemon | undefined;
-  private loop: string | undefined;
 
   private constructor(private readonly workDir: string) {
     this.mountPoint = join(workDir, "mnt");
@@ -61,8 +60,13 @@ export class ForgetfulDisk {
     const program = await compileTool("test/powercut/forgetful_disk.cc", ["-I/usr/include/fuse3", "-lfuse3"]);
     this.daemon = startDaemon(program, [this.fuse, this.backing]);
     await waitFor("the forgetful disk", 10_000, () => (this.status() === undefined ? undefined : true));
-    this.loop = (await run("losetup", ["--show", "--find", join(this.fuse, "disk")])).trim();
-    await run("mount", [this.loop, this.mountPoint]);
+    const loop = (await run("losetup", ["--show", "--find", join(this.fuse, "disk")])).trim();
+    try {
+      await run("mount", [loop, this.mountPoint]);
+    } finally {
+      // While it is mounted it stays; then it goes by itself, also where nobody is left to take it down.
+      await run("losetup", ["--detach", loop]);
+    }
   }
 
   /** From here on every access fails, until `powerOff` and `powerOn`. */
@@ -88,8 +92,6 @@ export class ForgetfulDisk {
   async powerOff(): Promise<void> {
     if (this.daemon === undefined) return;
     await unmount(this.mountPoint);
-    await run("losetup", ["--detach", this.loop ?? ""]);
-    this.loop = undefined;
     await unmount(this.fuse);
     await this.daemon.ended;
     this.daemon = undefined;
@@ -100,7 +102,6 @@ export class ForgetfulDisk {
     if (this.daemon !== undefined) {
       this.fail("none");
       await run("umount", ["--lazy", this.mountPoint]).catch(() => undefined);
-      if (this.loop !== undefined) await run("losetup", ["--detach", this.loop]).catch(() => undefined);
       await run("umount", ["--lazy", this.fuse]).catch(() => undefined);
       this.daemon.child.kill("SIGKILL");
       await this.daemon.ended;
