@@ -129,7 +129,7 @@ export interface VolumeStats {
 }
 
 /**
- * The fan-out: one gRPC data stream per replica slot (0 to 15), the order of overlapping operations, the count of
+ * The fan-out: one data stream per replica slot (0 to 15), the order of overlapping operations, the count of
  * acknowledgements. It holds what it cannot finish and says so; the owner decides. Owns the I/O thread that `Target` uses.
  *
  * Operations that name a slot (and `copy`) are never held: an error answer rejects them with its status and without an
@@ -140,6 +140,14 @@ export interface Volume {
    * HELLO has to be answered within `replicaTimeoutMs`.
    * @throws {NativeError} `DISCONNECTED`, or the status that the replica answered HELLO with */
   connect(slot: number, host: string, port: number, hello: Hello): Promise<HelloReply>;
+  /** The same to a replica that speaks Longhorn's data protocol (`native/src/stream/longhorn_client.h`). It has no flush: one is
+   * answered when every change before it is, and FUA means nothing. It tells nothing of allocation: all counts as allocated.
+   * @param unmapZeroes nothing lies below its head, so that what is unmapped reads as zeroes for good; else what does not read
+   * as zeroes is overwritten
+   * @throws {NativeError} `DISCONNECTED`; `NOT_OPEN` when its answer to a ping is an error */
+  connectLonghorn(slot: number, host: string, port: number, unmapZeroes: boolean): Promise<HelloReply>;
+  /** Of a slot that `connectLonghorn` has connected. To be said before something comes to lie below its head. */
+  setUnmapZeroes(slot: number, unmapZeroes: boolean): Promise<void>;
   /** `OFF` also closes the stream; operations waiting for the slot go on without it. With no RW slot left, writes and reads
    * are held (a later `RW` releases them) until `failHeld`. A slot that joins also gets the writes under way; what a slot
    * that is not RW any more still reads is read again elsewhere. Resolves when the I/O thread has done it. */

@@ -70,7 +70,7 @@ class Engine final : public StreamClient::Owner {
   }
 
  private:
-  void OnConnected(StreamClient* client, const HelloReply&) override {
+  void OnConnected(ReplicaClient* client, const HelloReply&) override {
     for (int i = 0; i < kRequests; ++i) {
       FuzzRequest& request = (*requests_)[i];
       request.op = static_cast<StreamOp>(2 + i % 6);
@@ -83,7 +83,7 @@ class Engine final : public StreamClient::Owner {
       client->Send(&request);
     }
   }
-  void OnClosed(StreamClient* client, Status, const std::string& reason) override {
+  void OnClosed(ReplicaClient* client, Status, const std::string& reason) override {
     if (reason.empty()) abort();
     while (StreamRequest* request = client->TakeRequest()) {
       if (static_cast<FuzzRequest*>(request)->answered) abort();

@@ -72,12 +72,12 @@ class Client final : public StreamClient::Owner {
   std::string reason;
 
  private:
-  void OnConnected(StreamClient*, const HelloReply& given) override {
+  void OnConnected(ReplicaClient*, const HelloReply& given) override {
     reply = given;
     was_connected_ = true;
     connected_.set_value(Status::kOk);
   }
-  void OnClosed(StreamClient*, Status status, const std::string& why) override {
+  void OnClosed(ReplicaClient*, Status status, const std::string& why) override {
     reason = why;
     if (!was_connected_) connected_.set_value(status);
     closed_.set_value();

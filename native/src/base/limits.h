@@ -37,6 +37,16 @@ constexpr uint64_t kStreamPayloadBytesMax = 64u << 20;
 /// target takes commands up to this length.
 constexpr uint32_t kDataconnPayloadBytesMax = 16u << 20;
 
+/// ms between the answer to a ping on a connection of Longhorn's data protocol and the next one, as in
+/// Longhorn.
+constexpr int64_t kDataconnPingMs = 2'000;
+
+/// Text of an error in Longhorn's data protocol, bytes: it quotes calls of calls, and is a line still.
+constexpr uint32_t kDataconnTextBytesMax = 64u << 10;
+
+/// What one message of Longhorn's data protocol unmaps, bytes: its size field has 32 bits.
+constexpr uint64_t kDataconnUnmapBytesMax = 1u << 30;
+
 /// One message on the data stream without its payload, bytes: fields that we know need a tenth of it.
 constexpr uint32_t kMessageOverheadBytesMax = 64u << 10;
 /// One length-delimited field of a message that is not the payload, bytes: names, error texts.

@@ -270,13 +270,14 @@ Napi::Value VolumeObject::Settle(const Napi::CallbackInfo& info) {
 /// Asks the name server off both threads, then connects.
 class VolumeObject::ConnectWork final : public Napi::AsyncWorker {
  public:
-  ConnectWork(Napi::Env env, VolumeObject* volume, int slot, std::string host, uint16_t port, Hello hello)
+  using Start = std::function<void(Volume& volume, std::vector<SocketAddress>, ConnectCallback)>;
+
+  ConnectWork(Napi::Env env, VolumeObject* volume, std::string host, uint16_t port, Start start)
       : Napi::AsyncWorker(env, "aurochs.connect"),
         volume_(volume),
-        slot_(slot),
         host_(std::move(host)),
         port_(port),
-        hello_(std::move(hello)),
+        start_(std::move(start)),
         deferred_(MakeDeferred(env)) {
     volume_->Ref();
   }
@@ -293,17 +294,16 @@ class VolumeObject::ConnectWork final : public Napi::AsyncWorker {
       deferred_->Reject(MakeError(Env(), Status::kDisconnected, error_).Value());
     } else {
       JsBridge* bridge = volume_->bridge_.get();
-      volume_->core_->loop.Post([volume = &volume_->core_->volume, bridge, slot = slot_,
-                                 addresses = std::move(addresses_), hello = hello_, deferred = deferred_] {
-        volume->Connect(
-            slot, addresses, hello,
-            [bridge, deferred](Status status, const std::string& message, const HelloReply& reply) {
-              if (status == Status::kOk) {
-                Resolve(bridge, deferred, reply);
-              } else {
-                PostReject(bridge, deferred, status, message);
-              }
-            });
+      volume_->core_->loop.Post([volume = &volume_->core_->volume, bridge, start = start_,
+                                 addresses = std::move(addresses_), deferred = deferred_] {
+        start(*volume, addresses,
+              [bridge, deferred](Status status, const std::string& message, const HelloReply& reply) {
+                if (status == Status::kOk) {
+                  Resolve(bridge, deferred, reply);
+                } else {
+                  PostReject(bridge, deferred, status, message);
+                }
+              });
       });
     }
     volume_->Unref();
@@ -322,32 +322,60 @@ class VolumeObject::ConnectWork final : public Napi::AsyncWorker {
   }
 
   VolumeObject* volume_;
-  int slot_;
   std::string host_;
   uint16_t port_;
-  Hello hello_;
+  Start start_;
   SharedDeferred deferred_;
   std::vector<SocketAddress> addresses_;
   std::string error_;
 };
 
 Napi::Value VolumeObject::Connect(const Napi::CallbackInfo& info) {
-  Napi::Env env = info.Env();
   Arguments arguments(info);
   int slot = static_cast<int>(arguments.Integer(0, "slot", 0, kSlotsMax - 1));
-  std::string host = arguments.String(1, "host", kNameBytesMax);
-  auto port = static_cast<uint16_t>(arguments.Integer(2, "port", 1, UINT16_MAX));
   Hello hello;
   hello.volume = arguments.StringProperty(info[3], "volume", kNameBytesMax);
   hello.replica_id = arguments.StringProperty(info[3], "replicaId", kNameBytesMax);
   hello.engine_id = arguments.StringProperty(info[3], "engineId", kNameBytesMax);
   hello.generation = arguments.Property(info[3], "generation", 0, kSafeIntegerMax);
+  return ConnectTo(info, &arguments,
+                   [slot, hello](Volume& volume, std::vector<SocketAddress> addresses, ConnectCallback done) {
+                     volume.Connect(slot, std::move(addresses), hello, std::move(done));
+                   });
+}
+
+Napi::Value VolumeObject::ConnectLonghorn(const Napi::CallbackInfo& info) {
+  Arguments arguments(info);
+  int slot = static_cast<int>(arguments.Integer(0, "slot", 0, kSlotsMax - 1));
+  bool unmap_zeroes = Arguments::IsTrue(info[3]);
+  return ConnectTo(
+      info, &arguments,
+      [slot, unmap_zeroes](Volume& volume, std::vector<SocketAddress> addresses, ConnectCallback done) {
+        volume.ConnectLonghorn(slot, std::move(addresses), unmap_zeroes, std::move(done));
+      });
+}
+
+/// To the host and port that the second and third argument name.
+Napi::Value VolumeObject::ConnectTo(
+    const Napi::CallbackInfo& info, Arguments* arguments,
+    std::function<void(Volume&, std::vector<SocketAddress>, ConnectCallback)> start) {
+  Napi::Env env = info.Env();
+  std::string host = arguments->String(1, "host", kNameBytesMax);
+  auto port = static_cast<uint16_t>(arguments->Integer(2, "port", 1, UINT16_MAX));
   if (closing_) return Rejected(env, "CLOSED", "the volume is closed");
-  if (!arguments.error().empty()) return Rejected(env, "BAD_ARGUMENT", arguments.error());
-  auto* work = new ConnectWork(env, this, slot, std::move(host), port, std::move(hello));
+  if (!arguments->error().empty()) return Rejected(env, "BAD_ARGUMENT", arguments->error());
+  auto* work = new ConnectWork(env, this, std::move(host), port, std::move(start));
   Napi::Value promise = work->Promise();
   work->Queue();  // deletes itself
   return promise;
+}
+
+Napi::Value VolumeObject::SetUnmapZeroes(const Napi::CallbackInfo& info) {
+  Arguments arguments(info);
+  int slot = static_cast<int>(arguments.Integer(0, "slot", 0, kSlotsMax - 1));
+  bool zeroes = Arguments::IsTrue(info[1]);
+  return OnLoop(info.Env(), arguments.error(),
+                [slot, zeroes](Volume& volume) { volume.SetUnmapZeroes(slot, zeroes); });
 }
 
 Napi::Value VolumeObject::SetMode(const Napi::CallbackInfo& info) {
@@ -612,6 +640,8 @@ Napi::Function VolumeObject::Define(Napi::Env env) {
   return DefineClass(env, "Volume",
                      {
                          InstanceMethod<&VolumeObject::Connect>("connect"),
+                         InstanceMethod<&VolumeObject::ConnectLonghorn>("connectLonghorn"),
+                         InstanceMethod<&VolumeObject::SetUnmapZeroes>("setUnmapZeroes"),
                          InstanceMethod<&VolumeObject::SetMode>("setMode"),
                          InstanceMethod<&VolumeObject::FailHeld>("failHeld"),
                          InstanceMethod<&VolumeObject::Refuse>("refuse"),

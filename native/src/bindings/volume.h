@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/event_loop.h"
+#include "bindings/arguments.h"
 #include "bindings/js_bridge.h"
 #include "bindings/promise.h"
 #include "volume/backend.h"
@@ -50,6 +51,10 @@ class VolumeObject : public Napi::ObjectWrap<VolumeObject>,
   class ConnectWork;
 
   Napi::Value Connect(const Napi::CallbackInfo& info);
+  Napi::Value ConnectLonghorn(const Napi::CallbackInfo& info);
+  Napi::Value ConnectTo(const Napi::CallbackInfo& info, Arguments* arguments,
+                        std::function<void(Volume&, std::vector<SocketAddress>, ConnectCallback)> start);
+  Napi::Value SetUnmapZeroes(const Napi::CallbackInfo& info);
   Napi::Value SetMode(const Napi::CallbackInfo& info);
   Napi::Value FailHeld(const Napi::CallbackInfo& info);
   Napi::Value Grow(const Napi::CallbackInfo& info);

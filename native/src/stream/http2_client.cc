@@ -1,10 +1,6 @@
 #include "stream/http2_client.h"
 
-#include <sys/epoll.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 
 #include "base/crc32c.h"
@@ -13,78 +9,32 @@ namespace aurochs {
 
 namespace {
 
-static_assert((kStreamRequestsMax & (kStreamRequestsMax - 1)) == 0, "ids carry an index in their low bits");
-
 // A replica that floods us with frames that have to be answered while it does not read the answers.
 constexpr size_t kOutputBytesMax = kStreamPayloadBytesMax + 2 * kOutputBytesHigh;
 
 bool HasPayload(StreamOp op) { return op == StreamOp::kRead || op == StreamOp::kWrite; }
 
-uint64_t PayloadBytes(const StreamRequest& request) { return HasPayload(request.op) ? request.length : 0; }
-
 }  // namespace
 
 StreamClient::StreamClient(EventLoop* loop, Owner* owner)
-    : Http2Connection(loop, Role::kClient), owner_(owner), reader_(this, kResponseBytesMax) {}
+    : ReplicaClient(loop, owner), Http2Connection(loop, Role::kClient), reader_(this, kResponseBytesMax) {}
 
 StreamClient::~StreamClient() { Close(); }
 
 void StreamClient::Connect(std::vector<SocketAddress> addresses, const Hello& hello, int64_t timeout_ms) {
-  addresses_ = std::move(addresses);
   RequestMessage message;
   message.op = static_cast<uint32_t>(StreamOp::kHello);
   message.hello = std::make_shared<Hello>(hello);
   hello_ = EncodeRequest(message);
-  state_ = State::kConnecting;
-  timer_ = loop()->StartTimer(timeout_ms, [this, timeout_ms] {
-    timer_ = 0;
-    End(Status::kDisconnected,
-        "the replica did not answer HELLO within " + std::to_string(timeout_ms) + " ms");
-  });
-  TryNextAddress();
+  StartConnecting(std::move(addresses), timeout_ms,
+                  "the replica did not answer HELLO within " + std::to_string(timeout_ms) + " ms");
 }
 
-void StreamClient::TryNextAddress() {
-  while (next_address_ < addresses_.size()) {
-    const SocketAddress& address = addresses_[next_address_++];
-    authority_ = address.ToString();
-    int fd = ConnectTcp(address);
-    if (fd < 0) {
-      connect_error_ = authority_ + ": " + strerror(errno);
-      continue;
-    }
-    connector_.fd = fd;
-    loop()->Add(fd, EPOLLOUT, &connector_);
-    return;
-  }
-  // Not from within Connect: its caller has not finished with the client.
-  std::string reason = connect_error_.empty() ? "the address is unknown" : connect_error_;
-  loop()->CancelTimer(timer_);
-  timer_ = loop()->StartTimer(0, [this, reason] {
-    timer_ = 0;
-    End(Status::kDisconnected, reason);
-  });
-}
-
-void StreamClient::SocketDecided() {
-  int error = 0;
-  socklen_t length = sizeof error;
-  int fd = connector_.fd;
-  getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length);
-  loop()->Remove(fd);
-  connector_.fd = -1;
-  if (error == 0) return StartSession(fd);
-  close(fd);
-  connect_error_ = authority_ + ": " + strerror(error);
-  TryNextAddress();
-}
-
-void StreamClient::StartSession(int fd) {
-  state_ = State::kHello;
+void StreamClient::OnSocket(int fd) {
   Start(fd);
   const std::pair<std::string, std::string> fields[] = {
-      {":method", "POST"},        {":scheme", "http"}, {":path", kConnectPath},
-      {":authority", authority_}, {"te", "trailers"},  {"content-type", "application/grpc"},
+      {":method", "POST"},       {":scheme", "http"}, {":path", kConnectPath},
+      {":authority", peer()},    {"te", "trailers"},  {"content-type", "application/grpc"},
       {"user-agent", "aurochs"},
   };
   std::vector<nghttp2_nv> headers;
@@ -96,30 +46,13 @@ void StreamClient::StartSession(int fd) {
   ScheduleFlush();
 }
 
-void StreamClient::Send(StreamRequest* request) {
-  if (queued_.empty() && FitsWindow(*request)) {
-    SendNow(request);
-  } else {
-    queued_.PushBack(request);
-  }
+uint64_t StreamClient::WindowBytes(const StreamRequest& request) const {
+  return HasPayload(request.op) ? request.length : 0;
 }
 
-bool StreamClient::FitsWindow(const StreamRequest& request) const {
-  return sent_.size() < requests_max_ && payload_bytes_ + PayloadBytes(request) <= payload_bytes_max_;
-}
-
-void StreamClient::SendNow(StreamRequest* request) {
-  uint16_t index = free_entries_.back();
-  free_entries_.pop_back();
-  Entry& entry = entries_[index];
-  entry.request = request;
-  request->id_ = ++entry.uses * kStreamRequestsMax + index;
-  request->sent_ms_ = loop()->now_ms();
-  payload_bytes_ += PayloadBytes(*request);
-  sent_.PushBack(request);
-
+void StreamClient::Transmit(StreamRequest* request) {
   RequestMessage message;
-  message.id = request->id_;
+  message.id = IdOf(*request);
   message.op = static_cast<uint32_t>(request->op);
   message.offset = request->offset;
   message.length = request->length;
@@ -135,51 +68,6 @@ void StreamClient::SendNow(StreamRequest* request) {
   output_.queue.AppendCopy(head.bytes.data(), head.length);
   if (request->op == StreamOp::kWrite) output_.queue.Append(request->payload);
   ScheduleFlush();
-}
-
-void StreamClient::SendQueued() {
-  while (!queued_.empty() && FitsWindow(*queued_.front())) SendNow(queued_.PopFront());
-}
-
-StreamRequest* StreamClient::Find(uint64_t id) const {
-  if (entries_.empty()) return nullptr;
-  StreamRequest* request = entries_[id % kStreamRequestsMax].request;
-  return request && request->id_ == id ? request : nullptr;
-}
-
-void StreamClient::Finish(StreamRequest* request, Status status, const std::string& message) {
-  uint16_t index = request->id_ % kStreamRequestsMax;
-  entries_[index].request = nullptr;
-  free_entries_.push_back(index);
-  payload_bytes_ -= PayloadBytes(*request);
-  sent_.Remove(request);
-  if (status == Status::kChecksumMismatch) ++crc_errors_;
-  SendQueued();
-  request->Answered(status, message);
-}
-
-void StreamClient::Close() {
-  if (state_ == State::kClosed) return;
-  state_ = State::kClosed;
-  if (timer_ != 0) loop()->CancelTimer(timer_);
-  timer_ = 0;
-  if (connector_.fd >= 0) {
-    loop()->Remove(connector_.fd);
-    close(connector_.fd);
-    connector_.fd = -1;
-  }
-  Stop();
-}
-
-void StreamClient::End(Status status, const std::string& reason) {
-  if (state_ == State::kClosed) return;
-  Close();
-  owner_->OnClosed(this, status, reason);
-}
-
-StreamRequest* StreamClient::TakeRequest() {
-  StreamRequest* request = sent_.PopFront();
-  return request ? request : queued_.PopFront();
 }
 
 void StreamClient::OnHeader(int32_t, const std::string& name, const std::string& value) {
@@ -235,7 +123,7 @@ uint8_t* StreamClient::PayloadStarts(const ResponseMessage& message, uint32_t le
 bool StreamClient::MessageEnds(ResponseMessage& message) {
   Slice stray = std::move(stray_payload_);
   stray_payload_ = Slice();
-  if (state_ == State::kHello) return HelloAnswered(message);
+  if (state() == State::kHandshake) return HelloAnswered(message);
   StreamRequest* request = Find(message.id);
   if (!request) {
     refusal_ = "the replica answered request " + std::to_string(message.id) + ", which is not in flight";
@@ -304,14 +192,7 @@ bool StreamClient::HelloAnswered(const ResponseMessage& message) {
                " in all: too little";
     return false;
   }
-  loop()->CancelTimer(timer_);
-  timer_ = 0;
-  requests_max_ = std::min(reply.max_requests, kStreamRequestsMax);
-  payload_bytes_max_ = std::min(reply.max_payload_in_flight, kStreamPayloadBytesMax);
-  entries_.resize(kStreamRequestsMax);
-  for (size_t i = entries_.size(); i-- > 0;) free_entries_.push_back(static_cast<uint16_t>(i));
-  state_ = State::kConnected;
-  owner_->OnConnected(this, reply);
+  Established(reply);
   return true;
 }
 

@@ -6,7 +6,7 @@
 
 #include "base/intrusive_list.h"
 #include "base/limits.h"
-#include "stream/http2_client.h"
+#include "stream/replica_client.h"
 #include "volume/backend.h"
 #include "volume/range_locks.h"
 

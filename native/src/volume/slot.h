@@ -7,7 +7,7 @@
 #include <string>
 
 #include "base/intrusive_list.h"
-#include "stream/http2_client.h"
+#include "stream/replica_client.h"
 
 namespace aurochs {
 
@@ -20,7 +20,7 @@ using ConnectCallback =
 struct Slot {
   SlotMode mode = SlotMode::kOff;
   /// Null without a stream.
-  std::unique_ptr<StreamClient> client;
+  std::unique_ptr<ReplicaClient> client;
   /// Set while HELLO is under way.
   ConnectCallback connecting;
   /// Answered with an error, or waiting for a stream.

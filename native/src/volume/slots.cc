@@ -2,22 +2,44 @@
 #include <algorithm>
 #include <utility>
 
+#include "stream/http2_client.h"
+#include "stream/longhorn_client.h"
 #include "volume/volume.h"
 
 namespace aurochs {
 
+template <class Client>
+Client* Volume::NewClient(int index, ConnectCallback done) {
+  DropStream(index, true);
+  if (timeout_timer_ == 0) StartTimeoutTimer();
+  auto client = std::make_unique<Client>(loop_, this);
+  Client* made = client.get();
+  slots_[index].connecting = std::move(done);
+  slots_[index].client = std::move(client);
+  return made;
+}
+
 void Volume::Connect(int index, std::vector<SocketAddress> addresses, const Hello& hello,
                      ConnectCallback done) {
   if (closed_) return done(Status::kAborted, "the volume is closed", HelloReply());
-  DropStream(index, true);
-  Slot& slot = slots_[index];
-  slot.connecting = std::move(done);
-  slot.client = std::make_unique<StreamClient>(loop_, this);
-  slot.client->Connect(std::move(addresses), hello, options_.replica_timeout_ms);
-  if (timeout_timer_ == 0) StartTimeoutTimer();
+  auto* client = NewClient<StreamClient>(index, std::move(done));
+  client->Connect(std::move(addresses), hello, options_.replica_timeout_ms);
 }
 
-void Volume::OnConnected(StreamClient* client, const HelloReply& reply) {
+void Volume::ConnectLonghorn(int index, std::vector<SocketAddress> addresses, bool unmap_zeroes,
+                             ConnectCallback done) {
+  if (closed_) return done(Status::kAborted, "the volume is closed", HelloReply());
+  auto* client = NewClient<LonghornClient>(index, std::move(done));
+  client->SetUnmapZeroes(unmap_zeroes);
+  client->Connect(std::move(addresses), options_.replica_timeout_ms);
+}
+
+void Volume::SetUnmapZeroes(int index, bool zeroes) {
+  if (auto* client = dynamic_cast<LonghornClient*>(slots_[index].client.get()))
+    client->SetUnmapZeroes(zeroes);
+}
+
+void Volume::OnConnected(ReplicaClient* client, const HelloReply& reply) {
   Slot& slot = slots_[SlotOf(client)];
   slot.timed_out = false;
   while (StreamRequest* request = slot.held.PopFront()) {
@@ -27,7 +49,7 @@ void Volume::OnConnected(StreamClient* client, const HelloReply& reply) {
   std::exchange(slot.connecting, nullptr)(Status::kOk, "", reply);
 }
 
-void Volume::OnClosed(StreamClient* client, Status status, const std::string& reason) {
+void Volume::OnClosed(ReplicaClient* client, Status status, const std::string& reason) {
   int index = SlotOf(client);
   Slot& slot = slots_[index];
   if (slot.connecting) {
@@ -41,7 +63,7 @@ void Volume::OnClosed(StreamClient* client, Status status, const std::string& re
   }
 }
 
-int Volume::SlotOf(const StreamClient* client) const {
+int Volume::SlotOf(const ReplicaClient* client) const {
   return static_cast<int>(std::find_if(slots_.begin(), slots_.end(),
                                        [&](const Slot& slot) { return slot.client.get() == client; }) -
                           slots_.begin());

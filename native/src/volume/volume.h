@@ -35,7 +35,7 @@ struct CopyOperation : Operation {
 
 /// All calls and all completions are on the loop's thread. Operations that name a slot are never held: an
 /// error answer or the end of the stream ends them.
-class Volume final : public Backend, public StreamClient::Owner, public EventLoop::CycleTask {
+class Volume final : public Backend, public ReplicaClient::Owner, public EventLoop::CycleTask {
  public:
   struct Options {
     uint64_t size = 0;               // bytes
@@ -93,6 +93,11 @@ class Volume final : public Backend, public StreamClient::Owner, public EventLoo
   void Settle(Operation* operation);
 
   void Connect(int slot, std::vector<SocketAddress> addresses, const Hello& hello, ConnectCallback done);
+  /// The same to a replica that speaks Longhorn's data protocol.
+  void ConnectLonghorn(int slot, std::vector<SocketAddress> addresses, bool unmap_zeroes,
+                       ConnectCallback done);
+  /// Of a slot that ConnectLonghorn connected: whether unmapped blocks read as zeroes for good there.
+  void SetUnmapZeroes(int slot, bool zeroes);
   void SetMode(int slot, SlotMode mode);
   /// @returns how many operations were answered
   size_t FailHeld(int slot, Status status);
@@ -129,10 +134,12 @@ class Volume final : public Backend, public StreamClient::Owner, public EventLoo
   void ForEachFlight(Visit visit);
 
   // ---- slots.cc: connecting, modes, failures, timeouts
-  void OnConnected(StreamClient* client, const HelloReply& reply) override;
-  void OnClosed(StreamClient* client, Status status, const std::string& reason) override;
+  void OnConnected(ReplicaClient* client, const HelloReply& reply) override;
+  void OnClosed(ReplicaClient* client, Status status, const std::string& reason) override;
   void AtEndOfCycle() override;
-  int SlotOf(const StreamClient* client) const;
+  template <class Client>
+  Client* NewClient(int slot, ConnectCallback done);
+  int SlotOf(const ReplicaClient* client) const;
   void DropStream(int slot, bool keep_requests);
   bool MayBeHeld(const SlotRequest& request) const;
   void Hold(SlotRequest* request);
@@ -173,9 +180,9 @@ class Volume final : public Backend, public StreamClient::Owner, public EventLoo
   Options options_;
   Listener* listener_;
   std::array<Slot, kSlotsMax> slots_;
-  SlotMask readers_ = 0;                                      // RW slots
-  SlotMask writers_ = 0;                                      // RW and WO slots
-  std::vector<std::unique_ptr<StreamClient>> ended_clients_;  // deleted at the end of the cycle
+  SlotMask readers_ = 0;                                       // RW slots
+  SlotMask writers_ = 0;                                       // RW and WO slots
+  std::vector<std::unique_ptr<ReplicaClient>> ended_clients_;  // deleted at the end of the cycle
   EventLoop::TimerId timeout_timer_ = 0;
 
   RangeLocks locks_;
