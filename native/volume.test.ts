@@ -55,6 +55,23 @@ async function attach(
   return { volume, close };
 }
 
+t.test("a volume that has grown takes I/O up to its new end, and never shrinks", async (t) => {
+  const { port } = await serve(t);
+  const half = SIZE / 2;
+  const volume = new Volume({ size: half, replicaTimeoutMs: 60_000 }, () => undefined);
+  t.teardown(() => volume.close());
+  await volume.connect(0, "localhost", port, HELLO);
+  await volume.setMode(0, "RW");
+  const data = Buffer.alloc(4096, 7);
+  await t.rejects(volume.write(null, half, data), { code: "OUT_OF_RANGE" });
+  await t.rejects(volume.grow(half + 1), { code: "BAD_ARGUMENT" });
+  await volume.grow(SIZE);
+  await volume.write(null, SIZE - data.length, data);
+  t.ok((await volume.read(null, SIZE - data.length, data.length)).equals(data));
+  await t.rejects(volume.write(null, SIZE, data), { code: "OUT_OF_RANGE" });
+  await t.rejects(volume.grow(half), { code: "BAD_ARGUMENT" });
+});
+
 t.test("calls longer than one payload are split and joined", async (t) => {
   const { volume } = await attach(t, []);
   const data = Buffer.alloc((5 << 20) + 512, 0x5a);
