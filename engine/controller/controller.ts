@@ -13,6 +13,7 @@ import { HandOver } from "../hand-over/take.js";
 import type { Health } from "../health.js";
 import { Expander } from "./expand.js";
 import { Expansion } from "./expansion.js";
+import { FilesystemFreeze } from "./filesystem-freeze.js";
 import { FrontendSwitch } from "./frontend-switch.js";
 import { MetricsSampler } from "./metrics.js";
 import { NextEngine } from "./next-engine.js";
@@ -37,6 +38,7 @@ export class Controller {
   readonly #expander: Expander;
   readonly #replicas: ReplicaList;
   readonly #next: NextEngine;
+  readonly #freeze: FilesystemFreeze;
   #offer: HandOverOffer | null = null;
 
   /** @param onEnd called with the reason when nothing is left to do but end
@@ -62,6 +64,7 @@ export class Controller {
     }));
     this.#snapshots = new Snapshots(state, settings, frontend);
     this.#expander = new Expander(state, this.#expansion, settings, frontend);
+    this.#freeze = new FilesystemFreeze(log);
     this.#next = new NextEngine(state, frontend, start);
     this.#metrics = new MetricsSampler(() => state.attached?.volume.stats() ?? null);
   }
@@ -119,6 +122,8 @@ export class Controller {
         throw error;
       }
       await handOver?.leave();
+      if (handOver === null && this.#frontend.device !== null)
+        await this.#freeze.thawLeftover(this.#frontend.device);
       this.#offer ??= HandOverOffer.make(
         this.#engineId,
         {
@@ -168,9 +173,12 @@ export class Controller {
     return this.#changes.run(() => this.#frontend.stop());
   }
 
-  /** @see {Snapshots.take} */
-  snapshot(name: string, labels: Record<string, string>): Promise<string> {
-    return this.#changes.run(() => this.#snapshots.take(name, labels));
+  /** @see {Snapshots.take} @param freeze the file system on the volume's block device, if it has one */
+  snapshot(name: string, labels: Record<string, string>, freeze: boolean): Promise<string> {
+    const take = () => this.#changes.run(() => this.#snapshots.take(name, labels));
+    // What the file system writes before it is frozen goes on while another change is made.
+    const device = freeze ? this.#frontend.device : null;
+    return device === null ? take() : this.#freeze.during(device, take);
   }
 
   revert(name: string): Promise<void> {

@@ -26,6 +26,11 @@ export class FrontendSwitch {
     return this.#up ? (this.#frontend?.endpoint ?? "") : "";
   }
 
+  /** The block device by which the volume is used on this machine; null when there is none. */
+  get device(): string | null {
+    return this.name === "tgt-blockdev" && this.#up ? this.endpoint : null;
+  }
+
   #make(name: string): Frontend {
     const { options, log } = this.state;
     const { volume, portals, runDirectory } = options;

@@ -35,3 +35,7 @@ export const REST_BODY_BYTES_MAX = 2 * REST_IO_BYTES_MAX;
 
 /** s that a sync agent may leave a request for a part of a file unanswered: Longhorn's default. */
 export const FILE_SYNC_TIMEOUT_S = 5;
+
+/** ms that a file system may be frozen, or a freeze may take, around a snapshot: its users wait meanwhile. Longer than a
+ * replica that does not answer holds a snapshot up (`--engine-replica-timeout`), shorter than a hung task is reported. */
+export const FREEZE_MS_MAX = 45_000;

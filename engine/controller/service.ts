@@ -27,7 +27,9 @@ export function controllerHandlers(
     volumeStart: ({ replicaAddresses, size, currentSize }) =>
       after(controller.start(replicaAddresses, size, currentSize)),
     volumeShutdown: () => after(controller.shutdown()),
-    volumeSnapshot: async ({ name, labels }) => ({ name: await controller.snapshot(name, labels) }),
+    volumeSnapshot: async ({ name, labels, freezeFilesystem }) => ({
+      name: await controller.snapshot(name, labels, freezeFilesystem),
+    }),
     volumeRevert: ({ name }) => after(controller.revert(name)),
     volumeExpand: ({ size }) => after(controller.expand(size)),
     volumeFrontendStart: ({ frontend }) => after(controller.frontendStart(frontend)),
