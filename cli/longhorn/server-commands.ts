@@ -62,7 +62,7 @@ const controller: Command = {
   flags: [
     { name: "listen", kind: "string", default: "localhost:9501" },
     ...SIZE_FLAGS,
-    { name: "frontend", kind: "string", usage: "tgt-iscsi, socket or rest; none when it is absent" },
+    { name: "frontend", kind: "string", usage: "tgt-blockdev, tgt-iscsi, socket or rest; none when it is absent" },
     { name: "enable-backend", kind: "strings", default: ["tcp"] },
     { name: "replica", kind: "strings", usage: "URL of a replica to start with (repeatable)" },
     { name: "upgrade", kind: "bool", usage: "take over an existing frontend" },
@@ -74,7 +74,7 @@ const controller: Command = {
     { name: "file-sync-http-client-timeout", kind: "int", default: 5, usage: "HTTP client timeout for replica file sync server" },
     ...SNAPSHOT_LIMIT_FLAGS,
     { name: "rebuild-sync-concurrent-limit", kind: "int", default: 1, usage: "sources of a rebuild at a time" },
-    { name: "portal", kind: "strings", usage: "HOST:PORT where an iSCSI frontend listens (repeatable; default: 0.0.0.0:3260)" },
+    { name: "portal", kind: "strings", usage: "HOST:PORT where an iSCSI frontend listens (repeatable; default: 0.0.0.0:3260, for tgt-blockdev a port of its own)" },
     { name: "boot-id-file", kind: "string", usage: "file that names the machine's boot, where /proc does not" },
   ], // prettier-ignore
   failure: "Error running controller command",
@@ -93,7 +93,6 @@ async function runController({ globals, options, args: [volume = ""] }: Invocati
     if (backend !== "tcp" && backend !== "file") throw new Error(`Unsupported backend: ${backend}`);
   if (options.int("rebuild-sync-concurrent-limit") <= 0)
     throw new Error("rebuild-sync-concurrent-limit must be positive");
-  const portals = options.strings("portal");
   const { runLonghornController } = await import("./controller.js");
   const noData = await runLonghornController({
     volume,
@@ -110,7 +109,7 @@ async function runController({ globals, options, args: [volume = ""] }: Invocati
     unmapMarkSnapChainRemoved: options.bool("unmap-mark-snap-chain-removed"),
     snapshotMaxCount: options.int("snapshot-max-count"),
     snapshotMaxSize: sizeOrZero(options.string("snapshot-max-size")),
-    portals: (portals.length === 0 ? ["0.0.0.0:3260"] : portals).map(parseHostPort),
+    portals: options.strings("portal").map(parseHostPort),
     runDirectory: RUN_DIRECTORY,
     bootIdFile: options.string("boot-id-file") === "" ? null : options.string("boot-id-file"),
   });

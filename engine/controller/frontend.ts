@@ -2,12 +2,14 @@
 import type { Logger } from "pino";
 import type { AttachedVolume } from "../attached-volume.js";
 import type { HostPort } from "../host-port.js";
+import { BlockDeviceFrontend } from "./block-device-frontend.js";
 import { IscsiFrontend } from "./iscsi-frontend.js";
 import { RestFrontend } from "./rest-frontend.js";
 import { SocketFrontend } from "./socket-frontend.js";
 
 export interface FrontendOptions {
   volume: string;
+  /** where the target of an iSCSI frontend listens; empty: where that frontend wants to */
   portals: HostPort[];
   /** where sockets and lock files are */
   runDirectory: string;
@@ -42,6 +44,7 @@ export interface Succession {
 type Factory = (options: FrontendOptions) => Frontend;
 
 const FRONTENDS = new Map<string, Factory>([
+  ["tgt-blockdev", (options) => new BlockDeviceFrontend(options)],
   ["tgt-iscsi", (options) => new IscsiFrontend(options)],
   ["socket", (options) => new SocketFrontend(options)],
   ["rest", (options) => new RestFrontend(options)],

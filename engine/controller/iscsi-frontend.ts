@@ -6,6 +6,9 @@ import type { IscsiTarget } from "../target/target.js";
 import { createTarget, iqnOf } from "../volume-target.js";
 import type { Frontend, FrontendOptions, Succession } from "./frontend.js";
 
+/** iSCSI's port, which initiators elsewhere take for granted. */
+const DEFAULT_PORTAL = { host: "0.0.0.0", port: 3260 };
+
 export class IscsiFrontend implements Frontend {
   readonly name = "tgt-iscsi";
   #target: IscsiTarget | null = null;
@@ -35,7 +38,8 @@ export class IscsiFrontend implements Frontend {
       log,
     });
     try {
-      const bound = await target.start(this.#bound ?? portals, succeeds === null ? 0 : PORTAL_WAIT_MS);
+      const listened = this.#bound ?? (portals.length > 0 ? portals : [DEFAULT_PORTAL]);
+      const bound = await target.start(listened, succeeds === null ? 0 : PORTAL_WAIT_MS);
       this.#bound = bound;
       log.info({ endpoint: this.endpoint, portals: bound.map(formatHostPort) }, "target started");
     } catch (error) {

@@ -24,7 +24,7 @@ export interface ControllerOptions {
   snapshotMaxCount: number;
   /** bytes; 0: no limit */
   snapshotMaxSize: number;
-  /** where the target of an iSCSI frontend listens */
+  /** where the target of an iSCSI frontend listens; empty: where that frontend wants to */
   portals: HostPort[];
   /** where sockets and lock files of frontends are */
   runDirectory: string;

@@ -24,6 +24,7 @@ export interface Node {
 export interface Engine {
   process: Daemon;
   url: string;
+  /** of an engine with a portal of its own */
   iscsi: string;
   client: VolumeClient;
 }
@@ -34,6 +35,8 @@ export class LonghornCluster {
   readonly #clients: VolumeClient[] = [];
   readonly #bootIdFile = join(this.directory, "boot");
   #replicas = 0;
+  /** of engines that are started from now on: flags, and where their programs are; null: a target at a portal of its own */
+  frontend: { flags: string[]; env: NodeJS.ProcessEnv } | null = null;
 
   /** @param size bytes */
   constructor(readonly size: number) {
@@ -66,12 +69,16 @@ export class LonghornCluster {
     const [port = 0, free = 0] = await freePorts([], 2, 1);
     const portal = before === undefined ? free : Number(new URL(before.iscsi).port);
     const url = `127.0.0.1:${port}`;
-    const process = this.start([
-      ...["controller", VOLUME, "--size", size, "--current-size", size, "--listen", url],
-      ...["--frontend", "tgt-iscsi", "--portal", `127.0.0.1:${portal}`, "--boot-id-file", this.#bootIdFile],
-      ...nodes.flatMap(({ address }) => ["--replica", address]),
-      ...(before === undefined ? [] : ["--upgrade"]),
-    ]);
+    const target = ["--frontend", "tgt-iscsi", "--portal", `127.0.0.1:${portal}`];
+    const process = this.start(
+      [
+        ...["controller", VOLUME, "--size", size, "--current-size", size, "--listen", url],
+        ...["--boot-id-file", this.#bootIdFile, ...(this.frontend?.flags ?? target)],
+        ...nodes.flatMap(({ address }) => ["--replica", address]),
+        ...(before === undefined ? [] : ["--upgrade"]),
+      ],
+      this.frontend?.env,
+    );
     const client = new VolumeClient(url, { volumeName: VOLUME, engineInstanceName: "" });
     this.#clients.push(client);
     await this.#until(process, "the engine to serve", async () => {
@@ -94,8 +101,8 @@ export class LonghornCluster {
     return run(LONGHORN, this.addArguments(engine, node));
   }
 
-  start(args: string[]): Daemon {
-    const daemon = startDaemon(LONGHORN, args);
+  start(args: string[], env: NodeJS.ProcessEnv = process.env): Daemon {
+    const daemon = startDaemon(LONGHORN, args, { env });
     this.#processes.push(daemon);
     return daemon;
   }

@@ -144,7 +144,7 @@ export const phases: Phase[] = [
     timeoutMs: 8 * MINUTE_MS,
   },
   endToEnd("workloads", "databases on file systems on a volume", 6),
-  endToEnd("vm", "a real kernel initiator in a virtual machine", 9),
+  endToEnd("vm", "a real kernel initiator in a virtual machine", 15),
   {
     name: "docker",
     about: "the Dockerfile's steps in clean Debian roots (only when named)",

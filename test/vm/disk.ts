@@ -15,6 +15,7 @@ interface FioReport {
 export class Disk {
   private constructor(
     private readonly guest: Guest,
+    /** how iscsiadm names it */
     private readonly node: string,
     /** e.g. `/dev/sda` */
     readonly device: string,
@@ -34,6 +35,11 @@ export class Disk {
       "for i in $(seq 100); do d=$(ls -d /sys/class/iscsi_session/*/device/target*/*/block/* 2>/dev/null) && break; sleep 0.1; done; basename $d",
     );
     return new Disk(guest, node, `/dev/${device}`);
+  }
+
+  /** One that somebody else has logged in to. */
+  static at(guest: Guest, device: string): Disk {
+    return new Disk(guest, "", device);
   }
 
   async logout(): Promise<void> {
@@ -63,17 +69,20 @@ export class Disk {
     mebibytes: number;
     seconds: number;
   }): Promise<{ write: number; sync: number }> {
-    const blocks = options.mebibytes * 64;
-    const output = await this.guest.run(
-      "/tools/fio --name=verify --directory=/mnt --ioengine=libaio --direct=1 --iodepth=16 --rw=randwrite --bs=16k" +
-        ` --size=${options.mebibytes}m --rate_iops=,${Math.ceil(blocks / options.seconds)} --fsync=64` +
-        " --verify=crc32c --verify_fatal=1 --do_verify=1 --output-format=json",
-      180_000,
-    );
+    const output = await this.guest.run(verifyCommand(options), 180_000);
     const report = JSON.parse(output.slice(output.indexOf("{"))) as FioReport;
     const job = report.jobs[0];
     return { write: (job?.write.lat_ns.max ?? 0) / 1e6, sync: (job?.sync.lat_ns.max ?? 0) / 1e6 };
   }
+}
+
+/** fio, as `writeAndVerify` runs it. */
+export function verifyCommand({ mebibytes, seconds }: { mebibytes: number; seconds: number }): string {
+  return (
+    "/tools/fio --name=verify --directory=/mnt --ioengine=libaio --direct=1 --iodepth=16 --rw=randwrite --bs=16k" +
+    ` --size=${mebibytes}m --rate_iops=,${Math.ceil((mebibytes * 64) / seconds)} --fsync=64` +
+    " --verify=crc32c --verify_fatal=1 --do_verify=1 --output-format=json"
+  );
 }
 
 function settings({ digests, chap }: LoginOptions): [string, string][] {

@@ -17,6 +17,8 @@ export interface CommandResult {
 
 export class Guest {
   private received = "";
+  /** the end of the last command */
+  private last: Promise<unknown> = Promise.resolve();
 
   private constructor(
     private readonly qemu: Daemon,
@@ -44,8 +46,14 @@ export class Guest {
     return guest;
   }
 
-  /** Runs one shell line. One at a time. */
-  async attempt(command: string, timeoutMs: number): Promise<CommandResult> {
+  /** Runs one shell line, when those before it have ended. */
+  attempt(command: string, timeoutMs: number): Promise<CommandResult> {
+    const result = this.last.then(() => this.execute(command, timeoutMs));
+    this.last = result.catch(() => undefined);
+    return result;
+  }
+
+  private async execute(command: string, timeoutMs: number): Promise<CommandResult> {
     this.serial.write(`${command}\n`);
     const [text, exitCode] = await this.until(/([\s\S]*)\nEXIT (\d+)\n/, timeoutMs, command);
     return { output: text.trimEnd(), exitCode };
