@@ -19,11 +19,12 @@ export class Agreement {
   /** Makes the WO ones of `members` equal to `from`, then all forget what they inherited. */
   async run(from: Slot, members: Slot[], ranges: Range[]): Promise<void> {
     const { roster } = this;
-    const { volume, signal, log } = roster;
+    const { volume, pacer, signal, log } = roster;
     const targets = members.filter((slot) => slot !== from && slot.state.mode === "WO");
     const tasks = targets.map((to) =>
       makeEqual({
         volume,
+        pacer,
         from: from.index,
         to: to.index,
         ranges,

@@ -86,6 +86,7 @@ export class Joining {
     let differed = 0;
     const done = await makeEqual({
       volume: roster.volume,
+      pacer: roster.pacer,
       from: from.index,
       to: slot.index,
       ranges,

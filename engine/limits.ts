@@ -72,3 +72,32 @@ export const SNAPSHOT_ROUNDS_MAX = 10;
  * memory of a comparison as a whole to 2 MiB per TiB, however scattered the extents are. */
 export const EXTENTS_WINDOW_BYTES = 1 << 30;
 export const EXTENTS_GRAIN_BYTES = 64 << 10;
+
+/** ms after which the pace of copies is looked at again: some hundred operations of a busy volume. */
+export const COPY_PACE_PERIOD_MS = 250;
+
+/** Bytes per second below which copying never falls: 1 TiB is copied in three days even then. */
+export const COPY_RATE_MIN = 4 << 20;
+
+/** ms of the rate allowed that copies may be ahead after a pause. */
+export const COPY_PACE_BURST_MS = 50;
+
+/** How much longer operations may take beside copies: below the factor of two that is promised, since it is noticed late. */
+export const COPY_PACE_LATENCY_TIMES_MAX = 1.6;
+
+/** What a rate is multiplied by after a look at operations that took too long, and after any other. */
+export const COPY_PACE_SHRINKAGE = 0.6;
+export const COPY_PACE_GROWTH = 1.15;
+
+/** By how much operations may seem to take longer when they are alone than the last time that they were listened to. */
+export const COPY_PACE_IDLE_GROWTH_MAX = 1.25;
+
+/** Operations in a period below which nobody is slowed down noticeably, and with which a hundredth means something. */
+export const COPY_PACE_OPERATIONS_FEW = 3;
+export const COPY_PACE_OPERATIONS_ENOUGH = 400;
+
+/** Periods: of listening to operations that are alone, at the most; without operations, until nobody is waited for; until it
+ * is listened to again, since what the volume is used for changes. */
+export const COPY_PACE_LISTEN_PERIODS_MAX = 4;
+export const COPY_PACE_QUIET_PERIODS = 4;
+export const COPY_PACE_LISTEN_AGAIN_PERIODS = 80;

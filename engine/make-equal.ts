@@ -2,11 +2,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
 import type { NativeError, Volume } from "../native/index.js";
+import type { CopyPacer } from "./copy-pacer.js";
 import { AGREEMENT_COPIES_MAX, AGREEMENT_RETRY_MS } from "./limits.js";
 import type { Range } from "./region-ranges.js";
 
 export interface CopyTask {
   volume: Pick<Volume, "copy">;
+  pacer: CopyPacer;
   /** slot that counts */
   from: number;
   /** slot to be made equal */
@@ -31,7 +33,7 @@ const REFUSALS: ReadonlySet<string> = new Set<NativeError["code"]>([
   "INVALID",
 ]);
 
-/** Copies all ranges, several at a time, each again until it succeeds.
+/** Copies all ranges, several at a time, each again until it succeeds, as fast as the volume's users allow.
  * @returns false when the copy is no longer wanted */
 export async function makeEqual(task: CopyTask): Promise<boolean> {
   const queue = task.ranges.values();
@@ -40,6 +42,7 @@ export async function makeEqual(task: CopyTask): Promise<boolean> {
   async function work(): Promise<boolean> {
     for (const { offset, length } of queue) {
       for (;;) {
+        await task.pacer.take(length);
         if (unwanted()) return false;
         try {
           const moved = await task.volume.copy(task.from, task.to, offset, length);
@@ -60,8 +63,8 @@ export async function makeEqual(task: CopyTask): Promise<boolean> {
     }
     return true;
   }
-  const workers = Array.from({ length: AGREEMENT_COPIES_MAX }, work);
-  const done = (await Promise.all(workers)).every(Boolean);
+  const workers = () => Promise.all(Array.from({ length: AGREEMENT_COPIES_MAX }, work));
+  const done = (await task.pacer.during(workers)).every(Boolean);
   if (done)
     task.log.info(
       { from: task.from, to: task.to, regions: task.ranges.length, differedBytes: differed },

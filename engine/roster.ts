@@ -3,6 +3,7 @@
 import type { Logger } from "pino";
 import type { Volume } from "../native/index.js";
 import type { EngineRequest } from "../proto/control.js";
+import { CopyPacer } from "./copy-pacer.js";
 import { DecisionQueue } from "./decision-queue.js";
 import { healthOf, type End, type Health } from "./health.js";
 import { REPLICAS_MAX } from "./limits.js";
@@ -29,6 +30,7 @@ export class Roster {
   readonly slots: Slot[];
   readonly log: Logger;
   readonly decisions: DecisionQueue;
+  readonly pacer: CopyPacer;
   readonly #stop = new AbortController();
   /** taken out */
   #removed: Slot[] = [];
@@ -43,6 +45,7 @@ export class Roster {
     this.#size = shared.size;
     this.log = shared.log;
     this.#onHealth = onHealth;
+    this.pacer = new CopyPacer(shared.volume, this.#stop.signal);
     this.decisions = new DecisionQueue({
       signal: this.#stop.signal,
       onError: (error) => this.#onDecisionError(error),

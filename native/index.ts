@@ -125,6 +125,9 @@ export interface VolumeStats {
   /** answered with an error */
   failed: number;
   inFlight: number;
+  /** reads and writes that named no slot, by how long they took: `[below, count, below, count, ...]`, ascending in
+   * microseconds, a quarter apart; nothing where none were */
+  latency: number[];
   slots: SlotStats[];
 }
 

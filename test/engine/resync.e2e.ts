@@ -87,18 +87,21 @@ t.test(
       await writer.progress(50);
       await cluster.kill(first.process);
       await mode(engine, first, "ERR");
+      // The writer may write all of its blocks again before they are copied; this one nobody writes again.
+      await (await pair.connect()).write(80 * MIB, GRAIN, 7);
       await writer.progress(200);
       cluster.restart(first);
       await writer.progress(200);
       const { resync, movedBytes } = await mode(engine, first, "RW");
       t.match(resync, /^what changed since generation \d+$/);
-      t.ok(movedBytes > 0);
-      t.ok(movedBytes <= 1.1 * ((BLOCKS * 4096) / GRAIN) * GRAIN, `${movedBytes} bytes moved`);
+      t.ok(movedBytes >= GRAIN);
+      t.ok(movedBytes <= 1.1 * (BLOCKS * 4096 + GRAIN), `${movedBytes} bytes moved`);
       await writer.progress(50);
       t.equal(await writer.stop(), null);
 
       await leaveAlone(pair, first, [second]);
       t.strictSame(await writer.mistakes(), []);
+      t.strictSame(await io.read(80 * MIB, GRAIN), [{ version: 7, sectors: GRAIN / 512 }]);
       for (let mib = 3; mib < 64; mib++)
         t.strictSame(await io.read(mib * MIB, MIB), [{ version: 1_000_000 + mib, sectors: 2048 }]);
     });

@@ -523,6 +523,12 @@ Napi::Value VolumeObject::Stats(const Napi::CallbackInfo& info) {
     slot.Set("bytesReceived", number(from.bytes_received));
     slots.Set(i, slot);
   }
+  Napi::Array latency = Napi::Array::New(env);
+  for (size_t bucket = 0; bucket < LatencyCounts::kBuckets; ++bucket) {
+    if (stats.latency[bucket] == 0) continue;
+    latency.Set(latency.Length(), number(LatencyCounts::EndOf(bucket)));
+    latency.Set(latency.Length(), number(stats.latency[bucket]));
+  }
   Napi::Object object = Napi::Object::New(env);
   object.Set("reads", number(stats.reads));
   object.Set("writes", number(stats.writes));
@@ -532,6 +538,7 @@ Napi::Value VolumeObject::Stats(const Napi::CallbackInfo& info) {
   object.Set("writtenBytes", number(stats.written_bytes));
   object.Set("failed", number(stats.failed));
   object.Set("inFlight", number(stats.in_flight));
+  object.Set("latency", latency);
   object.Set("slots", slots);
   return object;
 }

@@ -1,6 +1,8 @@
 #include "volume/volume.h"
 
+#include <algorithm>
 #include <bit>
+#include <chrono>
 #include <utility>
 
 namespace aurochs {
@@ -9,6 +11,11 @@ namespace {
 
 bool IsWriter(OperationKind kind) {
   return kind != OperationKind::kRead && kind != OperationKind::kExtents && kind != OperationKind::kFlush;
+}
+
+int64_t NowUs() {
+  using std::chrono::duration_cast, std::chrono::microseconds, std::chrono::steady_clock;
+  return duration_cast<microseconds>(steady_clock::now().time_since_epoch()).count();
 }
 
 }  // namespace
@@ -54,6 +61,7 @@ void Volume::Admit(const Parked& entry) {
   flight->kind = operation->kind;
   flight->fua = operation->fua;
   flight->settlement = entry.settlement;
+  flight->begin_us = NowUs();
   flight->named = entry.slot == kAnySlot ? 0 : Bit(entry.slot);
   flight->locked = operation->kind != OperationKind::kFlush;
   flights_.PushBack(flight);
@@ -115,6 +123,7 @@ void Volume::Finish(Flight* flight, Status status) {
     flight->pending &= ~Bit(slot);
   }
   if (!flight->settlement) Count(*operation, status);
+  if (status == Status::kOk && flight->named == 0) CountLatency(*flight);
   if (settlement_ == flight) settlement_ = nullptr;
   if (flight->pending == 0) Retire(flight);
   operation->Done(status);
@@ -178,6 +187,11 @@ void Volume::Count(const Operation& operation, Status status) {
     case OperationKind::kExtents:
       break;
   }
+}
+
+void Volume::CountLatency(const Flight& flight) {
+  if (flight.kind != OperationKind::kRead && flight.kind != OperationKind::kWrite) return;
+  stats_.latency.Add(static_cast<uint64_t>(std::max<int64_t>(0, NowUs() - flight.begin_us)));
 }
 
 void Volume::Quiesce(std::function<void()> done) {

@@ -15,6 +15,7 @@
 #include "volume/backend.h"
 #include "volume/divergence.h"
 #include "volume/flight.h"
+#include "volume/latency.h"
 #include "volume/range_locks.h"
 #include "volume/slot.h"
 
@@ -73,6 +74,8 @@ class Volume final : public Backend, public ReplicaClient::Owner, public EventLo
     uint64_t written_bytes = 0;
     uint64_t failed = 0;
     uint64_t in_flight = 0;
+    /// Of reads and writes that named no slot.
+    LatencyCounts latency;
     std::array<SlotStats, kSlotsMax> slots;
   };
 
@@ -129,6 +132,7 @@ class Volume final : public Backend, public ReplicaClient::Owner, public EventLo
   void Retire(Flight* flight);
   void RunReady();
   void Count(const Operation& operation, Status status);
+  void CountLatency(const Flight& flight);
   /// Calls `visit` for every flight that is active when its turn comes; it may end flights.
   template <class Visit>
   void ForEachFlight(Visit visit);
