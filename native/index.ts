@@ -460,6 +460,12 @@ export interface DataServer {
   reject(stream: number, status: StatusName, message: string): void;
   /** Closes every stream but those of `engineId`; resolves when none of their requests can touch the store any more. */
   fence(engineId: string | null): Promise<void>;
+  /** From now on every change that comes over Longhorn's data protocol is counted in Longhorn's revision counter before it is
+   * answered; it is written (not synced) at once, too.
+   * @param path the counter's file, which is there
+   * @param revision what it was when the store had done `changes` writes and unmaps
+   * @throws {NativeError} `IO_ERROR`, `CLOSED` */
+  keepRevision(path: string, revision: number, changes: number): Promise<void>;
   close(): Promise<void>;
 }
 

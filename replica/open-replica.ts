@@ -1,4 +1,5 @@
 /** A replica's directory that is open: its lock, files, store and data server, and what is kept durable of them. */
+import { join } from "node:path";
 import type { Logger } from "pino";
 import { DataServer, type DataServerEvent, type NativeError, type ReplicaStore } from "../native/index.js";
 import type { Standing } from "./decide.js";
@@ -6,7 +7,7 @@ import { changeVolumeMeta, setDirty, type ReplicaDirectory } from "./directory.j
 import { DATA_CONNECTIONS_MAX, PAYLOAD_BYTES_MAX, STREAM_PAYLOAD_BYTES_MAX, STREAM_REQUESTS_MAX } from "./limits.js"; // prettier-ignore
 import { writeRecord, type ReplicaRecord } from "./member-record.js";
 import { openReplica, type HostedReplicaOptions, type OpenedReplica } from "./open.js";
-import { writeRevision } from "./revision-counter.js";
+import { REVISION_COUNTER, writeRevision } from "./revision-counter.js";
 
 export interface OpenReplicaEvents {
   onData: (from: OpenReplica, event: DataServerEvent) => void;
@@ -57,6 +58,12 @@ export class OpenReplica {
     const replica = new OpenReplica(opened, log, events);
     onFatal = events.onFatal;
     early.forEach(onFatal);
+    try {
+      await replica.tellRevision();
+    } catch (error) {
+      await replica.close("broken");
+      throw error;
+    }
     return replica;
   }
 
@@ -153,6 +160,14 @@ export class OpenReplica {
     const counted = { revision, changes };
     await writeRevision(this.directory.path, revision);
     this.counted = counted;
+    if (this.closing === null) await this.tellRevision();
+  }
+
+  /** A Longhorn engine has to find in the file what it was answered, also when this process is killed. */
+  private async tellRevision(): Promise<void> {
+    if (this.counted === null) return;
+    const { revision, changes } = this.counted;
+    await this.data.keepRevision(join(this.directory.path, REVISION_COUNTER), revision, changes);
   }
 
   /** Writes and unmaps since the directory was opened. */

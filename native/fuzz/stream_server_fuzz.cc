@@ -33,6 +33,7 @@ class CheckingStore final : public StoreBackend {
  public:
   uint64_t size() const override { return kSize; }
   uint64_t allocated_bytes() const override { return 0; }
+  uint64_t changes() const override { return 0; }
   void Submit(StoreRequest* request) override {
     bool ranged = request->kind != StoreRequest::Kind::kFlush;
     if (ranged) CheckRange(request->offset, request->length);

@@ -38,6 +38,7 @@ class MemoryStore final : public StoreBackend {
   explicit MemoryStore(uint64_t size) : bytes(size) {}
   uint64_t size() const override { return bytes.size(); }
   uint64_t allocated_bytes() const override { return allocated; }
+  uint64_t changes() const override { return changed; }
 
   void Submit(StoreRequest* request) override {
     ++submitted;
@@ -55,6 +56,8 @@ class MemoryStore final : public StoreBackend {
       if (status != Status::kOk) return request->Done(status, "injected");
     }
     using Kind = StoreRequest::Kind;
+    if (request->kind == Kind::kWrite || request->kind == Kind::kUnmap || request->kind == Kind::kWriteZeroes)
+      ++changed;
     switch (request->kind) {
       case Kind::kRead:
         memcpy(request->payload.data(), &bytes[request->offset], request->length);
@@ -100,6 +103,7 @@ class MemoryStore final : public StoreBackend {
 
   std::vector<uint8_t> bytes;
   uint64_t allocated = 0;
+  uint64_t changed = 0;
   bool hold = false;
   bool corrupt_reads = false;
   std::deque<StoreRequest*> held;

@@ -1,4 +1,6 @@
 /** Longhorn's data protocol at a whole daemon: who may speak it, and that both protocols see the same data. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import t from "tap";
 import { ReplicaService } from "../../proto/longhorn.js";
 import { unaryClient } from "../../proto/unary.js";
@@ -68,6 +70,35 @@ t.test("writes past the end are refused, and the replica goes on", async (t) => 
   t.match(await longhorn.ask(TYPE.UNMAP, SIZE, 4096), { type: TYPE.ERROR });
   t.ok((await longhorn.ask(TYPE.READ, SIZE - data.length, data.length)).data.equals(data));
   longhorn.close();
+});
+
+t.test("a replica that is killed tells Longhorn's engine every write that it has answered", async (t) => {
+  const home = new Home(t);
+  await (await home.start({ revisionCounter: true })).kill("SIGTERM");
+  const counted = () =>
+    Number(readFileSync(join(home.directory, "revision.counter"), "latin1").replace(/\0+$/, ""));
+  const first = await home.start();
+  const longhorn = await dataconnTo(first.running);
+  for (let i = 1; i <= 5; i++) {
+    await longhorn.ask(TYPE.WRITE, 0, data.length, data);
+    t.equal(counted(), i, "before the answer");
+  }
+  await longhorn.ask(TYPE.UNMAP, 0, 4096);
+  await first.kill("SIGKILL");
+  t.equal(counted(), 6);
+  longhorn.close();
+
+  const second = await home.start();
+  const replica = unaryClient(ReplicaService, `${second.running.host}:${second.running.port}`);
+  t.teardown(replica.close);
+  const again = await dataconnTo(second.running);
+  await again.ask(TYPE.WRITE, 0, data.length, data);
+  t.equal(counted(), 7);
+  await replica.calls.revisionCounterSet({ counter: 100 }, { timeoutMs: 60_000 });
+  t.equal(counted(), 100);
+  await again.ask(TYPE.WRITE, 0, data.length, data);
+  t.equal(counted(), 101);
+  again.close();
 });
 
 t.test("who connects before the replica is opened is served then, as often as it is opened", async (t) => {

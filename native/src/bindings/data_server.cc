@@ -26,6 +26,7 @@ Napi::Function DataServerObject::Define(Napi::Env env) {
                          InstanceMethod<&DataServerObject::Accept>("accept"),
                          InstanceMethod<&DataServerObject::Reject>("reject"),
                          InstanceMethod<&DataServerObject::Fence>("fence"),
+                         InstanceMethod<&DataServerObject::KeepRevision>("keepRevision"),
                          InstanceMethod<&DataServerObject::Close>("close"),
                      });
 }
@@ -116,6 +117,26 @@ Napi::Value DataServerObject::Fence(const Napi::CallbackInfo& info) {
   core_->loop.Post([this, deferred, engine_id] {
     server_->Fence(engine_id ? &*engine_id : nullptr,
                    [this, deferred] { PostResolve(bridge_.get(), deferred); });
+  });
+  return deferred->Promise();
+}
+
+Napi::Value DataServerObject::KeepRevision(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  Arguments arguments(info);
+  std::string path = arguments.String(0, "path", kTextBytesMax);
+  uint64_t revision = arguments.Integer(1, "revision", 0, kSafeIntegerMax);
+  uint64_t changes = arguments.Integer(2, "changes", 0, kSafeIntegerMax);
+  if (closing_) return Rejected(env, "CLOSED", "the data server is closed");
+  if (!arguments.error().empty()) return Rejected(env, "BAD_ARGUMENT", arguments.error());
+  SharedDeferred deferred = MakeDeferred(env);
+  core_->loop.Post([this, deferred, path, revision, changes] {
+    int error = server_->KeepRevision(path, revision, changes);
+    bridge_->Post([deferred, path, error](Napi::Env env) {
+      if (error == 0) return deferred->Resolve(env.Undefined());
+      std::string message = "write " + path + ": " + strerror(error);
+      deferred->Reject(MakeError(env, StatusName(Status::kIoError), message, error).Value());
+    });
   });
   return deferred->Promise();
 }

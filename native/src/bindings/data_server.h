@@ -25,6 +25,7 @@ class DataServerObject : public Napi::ObjectWrap<DataServerObject>, private Data
   Napi::Value Accept(const Napi::CallbackInfo& info);
   Napi::Value Reject(const Napi::CallbackInfo& info);
   Napi::Value Fence(const Napi::CallbackInfo& info);
+  Napi::Value KeepRevision(const Napi::CallbackInfo& info);
   Napi::Value Close(const Napi::CallbackInfo& info);
 
   void OnHello(uint64_t stream, const Hello& hello, const std::string& remote) override;

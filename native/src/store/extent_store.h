@@ -52,6 +52,7 @@ class ExtentStore final : public StoreBackend {
 
   uint64_t size() const override { return size_; }
   uint64_t allocated_bytes() const override { return stats().allocated_bytes; }
+  uint64_t changes() const override { return writes_.load(std::memory_order_relaxed); }
   void Submit(StoreRequest* request) override;
 
   void Inherit();

@@ -178,6 +178,11 @@ void DataServer::Fence(const std::string* engine_id, std::function<void()> done)
   WhenDrained(std::move(done));
 }
 
+int DataServer::KeepRevision(const std::string& path, uint64_t revision, uint64_t changes) {
+  int error = revision_.Open(path, revision, changes);
+  return error != 0 ? error : revision_.Write(store_->changes());
+}
+
 void DataServer::Close(std::function<void()> done) {
   closed_ = true;
   if (listen_fd_ >= 0) {

@@ -15,6 +15,7 @@
 #include "stream/message.h"
 #include "stream/replica_dataconn.h"
 #include "stream/request_source.h"
+#include "stream/revision_file.h"
 #include "stream/socket.h"
 
 namespace aurochs {
@@ -74,6 +75,11 @@ class DataServer final : private EventLoop::Handler, private EventLoop::CycleTas
   /// Ends every stream but those of `engine_id` (null: every stream); `done` is called when none of their
   /// requests is with the store any more.
   void Fence(const std::string* engine_id, std::function<void()> done);
+  /// From now on every change that is made over Longhorn's protocol is counted in that file before it is
+  /// answered: a replica that is killed has to tell how far it was. `revision` is what it was when the store
+  /// had done `changes`; the file tells at once what it is now.
+  /// @returns 0 or an errno
+  int KeepRevision(const std::string& path, uint64_t revision, uint64_t changes);
   /// Closes all connections and stops listening; `done` as with Fence. Idempotent.
   void Close(std::function<void()> done);
 
@@ -117,6 +123,7 @@ class DataServer final : private EventLoop::Handler, private EventLoop::CycleTas
   std::vector<std::unique_ptr<Arrival>> arrivals_;
   std::vector<std::unique_ptr<ServerConnection>> connections_;
   std::map<uint64_t, std::unique_ptr<ReplicaDataconn>> dataconns_;
+  RevisionFile revision_;
   uint64_t next_stream_ = 1;
 
   std::vector<std::unique_ptr<ServerRequest>> requests_;

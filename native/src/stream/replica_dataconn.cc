@@ -37,6 +37,11 @@ void ReplicaDataconn::Submit(Kind kind, const DataconnAsk& ask, uint64_t offset,
 
 void ReplicaDataconn::Answer(ServerRequest* request, Status status, const char* message) {
   if (status == Status::kNotOpen) message = "replica no longer exist";
+  bool is_read = request->kind == StoreRequest::Kind::kRead;
+  if (status == Status::kOk && !is_read && server_->revision_.Write(server_->store_->changes()) != 0) {
+    status = Status::kIoError;
+    message = "the revision counter cannot be written";
+  }
   if (status != Status::kOk)
     return AnswerError(request->ask, DataconnType::kError, DataconnErrorText(status, message));
   uint64_t size = request->length;
@@ -44,7 +49,6 @@ void ReplicaDataconn::Answer(ServerRequest* request, Status status, const char* 
     uint64_t now = server_->store_->allocated_bytes();
     size = request->allocated_before > now ? request->allocated_before - now : 0;
   }
-  bool is_read = request->kind == StoreRequest::Kind::kRead;
   DataconnConnection::Answer(request->ask, size, is_read ? std::move(request->payload) : Slice());
 }
 
