@@ -3,6 +3,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { HeldOperations } from "./held-operations.js";
 import { AGREEMENT_RETRY_MS, RECONNECT_DELAY_MS } from "./limits.js";
+import { isLonghorn } from "./longhorn/longhorn-link.js";
+import { alignRevisions } from "./longhorn/revisions.js";
 import { makeEqual } from "./make-equal.js";
 import type { Range } from "./region-ranges.js";
 import { FencedError } from "./replica-link.js";
@@ -43,12 +45,22 @@ export class Agreement {
       try {
         // What was copied, and what a copy only had in its page cache, has to be durable before it is forgotten.
         await volume.flush(null);
+        await this.#alignLonghorn();
         if (await roster.decisions.run(() => this.#agreed(targets))) return;
       } catch (err) {
         log.warn({ err }, "agreement could not be completed; it is tried again");
       }
       await sleep(AGREEMENT_RETRY_MS, undefined, { signal }).catch(() => undefined);
     }
+  }
+
+  /** What was copied was counted by those that it was copied to. */
+  async #alignLonghorn(): Promise<void> {
+    const { volume, keeper, log } = this.roster;
+    const links = this.roster.members().map(({ link }) => link);
+    if (!links.some(isLonghorn)) return;
+    await volume.quiesce();
+    await alignRevisions(links, keeper.volume, log).finally(() => volume.resume());
   }
 
   /** @returns false when a replica is away: it has to hear of it as well */
@@ -58,6 +70,7 @@ export class Agreement {
     await Promise.all(roster.members().map((slot) => this.#tell(slot)));
     for (const slot of targets) {
       if (slot.state.mode !== "WO") continue;
+      if (isLonghorn(slot.link)) await slot.link.setRebuilding(false);
       roster.apply(slot, { type: "agreed" });
       await roster.volume.setMode(slot.index, "RW");
     }

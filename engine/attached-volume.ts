@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import { Volume } from "../native/index.js";
 import { withDeadline } from "./deadline.js";
 import type { Health } from "./health.js";
+import type { LonghornLink } from "./longhorn/longhorn-link.js";
 import { ReplicaLink } from "./replica-link.js";
 import { ReplicaSet } from "./replica-set.js";
 import { SettleLoop } from "./settle-loop.js";
@@ -15,6 +16,8 @@ export interface AttachOptions {
   size: number;
   /** control addresses, `host:port` */
   replicas: string[];
+  /** replicas of Longhorn's own in the same set, opened; closed with the volume. Absent: there are none */
+  longhorn?: readonly LonghornLink[];
   engineId: string;
   engineBootId: string;
   replicaTimeoutMs: number;
@@ -45,24 +48,33 @@ export class AttachedVolume {
   /** Resolves when I/O can be done.
    * @throws {MembershipError} and then nothing stays open */
   static async attach(options: AttachOptions): Promise<AttachedVolume> {
-    const { size, replicaTimeoutMs, acceptLostWrites, engineBootId, copier, onHealth, log } = options;
+    const {
+      size,
+      replicaTimeoutMs,
+      acceptLostWrites,
+      engineBootId,
+      copier,
+      onHealth,
+      log,
+      longhorn = [],
+    } = options;
     const links = options.replicas.map((address) => new ReplicaLink(address));
     let volume: Volume | null = null;
     let replicas: ReplicaSet | null = null;
     try {
       const wanted = { volume: options.volume, size, salvage: options.salvage };
-      const takeover = await takeOver({ ...options, wanted, links });
+      const takeover = await takeOver({ ...options, wanted, links, longhorn });
       const native = new Volume({ size, replicaTimeoutMs }, (event) => set.onVolumeEvent(event));
       volume = native;
       const rules = { engineBootId, acceptLostWrites };
       const set = new ReplicaSet(native, { takeover, size, rules, copier, onHealth, log });
       replicas = set;
       await set.start();
-      return new AttachedVolume(native, set, new SettleLoop(native, set, log), links, log);
+      return new AttachedVolume(native, set, new SettleLoop(native, set, log), [...links, ...longhorn], log);
     } catch (error) {
       replicas?.close();
       await volume?.close();
-      for (const link of links) link.close();
+      for (const link of [...links, ...longhorn]) link.close();
       throw error;
     }
   }

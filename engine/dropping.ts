@@ -1,4 +1,6 @@
 /** Going on without replicas: recorded durably on every survivor before anything that waits for them is let go. */
+import { isLonghorn } from "./longhorn/longhorn-link.js";
+import { markFailed } from "./longhorn/mark-failed.js";
 import type { Change } from "./record-keeper.js";
 import type { Roster } from "./roster.js";
 import { isCopy, isMember, type Slot } from "./slot.js";
@@ -20,6 +22,7 @@ export class Dropping {
       await this.#letGo(failing);
       return true;
     }
+    if (!(await this.#markLonghorn(failing))) return false;
     const survivors = roster.members().filter((slot) => !failing.some((failed) => failed.slot === slot));
     const failures = await this.#record(survivors);
     if (failures === null) {
@@ -29,6 +32,17 @@ export class Dropping {
     }
     await this.#letGo([...failing, ...failures]);
     return true;
+  }
+
+  /** Those of Longhorn's are marked as Longhorn marks what is no copy, if they can be reached. Where that is the only thing
+   * that a next start can know it from, nothing is decided before it is done.
+   * @returns whether it may be gone on */
+  async #markLonghorn(failing: Failing[]): Promise<boolean> {
+    const { roster } = this;
+    const slots = failing.map(({ slot }) => slot).filter(({ link }) => isLonghorn(link));
+    const marked = await Promise.all(slots.map((slot) => markFailed(slot, roster.log)));
+    if (!slots.some((slot) => roster.keepsRecord(slot) && slot.facts?.revision === 0)) return true;
+    return slots.every(({ announced }, index) => announced || marked[index] === true);
   }
 
   /** Stores the engine's own small state durably on all members; one that does not take it is dropped.
@@ -64,7 +78,7 @@ export class Dropping {
   async join(slot: Slot): Promise<boolean> {
     slot.joining = true;
     // The others keep what it missed until it is known to have stored the record as well.
-    const failures = await this.#record(this.roster.members(), { stillAbsent: slot.replicaId });
+    const failures = await this.#record(this.roster.members(), { stillAbsent: slot.replicaId }, slot);
     if (failures === null) return false;
     await this.#letGo(failures);
     if (failures.some((failed) => failed.slot === slot)) return true;
@@ -91,8 +105,12 @@ export class Dropping {
   }
 
   /** @returns who did not record it; null when nobody did who could stand alone */
-  async #record(members: Slot[], change: Change = {}): Promise<Failing[] | null> {
-    for (const slot of members) slot.readable = isCopy(slot);
+  async #record(
+    members: Slot[],
+    change: Change = {},
+    joining: Slot | null = null,
+  ): Promise<Failing[] | null> {
+    for (const slot of members) slot.readable = isCopy(slot) && this.roster.keepsRecord(slot, joining);
     const advance = await this.roster.keeper.advance(members, change);
     if (advance === null) return null;
     return advance.failures.map(({ holder, error }) => ({

@@ -10,6 +10,8 @@ export type Remedy =
   | { type: "wait"; reason: string }
   /** see whether the other copies ran out of space as well */
   | { type: "gather" }
+  /** the only copy cannot come back by itself: nothing is served any more */
+  | { type: "end"; reason: string }
   /** answer the operations held there, then make the copies equal where they may differ */
   | { type: "answer"; status: StatusName };
 
@@ -64,4 +66,12 @@ export function remedyFor(event: VolumeEvent, otherCopy: boolean): Remedy {
     case "failed":
       return REMEDY_OF_STATUS[event.status](otherCopy, cause);
   }
+}
+
+/** The same for one of Longhorn's replicas, which does not come back: nothing says whether it is still what it was, nor
+ * whether what was sent to it before is carried out later. */
+export function remedyForLonghorn(event: VolumeEvent, otherCopy: boolean): Remedy {
+  const remedy = remedyFor(event, otherCopy);
+  if (remedy.type !== "reconnect") return remedy;
+  return otherCopy ? { type: "drop", cause: remedy.reason } : { type: "end", reason: remedy.reason };
 }

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { EngineRequest, PrepareSnapshotRequest } from "../proto/control.js";
 import type { Dropping, Failing } from "./dropping.js";
 import { JOINT_CHANGE_WAIT_MS, RECONNECT_DELAY_MS } from "./limits.js";
+import { isLonghorn } from "./longhorn/longhorn-link.js";
 import type { Roster } from "./roster.js";
 import type { Slot } from "./slot.js";
 import type { SnapshotFollowers } from "./snapshot-followers.js";
@@ -94,6 +95,9 @@ export class JointChanges {
     const slots = roster.members();
     if (prepared.length > 0 && !slots.every((slot) => prepared.includes(slot))) return null;
     const failures = new Map<string, Error>();
+    // A snapshot may come to lie below its head.
+    for (const { link, index } of slots)
+      if (isLonghorn(link)) await roster.volume.setUnmapZeroes(index, false);
     const make = async (slot: Slot) => {
       if (snapshot !== undefined && prepared.includes(slot))
         await slot.link.commitSnapshot(roster.request(slot), snapshot.commitTimeoutMs);

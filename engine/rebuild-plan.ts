@@ -2,6 +2,7 @@
 import type { InheritedRegionsReply } from "../proto/control.js";
 import { allocatedGrains } from "./allocated-ranges.js";
 import { AGREEMENT_COPY_BYTES_MAX, EXTENTS_GRAIN_BYTES } from "./limits.js";
+import { isLonghorn } from "./longhorn/longhorn-link.js";
 import { inPieces, unionOfRegions, withoutRanges, type Range } from "./region-ranges.js";
 import { missedSince } from "./resync-plan.js";
 import type { Roster } from "./roster.js";
@@ -29,14 +30,20 @@ export async function planRebuild(
   const here = await allocatedGrains(volume, slot.index, size);
   const absence = keeper.absenceOf(slot.replicaId);
   const maps = absence === null ? [] : await missedSince(roster, absence);
-  if (maps.length === 0) throw new Error("no copy knows what changed since its rebuild began");
-  const changed = unionOfRegions(maps, size, size);
+  if (maps.length === 0 && !keepNoMap(roster))
+    throw new Error("no copy knows what changed since its rebuild began");
+  const changed = maps.length === 0 ? [{ offset: 0, length: size }] : unionOfRegions(maps, size, size);
   const unlike = compareAll ? [there, here] : [difference(there, here)];
   const doubtful = withoutRanges(unionOfRegions(unlike, size, size), changed);
   return {
     changed: inPieces(changed, AGREEMENT_COPY_BYTES_MAX),
     doubtful: inPieces(doubtful, AGREEMENT_COPY_BYTES_MAX),
   };
+}
+
+/** Longhorn's replicas do not know what changed: all of it is compared. */
+function keepNoMap({ slots }: Roster): boolean {
+  return slots.every(({ state, link }) => state.mode !== "RW" || isLonghorn(link));
 }
 
 /** Grains that only one side holds. */

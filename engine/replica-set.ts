@@ -7,23 +7,25 @@ import type { ReplicaFacts } from "../proto/control.js";
 import type { Logger } from "pino";
 import { Agreement } from "./agreement.js";
 import { Dropping } from "./dropping.js";
-import { causeOf, remedyFor } from "./failure-policy.js";
+import { causeOf, remedyFor, remedyForLonghorn } from "./failure-policy.js";
 import type { Health } from "./health.js";
 import { HeldOperations } from "./held-operations.js";
 import { Joining } from "./joining.js";
 import { JointChanges, type JointChange } from "./joint-change.js";
 import { AGREEMENT_COPY_BYTES_MAX, RECONNECT_DELAY_MS } from "./limits.js";
+import { isLonghorn } from "./longhorn/longhorn-link.js";
+import { alignRevisions } from "./longhorn/revisions.js";
 import { chooseSource, type SourceRules } from "./membership.js";
 import { OutOfSpace } from "./out-of-space.js";
 import { Rebuild, type RebuildEnd } from "./rebuild.js";
 import { Reconnecting } from "./reconnecting.js";
 import { bytesOf, unionOfRegions } from "./region-ranges.js";
-import { ReplicaLink } from "./replica-link.js";
+import type { ReplicaLink } from "./replica-link.js";
 import type { ReplicaState, ResyncProgress } from "./replica-state.js";
 import { Resync } from "./resync.js";
 import { Returning } from "./returning.js";
 import { Roster } from "./roster.js";
-import { isMember, newSlot, type Slot } from "./slot.js";
+import { isCopy, isMember, newSlot, type Slot } from "./slot.js";
 import { SnapshotFollowers, type SnapshotCopier } from "./snapshot-followers.js";
 import type { Takeover } from "./takeover.js";
 
@@ -152,6 +154,8 @@ export class ReplicaSet {
     // The source last: with it I/O starts, and every write has to reach all.
     for (const slot of [...members.filter((member) => member !== from), from]) {
       const readable = slot === from || ranges.length === 0;
+      // Longhorn would take it for a copy if it were started with it before they are equal.
+      if (!readable && isLonghorn(slot.link)) await slot.link.setRebuilding(true);
       roster.apply(slot, { type: "connected", differingBytes: readable ? null : bytesOf(ranges) });
       await roster.volume.setMode(slot.index, readable ? "RW" : "WO");
     }
@@ -194,6 +198,11 @@ export class ReplicaSet {
     roster.stop();
     const members = roster.members();
     if (members.some(({ state }) => state.mode !== "RW")) return false;
+    await alignRevisions(
+      members.map(({ link }) => link),
+      roster.keeper.volume,
+      roster.log,
+    );
     await Promise.all(members.map(({ link, ...slot }) => link.release(roster.request(slot))));
     return true;
   }
@@ -235,10 +244,21 @@ export class ReplicaSet {
       if (!(await this.#dropping.drop([{ slot, cause: causeOf(event) }]))) again();
       return;
     }
-    const remedy = remedyFor(event, roster.otherCopy(slot));
+    const remedy = isLonghorn(slot.link)
+      ? remedyForLonghorn(event, roster.otherCopy(slot))
+      : remedyFor(event, roster.otherCopy(slot));
     switch (remedy.type) {
       case "drop":
         if (!(await this.#dropping.drop([{ slot, cause: remedy.cause }]))) again();
+        break;
+      case "end":
+        // Another copy that is away may come back, or be let go.
+        if (roster.slots.some((other) => other !== slot && isCopy(other))) again();
+        else
+          await roster.finish({
+            type: "writesLost",
+            reason: `replica ${slot.address}, the only copy: ${remedy.reason}`,
+          });
         break;
       case "reconnect":
         this.#reconnecting.begin(slot, remedy.reason);
@@ -299,14 +319,15 @@ export class ReplicaSet {
   }
 
   /** Adds a replica that gets every write from a change on that all copies make; `finishRebuild` makes it a copy.
-   * @param address `host:port` of its control port, which no replica of the volume has
+   * @param link to its control port, which no replica of the volume has; closed with it
    * @returns who failed to make the change; when all did, the replica is not added
    * @throws {Error} why it is not added */
-  async add(address: string, change: JointChange): Promise<Map<string, Error>> {
+  async add(link: ReplicaLink, change: JointChange): Promise<Map<string, Error>> {
     const roster = this.#roster;
+    const { address } = link;
     if (roster.end !== null) throw new Error(`the volume is not served: ${roster.end.reason}`);
     const slot = newSlot({
-      ...{ index: roster.freeIndex(), address, link: new ReplicaLink(address), replicaId: "", facts: null },
+      ...{ index: roster.freeIndex(), address, link, replicaId: "", facts: null },
       ...{ stored: { generation: 0, engineId: "" }, readable: false },
       state: { mode: "ERR", cause: "it is being added" },
     });
@@ -365,6 +386,7 @@ export class ReplicaSet {
     return this.#roster.decisions.run(async () => {
       const slot = this.#slotAt(address);
       if (slot === undefined) return true;
+      slot.announced = true;
       const failed = slot.state.mode === "ERR" || (await this.#dropping.drop([{ slot, cause }]));
       slot.ordered = failed;
       return failed;

@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { RETURN_DELAY_MS, RETURN_DELAY_MS_MAX, RETURN_PROBE_MS } from "./limits.js";
 import { listens } from "./listens.js";
+import { isLonghorn } from "./longhorn/longhorn-link.js";
 import { DeclinedError, type Resync } from "./resync.js";
 import type { Roster } from "./roster.js";
 import type { Slot } from "./slot.js";
@@ -14,6 +15,8 @@ export class Returning {
 
   /** Until the engine stops, or the slot is removed. */
   watch(slot: Slot): void {
+    // Nothing tells what one of Longhorn's holds when it is back: somebody adds it again.
+    if (isLonghorn(slot.link)) return;
     this.#watch(slot).catch(this.roster.onError);
   }
 

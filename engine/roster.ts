@@ -11,7 +11,8 @@ import type { RecordKeeper } from "./record-keeper.js";
 import { FencedError } from "./replica-link.js";
 import { nextReplicaState, type ReplicaEvent } from "./replica-state.js";
 import type { Known } from "./return-verdict.js";
-import { connectSlot } from "./slot-connection.js";
+import { isLonghorn } from "./longhorn/longhorn-link.js";
+import { connectLonghorn, connectSlot } from "./slot-connection.js";
 import { isMember, type Slot } from "./slot.js";
 
 export interface RosterOptions {
@@ -108,7 +109,18 @@ export class Roster {
 
   /** Whether there is another replica that holds every acknowledged write, is connected and answers. */
   otherCopy(slot: Slot): boolean {
-    return this.slots.some((other) => other !== slot && other.state.mode === "RW" && other.silent === null);
+    return this.slots.some(
+      (other) =>
+        other !== slot && other.state.mode === "RW" && other.silent === null && this.keepsRecord(other),
+    );
+  }
+
+  /** Whether it can keep what was decided for the next start: replicas of ours, or where there are none, Longhorn's.
+   * @param joining not counted: it is about to become a member */
+  keepsRecord({ link }: Pick<Slot, "link">, joining: Slot | null = null): boolean {
+    return (
+      !isLonghorn(link) || this.members().every((member) => member === joining || isLonghorn(member.link))
+    );
   }
 
   someAway(): boolean {
@@ -163,7 +175,8 @@ export class Roster {
     const { address, facts, index } = slot;
     const { engineId } = this.keeper;
     if (facts === null) throw new Error(`replica ${address} has never answered`);
-    await connectSlot(this.volume, { slot: index, address, facts, engineId, generation });
+    if (isLonghorn(slot.link)) await connectLonghorn(this.volume, index, slot.link, facts);
+    else await connectSlot(this.volume, { slot: index, address, facts, engineId, generation });
     slot.breaksAtConnect = slot.breaks;
   }
 

@@ -1,8 +1,9 @@
 /** Connects one slot of the Volume to a replica's data port. */
 import type { ReplicaFacts } from "../proto/control.js";
-import type { Volume } from "../native/index.js";
+import type { HelloReply, Volume } from "../native/index.js";
 import { parseHostPort } from "./host-port.js";
 import { CONNECT_TIMEOUT_MS } from "./limits.js";
+import type { LonghornLink } from "./longhorn/longhorn-link.js";
 
 export interface ConnectTarget {
   slot: number;
@@ -20,15 +21,32 @@ export async function connectSlot(volume: Volume, target: ConnectTarget): Promis
   const { host } = parseHostPort(target.address);
   const hello = { volume: facts.volume, replicaId: facts.replicaId, engineId, generation };
   const connected = volume.connect(target.slot, host, facts.dataPort, hello);
+  const { size } = await inTime(connected, "HELLO");
+  if (size !== facts.size) throw new Error(`the replica serves ${size} bytes, but said ${facts.size}`);
+}
+
+/** The same for one of Longhorn's.
+ * @throws {Error} */
+export async function connectLonghorn(
+  volume: Volume,
+  slot: number,
+  link: LonghornLink,
+  facts: ReplicaFacts,
+): Promise<void> {
+  const { host } = parseHostPort(link.address);
+  const unmapZeroes = await link.isFlat();
+  await inTime(volume.connectLonghorn(slot, host, facts.dataPort, unmapZeroes), "a ping");
+}
+
+async function inTime(connected: Promise<HelloReply>, asked: string): Promise<HelloReply> {
   const timeout = new AbortController();
   const expired = new Promise<never>((_, reject) => {
-    const expire = () => reject(new Error(`no answer to HELLO within ${CONNECT_TIMEOUT_MS} ms`));
+    const expire = () => reject(new Error(`no answer to ${asked} within ${CONNECT_TIMEOUT_MS} ms`));
     const timer = setTimeout(expire, CONNECT_TIMEOUT_MS);
     timeout.signal.addEventListener("abort", () => clearTimeout(timer));
   });
   try {
-    const { size } = await Promise.race([connected, expired]);
-    if (size !== facts.size) throw new Error(`the replica serves ${size} bytes, but said ${facts.size}`);
+    return await Promise.race([connected, expired]);
   } finally {
     timeout.abort();
   }

@@ -34,6 +34,8 @@ export interface Slot extends Holder {
   lastResync: ResyncProgress | null;
   /** its regions from before it went away can be forgotten after a whole settlement */
   restarted: boolean;
+  /** a client said that it goes, or failed: whoever starts the volume next knows it */
+  announced: boolean;
   /** what it had no space for, while the answers of others are awaited */
   noSpace: Range[];
 }
@@ -55,6 +57,7 @@ export function newSlot(known: Known): Slot {
     ordered: false,
     lastResync: null,
     restarted: false,
+    announced: false,
     noSpace: [],
   };
 }

@@ -2,6 +2,15 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
 import { MEMBERS_POLL_MS } from "./limits.js";
+import type { LonghornLink } from "./longhorn/longhorn-link.js";
+import {
+  allLonghorn,
+  chooseBeside,
+  namedLonghorn,
+  warnOfLonghorn,
+  withoutLonghorn,
+  type Alongside,
+} from "./longhorn/longhorn-members.js";
 import {
   chooseMembers,
   describe,
@@ -23,6 +32,8 @@ export class MembershipError extends Error {
 export interface TakeoverOptions {
   wanted: Wanted;
   links: ReplicaLink[];
+  /** of Longhorn's replicas in the same set */
+  longhorn: readonly LonghornLink[];
   engineId: string;
   engineBootId: string;
   /** how long members that have not answered are waited for, ms */
@@ -46,10 +57,11 @@ export interface Takeover {
 /** @throws {MembershipError} when no member can be chosen, or one does not answer or record in time */
 export async function takeOver(options: TakeoverOptions): Promise<Takeover> {
   const { wanted, links, log, signal } = options;
+  if (links.length === 0) return takeOverLonghorn(options);
   const deadline = Date.now() + options.waitMs;
   for (;;) {
     const answers = await Promise.all(links.map((link) => ask(link, wanted.volume)));
-    const choice = chooseMembers(answers, wanted);
+    const choice = chooseMembers(withoutLonghorn(answers), wanted);
     let evidence: string;
     switch (choice.type) {
       case "refuse":
@@ -66,7 +78,7 @@ export async function takeOver(options: TakeoverOptions): Promise<Takeover> {
           { origin: choice.origin, generation: choice.generation, evidence: describe(answers) },
           "members chosen",
         );
-        const attempt = await record(choice, options);
+        const attempt = await record(choice, await beside(choice, answers, options), options);
         if ("members" in attempt) return attempt;
         evidence = attempt.problem;
         break;
@@ -99,8 +111,44 @@ async function ask(link: ReplicaLink, volume: string): Promise<Answer> {
   }
 }
 
+type Start = Extract<Choice, { type: "start" }>;
+
+/** @throws {MembershipError} */
+async function beside(choice: Start, answers: Answer[], { longhorn }: TakeoverOptions): Promise<Alongside> {
+  if (longhorn.length === 0) return { members: [], leftOut: [] };
+  // What a salvage does not name is left out.
+  const named =
+    choice.origin === "new"
+      ? null
+      : choice.origin === "salvaged"
+        ? []
+        : namedLonghorn(answers, choice.record);
+  return chooseBeside({ members: choice.members, named }, longhorn).catch((error: unknown) => {
+    throw new MembershipError((error as Error).message, { cause: error });
+  });
+}
+
+/** A set of Longhorn's replicas alone: there is no record but Longhorn's own. */
+async function takeOverLonghorn({
+  wanted,
+  longhorn,
+  engineId,
+  engineBootId,
+  log,
+}: TakeoverOptions): Promise<Takeover> {
+  const members = await allLonghorn(longhorn);
+  warnOfLonghorn(members, log);
+  const keeper = new RecordKeeper(wanted.volume, {
+    ...{ generation: 0, members: [], engineId, engineBootId, engineState: new Uint8Array() },
+    ...{ revisionAtLeast: 0, absent: [] },
+  });
+  await keeper.takeOver(members);
+  return { members, leftOut: [], keeper, lastEngineBootId: null };
+}
+
 async function record(
-  choice: Extract<Choice, { type: "start" }>,
+  choice: Start,
+  alongside: Alongside,
   { wanted, links, engineId, engineBootId, log }: TakeoverOptions,
 ): Promise<Takeover | { problem: string }> {
   const linkOf = (address: string): ReplicaLink => {
@@ -127,13 +175,20 @@ async function record(
     absent: waited.absent,
   });
   try {
-    await keeper.takeOver(members, choice.fenced.map(holderOf));
+    await keeper.takeOver([...members, ...alongside.members], choice.fenced.map(holderOf));
   } catch (error) {
     log.warn({ err: error, generation: keeper.generation }, "a member did not record the takeover");
     return {
       problem: `a member did not record generation ${keeper.generation}: ${(error as Error).message}`,
     };
   }
-  const leftOut = choice.leftOut.map((left) => ({ ...left, link: linkOf(left.address) }));
-  return { members, leftOut, keeper, lastEngineBootId: choice.record?.engineBootId ?? null };
+  warnOfLonghorn(alongside.members, log);
+  const ours = choice.leftOut.map((left) => ({ ...left, link: linkOf(left.address) }));
+  const leftOut = [...ours, ...alongside.leftOut];
+  return {
+    members: [...members, ...alongside.members],
+    leftOut,
+    keeper,
+    lastEngineBootId: choice.record?.engineBootId ?? null,
+  };
 }

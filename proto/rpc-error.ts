@@ -72,3 +72,8 @@ export function withContext(context: string, error: unknown): Error {
     ? new NestedRpcError(error.code, message, options)
     : new Error(message, options);
 }
+
+/** The peer does not serve that call. */
+export function isUnimplemented(error: unknown): boolean {
+  return error instanceof RpcError && CODE_NAMES[error.code] === "Unimplemented";
+}

@@ -39,3 +39,7 @@ export const FILE_SYNC_TIMEOUT_S = 5;
 /** ms that a file system may be frozen, or a freeze may take, around a snapshot: its users wait meanwhile. Longer than a
  * replica that does not answer holds a snapshot up (`--engine-replica-timeout`), shorter than a hung task is reported. */
 export const FREEZE_MS_MAX = 45_000;
+
+/** ns by which the last write of one of Longhorn's replicas may be later than that of ours after both were written by one
+ * engine: clocks of nodes differ by less. */
+export const ALONE_TIME_TOLERANCE_NS = 60e9;

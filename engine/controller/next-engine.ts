@@ -40,6 +40,9 @@ export class NextEngine {
     const attached = state.running();
     const rebuilt = state.entries.find(({ rebuild }) => rebuild !== null);
     if (rebuilt !== undefined) throw new Error(`replica ${rebuilt.address} is being rebuilt`);
+    const foreign = state.entries.find(({ longhorn }) => longhorn);
+    if (foreign !== undefined)
+      throw new Error(`replica ${foreign.address} is Longhorn's: it knows nothing of a next engine`);
     const frontend = this.frontend.running;
     const unitState = await holdAndRelease(attached, frontend, state.log);
     const { entries } = state;

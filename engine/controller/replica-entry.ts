@@ -1,8 +1,9 @@
 /** One replica in the controller's list: its address as it was given, and calls of its ReplicaService. */
 import type { Logger } from "pino";
 import type { Replica } from "../../proto/longhorn.js";
-import { errorText, withContext } from "../../proto/rpc-error.js";
+import { errorText, isUnimplemented, withContext } from "../../proto/rpc-error.js";
 import { grpcAddress } from "../client/addresses.js";
+import { LonghornLink } from "../longhorn/longhorn-link.js";
 import { ReplicaLink } from "../replica-link.js";
 import { connectReplica, type ReplicaConnection } from "../client/connections.js";
 
@@ -12,11 +13,14 @@ export class ReplicaEntry {
   readonly #connection: ReplicaConnection;
   /** opened by us */
   isOpen = false;
+  /** of one of Longhorn's own; `clean`: it was closed in order before it was opened. Null: it is one of ours; undefined: it
+   * could not be asked yet */
+  longhorn: { clean: boolean } | null | undefined = undefined;
 
   /** @param address as given, with or without `tcp://` */
   constructor(
     readonly address: string,
-    volumeName: string,
+    private readonly volumeName: string,
     /** why it was never part of the volume; null when it was */
     public unusable: string | null = null,
     /** while it is added to the running volume; `restored`: its data come from a backup, not from a copy */
@@ -43,6 +47,7 @@ export class ReplicaEntry {
    * @throws {Error} */
   async open(alone: boolean, log: Logger): Promise<Replica> {
     const before = await this.get();
+    this.longhorn = (await this.#keepsRecord()) ? null : { clean: !before.dirty };
     if (before.state !== "closed")
       throw new Error(`replica must be closed, cannot add in state: ${before.state}`);
     await this.call(`failed to open replica ${this.peer} from remote`, (calls, options) =>
@@ -56,7 +61,7 @@ export class ReplicaEntry {
         );
       }
       let opened = await this.get();
-      if (opened.state === "rebuilding" && (await this.#isWhole())) {
+      if (opened.state === "rebuilding" && this.longhorn === null && (await this.#isWhole())) {
         await this.#endRebuild();
         opened = await this.get();
       }
@@ -67,6 +72,31 @@ export class ReplicaEntry {
       await this.close().catch(() => undefined);
       throw withContext(`replica ${this.address} cannot be used`, error);
     }
+  }
+
+  /** Longhorn's replicas do not serve what ours do. */
+  async #keepsRecord(): Promise<boolean> {
+    const link = new ReplicaLink(this.peer);
+    try {
+      await link.recorded();
+      return true;
+    } catch (error) {
+      if (isUnimplemented(error)) return false;
+      throw error;
+    } finally {
+      link.close();
+    }
+  }
+
+  /** To be closed by whoever uses it. */
+  link(): ReplicaLink {
+    return this.longhornLink() ?? new ReplicaLink(this.peer);
+  }
+
+  /** Null when it is one of ours. */
+  longhornLink(): LonghornLink | null {
+    const { longhorn, peer, volumeName } = this;
+    return longhorn ? new LonghornLink(peer, volumeName, longhorn.clean) : null;
   }
 
   async #endRebuild(): Promise<void> {

@@ -87,7 +87,7 @@ export class ReplicaList {
       await snapshot(entry);
       await attached.volume.flush(null);
     }
-    const failures = await attached.replicas.add(entry.peer, {
+    const failures = await attached.replicas.add(entry.link(), {
       apply: (peer) => (snapshotRequired ? snapshot(state.entryAt(peer)) : Promise.resolve()),
       ...(snapshotRequired ? { snapshot: inTwoParts(request, timeoutMs) } : {}),
     });

@@ -9,7 +9,8 @@ import { ReplicaLink } from "../replica-link.js";
 import type { SnapshotCopier } from "../snapshot-followers.js";
 import { MembershipError } from "../takeover.js";
 import type { FrontendSwitch } from "./frontend-switch.js";
-import { SALVAGE_WAIT_MS } from "./limits.js";
+import { staleByLonghorn } from "../longhorn/longhorn-members.js";
+import { ALONE_TIME_TOLERANCE_NS, SALVAGE_TIME_TOLERANCE_NS, SALVAGE_WAIT_MS } from "./limits.js";
 import { NoBackendError } from "./no-backend.js";
 import { ReplicaEntry } from "./replica-entry.js";
 import { bestForSalvage } from "./salvage.js";
@@ -87,6 +88,7 @@ export class Start {
         await this.#giveUp(entry, `revision counter disabled: ${replica.revisionCounterDisabled}, the engine's: ${disableRevisionCounter}`); // prettier-ignore
     }
     opened = opened.filter(({ entry }) => entry.unusable === null);
+    opened = await this.#leaveOutStale(entries, opened);
     if (opened.length === 0)
       throw new NoBackendError(
         false,
@@ -100,6 +102,35 @@ export class Start {
       opened.filter(({ entry }) => entry.unusable === null),
       after,
     );
+  }
+
+  /** Where Longhorn's replicas are in the set: by its rules, when there are no others.
+   * @throws {Error} what is given cannot be told to be one volume */
+  async #leaveOutStale(entries: ReplicaEntry[], opened: Opened[]): Promise<Opened[]> {
+    const { upgrade, salvageRequested } = this.state.options;
+    const foreign = opened.filter(({ entry }) => entry.longhorn);
+    if (foreign.length === 0) return opened;
+    if (upgrade) throw new Error("an engine on replicas of Longhorn's cannot be upgraded");
+    const ours = opened.filter(({ entry }) => !entry.longhorn);
+    if (ours.length > 0) {
+      checkTogether(ours, foreign);
+      return opened;
+    }
+    // One of ours would know who is current, and is not gone on without.
+    const needed = entries.filter(({ longhorn }) => !longhorn).map(({ address }) => address);
+    if (needed.length > 0)
+      throw new Error(
+        `replicas of Longhorn's are not started without ${needed.join(", ")}: leave out what is gone for good`,
+      );
+    const replicas = opened.map(({ replica }) => replica);
+    const causes = salvageRequested
+      ? replicas.map((_, index) => (index === bestForSalvage(replicas) ? null : "another one is salvaged"))
+      : staleByLonghorn(replicas, SALVAGE_TIME_TOLERANCE_NS);
+    for (const [index, { entry }] of opened.entries()) {
+      const cause = causes[index] ?? null;
+      if (cause !== null) await this.#giveUp(entry, cause);
+    }
+    return opened.filter(({ entry }) => entry.unusable === null);
   }
 
   /** Opens all that can be; the others are unusable from now on.
@@ -159,7 +190,8 @@ export class Start {
     return AttachedVolume.attach({
       volume: options.volume,
       size,
-      replicas: entries.map(({ peer }) => peer),
+      replicas: entries.filter(({ longhorn }) => !longhorn).map(({ peer }) => peer),
+      longhorn: entries.flatMap((entry) => entry.longhornLink() ?? []),
       engineId: this.options.engineId,
       engineBootId: readBootId(options.bootIdFile),
       replicaTimeoutMs: options.replicaTimeoutMs,
@@ -189,6 +221,20 @@ export class Start {
     for (const entry of entries) entry.disconnect();
     const failed = results.find((result) => result.status === "rejected");
     if (failed !== undefined) throw failed.reason as Error;
+  }
+}
+
+/** Without counters, or after an unclean end, those of Longhorn's are made equal to ours.
+ * @throws {Error} somebody went on with one of them alone */
+function checkTogether(ours: Opened[], foreign: Opened[]): void {
+  const changed = Math.max(...ours.map(({ replica }) => replica.lastModifyTime));
+  for (const { entry, replica } of foreign) {
+    if (entry.longhorn && replica.revisionCounterDisabled) entry.longhorn.clean = false;
+    if (entry.longhorn?.clean === false && replica.lastModifyTime - changed > ALONE_TIME_TOLERANCE_NS)
+      throw new Error(
+        `replica ${entry.address} was written ${Math.round((replica.lastModifyTime - changed) / 1e9)} s after the others: ` +
+          "start the volume with those alone that hold what you want",
+      );
   }
 }
 

@@ -28,8 +28,11 @@ export class Rig {
     t.teardown(() => this.close());
   }
 
-  async addTwin(size = SIZE): Promise<TwinReplica> {
-    const twin = await new TwinReplica(`r${this.twins.length + 1}`, VOLUME, size).start();
+  /** @param isLonghorns one of Longhorn's own */
+  async addTwin(size = SIZE, isLonghorns = false): Promise<TwinReplica> {
+    const twin = new TwinReplica(`r${this.twins.length + 1}`, VOLUME, size);
+    twin.isLonghorns = isLonghorns;
+    await twin.start();
     this.twins.push(twin);
     this.#end.push(() => twin.stop());
     return twin;

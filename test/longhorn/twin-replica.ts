@@ -1,6 +1,7 @@
 /**
- * A replica in TypeScript and memory: Longhorn's ReplicaService, our control service and data stream, with snapshots that
- * are plain copies. The twin of a replica daemon where a test needs a replica that hangs or fails at a given call.
+ * A replica in TypeScript and memory: Longhorn's ReplicaService and sync agent, with either our control service and data
+ * stream, or Longhorn's data protocol and nothing of ours; with snapshots that are plain copies. The twin of a replica
+ * daemon where a test needs a replica that hangs or fails at a given call.
  */
 import { createHash } from "node:crypto";
 import { Server, ServerCredentials, status } from "@grpc/grpc-js";
@@ -27,6 +28,7 @@ import { decideHello, decideRecord, type Standing } from "../../replica/decide.j
 import { SYNC_AGENT_PORT_OFFSET } from "../../replica/sync/addresses.js";
 import { MemoryBackend } from "../contract/memory-backend.js";
 import { LIMITS } from "../contract/pairing.js";
+import { DataconnServer, TYPE, type Answer, type Request } from "./dataconn-server.js";
 
 const REGION_BYTES = 1 << 20;
 const GRAIN_BYTES = 64 << 10;
@@ -56,6 +58,14 @@ export class TwinReplica {
   /** false: it has to learn its volume from an engine */
   isNamed = true;
   revisionCounter = 0;
+  /** one of Longhorn's own, with nothing of ours */
+  isLonghorns = false;
+  /** its process ended without closing it */
+  wasKilled = false;
+  lastModifyTime = 0;
+  /** what its data port does with a request before (or instead of) what it is for */
+  dataFault: ((request: Request) => Promise<Answer | null | undefined>) | null = null;
+  longhornData: DataconnServer | null = null;
   /** what its sync agent says */
   syncState: "" | "in_progress" | "complete" | "error" = "";
   readonly backups = new Map<string, BackupStatusResponse>();
@@ -89,9 +99,9 @@ export class TwinReplica {
   }
 
   async start(): Promise<this> {
-    await this.startData();
+    if (!this.isLonghorns) await this.startData();
     const server = new Server();
-    server.addService(ReplicaControl, unaryHandlers(ReplicaControl, this.#control()));
+    if (!this.isLonghorns) server.addService(ReplicaControl, unaryHandlers(ReplicaControl, this.#control()));
     const instanceName = `${this.volume}-${this.id}`;
     const identity = { volumeName: this.volume, instanceName, role: "replica" } as const;
     server.addService(ReplicaService, unaryHandlers(ReplicaService, this.#service(), identity));
@@ -99,6 +109,8 @@ export class TwinReplica {
     agent.addService(SyncAgentService, unaryHandlers(SyncAgentService, this.#syncAgent(), identity));
     [this.#port = 0] = await freePorts([this.#port], 1, SYNC_AGENT_PORT_OFFSET + 1);
     await bind(server, this.#port);
+    if (this.isLonghorns)
+      this.longhornData = await DataconnServer.listen(this.#port + 1, (request) => this.#serveData(request));
     await bind(agent, this.#port + SYNC_AGENT_PORT_OFFSET);
     [this.#server, this.#agent] = [server, agent];
     return this;
@@ -131,7 +143,42 @@ export class TwinReplica {
     this.#data = null;
   }
 
+  /** The process ends, and another one is started on its directory. */
+  kill(): void {
+    this.wasKilled = this.isOpen;
+    this.isOpen = false;
+    this.longhornData?.cut();
+  }
+
+  async #serveData(request: Request): Promise<Answer | null> {
+    const answer = await this.dataFault?.(request);
+    if (answer !== undefined) return answer;
+    const { type, offset, size, data } = request;
+    if (!this.isOpen)
+      throw new Error(type === TYPE.PING ? "ping failure: replica state closed" : "replica no longer exist");
+    switch (type) {
+      case TYPE.PING:
+        return { type: TYPE.RESPONSE, size: 0 };
+      case TYPE.READ:
+        return { type: TYPE.RESPONSE, size, data: await this.backend.read(offset, size) };
+      case TYPE.WRITE:
+        await this.backend.write(offset, data);
+        this.revisionCounter += 1;
+        return { type: TYPE.RESPONSE, size };
+      case TYPE.UNMAP: {
+        const begin = Math.ceil(offset / 4096) * 4096;
+        const end = Math.floor((offset + size) / 4096) * 4096;
+        if (end > begin) await this.backend.unmap(begin, end - begin);
+        this.revisionCounter += 1;
+        return { type: TYPE.RESPONSE, size: Math.max(0, end - begin) };
+      }
+      default:
+        return null;
+    }
+  }
+
   stop(): void {
+    this.longhornData?.close();
     this.#server?.forceShutdown();
     this.#agent?.forceShutdown();
     this.#data?.close();
@@ -211,7 +258,11 @@ export class TwinReplica {
       Promise.reject(new RpcError(status.UNIMPLEMENTED, `${call} is not in this test`));
     return {
       replicaGet: () => this.#on("replicaGet", () => undefined),
-      replicaOpen: () => this.#on("replicaOpen", () => (this.isOpen = true)),
+      replicaOpen: () =>
+        this.#on("replicaOpen", () => {
+          this.isOpen = true;
+          this.wasKilled = false;
+        }),
       replicaClose: () => this.#on("replicaClose", () => (this.isOpen = false)),
       replicaSnapshot: ({ name, created, labels, userCreated }) =>
         this.#on("replicaSnapshot", () => this.#snapshot(name, { created, labels, userCreated })),
@@ -323,28 +374,32 @@ export class TwinReplica {
     return `volume-head-${String(number).padStart(3, "0")}.img`;
   }
 
+  #headSize(): string {
+    return this.isLonghorns && this.revisionCounter === 0 ? "0" : "4096";
+  }
+
   describe(): Replica {
     const kept = [...this.#snapshots.values()].filter(({ disk }) => !disk.removed);
     const [head = "", parent = ""] = this.#chain;
-    const headDisk = { name: head, parent, children: {}, removed: false, userCreated: false, created: "", size: "4096", labels: {} }; // prettier-ignore
+    const headDisk = { name: head, parent, children: {}, removed: false, userCreated: false, created: "", size: this.#headSize(), labels: {} }; // prettier-ignore
     const snapshots = [...this.#snapshots].map(([file, { disk }]): [string, DiskInfo] => [
       file,
       { ...disk, children: Object.fromEntries(this.#chain.filter((_, i) => this.#chain[i + 1] === file).map((child) => [child, true])) }, // prettier-ignore
     ]);
     return {
-      dirty: this.isOpen,
+      dirty: this.isOpen || this.wasKilled,
       rebuilding: this.rebuilding,
       head,
       parent,
       size: String(this.backend.size),
       sectorSize: 512,
       backingFile: "",
-      state: this.isOpen ? "dirty" : "closed",
+      state: !this.isOpen ? "closed" : this.isLonghorns && this.rebuilding ? "rebuilding" : "dirty",
       chain: this.#chain.filter((file) => this.#snapshots.get(file)?.disk.removed !== true),
       disks: Object.fromEntries([[head, headDisk], ...snapshots]),
       remainSnapshots: this.maxCount - kept.length,
       revisionCounter: this.revisionCounter,
-      lastModifyTime: 0,
+      lastModifyTime: this.lastModifyTime,
       headFileSize: this.headFileSize,
       revisionCounterDisabled: this.revisionCounterDisabled,
       unmapMarkDiskChainRemoved: this.unmapMark,
