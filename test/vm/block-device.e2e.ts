@@ -1,7 +1,7 @@
 /** The frontend `tgt-blockdev` with a real initiator: engine and replicas run here, what the engine calls runs in the guest. */
 import t, { type Test } from "tap";
 import { LonghornCluster, type Engine, type Node } from "../engine/longhorn-cluster.js";
-import { run, sleep } from "../tools/process.js";
+import { run, sleep, waitFor } from "../tools/process.js";
 import { Disk, verifyCommand } from "./disk.js";
 import { Guest } from "./guest.js";
 import { GuestPrograms } from "./guest-programs.js";
@@ -94,8 +94,11 @@ t.test("a volume grows under a mounted file system", async (t) => {
   await disk.makeFileSystem("ext4");
   const checksum = await writeFile();
   await run("bin/longhorn", ["--url", engine.url, "expand", "--size", String(2 * SIZE)]);
-  const grown = `while [ $(blockdev --getsize64 ${NODE}) != ${2 * SIZE} ]; do sleep 0.2; done`;
-  await guest.run(grown, 60_000);
+  // The guest runs one command at a time, and the engine has some for it.
+  await waitFor("the disk to grow", 60_000, async () => {
+    const bytes = await guest.run(`blockdev --getsize64 ${NODE}`);
+    return bytes === String(2 * SIZE) ? true : undefined;
+  });
   t.equal(await guest.run("md5sum </mnt/file"), checksum);
   await disk.unmountAndCheck("ext4");
   await checkKernelLog(t);
