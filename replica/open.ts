@@ -1,4 +1,5 @@
 /** Opening one directory for service: locked, created if asked to, checked, its store open and the boot noted. */
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Logger } from "pino";
 import { openStore, type NativeError, type ReplicaStore } from "../native/index.js";
@@ -10,10 +11,11 @@ import { identify, REGION_MAP_NAME, type Identity } from "./identity.js";
 import { layersOf } from "./layers.js";
 import { IO_THREADS, REGION_BYTES } from "./limits.js";
 import { lockDirectory, type DirectoryLock } from "./lock.js";
-import { writeRecord, type ReplicaRecord } from "./member-record.js";
+import { RECORD_NAME, writeRecord, type ReplicaRecord } from "./member-record.js";
 import { finishIntent } from "./ops/intent.js";
 import { recover } from "./ops/recover.js";
 import { MISSED_MAP_NAME, resumeTracking } from "./missed.js";
+import { ReplicaError } from "./replica-error.js";
 import { openRevision } from "./revision-counter.js";
 
 export interface HostedReplicaOptions extends Identity {
@@ -71,6 +73,7 @@ export async function openReplica(
     const bootId = await readBootId(options.bootIdFile ?? undefined);
     if (await finishIntent(path)) log.warn({}, "an interrupted operation was finished");
     const recorded = await identify(path, options);
+    checkRegionMap(path, recorded);
     if (await createIfEmpty(path, options)) log.info({ size: options.size }, "volume created");
     const { directory, removed } = await recover(path);
     if (removed.length > 0) log.warn({ files: removed }, "what an interrupted operation left was removed");
@@ -100,6 +103,13 @@ export async function openReplica(
     lock.release();
     throw error;
   }
+}
+
+// An empty map in its place would say that nothing can differ from the other copies.
+function checkRegionMap(path: string, { member }: ReplicaRecord): void {
+  const map = join(path, REGION_MAP_NAME);
+  if (member === null || existsSync(map)) return;
+  throw new ReplicaError("MISSING", `${map} is missing, but ${RECORD_NAME} says that the replica was used`);
 }
 
 // Before anything is served: a second restart must not hide what the first one lost.

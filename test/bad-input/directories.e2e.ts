@@ -78,6 +78,7 @@ const damages: Damage[] = [
   { what: "empty", file: "aurochs.record", harm: empty, says: "aurochs.record is empty" },
   { what: "another volume's", file: "aurochs.record", harm: (path) => edit(path, (text) => text.replace('"volume":"test"', '"volume":"other"')), says: "belongs to volume other, not test" },
   { what: "another replica's", file: "aurochs.record", harm: (path) => edit(path, (text) => text.replace('"replicaId":"replica-1"', '"replicaId":"replica-2"')), says: "is replica replica-2, not replica-1" },
+  { what: "lost", file: "aurochs.regions", harm: remove, says: "aurochs.regions is missing, but aurochs.record says that the replica was used" },
   { what: "garbage", file: "aurochs.regions", harm: scribble, says: "aurochs.regions: is not a region map" },
   { what: "damaged header", file: "aurochs.regions", harm: (path) => { const bytes = readFileSync(path); bytes.writeUInt8(bytes.readUInt8(20) ^ 1, 20); writeFileSync(path, bytes); }, says: "aurochs.regions: the region map's header is damaged" },
 ]; // prettier-ignore

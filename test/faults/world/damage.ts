@@ -1,0 +1,61 @@
+/** Damages a replica's file while nobody has it open, and brings it back as it was. */
+import { copyFileSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { lastLines } from "./host-process.js";
+import type { Replica } from "./replica.js";
+import type { World } from "./world.js";
+import { sleep } from "../../tools/process.js";
+
+/** The path of the one file whose name matches. */
+export function fileOf({ directory }: Replica, pattern: RegExp): string {
+  const [name, ...more] = readdirSync(directory).filter((each) => pattern.test(each));
+  if (name === undefined || more.length > 0)
+    throw new Error(`${directory}: ${more.length + 1} files match ${String(pattern)}`);
+  return join(directory, name);
+}
+
+/** Bits in the middle of a file are flipped. */
+export function flip(path: string, at?: number): void {
+  const bytes = readFileSync(path);
+  const middle = at ?? bytes.length >> 1;
+  bytes[middle] = (bytes[middle] ?? 0) ^ 0xff;
+  writeFileSync(path, bytes);
+}
+
+export function truncate(path: string): void {
+  writeFileSync(path, readFileSync(path).subarray(0, 10));
+}
+
+const START_MS = 3_000;
+
+/** A replica is stopped, a file of it damaged, and it is started again: it refuses and names the file, or it is made right by
+ * the others. Then the file is brought back. */
+export async function playDamage(
+  world: World,
+  replica: Replica,
+  pattern: RegExp,
+  damage: (path: string) => void,
+): Promise<void> {
+  const { engine, load } = world;
+  await replica.kill();
+  const path = fileOf(replica, pattern);
+  copyFileSync(path, `${world.folder}/kept`);
+  damage(path);
+  replica.start();
+  await sleep(START_MS);
+  await load.progress(500);
+  const slot = world.replicas.indexOf(replica);
+  const mode = (await engine.status())?.replicas[slot]?.mode;
+  if (replica.isRunning && mode === "RW") {
+    world.clearly("it goes on with what is left", true);
+    return;
+  }
+  const said = replica.isRunning
+    ? ((await engine.status())?.replicas[slot]?.cause ?? "")
+    : lastLines(replica.log, 1);
+  world.clearly(`the damaged file is named: ${said.slice(0, 300)}`, said.includes(path));
+  if (replica.isRunning) await replica.kill();
+  copyFileSync(`${world.folder}/kept`, path);
+  replica.start();
+  await world.healthy();
+}
