@@ -1,4 +1,10 @@
 /** Bugs put in on purpose, each with a scenario in which the checkers have to find it. */
+import { copyFileSync, existsSync } from "node:fs";
+import { join } from "node:path";
+import { REGION_MAP_NAME } from "../../../replica/identity.js";
+import { RECORD_NAME } from "../../../replica/member-record.js";
+import { PATIENCE_MS } from "../limits.js";
+import { waitFor } from "../../tools/process.js";
 import { compileTool } from "../../tools/compile.js";
 import type { Scenario } from "../scenario.js";
 import { LIES, type LieName } from "./lie.js";
@@ -29,6 +35,25 @@ async function noSync(world: World): Promise<void> {
   for (const replica of world.replicas) replica.env = { LD_PRELOAD: library };
 }
 
+/** Replicas find the map of a new volume whenever they are started again. */
+async function emptyMaps(world: World): Promise<void> {
+  const blank = join(world.folder, "blank.regions");
+  const { a } = world;
+  const { directory } = a;
+  a.directory = join(world.folder, "blank");
+  a.start();
+  await waitFor("a blank map", PATIENCE_MS, () => existsSync(join(a.directory, RECORD_NAME)) || undefined);
+  await a.kill();
+  copyFileSync(join(a.directory, REGION_MAP_NAME), blank);
+  a.directory = directory;
+  for (const replica of world.replicas) {
+    replica.beforeStart = () => {
+      const map = join(replica.directory, REGION_MAP_NAME);
+      if (existsSync(map)) copyFileSync(blank, map);
+    };
+  }
+}
+
 export const BUGS: Record<string, Bug> = {
   "ack-early": lie("ack-early", "steady"),
   "reorder-writes": lie("reorder-writes", "steady"),
@@ -43,7 +68,11 @@ export const BUGS: Record<string, Bug> = {
   "zero-read": lie("zero-read", "steady"),
   "skip-flush": lie("skip-flush", "power-cut-everything", "both replicas"),
   "drop-fua": lie("drop-fua", "power-cut-everything", "both replicas"),
-  "forget-regions": lie("forget-regions", "power-cut-replica", "both replicas"),
+  "forget-regions": {
+    about: "the write-intent map is empty after a crash (both replicas)",
+    scenario: "kill-everything",
+    plant: emptyMaps,
+  },
   "no-sync": {
     about: "fsync and its kind do nothing (both replicas)",
     scenario: "power-cut-everything",

@@ -151,14 +151,6 @@ export const LIES = {
       return true;
     },
   },
-  "forget-regions": {
-    about: "the write-intent map is emptied with writes under way",
-    request(request, link) {
-      if (request.op !== Op.OP_FLUSH) return false;
-      link.forward({ ...request, settled: Number.MAX_SAFE_INTEGER });
-      return true;
-    },
-  },
   "flip-in-flight": {
     about: "a bit of some writes is flipped on the way: no bug, the checksum tells",
     request(request, link) {

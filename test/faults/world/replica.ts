@@ -18,6 +18,8 @@ export class Replica {
   /** put before its command: limits, a preloaded library */
   wrapper: string[] = [];
   env: NodeJS.ProcessEnv = {};
+  /** what happens to its files while it is not there */
+  beforeStart: () => void = () => undefined;
   #process: HostProcess | null = null;
   #boots = 0;
 
@@ -43,10 +45,11 @@ export class Replica {
 
   start(): void {
     mkdirSync(this.directory, { recursive: true });
-    this.#process = new HostProcess(this.command());
+    this.beforeStart();
+    this.#process = new HostProcess(this.#command());
   }
 
-  command(): Command {
+  #command(): Command {
     return {
       inside: this.network.inside(this.host),
       argv: [

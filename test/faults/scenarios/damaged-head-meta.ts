@@ -1,0 +1,10 @@
+import { scenario } from "../scenario.js";
+import { flip, playDamage } from "../world/damage.js";
+
+export default scenario(
+  "bits flip in the metadata of a replica's head while it is away",
+  {},
+  async (world) => {
+    for (const replica of world.replicas) await playDamage(world, replica, /^volume-head-.*\.meta$/, flip);
+  },
+);
