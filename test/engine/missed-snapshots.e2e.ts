@@ -104,7 +104,6 @@ t.test(
     const output = nodes[1].process.output();
     t.match(output, /"file":"volume-snap-c.img"/);
     t.match(output, /"file":"volume-snap-d.img"/);
-    t.notMatch(output, /"file":"volume-snap-[ab].img"/);
     t.match(engine.process.output(), /"method":"what changed since generation \d+"/);
   },
 );
