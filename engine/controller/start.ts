@@ -16,6 +16,7 @@ import { ReplicaEntry } from "./replica-entry.js";
 import { bestForSalvage } from "./salvage.js";
 import type { Settings } from "./settings.js";
 import { volumeSizeAtStart } from "./start-size.js";
+import { finishExpansion } from "./unfinished-expansion.js";
 import type { VolumeState } from "./volume-state.js";
 
 interface Opened {
@@ -77,7 +78,7 @@ export class Start {
     after: readonly string[] | null,
   ): Promise<void> {
     const { state } = this;
-    let opened = await this.#open(entries);
+    let opened = await finishExpansion(await this.#open(entries), size);
     const sizes = opened.map(({ replica }) => Number(replica.size));
     state.size = volumeSizeAtStart(size, currentSize, sizes);
     const { disableRevisionCounter, upgrade } = state.options;

@@ -4,8 +4,8 @@ import t from "tap";
 import { freePorts } from "../../cli/free-ports.js";
 import { Initiator } from "../../engine/target/testing/initiator.js";
 import { iqnOf } from "../../engine/volume-target.js";
-import { ReplicaMode } from "../../proto/longhorn.js";
-import { RpcError } from "../../proto/unary.js";
+import { ReplicaMode, ReplicaService } from "../../proto/longhorn.js";
+import { RpcError, unaryClient } from "../../proto/unary.js";
 import { waitFor } from "../tools/process.js";
 import { CALL, Rig, SIZE, VOLUME } from "./rig.js";
 
@@ -277,6 +277,40 @@ t.test("an expansion is refused, succeeds, or leaves the volume as it was", asyn
   await rig.calls.volumeSnapshot({ name: "after" }, CALL);
   await rig.calls.volumeExpand({ size: 3 * SIZE }, CALL);
   t.match(await ended(), { size: 3 * SIZE, lastExpansionError: "", lastExpansionFailedAt: "" });
+});
+
+t.test("an expansion in whose middle everything ended is finished at the next start", async (t) => {
+  const rig = new Rig(t);
+  await rig.volume(2);
+  await rig.calls.volumeShutdown({}, CALL);
+  const [, second] = rig.twins;
+  if (second === undefined) throw new Error("there are two");
+  const grow = async () => {
+    const { calls, close } = unaryClient(ReplicaService, second.address.slice("tcp://".length));
+    const size = 2 * second.backend.size;
+    await calls.replicaOpen({}, CALL);
+    await calls.replicaExpand({ size }, CALL);
+    await calls.replicaClose({}, CALL);
+    close();
+    return size;
+  };
+  const size = await grow();
+  await rig.start(size, SIZE);
+  t.match(await rig.calls.volumeGet({}, CALL), { size });
+  t.equal(await rig.modes(), "RW RW");
+  t.same(rig.twins[0]?.snapshots, second.snapshots);
+
+  const at = { address: rig.twins[0]?.address ?? "", instanceName: "" };
+  await rig.calls.replicaUpdate({ address: at, mode: ReplicaMode.ERR }, CALL);
+  await rig.calls.volumeShutdown({}, CALL);
+  const larger = await grow();
+  await rig.start(larger, larger);
+  t.equal(
+    await rig.modes(),
+    "ERR RW",
+    "one that is stale does not get a snapshot of the same name and other content",
+  );
+  t.equal(rig.twins[0]?.backend.size, size);
 });
 
 t.test("initiators go on while the volume is expanded, and are told", async (t) => {
