@@ -57,7 +57,7 @@ export class Dropping {
    * @throws {Error} when nobody could record that */
   async expect(replicaId: string): Promise<void> {
     this.roster.keeper.forget(replicaId);
-    await this.#letGo(await this.#recordOrThrow({ stillAbsent: replicaId }));
+    await this.#letGo(await this.#recordOrThrow({ stillAbsent: [replicaId] }));
   }
 
   /** Nobody that is away is waited for any more: what it missed does not tell what it lacks.
@@ -77,8 +77,7 @@ export class Dropping {
    * @returns false when that is not known to be recorded: it may be, so that it has to be tried again, or dropped */
   async join(slot: Slot): Promise<boolean> {
     slot.joining = true;
-    // The others keep what it missed until it is known to have stored the record as well.
-    const failures = await this.#record(this.roster.members(), { stillAbsent: slot.replicaId }, slot);
+    const failures = await this.#record(this.roster.members(), {}, slot);
     if (failures === null) return false;
     await this.#letGo(failures);
     if (failures.some((failed) => failed.slot === slot)) return true;
@@ -111,7 +110,10 @@ export class Dropping {
     joining: Slot | null = null,
   ): Promise<Failing[] | null> {
     for (const slot of members) slot.readable = isCopy(slot) && this.roster.keepsRecord(slot, joining);
-    const advance = await this.roster.keeper.advance(members, change);
+    // The others keep what those that join have missed until it is known that all have stored a record that names them.
+    const stillAbsent = members.filter((slot) => slot.joining).map(({ replicaId }) => replicaId);
+    stillAbsent.push(...(change.stillAbsent ?? []));
+    const advance = await this.roster.keeper.advance(members, { ...change, stillAbsent });
     if (advance === null) return null;
     return advance.failures.map(({ holder, error }) => ({
       slot: holder,

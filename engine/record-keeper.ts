@@ -24,8 +24,8 @@ export interface Advance<H extends Holder> {
 export interface Change {
   /** new state of the engine */
   engineState?: Uint8Array;
-  /** members go on keeping what this replica missed, although it becomes one of them: not all may store the record */
-  stillAbsent?: string;
+  /** members go on keeping what these replicas missed, although they become some of them: not all may store the record */
+  stillAbsent?: readonly string[];
 }
 
 export class RecordKeeper {
@@ -109,12 +109,12 @@ export class RecordKeeper {
     holder.stored = { generation: record.generation, engineId: record.engineId };
   }
 
-  #next(holders: Holder[], { engineState = this.engineState, stillAbsent }: Change): void {
+  #next(holders: Holder[], { engineState = this.engineState, stillAbsent = [] }: Change): void {
     const before = this.record;
     const generation = before.generation + 1;
     const members = holders.map(({ replicaId }) => replicaId);
     const waited = before.absent.filter(
-      ({ replicaId }) => replicaId === stillAbsent || !members.includes(replicaId),
+      ({ replicaId }) => stillAbsent.includes(replicaId) || !members.includes(replicaId),
     );
     const left = before.members.filter(
       (id) => !members.includes(id) && !waited.some((absence) => absence.replicaId === id),
@@ -125,8 +125,9 @@ export class RecordKeeper {
       heldAtMost: before.generation,
       excludedAt: generation,
     }));
-    if (stillAbsent !== undefined && !waited.some(({ replicaId }) => replicaId === stillAbsent)) {
-      absent.push({ replicaId: stillAbsent, heldAtLeast: 0, heldAtMost: 0, excludedAt: generation });
+    for (const replicaId of stillAbsent) {
+      if (waited.some((absence) => absence.replicaId === replicaId)) continue;
+      absent.push({ replicaId, heldAtLeast: 0, heldAtMost: 0, excludedAt: generation });
     }
     // Replicas refuse a longer list; who is forgotten here is compared as a whole if it ever comes back.
     this.record = {

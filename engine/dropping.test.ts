@@ -1,0 +1,65 @@
+import t from "tap";
+import type { Logger } from "pino";
+import type { Volume } from "../native/index.js";
+import type { MemberRecord } from "../proto/control.js";
+import { Dropping } from "./dropping.js";
+import { RecordKeeper } from "./record-keeper.js";
+import type { ReplicaLink } from "./replica-link.js";
+import type { ReplicaState } from "./replica-state.js";
+import { Roster } from "./roster.js";
+import { newSlot, type Slot } from "./slot.js";
+
+const RESYNC: ReplicaState = {
+  mode: "RESYNC",
+  progress: { method: "", comparedBytes: 0, totalBytes: 0, movedBytes: 0 },
+};
+
+/** A replica that stores records, unless it is told not to. */
+function replica(index: number, replicaId: string, state: ReplicaState) {
+  const stored: MemberRecord[] = [];
+  const control = { refuses: false, stored };
+  const link = {
+    record: (_volume: string, _id: string, record: MemberRecord) => {
+      if (control.refuses) return Promise.reject(new Error("its disk is full"));
+      stored.push(record);
+      return Promise.resolve();
+    },
+  } as unknown as ReplicaLink;
+  const known = { index, address: replicaId, replicaId, link, facts: null, state, readable: true };
+  return { ...control, control, slot: newSlot({ ...known, stored: { generation: 0, engineId: "" } }) };
+}
+
+function rosterOf(slots: Slot[], members: string[]): Roster {
+  const record = { generation: 1, members, engineId: "e", engineBootId: "", engineState: new Uint8Array(), revisionAtLeast: 0, absent: [] }; // prettier-ignore
+  return new Roster({
+    volume: { setMode: () => Promise.resolve() } as unknown as Volume,
+    keeper: new RecordKeeper("v", record),
+    slots,
+    size: 4096,
+    onHealth: () => undefined,
+    log: { info: () => undefined, warn: () => undefined } as unknown as Logger,
+  });
+}
+
+t.test("what a joining replica missed is kept until all have stored that it is a member", async (t) => {
+  const copy = replica(0, "copy", { mode: "RW" });
+  const first = replica(1, "first", RESYNC);
+  const second = replica(2, "second", RESYNC);
+  const dropping = new Dropping(rosterOf([copy.slot, first.slot, second.slot], ["copy"]));
+  copy.control.refuses = true;
+  t.equal(await dropping.join(first.slot), false, "the copy did not store it");
+  // Tried again, with another one that joins first.
+  t.equal(await dropping.join(second.slot), false);
+  const last = first.stored.at(-1);
+  t.strictSame(last?.members, ["copy", "first", "second"]);
+  t.strictSame(last?.absent.map(({ replicaId }) => replicaId).sort(), ["first", "second"]);
+  copy.control.refuses = false;
+  t.equal(await dropping.join(second.slot), true);
+  t.strictSame(
+    copy.stored.at(-1)?.absent.map(({ replicaId }) => replicaId),
+    ["first"],
+    "that one still joins",
+  );
+  t.equal(await dropping.join(first.slot), true);
+  t.strictSame(copy.stored.at(-1)?.absent, []);
+});
