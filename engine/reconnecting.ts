@@ -4,7 +4,7 @@ import type { Dropping } from "./dropping.js";
 import { RECONNECT_DELAY_MS, RECONNECT_DELAY_MS_MAX, RECONNECT_GRACE_MS } from "./limits.js";
 import { judgeReturn, type ReturnVerdict } from "./return-verdict.js";
 import type { Roster } from "./roster.js";
-import type { Slot } from "./slot.js";
+import { isCopy, type Slot } from "./slot.js";
 
 type Outcome = ReturnVerdict | { type: "unreachable"; reason: string };
 
@@ -103,7 +103,7 @@ export class Reconnecting {
 
   /** All copies came back without acknowledged writes: serving on would be silent loss. */
   async #judgeLoss(): Promise<boolean> {
-    const copies = this.roster.members();
+    const copies = this.roster.members().filter(isCopy);
     if (copies.some(({ lost }) => lost === null)) return false;
     const reason = copies.map(({ address, lost }) => `replica ${address}: ${lost ?? ""}`).join("; ");
     await this.roster.finish({ type: "writesLost", reason });
