@@ -111,6 +111,13 @@ export const phases: Phase[] = [
     timeoutMs: 10 * MINUTE_MS,
   },
   {
+    name: "sim",
+    about: "engine and replicas in a simulated world that fails, by seeds",
+    command: ["node", "--import", "./dist/test/sim/register.js", "dist/test/sim/suite.js"],
+    count: "summary",
+    timeoutMs: 8 * MINUTE_MS,
+  },
+  {
     name: "unit-lts",
     about: "the same under the newest LTS of Node",
     command: ["test/with-node-lts", ...unitTests],

@@ -1,0 +1,185 @@
+/**
+ * One machine's disk and file system: names, small files, sparse files. Names change in the order of a journal, of which a
+ * power cut loses the end; content that was not synced is lost as `block-file.ts` says.
+ */
+import { BlockFile } from "./block-file.js";
+import { runningProcess, simulation, type Process } from "./simulation.js";
+import type { Random } from "./random.js";
+
+/** A small file's content, or a map's: replaced as a whole. */
+export class WholeFile<T> {
+  private pending: T[] = [];
+  private durable: T;
+
+  constructor(
+    public content: T,
+    /** what a power cut may leave of content that was being written */
+    private readonly torn: (content: T) => T,
+  ) {
+    this.durable = content;
+  }
+
+  set(content: T): void {
+    this.content = content;
+    this.pending.push(content);
+  }
+
+  sync(): void {
+    this.durable = this.content;
+    this.pending = [];
+  }
+
+  cutPower(random: Random): void {
+    const states = [this.durable, ...this.pending];
+    const left = random.pick(states);
+    this.content = this.pending.length > 0 && random.chance(0.3) ? this.torn(left) : left;
+    this.sync();
+  }
+}
+
+export class Inode {
+  readonly text = new WholeFile<Buffer>(Buffer.alloc(0), (content) =>
+    content.subarray(0, content.length >> 1),
+  );
+  readonly data = new BlockFile();
+  /** a map of a store, if it is one */
+  map: WholeFile<unknown> | null = null;
+  /** of a sparse file, bytes; 0: a small one */
+  sparseBytes = 0;
+  lockedBy: Process | null = null;
+
+  constructor(readonly number: number) {}
+
+  get size(): number {
+    return Math.max(this.sparseBytes, this.text.content.length);
+  }
+
+  sync(): void {
+    this.text.sync();
+    this.data.endSync(this.data.beginSync());
+  }
+
+  cutPower(random: Random): void {
+    this.text.cutPower(random);
+    this.data.cutPower(random);
+    this.map?.cutPower(random);
+    this.lockedBy = null;
+  }
+}
+
+type NameChange = (names: Map<string, Inode>) => void;
+
+export class Disk {
+  readonly names = new Map<string, Inode>();
+  /** of the last time that the directory was synced, and what was changed since */
+  private durable = new Map<string, Inode>();
+  private journal: NameChange[] = [];
+  private inodes = 0;
+  /** blocks that may still be allocated */
+  freeBlocks = Infinity;
+  /** every write or sync fails with this probability */
+  failing = 0;
+  /** how many times slower than usual */
+  slowness = 1;
+  onSyncFailed: () => void = () => undefined;
+
+  constructor(readonly machine: string) {}
+
+  find(path: string): Inode {
+    const inode = this.names.get(path);
+    if (inode === undefined) throw systemError("ENOENT", path);
+    return inode;
+  }
+
+  create(path: string): Inode {
+    const inode = new Inode(++this.inodes);
+    this.change((names) => names.set(path, inode));
+    return inode;
+  }
+
+  rename(from: string, to: string): void {
+    const inode = this.find(from);
+    this.change((names) => {
+      names.set(to, inode);
+      names.delete(from);
+    });
+  }
+
+  link(from: string, to: string): void {
+    const inode = this.find(from);
+    if (this.names.has(to)) throw systemError("EEXIST", to);
+    this.change((names) => names.set(to, inode));
+  }
+
+  unlink(path: string): void {
+    this.find(path);
+    this.change((names) => names.delete(path));
+  }
+
+  private change(change: NameChange): void {
+    change(this.names);
+    this.journal.push(change);
+  }
+
+  syncNames(): void {
+    this.keepNames();
+  }
+
+  /** All names are durable as they are, without anybody's doing. */
+  keepNames(): void {
+    this.durable = new Map(this.names);
+    this.journal = [];
+  }
+
+  cutPower(random: Random): void {
+    const all = new Set([...this.names.values(), ...this.durable.values()]);
+    for (const change of this.journal.slice(0, random.below(this.journal.length + 1))) change(this.durable);
+    this.names.clear();
+    for (const [path, inode] of this.durable) this.names.set(path, inode);
+    this.journal = [];
+    for (const inode of all) inode.cutPower(random);
+  }
+
+  /** ms that a write into the cache takes, and one that waits for the disk */
+  cachedMs(): number {
+    return simulation().random.between(0.01, 0.1) * this.slowness;
+  }
+  syncMs(): number {
+    return simulation().random.between(0.2, 4) * this.slowness;
+  }
+
+  /** @throws what a disk that fails, or is full, says to a write */
+  check(path: string, blocks: number): void {
+    if (this.failing > 0 && simulation().random.chance(this.failing)) throw systemError("EIO", path);
+    if (blocks > this.freeBlocks) throw systemError("ENOSPC", path);
+    this.freeBlocks -= blocks;
+  }
+}
+
+const disks = new Map<string, Disk>();
+
+export function setDisks(all: Iterable<Disk>): void {
+  disks.clear();
+  for (const disk of all) disks.set(disk.machine, disk);
+}
+
+/** The disk that a path (`/MACHINE/...`) lies on. */
+export function diskOf(path: string): Disk {
+  const machine = path.split("/")[1] ?? "";
+  const disk = disks.get(machine);
+  if (disk === undefined) throw systemError("ENOENT", path);
+  const process = runningProcess();
+  if (process !== undefined && process.machine !== machine) throw new Error(`${process.name} reads ${path}`);
+  return disk;
+}
+
+const TEXT: Record<string, string> = {
+  ENOENT: "no such file or directory",
+  EEXIST: "file already exists",
+  ENOSPC: "no space left on device",
+  EIO: "i/o error",
+};
+
+export function systemError(code: string, path: string): NodeJS.ErrnoException {
+  return Object.assign(new Error(`${code}: ${TEXT[code] ?? code}, '${path}'`), { code, path });
+}

@@ -1,0 +1,136 @@
+/** A machine of the simulated world: a disk, a boot id, and the replica daemon that somebody starts again when it has died. */
+import type { Logger } from "pino";
+import { HostedReplica } from "../../replica/hosted-replica.js";
+import { serveControl } from "../../replica/server.js";
+import { Disk } from "./disk.js";
+import { network } from "./network.js";
+import { Process, simulation } from "./simulation.js";
+
+export const CONTROL_PORT = 10_000;
+const DATA_PORT = 10_001;
+const RESTART_MS = 200;
+
+export interface Hosting {
+  volume: string;
+  /** bytes */
+  size: number;
+  log: (process: Process) => Logger;
+}
+
+export class Machine {
+  readonly disk: Disk;
+  readonly processes = new Set<Process>();
+  private boots = 0;
+  replica: { process: Process; hosted: HostedReplica | null } | null = null;
+  /** the daemon is to be running */
+  isWanted = false;
+
+  constructor(
+    readonly name: string,
+    private readonly hosting: Hosting,
+  ) {
+    this.disk = new Disk(name);
+    this.disk.create(this.bootIdFile);
+    this.disk.create(`${this.directory}/lost+found`);
+    network().hosts.set(name, { name, up: true, slowness: 1 });
+    this.boot();
+    this.disk.keepNames();
+  }
+
+  get directory(): string {
+    return `/${this.name}/replica`;
+  }
+  private get bootIdFile(): string {
+    return `/${this.name}/boot_id`;
+  }
+  get bootId(): string {
+    return `${this.name}-boot-${this.boots}`;
+  }
+  get address(): string {
+    return `${this.name}:${CONTROL_PORT}`;
+  }
+  get isUp(): boolean {
+    return network().hosts.get(this.name)?.up === true;
+  }
+
+  private boot(): void {
+    this.boots++;
+    const { text } = this.disk.find(this.bootIdFile);
+    text.set(Buffer.from(this.bootId));
+    text.sync();
+  }
+
+  spawn(name: string): Process {
+    const process = new Process(`${name}@${this.name}`, this.name);
+    this.processes.add(process);
+    process.onDeath(() => this.processes.delete(process));
+    return process;
+  }
+
+  /** Starts the daemon, now and whenever it has died. */
+  startReplica(): void {
+    this.isWanted = true;
+    if (this.replica !== null || !this.isUp) return;
+    const process = this.spawn("replica");
+    const replica: NonNullable<Machine["replica"]> = { process, hosted: null };
+    this.replica = replica;
+    process.onDeath(() => {
+      this.replica = null;
+      simulation().after(RESTART_MS, null, () => {
+        if (this.isWanted) this.startReplica();
+      });
+    });
+    const log = this.hosting.log(process);
+    void process.run(() =>
+      this.open(log).then(
+        (hosted) => (replica.hosted = hosted),
+        (err: unknown) => {
+          log.warn({ err }, "the daemon ends");
+          simulation().after(0, null, () => process.die());
+        },
+      ),
+    );
+  }
+
+  private async open(log: Logger): Promise<HostedReplica> {
+    const { volume, size } = this.hosting;
+    const options = {
+      ...{ directory: this.directory, size, volume, replicaId: `replica-${this.name}` },
+      ...{ cache: "writeback" as const, backingFile: null, bootIdFile: this.bootIdFile },
+    };
+    const hosted = await HostedReplica.open(options, log);
+    hosted.listen(this.name, DATA_PORT);
+    await serveControl(hosted, this.name, CONTROL_PORT, log);
+    return hosted;
+  }
+
+  /** The daemon ends, and is started again after a while. */
+  killReplica(downMs: number): void {
+    this.isWanted = false;
+    this.replica?.process.die();
+    simulation().after(downMs, null, () => this.startReplica());
+  }
+
+  /** What an operator does with a copy that nobody wants. */
+  emptyDirectory(): void {
+    this.replica?.process.die();
+    for (const path of [...this.disk.names.keys()])
+      if (path.startsWith(`${this.directory}/`) && !path.endsWith("lost+found")) this.disk.unlink(path);
+    this.disk.keepNames();
+  }
+
+  /** Everything on it dies, and what was not synced is lost. */
+  cutPower(): void {
+    const host = network().hosts.get(this.name);
+    if (host !== undefined) host.up = false;
+    for (const process of [...this.processes]) process.die();
+    this.disk.cutPower(simulation().random);
+  }
+
+  powerOn(): void {
+    if (this.isUp) return;
+    this.boot();
+    network().powerOn(this.name);
+    if (this.isWanted) this.startReplica();
+  }
+}

@@ -1,0 +1,261 @@
+/** What happens to a world, and when: made from a seed, before anything runs, so that steps can be left out. */
+import { Random } from "./random.js";
+import { VOLUME_BYTES, type World } from "./world.js";
+import { SECTOR_BYTES } from "./sectors.js";
+import type { Machine } from "./machine.js";
+
+export type Step = { at: number } & (
+  | { do: "write" | "unmap" | "writeZeroes"; sector: number; count: number; fua: boolean; former: boolean }
+  | { do: "read"; sector: number; count: number; former: boolean }
+  | { do: "flush"; ms: number }
+  | { do: "restartInOrder" | "cutAll"; ms: number }
+  | { do: "killEngine" | "hangEngine"; ms: number }
+  | { do: "secondEngine"; host: number }
+  | {
+      do: "killReplica" | "hangReplica" | "cutPower" | "slowDisk" | "slowNetwork" | "failDisk" | "fullDisk";
+      machine: number;
+      ms: number;
+      amount: number;
+    }
+  | { do: "block"; from: number; to: number; both: boolean; ms: number }
+  | { do: "break"; a: number; b: number }
+  | { do: "damage"; ms: number; amount: number }
+  | { do: "jumpClock"; machine: number; ms: number }
+);
+
+export interface Plan {
+  seed: number;
+  replicas: number;
+  engineAlone: boolean;
+  /** the volume has to become whole without anybody's help */
+  unattended?: true;
+  steps: Step[];
+}
+
+/** ms that faults go on for. */
+const CHAOS_MS = 40_000;
+/** When the first step is made: the volume is served by then. */
+const BEGIN_MS = 500;
+
+const SECTORS = VOLUME_BYTES / SECTOR_BYTES;
+
+export function planOf(seed: number): Plan {
+  const random = new Random(seed);
+  const replicas = random.chance(0.7) ? 2 : 3;
+  const engineAlone = random.chance(0.6);
+  const steps: Step[] = [];
+  const hot = Array.from({ length: 1 + random.below(6) }, () => random.below(SECTORS - 64));
+  const place = () => {
+    const sector = random.pick(hot) + random.below(24);
+    const count = random.chance(0.05) ? 1 + random.below(600) : 1 + random.below(24);
+    return { sector, count: Math.min(count, SECTORS - sector) };
+  };
+  // Bursts of I/O, with pauses in which everything may be settled.
+  for (let at = BEGIN_MS; at < CHAOS_MS;) {
+    const burst = 1 + random.below(30);
+    for (let i = 0; i < burst; i++) {
+      steps.push(ioStep(at, random, place()));
+      at += random.chance(0.5) ? random.between(0, 2) : random.between(0, 40);
+    }
+    at += random.chance(0.2) ? random.between(2_000, 9_000) : random.between(50, 1_500);
+  }
+  const kinds = random.chance(0.3) ? KINDS : Array.from({ length: 4 }, () => random.pick(KINDS));
+  const faults = 1 + random.below(16);
+  for (let i = 0; i < faults; i++) {
+    const at = random.between(BEGIN_MS, CHAOS_MS);
+    // Some close together: what is rare alone happens to what is under way.
+    steps.push(faultStep(at, random, random.pick(kinds), replicas));
+    if (random.chance(0.5))
+      steps.push(faultStep(at + random.between(0, 300), random, random.pick(kinds), replicas));
+  }
+  steps.sort((a, b) => a.at - b.at);
+  return { seed, replicas, engineAlone, steps };
+}
+
+function ioStep(at: number, random: Random, place: { sector: number; count: number }): Step {
+  const former = random.chance(0.1);
+  const fua = random.chance(0.1);
+  const kind = random.next();
+  if (kind < 0.55) return { at, do: "write", ...place, fua, former };
+  if (kind < 0.62)
+    return { at, do: random.chance(0.5) ? "unmap" : "writeZeroes", ...place, fua: false, former };
+  if (kind < 0.85) return { at, do: "read", ...place, former };
+  return { at, do: "flush", ms: 0 };
+}
+
+const KINDS = [
+  "killReplica",
+  "killReplica",
+  "killEngine",
+  "killEngine",
+  "hangReplica",
+  "hangEngine",
+  "cutPower",
+  "cutPower",
+  "cutAll",
+  "slowDisk",
+  "slowNetwork",
+  "failDisk",
+  "fullDisk",
+  "block",
+  "block",
+  "break",
+  "break",
+  "damage",
+  "jumpClock",
+  "secondEngine",
+  "restartInOrder",
+] as const;
+
+function faultStep(at: number, random: Random, kind: (typeof KINDS)[number], replicas: number): Step {
+  const ms = random.pick([20, 300, 2_000, 7_000, 15_000]) * random.between(0.5, 1.5);
+  const machine = random.below(replicas);
+  switch (kind) {
+    case "cutAll":
+    case "restartInOrder":
+      return { at, do: kind, ms };
+    case "killEngine":
+    case "hangEngine":
+      return { at, do: kind, ms: Math.min(ms, 12_000) };
+    case "secondEngine":
+      return { at, do: kind, host: random.below(2) };
+    case "block":
+      return {
+        at,
+        do: kind,
+        from: random.below(replicas + 1),
+        to: random.below(replicas + 1),
+        both: random.chance(0.5),
+        ms,
+      };
+    case "break":
+      return { at, do: kind, a: random.below(replicas), b: replicas };
+    case "damage":
+      return { at, do: kind, ms: Math.min(ms, 1_000), amount: random.between(0.05, 0.5) };
+    case "jumpClock":
+      return { at, do: kind, machine: random.below(replicas + 1), ms: random.between(-100_000, 100_000) };
+    case "slowDisk":
+    case "slowNetwork":
+      return { at, do: kind, machine, ms, amount: random.pick([10, 100, 1_000]) };
+    case "failDisk":
+      return { at, do: kind, machine, ms: Math.min(ms, 1_000), amount: random.pick([0.05, 0.5, 1]) };
+    case "fullDisk":
+      return { at, do: kind, machine, ms, amount: random.below(8) };
+    default:
+      return { at, do: kind, machine, ms, amount: 0 };
+  }
+}
+
+/** Makes one step. */
+export function perform(world: World, step: Step): void {
+  const { simulation, network } = world;
+  const later = (ms: number, work: () => void) => simulation.after(ms, null, work);
+  const replica = (index: number): Machine => world.replicas[index] as Machine;
+  // The last one is where the engine runs.
+  const machine = (index: number): Machine => world.replicas[index] ?? world.engine?.machine ?? world.home;
+  const stopped = (process: { stop: () => void } | undefined, resume: () => void, ms: number) => {
+    process?.stop();
+    later(ms, resume);
+  };
+  switch (step.do) {
+    case "write":
+    case "unmap":
+    case "writeZeroes": {
+      world.write(step.sector, step.count, step.do, step.fua, world.initiator(step.former));
+      return;
+    }
+    case "read": {
+      world.read(step.sector, step.count, world.initiator(step.former));
+      return;
+    }
+    case "flush": {
+      world.flush();
+      return;
+    }
+    default:
+      world.trace(`FAULT ${JSON.stringify(step)}`);
+  }
+  switch (step.do) {
+    case "killReplica": {
+      replica(step.machine).killReplica(step.ms);
+      return;
+    }
+    case "killEngine": {
+      world.killEngine(step.ms);
+      return;
+    }
+    case "hangReplica": {
+      const process = replica(step.machine).replica?.process;
+      stopped(process, () => process !== undefined && simulation.resume(process), step.ms);
+      return;
+    }
+    case "hangEngine": {
+      const process = world.engine?.process;
+      stopped(process, () => process !== undefined && simulation.resume(process), step.ms);
+      return;
+    }
+    case "cutPower": {
+      world.cutPower(replica(step.machine), step.ms);
+      return;
+    }
+    case "cutAll":
+      for (const one of world.machines) world.cutPower(one, step.ms);
+      return;
+    case "restartInOrder": {
+      world.restartInOrder();
+      return;
+    }
+    case "secondEngine": {
+      world.startEngine(world.hosts[step.host] as Machine);
+      return;
+    }
+    case "slowDisk": {
+      const { disk } = replica(step.machine);
+      disk.slowness = step.amount;
+      later(step.ms, () => (disk.slowness = 1));
+      return;
+    }
+    case "slowNetwork": {
+      const host = network.hosts.get(replica(step.machine).name);
+      if (host === undefined) return;
+      host.slowness = step.amount;
+      later(step.ms, () => (host.slowness = 1));
+      return;
+    }
+    case "failDisk": {
+      const { disk } = replica(step.machine);
+      disk.failing = step.amount;
+      later(step.ms, () => (disk.failing = 0));
+      return;
+    }
+    case "fullDisk": {
+      const { disk } = replica(step.machine);
+      disk.freeBlocks = step.amount;
+      later(step.ms, () => (disk.freeBlocks = Infinity));
+      return;
+    }
+    case "block": {
+      const [from, to] = [machine(step.from).name, machine(step.to).name];
+      if (from === to) return;
+      const ways = step.both ? [[from, to], [to, from]] : [[from, to]]; // prettier-ignore
+      for (const [a, b] of ways) network.block(a as string, b as string);
+      later(step.ms, () => {
+        for (const [a, b] of ways) network.unblock(a as string, b as string);
+      });
+      return;
+    }
+    case "break": {
+      network.breakBetween(machine(step.a).name, machine(step.b).name);
+      return;
+    }
+    case "damage":
+      network.damage = step.amount;
+      later(step.ms, () => (network.damage = 0));
+      return;
+    case "jumpClock":
+      for (const process of machine(step.machine).processes) process.clockAheadMs += step.ms;
+      return;
+    default:
+      step satisfies never;
+  }
+}

@@ -1,0 +1,70 @@
+/** One run of a plan, and how a plan that fails is made shorter. */
+import { perform, type Plan } from "./plan.js";
+import { World } from "./world.js";
+
+/** ms that the volume may take to be whole again when nothing is wrong any more. */
+const RECOVERY_MS = 240_000;
+
+export interface Outcome {
+  failure: Error | null;
+  simulatedMs: number;
+  operations: number;
+  acknowledged: number;
+  events: number;
+  /** directories that somebody had to empty */
+  emptied: number;
+}
+
+export async function play(plan: Plan, trace: ((text: string) => void) | null = null): Promise<Outcome> {
+  const { seed, replicas, engineAlone, unattended = false, steps } = plan;
+  const world = new World({ seed, replicas, engineAlone, attended: !unattended, trace });
+  let failure: Error | null = null;
+  try {
+    world.start();
+    let last = 0;
+    for (const step of steps) {
+      world.simulation.after(step.at, null, () => perform(world, step));
+      last = step.at;
+    }
+    await world.runFor(last + 1);
+    world.heal();
+    await world.settle(RECOVERY_MS);
+  } catch (error) {
+    failure = error as Error;
+  }
+  world.end();
+  const { simulation, operations, acknowledged, emptied } = world;
+  return {
+    failure,
+    simulatedMs: simulation.now,
+    operations,
+    acknowledged,
+    events: simulation.events,
+    emptied,
+  };
+}
+
+/** Leaves out steps as long as the plan still fails.
+ * @param attempts at most so many runs
+ * @returns the shorter plan, and how it fails */
+export async function shrink(plan: Plan, attempts: number): Promise<{ plan: Plan; failure: Error | null }> {
+  let best = plan;
+  let { failure } = await play(plan);
+  for (
+    let size = Math.ceil(plan.steps.length / 2);
+    size >= 1 && attempts > 0;
+    size = size === 1 ? 0 : Math.ceil(size / 2)
+  ) {
+    for (let at = 0; at < best.steps.length && attempts > 0;) {
+      const shorter = { ...best, steps: [...best.steps.slice(0, at), ...best.steps.slice(at + size)] };
+      const outcome = await play(shorter);
+      attempts--;
+      if (outcome.failure === null) at += size;
+      else {
+        best = shorter;
+        ({ failure } = outcome);
+      }
+    }
+  }
+  return { plan: best, failure };
+}

@@ -1,0 +1,43 @@
+/** What the test command runs of the simulator: plans that failed once, a corpus of seeds, and deliberate bugs. */
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { summaryLine } from "../runner/count.js";
+import { BUGS } from "./bugs.js";
+import { find } from "./find-bug.js";
+import { planOf, type Plan } from "./plan.js";
+import { play } from "./play.js";
+import { simulation } from "./simulation.js";
+
+const PLANS = fileURLToPath(new URL("../../../test/sim/plans", import.meta.url));
+/** Seeds 1 to this: what takes a core some 20 s. */
+const SEEDS = 200;
+
+const total = { passed: 0, failed: 0, skipped: 0 };
+const work = { operations: 0, simulatedMs: 0, events: 0, emptied: 0 };
+
+async function check(name: string, plan: Plan): Promise<void> {
+  const { failure, ...done } = await play(plan);
+  for (const key of ["operations", "simulatedMs", "events", "emptied"] as const) work[key] += done[key];
+  if (failure === null) total.passed++;
+  else {
+    total.failed++;
+    console.log(`not ok - ${name}: ${failure.message}`);
+  }
+}
+
+process.on("unhandledRejection", (error) => simulation().fail(error));
+for (const name of existsSync(PLANS) ? readdirSync(PLANS).sort() : [])
+  await check(name, JSON.parse(readFileSync(`${PLANS}/${name}`, "utf8")) as Plan);
+for (let seed = 1; seed <= SEEDS; seed++) await check(`SEED=${seed}`, planOf(seed));
+// That it bites.
+for (const bug of BUGS) {
+  if (await find(bug)) total.passed++;
+  else total.failed++;
+}
+const { operations, simulatedMs, events, emptied } = work;
+const seconds = Math.round(simulatedMs / 1000);
+console.log(
+  `${operations} operations, ${events} events, ${seconds} s simulated, ${emptied} directories emptied`,
+);
+console.log(summaryLine(total));
+process.exit(total.failed === 0 ? 0 : 1);

@@ -1,0 +1,483 @@
+/**
+ * Two or three machines with a replica each, one or two that run engines, one initiator: the product's own replica and engine
+ * on simulated disks, network and clock. The initiator's operations are judged by the model.
+ */
+import type { Logger } from "pino";
+import { AttachedVolume } from "../../engine/attached-volume.js";
+import type { Health } from "../../engine/health.js";
+import { parseRecord } from "../../replica/member-record.js";
+import { setDisks } from "./disk.js";
+import { Machine } from "./machine.js";
+import { Model, Violation, type Operation } from "./model.js";
+import { beginNetwork, type Network } from "./network.js";
+import { SECTOR_BYTES } from "./sectors.js";
+import { beginSimulation, type Process, type Simulation } from "./simulation.js";
+import { SimVolume } from "./volume.js";
+
+export const VOLUME = "vol";
+export const VOLUME_BYTES = 4 << 20;
+const REPLICA_TIMEOUT_MS = 8_000;
+const MEMBERS_WAIT_MS = 10_000;
+const RESTART_MS = 300;
+/** between two looks of an operator, ms: longer than a replica takes to be found again */
+const ATTENDED_MS = 30_000;
+/** of one read, as much as a message may carry */
+const PIECE_SECTORS = 2048;
+
+export interface WorldOptions {
+  seed: number;
+  replicas: number;
+  /** where the engine runs: a machine of its own, or one that has a replica */
+  engineAlone: boolean;
+  /** whether an operator empties directories that the engine declines, at the end */
+  attended: boolean;
+  trace: ((text: string) => void) | null;
+}
+
+/** One engine process and what the initiator knows of it. */
+class Engine {
+  attached: AttachedVolume | null = null;
+  health: Health | null = null;
+  /** not acknowledged yet */
+  readonly open = new Set<Operation>();
+
+  constructor(
+    readonly process: Process,
+    readonly machine: Machine,
+  ) {}
+
+  get volume(): SimVolume | null {
+    const volume = this.attached?.volume;
+    return volume instanceof SimVolume ? volume : null;
+  }
+
+  get isServing(): boolean {
+    return this.attached !== null && this.process.alive;
+  }
+}
+
+export class World {
+  readonly simulation: Simulation;
+  readonly network: Network;
+  readonly model = new Model();
+  readonly replicas: Machine[];
+  /** where engines run, and the first of them */
+  readonly hosts: Machine[];
+  readonly home: Machine;
+  engine: Engine | null = null;
+  /** that were replaced by others, and have not noticed */
+  former: Engine[] = [];
+  /** an engine is to be running */
+  private isWanted = true;
+  /** machines that hold all that was acknowledged, flushed or not */
+  private readonly holders = new Set<string>();
+  private engines = 0;
+  private values = 0;
+  operations = 0;
+  acknowledged = 0;
+  /** directories that somebody had to empty */
+  emptied = 0;
+  private emptiedAt = 0;
+  acceptLostWrites = false;
+
+  constructor(private readonly options: WorldOptions) {
+    this.simulation = beginSimulation(options.seed);
+    this.network = beginNetwork();
+    const hosting = { volume: VOLUME, size: VOLUME_BYTES, log: (process: Process) => this.logOf(process) };
+    this.replicas = Array.from({ length: options.replicas }, (_, i) => new Machine(`m${i + 1}`, hosting));
+    const first = options.engineAlone ? new Machine("e1", hosting) : this.replicas[0];
+    if (first === undefined) throw new Error("a world has replicas");
+    this.home = first;
+    this.hosts = [first, new Machine("e2", hosting)];
+    setDisks(this.machines.map(({ disk }) => disk));
+    for (const machine of this.replicas) machine.disk.onSyncFailed = () => this.lose(machine);
+  }
+
+  get machines(): Machine[] {
+    return [...new Set([...this.replicas, ...this.hosts])];
+  }
+
+  trace(text: string): void {
+    this.options.trace?.(`${this.simulation.now.toFixed(1).padStart(10)} ${text}`);
+  }
+
+  private logOf(
+    process: Process,
+    onInfo: (fields: Record<string, unknown>, text: string) => void = () => undefined,
+  ): Logger {
+    const say = (level: string) => (fields: Record<string, unknown>, text: string) => {
+      onInfo(fields, text);
+      if (this.options.trace === null) return;
+      const shown = JSON.stringify(fields, (_, value: unknown) =>
+        value instanceof Error ? value.message : value,
+      );
+      this.trace(`${process.name} ${level} ${text} ${shown}`);
+    };
+    const log = {
+      trace: say("trace"),
+      debug: say("debug"),
+      info: say("info"),
+      warn: say("warn"),
+      error: say("error"),
+    };
+    return Object.assign(log, { child: () => log }) as unknown as Logger;
+  }
+
+  // ---------------------------------------------------------------------------------------------- engines
+
+  start(): void {
+    for (const machine of this.replicas) machine.startReplica();
+    this.startEngine(this.home);
+  }
+
+  startEngine(host: Machine): void {
+    this.isWanted = true;
+    if (!host.isUp) return;
+    if (this.engine !== null) this.former.push(this.engine);
+    const process = host.spawn("engine");
+    const engine = new Engine(process, host);
+    this.engine = engine;
+    process.onDeath(() => this.engineDied(engine));
+    const log = this.logOf(process, (fields, text) => {
+      if (text === "replica state changed")
+        this.replicaChanged(String(fields["replica"]), String(fields["to"]), String(fields["from"]));
+    });
+    const options = {
+      volume: VOLUME,
+      size: VOLUME_BYTES,
+      replicas: this.replicas.map(({ address }) => address),
+      engineId: `engine-${++this.engines}`,
+      engineBootId: host.bootId,
+      replicaTimeoutMs: REPLICA_TIMEOUT_MS,
+      waitMs: MEMBERS_WAIT_MS,
+      salvage: null,
+      acceptLostWrites: this.acceptLostWrites,
+      after: null,
+      copier: null,
+      onHealth: (health: Health) => this.healthChanged(engine, health),
+      onWait: (evidence: string) => this.trace(`${process.name} waits: ${evidence}`),
+      signal: new AbortController().signal,
+      log,
+    };
+    void process.run(() =>
+      AttachedVolume.attach(options).then(
+        (attached) => this.attached(engine, attached),
+        (error: unknown) => {
+          this.trace(`${process.name} did not start: ${(error as Error).message}`);
+          this.simulation.after(0, null, () => process.die());
+        },
+      ),
+    );
+  }
+
+  private attached(engine: Engine, attached: AttachedVolume): void {
+    engine.attached = attached;
+    this.trace(`${engine.process.name} serves`);
+    for (const { address, state } of attached.replicas.replicas())
+      if (state.mode === "ERR") this.holders.delete(machineOf(address));
+    // What those before it had under way is done by now, or never.
+    for (const former of this.former) this.abandon(former);
+  }
+
+  private replicaChanged(address: string, to: string, from: string): void {
+    if (to === "RW" && from !== "AWAY") this.holders.add(machineOf(address));
+    if (to === "ERR") this.holders.delete(machineOf(address));
+  }
+
+  private healthChanged(engine: Engine, health: Health): void {
+    engine.health = health;
+    if (health.type === "fenced") {
+      this.simulation.after(RESTART_MS, null, () => engine.process.die());
+    } else if (health.type === "writesLost") {
+      this.trace(`${engine.process.name}: writes are lost: ${health.reason}`);
+      // Somebody looks at it, and decides to go on.
+      this.simulation.after(5_000, null, () => {
+        this.acceptLostWrites = true;
+        engine.process.die();
+      });
+    } else if (health.type === "served") this.acceptLostWrites = false;
+  }
+
+  private abandon(engine: Engine): void {
+    for (const operation of engine.open) this.model.abandon(operation);
+    engine.open.clear();
+  }
+
+  private engineDied(engine: Engine): void {
+    this.abandon(engine);
+    this.former = this.former.filter((other) => other !== engine);
+    if (this.engine !== engine) return;
+    this.engine = null;
+    this.simulation.after(RESTART_MS, null, () => {
+      if (this.isWanted && this.engine === null) this.startEngine(engine.machine);
+    });
+  }
+
+  killEngine(downMs: number): void {
+    this.isWanted = false;
+    const host = this.engine?.machine ?? this.home;
+    this.engine?.process.die();
+    this.simulation.after(downMs, null, () => {
+      if (this.engine === null) this.startEngine(host);
+    });
+  }
+
+  /** The engine ends in order, and another one starts. */
+  restartInOrder(): void {
+    const { engine } = this;
+    const attached = engine?.attached;
+    if (engine == null || attached == null || engine.open.size > 0) return;
+    void engine.process.run(() =>
+      attached.detach().then(
+        () => this.simulation.after(0, null, () => engine.process.die()),
+        () => this.simulation.after(0, null, () => engine.process.die()),
+      ),
+    );
+  }
+
+  // ---------------------------------------------------------------------------------------------- power
+
+  cutPower(machine: Machine, downMs: number): void {
+    machine.cutPower();
+    this.lose(machine);
+    this.simulation.after(downMs, null, () => machine.powerOn());
+  }
+
+  /** What the machine's replica had not made durable is gone. */
+  private lose(machine: Machine): void {
+    this.holders.delete(machine.name);
+    const members = this.members();
+    if ([...this.holders].some((name) => members.has(name))) return;
+    this.trace("nobody holds what was not flushed");
+    this.model.losePower();
+  }
+
+  /** Machines of the members that the newest record names. */
+  private members(): Set<string> {
+    let newest = 0;
+    let members: string[] = [];
+    for (const { disk, directory } of this.replicas) {
+      const text = disk.names.get(`${directory}/aurochs.record`)?.text.content.toString() ?? "";
+      if (text === "") continue;
+      const { member } = parseRecord(text, directory);
+      if (member === null || member.generation <= newest) continue;
+      newest = member.generation;
+      ({ members } = member);
+    }
+    return new Set(members.map((id) => id.replace("replica-", "")));
+  }
+
+  // ---------------------------------------------------------------------------------------------- the initiator
+
+  write(
+    sector: number,
+    count: number,
+    kind: "write" | "unmap" | "writeZeroes",
+    fua = false,
+    engine = this.engine,
+  ): void {
+    const value = kind === "write" ? ++this.values : 0;
+    const [offset, length] = [sector * SECTOR_BYTES, count * SECTOR_BYTES];
+    this.issue(engine, this.model.begin.bind(this.model, "write", sector, count, value, fua), (volume) => {
+      if (kind === "write")
+        return volume.writeSectors(null, offset, new Int32Array(count).fill(value), { fua });
+      return kind === "unmap" ? volume.unmap(null, offset, length) : volume.writeZeroes(null, offset, length);
+    });
+  }
+
+  read(sector: number, count: number, engine = this.engine): void {
+    this.issue(engine, this.model.begin.bind(this.model, "read", sector, count), (volume) =>
+      volume.readSectors(null, sector * SECTOR_BYTES, count * SECTOR_BYTES),
+    );
+  }
+
+  flush(engine = this.engine): void {
+    this.issue(engine, this.model.begin.bind(this.model, "flush"), (volume) => volume.flush(null));
+  }
+
+  /** The engine that the initiator uses; `former`: one that was replaced, if there is any. */
+  initiator(former: boolean): Engine | null {
+    return (former ? this.former[0] : undefined) ?? this.engine;
+  }
+
+  private issue(
+    engine: Engine | null,
+    begin: () => Operation,
+    perform: (volume: SimVolume) => Promise<unknown>,
+  ): void {
+    const volume = engine?.volume;
+    if (engine === null || volume == null || !engine.process.alive) return;
+    const operation = begin();
+    this.operations++;
+    engine.open.add(operation);
+    const name = `${operation.kind} ${operation.sector}+${operation.count}`;
+    this.trace(`${name} begins${operation.kind === "write" ? `, value ${operation.value}` : ""}`);
+    engine.process
+      .run(() => perform(volume))
+      .then(
+        (result) => {
+          engine.open.delete(operation);
+          this.acknowledged++;
+          this.trace(`${name} done`);
+          if (result instanceof Int32Array) this.model.answer(operation, result);
+          else this.model.acknowledge(operation);
+        },
+        (error: unknown) => {
+          engine.open.delete(operation);
+          this.trace(`${name} failed: ${(error as Error).message}`);
+          this.model.abandon(operation);
+        },
+      )
+      .catch((error: unknown) => this.simulation.fail(error));
+  }
+
+  // ---------------------------------------------------------------------------------------------- the end
+
+  end(): void {
+    for (const machine of this.machines) {
+      machine.isWanted = false;
+      for (const process of [...machine.processes]) process.die();
+    }
+  }
+
+  async runFor(ms: number): Promise<void> {
+    const until = this.simulation.now + ms;
+    this.simulation.after(ms, null, () => undefined);
+    await this.simulation.run(() => this.simulation.now >= until);
+  }
+
+  /** Everything works again, from now on. */
+  heal(): void {
+    for (const machine of this.machines) {
+      for (const other of this.machines) this.network.unblock(machine.name, other.name);
+      const { disk } = machine;
+      Object.assign(disk, { failing: 0, freeBlocks: Infinity, slowness: 1 });
+      const host = this.network.hosts.get(machine.name);
+      if (host !== undefined) host.slowness = 1;
+      machine.powerOn();
+      for (const process of machine.processes) this.simulation.resume(process);
+    }
+    this.network.damage = 0;
+    for (const former of this.former) former.process.die();
+    for (const machine of this.replicas) {
+      // A daemon whose disk failed is started anew by somebody.
+      if (machine.replica?.hosted?.now.state === "failed") machine.killReplica(0);
+      machine.startReplica();
+    }
+    if (this.engine === null) this.startEngine(this.home);
+  }
+
+  /** @throws {Violation} not all replicas have become copies, or what they hold is not what they should */
+  async settle(withinMs: number): Promise<void> {
+    const deadline = this.simulation.now + withinMs;
+    const isWhole = () => {
+      const { engine } = this;
+      if (engine === null || !engine.isServing || engine.health?.type !== "served" || engine.open.size > 0)
+        return false;
+      return engine.attached?.replicas.replicas().every(({ state }) => state.mode === "RW") === true;
+    };
+    do {
+      while (!isWhole()) {
+        if (this.simulation.now >= deadline)
+          throw new Violation(`the volume does not recover: ${this.describe()}`);
+        this.attend();
+        await this.runFor(100);
+      }
+      // What was done to it last may still have consequences: then it is looked at again.
+    } while (!(await this.checkAll()));
+  }
+
+  /** The engine keeps what may be somebody's data, and an operator says that it is not. */
+  private attend(): void {
+    if (!this.options.attended || this.simulation.now < this.emptiedAt + ATTENDED_MS) return;
+    for (const { address, state } of this.engine?.attached?.replicas.replicas() ?? []) {
+      if (state.mode !== "ERR" || !state.cause.includes("kept until its directory is emptied")) continue;
+      this.trace(`somebody empties ${address}`);
+      this.emptied++;
+      this.emptiedAt = this.simulation.now;
+      this.replicas.find((machine) => machine.address === address)?.emptyDirectory();
+    }
+  }
+
+  /** @returns false when something went wrong on the way that may go wrong */
+  private async checkAll(): Promise<boolean> {
+    const { engine } = this;
+    const before = this.acknowledged;
+    let operations = 1;
+    for (const { sector, count } of this.model.touched()) {
+      for (let at = sector; at < sector + count; at += PIECE_SECTORS) {
+        this.read(at, Math.min(PIECE_SECTORS, sector + count - at));
+        operations++;
+      }
+    }
+    this.flush();
+    const ended = await this.runUntil(() => engine !== this.engine || engine?.open.size === 0);
+    if (!ended) throw new Violation(`operations do not end: ${this.describe()}`);
+    return this.acknowledged === before + operations && (await this.copiesAreEqual());
+  }
+
+  private async runUntil(done: () => boolean): Promise<boolean> {
+    const deadline = this.simulation.now + 60_000;
+    this.simulation.after(60_000, null, () => undefined);
+    await this.simulation.run(() => done() || this.simulation.now >= deadline);
+    return done();
+  }
+
+  private describe(): string {
+    const { engine } = this;
+    if (engine === null) return "no engine runs";
+    const replicas = engine.attached?.replicas.replicas().map(({ address, state }) => {
+      const cause =
+        state.mode === "ERR" ? ` (${state.cause})` : state.mode === "AWAY" ? ` (${state.reason})` : "";
+      return `${address} ${state.mode}${cause}`;
+    });
+    const health = engine.health === null ? "none" : JSON.stringify(engine.health);
+    return `${replicas?.join(", ") ?? "not attached"}; health ${health}; ${engine.open.size} operations open`;
+  }
+
+  /** Reads all copies wherever anything was ever written.
+   * @returns false when one could not be read
+   * @throws {Violation} they differ */
+  private async copiesAreEqual(): Promise<boolean> {
+    const { engine } = this;
+    const { attached, volume } = engine ?? {};
+    if (engine === null || attached == null || volume == null) return false;
+    const runs = this.model.touched();
+    const copies = attached.replicas
+      .replicas()
+      .map(({ slot }) =>
+        engine.process.run(() =>
+          Promise.all(
+            runs.map(({ sector, count }) =>
+              volume.readSectors(slot, sector * SECTOR_BYTES, count * SECTOR_BYTES),
+            ),
+          ),
+        ),
+      );
+    const read: { contents: Int32Array[][] | null } = { contents: null };
+    let ended = false;
+    Promise.all(copies).then(
+      (contents) => {
+        read.contents = contents;
+        ended = true;
+      },
+      () => (ended = true),
+    );
+    await this.runUntil(() => ended || !engine.process.alive);
+    if (read.contents === null) return false;
+    const [first = [], ...others] = read.contents;
+    for (const [at, run] of runs.entries()) {
+      for (const other of others) {
+        const differs = first[at]?.findIndex((value, i) => value !== other[at]?.[i]) ?? -1;
+        if (differs < 0) continue;
+        const values = [first, other].map((copy) => copy[at]?.[differs] ?? "nothing");
+        throw new Violation(`copies differ in sector ${run.sector + differs}: ${values.join(" and ")}`);
+      }
+    }
+    return true;
+  }
+}
+
+function machineOf(address: string): string {
+  return address.slice(0, address.indexOf(":"));
+}
