@@ -10,6 +10,7 @@ const EXPECTED: Expected = {
   replicaId: "B",
   others: ["A"],
   chain: ["volume-head-000.img"],
+  chainCreated: [],
   absence: AWAY,
 };
 const SNAPSHOTS = ["volume-snap-b.img", "volume-snap-a.img"];
@@ -23,7 +24,7 @@ function facts(heldGeneration: number, patch: Partial<ReplicaFacts> = {}): Repli
   return {
     ...{ volume: "v", replicaId: "B", size: 4096, record: record(heldGeneration), lostWrites: false },
     ...{ inheritedRegions: 0, regionSize: 1, bootId: "b", directory: "/b", dataPort: 1, revision: 0 },
-    ...{ allocated: 4096, chain: ["volume-head-000.img"], heldGeneration },
+    ...{ allocated: 4096, chain: ["volume-head-000.img"], chainCreated: [], heldGeneration },
     ...{ unfit: "", rebuildInterrupted: false },
     ...patch,
   };
@@ -50,6 +51,8 @@ const CASES: [name: string, facts: ReplicaFacts, expected: Partial<Expected>, ou
   ["unfit", facts(4, { unfit: "damaged" }), {}, "declined: damaged"],
   ["other snapshots", facts(4, { chain: ["volume-head-001.img", "volume-snap-a.img"] }), {}, "snapshots, then what it missed"],
   ["the same snapshots, and a head of another number", facts(4, { chain: ["volume-head-002.img", ...SNAPSHOTS] }), { chain: ["volume-head-009.img", ...SNAPSHOTS] }, "what it missed"],
+  ["a snapshot that was removed and taken again", facts(4, { chain: ["h", ...SNAPSHOTS], chainCreated: ["3", "2", "1"] }), { chain: ["h", ...SNAPSHOTS], chainCreated: ["9", "5", "1"] }, "snapshots, then what it missed"],
+  ["snapshots of the same time, and heads of another", facts(4, { chain: ["h", ...SNAPSHOTS], chainCreated: ["3", "2", "1"] }), { chain: ["h", ...SNAPSHOTS], chainCreated: ["9", "2", "1"] }, "what it missed"],
   ["other snapshots in a directory that went back in time", facts(3, { chain: ["volume-head-001.img", "volume-snap-a.img"] }), {}, "snapshots, then all: its directory went back"],
   ["other snapshots, of another history", facts(7, { chain: ["volume-head-001.img", "volume-snap-a.img"] }), {}, "declined: it holds data"],
   ["a rebuild that was interrupted, with snapshots of which nobody knows whether they are whole", facts(0, { record: record(8), chain: ["volume-head-002.img", ...SNAPSHOTS] }), { absence: null, chain: ["volume-head-009.img", ...SNAPSHOTS] }, "snapshots, then all: its rebuild was interrupted"],

@@ -11,8 +11,9 @@ export interface Expected {
   replicaId: string | null;
   /** ids of the other replicas of this volume */
   others: string[];
-  /** files of the copy that counts, head first */
+  /** files of the copy that counts, head first, and when they were created */
   chain: string[];
+  chainCreated: string[];
   absence: Absence | null;
 }
 
@@ -60,10 +61,13 @@ function resyncAll(why: string, { chain }: ReplicaFacts, expected: Expected): Co
   return { type: "resync", absence: null, why, snapshots: any ? "differ" : "same" };
 }
 
+type Snapshots = Pick<ReplicaFacts, "chain" | "chainCreated">;
+
 /** What is resynced is what is read of the head: the snapshots below have to be the same already. */
-export function sameSnapshots({ chain }: Pick<ReplicaFacts, "chain">, other: Pick<ReplicaFacts, "chain">) {
-  // A head is numbered by each replica for itself.
-  return chain.slice(1).join() === other.chain.slice(1).join();
+export function sameSnapshots(one: Snapshots, other: Snapshots): boolean {
+  // A head is numbered, and begins to be one, by each replica for itself.
+  const told = ({ chain, chainCreated }: Snapshots) => [...chain.slice(1), ...chainCreated.slice(1)].join();
+  return told(one) === told(other);
 }
 
 /** Why a replica cannot be added to the volume, although all of its data are going to be replaced. */

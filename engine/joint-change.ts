@@ -63,11 +63,20 @@ export class JointChanges {
       if (snapshot !== undefined) await followers.expect(resynced);
       else if (resynced[0] !== undefined)
         throw new Error(`replica ${resynced[0].address} is being resynced or rebuilt: try again later`);
-      if (!roster.someAway()) return;
-      if (Date.now() >= deadline)
-        throw new Error("a replica is away; it has neither come back nor failed yet");
+      const problem = this.#unsettled();
+      if (problem === null) return;
+      if (Date.now() >= deadline) throw new Error(`${problem}: try again later`);
       await sleep(RECONNECT_DELAY_MS, undefined, { signal: roster.signal });
     }
+  }
+
+  /** Why members cannot make a change between the same two writes now; null when they can. */
+  #unsettled(): string | null {
+    if (this.roster.someAway()) return "a replica is away, and has neither come back nor failed yet";
+    // What differs after a crash would stay different in the snapshot.
+    if (this.roster.members().some(({ state }) => state.mode === "WO"))
+      return "copies are being made equal after a crash";
+    return null;
   }
 
   /** @returns who has only to commit: all, or nobody */
@@ -90,7 +99,7 @@ export class JointChanges {
     then: Then | null,
   ): Promise<Map<string, Error> | null> {
     const { roster, followers } = this;
-    if (!followers.areExpected(snapshot !== undefined) || roster.someAway() || roster.end !== null)
+    if (!followers.areExpected(snapshot !== undefined) || this.#unsettled() !== null || roster.end !== null)
       return null;
     const slots = roster.members();
     if (prepared.length > 0 && !slots.every((slot) => prepared.includes(slot))) return null;

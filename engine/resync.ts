@@ -112,7 +112,11 @@ export class Resync {
     await this.#copy(slot, joining.source(), roster.keeper.absenceOf(slot.replicaId), "nobody waited for it");
   }
 
-  #judge(slot: Slot, { chain }: ReplicaFacts, facts: ReplicaFacts): Exclude<Comeback, { type: "declined" }> {
+  #judge(
+    slot: Slot,
+    { chain, chainCreated }: ReplicaFacts,
+    facts: ReplicaFacts,
+  ): Exclude<Comeback, { type: "declined" }> {
     const { keeper, slots, size } = this.roster;
     const verdict = judgeComeback(facts, {
       volume: keeper.volume,
@@ -120,7 +124,7 @@ export class Resync {
       generation: keeper.generation,
       replicaId: slot.replicaId === "" ? null : slot.replicaId,
       others: slots.filter((other) => other !== slot).map(({ replicaId }) => replicaId),
-      chain,
+      ...{ chain, chainCreated },
       absence: keeper.absenceOf(facts.replicaId),
     });
     if (verdict.type === "declined") throw new DeclinedError(verdict.reason);

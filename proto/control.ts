@@ -50,6 +50,8 @@ export interface ReplicaFacts {
   allocated: number;
   /** file names, head first */
   chain: string[];
+  /** of each of `chain`, RFC 3339 */
+  chainCreated: string[];
   /** why this copy is not whole and must not be a member; "" when it is fit */
   unfit: string;
   rebuildInterrupted: boolean;

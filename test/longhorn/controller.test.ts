@@ -121,6 +121,30 @@ t.test("a replica that cannot commit what it prepared becomes ERR", async (t) =>
   t.strictSame(rig.twins[1]?.snapshots, ["volume-snap-s1.img"]);
 });
 
+t.test("a snapshot waits until copies are equal after a crash", async (t) => {
+  const rig = new Rig(t);
+  const [first, second] = [await rig.addTwin(), await rig.addTwin()];
+  await first.backend.write(0, Buffer.alloc(4096, 1));
+  await second.backend.write(0, Buffer.alloc(4096, 2));
+  first.inherited = Uint8Array.of(1);
+  let agree: () => void = () => undefined;
+  const agreeing = new Promise<void>((resolve) => (agree = resolve));
+  second.faults.set("agreed", () => agreeing);
+  await rig.serve();
+  await rig.start();
+  t.equal(await rig.modes(), "RW WO");
+  const taken = rig.calls.volumeSnapshot({ name: "early" }, CALL);
+  await waitFor("the second copy to be made equal", CALL.timeoutMs, () =>
+    Promise.resolve(second.calls.includes("agreed") ? true : undefined),
+  );
+  t.notOk(second.calls.includes("prepareSnapshot"));
+  agree();
+  await taken;
+  t.equal(await rig.modes(), "RW RW");
+  for (const twin of [first, second]) t.equal((await twin.backend.read(0, 4096))[0], 1);
+  t.ok(second.calls.indexOf("agreed") < second.calls.indexOf("commitSnapshot"));
+});
+
 t.test("an existing name is refused and fails nobody", async (t) => {
   const rig = new Rig(t);
   await rig.volume(2);

@@ -39,12 +39,15 @@ export type Call =
   | "commitSnapshot"
   | "abandonSnapshot"
   | "inheritedRegions"
+  | "agreed"
   | "filesSync";
 
 export class TwinReplica {
   readonly calls: Call[] = [];
   /** what a call does before (or instead of) what it is for */
   readonly faults = new Map<Call, () => Promise<void>>();
+  /** one bit per region that may differ from other copies */
+  inherited = new Uint8Array();
   /** how many of the next records are refused */
   recordsToRefuse = 0;
   backend: MemoryBackend;
@@ -203,6 +206,7 @@ export class TwinReplica {
             bootId: "boot",
             dataPort: this.#data?.port ?? 0,
             chain: this.#chain,
+            chainCreated: this.#chain.map((file) => this.#snapshots.get(file)?.disk.created ?? ""),
           };
         }),
       recorded: () => Promise.resolve({ record: this.#member }),
@@ -220,14 +224,14 @@ export class TwinReplica {
         }),
       inheritedRegions: async () => {
         await this.#noted("inheritedRegions", () => undefined);
-        return { regionSize: REGION_BYTES, bitmap: new Uint8Array() };
+        return { regionSize: REGION_BYTES, bitmap: this.inherited };
       },
       // Everything, since ever.
       missedRegions: () => {
         const bitmap = new Uint8Array(Math.ceil(this.backend.size / GRAIN_BYTES / 8)).fill(0xff);
         return Promise.resolve({ since: 1, grainSize: GRAIN_BYTES, bitmapSize: bitmap.length, bitmap });
       },
-      agreed: done,
+      agreed: () => this.#noted("agreed", () => (this.inherited = new Uint8Array())),
       release: done,
       prepareSnapshot: (request) => this.#noted("prepareSnapshot", () => (this.#prepared = request)),
       commitSnapshot: () =>
