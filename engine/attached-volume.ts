@@ -104,8 +104,9 @@ export class AttachedVolume {
   /** The second half: what still waits is answered with an error, so whoever could hear it has to be gone. */
   async close(): Promise<void> {
     this.settling.stop();
-    await this.volume.close();
+    // First of all: nobody asks a volume that is closed.
     this.replicas.close();
+    await this.volume.close();
     for (const link of this.links) link.close();
   }
 

@@ -1,8 +1,14 @@
 /** Makes copies of a volume's data go at the pace that its users allow (see copy-pace.ts), and tells others that pace. */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Volume } from "../native/index.js";
-import { latenciesSince, nextPace, type CopyPace } from "./copy-pace.js";
+import type { Volume, VolumeStats } from "../native/index.js";
+import { latenciesSince, nextPace, type CopyPace, type Measured } from "./copy-pace.js";
 import { COPY_PACE_BURST_MS, COPY_PACE_PERIOD_MS, COPY_RATE_MIN } from "./limits.js";
+
+interface Sample {
+  latency: VolumeStats["latency"];
+  copiedBytes: number;
+  ms: number;
+}
 
 export class CopyPacer {
   #pace: CopyPace = { mode: "full" };
@@ -50,22 +56,19 @@ export class CopyPacer {
 
   async #watch(): Promise<void> {
     this.#watching = true;
-    let before = this.#sample();
+    let before: Sample | null = null;
+    // Once the engine stops the volume may be closed, and cannot be asked any more.
     while (this.#users > 0 && !this.signal.aborted) {
-      await this.#pause(COPY_PACE_PERIOD_MS);
       const now = this.#sample();
-      const seconds = (now.ms - before.ms) / 1_000;
-      this.#pace = nextPace(this.#pace, {
-        latencies: latenciesSince(before.latency, now.latency),
-        bytesPerSecond: (now.copiedBytes - before.copiedBytes) / seconds,
-      });
+      if (before !== null) this.#pace = nextPace(this.#pace, observed(before, now));
       before = now;
+      await this.#pause(COPY_PACE_PERIOD_MS);
     }
     this.#pace = { mode: "full" };
     this.#watching = false;
   }
 
-  #sample() {
+  #sample(): Sample {
     const { latency } = this.volume.stats();
     return { latency, copiedBytes: this.#copiedBytes, ms: performance.now() };
   }
@@ -73,4 +76,11 @@ export class CopyPacer {
   async #pause(ms: number): Promise<void> {
     await sleep(ms, undefined, { signal: this.signal }).catch(() => undefined);
   }
+}
+
+function observed(before: Sample, now: Sample): Measured {
+  return {
+    latencies: latenciesSince(before.latency, now.latency),
+    bytesPerSecond: ((now.copiedBytes - before.copiedBytes) / (now.ms - before.ms)) * 1_000,
+  };
 }
