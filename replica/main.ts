@@ -4,6 +4,7 @@ import { HostedReplica } from "./hosted-replica.js";
 import type { HostedReplicaOptions } from "./open.js";
 import { serveControl, type ControlServer } from "./server.js";
 import { SYNC_AGENT_PORT_OFFSET } from "./sync/addresses.js";
+import { Foreground } from "./sync/foreground.js";
 import { serveSyncAgent, type SyncAgentServer } from "./sync/server.js";
 
 export interface ReplicaOptions extends HostedReplicaOptions {
@@ -20,6 +21,8 @@ export interface HostedSyncAgent {
   portCount: number;
   /** bytes per second that it sends at most; null: no limit */
   rateLimit: number | null;
+  /** also while nobody uses the volume */
+  limitsIdle: boolean;
   /** undefined: callers are not asked whether they mean this instance */
   instanceName: string | undefined;
 }
@@ -100,6 +103,10 @@ async function serveAgentOf(
   if (syncAgent === undefined) return null;
   const own = port === 0 ? 0 : port + SYNC_AGENT_PORT_OFFSET;
   const first = own + 1;
+  const foreground = new Foreground(() => {
+    const stats = replica.current?.replica.store.stats();
+    return stats === undefined ? 0 : stats.reads + stats.writes;
+  });
   try {
     return await serveSyncAgent(
       {
@@ -110,6 +117,7 @@ async function serveAgentOf(
         ports: own === 0 ? null : { first, last: own + syncAgent.portCount },
         backingFile,
         rateLimit: syncAgent.rateLimit,
+        limitsRate: syncAgent.limitsIdle ? null : () => foreground.isActive(),
         purging: () => replica.current?.purge ?? null,
         hashLockPath: null,
       },

@@ -18,6 +18,8 @@ export interface LonghornReplicaOptions {
   syncAgentPorts: number | null;
   /** bytes per second that the sync agent sends at most; null: no limit */
   syncRateLimit: number | null;
+  /** also while nobody uses the volume */
+  syncLimitsIdle: boolean;
   /** bytes: the volume's files are created if there are none; null: not */
   size: number | null;
   /** a file, a directory that holds exactly one, or "" */
@@ -56,6 +58,7 @@ export async function runLonghornReplica(options: LonghornReplicaOptions): Promi
               syncAgent: {
                 portCount: options.syncAgentPorts,
                 rateLimit: options.syncRateLimit,
+                limitsIdle: options.syncLimitsIdle,
                 instanceName: options.instanceName === "" ? undefined : options.instanceName,
               },
             }),

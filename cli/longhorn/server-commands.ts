@@ -26,10 +26,13 @@ const DATA_PROTOCOL_FLAG = {
 const SYNC_RATE_FLAG = {
   name: "sync-rate-limit",
   kind: "string",
-  default: "64m",
+  default: "",
   usage:
-    "Bytes per second that files are sent to other replicas with, in bytes or human readable; 0 for no limit",
+    "Bytes per second that files are sent to other replicas with, in bytes or human readable; 0 for no limit. " +
+    "Without it 64m, and no limit while nobody uses the volume",
 } as const;
+
+const SYNC_RATE_IN_USE = 64 << 20;
 
 function listenOf(options: Options): HostPort {
   return parseHostPort(options.string("listen"));
@@ -41,7 +44,9 @@ function sizeOrZero(text: string): number {
 
 /** @returns bytes per second; null: no limit */
 function rateLimitOf(options: Options): number | null {
-  const limit = parseSize(options.string(SYNC_RATE_FLAG.name));
+  const text = options.string(SYNC_RATE_FLAG.name);
+  if (text === "") return SYNC_RATE_IN_USE;
+  const limit = parseSize(text);
   return limit === 0 ? null : limit;
 }
 
@@ -155,6 +160,7 @@ async function runReplica({ globals, options, args }: Invocation): Promise<void>
     instanceName: options.string("replica-instance-name"),
     listen: listenOf(options),
     syncRateLimit: rateLimitOf(options),
+    syncLimitsIdle: options.string(SYNC_RATE_FLAG.name) !== "",
     syncAgentPorts: options.bool("sync-agent") ? syncAgentPorts : null,
     size: size === "" ? null : parseSize(size),
     backingFile: options.string("backing-file"),

@@ -31,6 +31,8 @@ export async function runLonghornSyncAgent(options: LonghornSyncAgentOptions): P
       backingFile: null,
       purging: null,
       rateLimit: options.rateLimit,
+      // Nobody else in this process sees what the volume's users do.
+      limitsRate: null,
       hashLockPath: null,
     },
     options.listen.host,

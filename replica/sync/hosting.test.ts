@@ -13,7 +13,7 @@ const CALL = { timeoutMs: 30_000 };
 const A = "volume-snap-a.img";
 
 function optionsOf(directory: string, port: number): ReplicaOptions {
-  const syncAgent = { portCount: 3, rateLimit: null, instanceName: "vol-r" };
+  const syncAgent = { portCount: 3, rateLimit: null, limitsIdle: false, instanceName: "vol-r" };
   const files = {
     directory,
     size: 1 << 20,

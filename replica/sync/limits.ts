@@ -9,6 +9,9 @@ export const SENDER_WORKERS = 4;
 /** ms of the rate allowed that a sender may be ahead after a pause: little enough for no queue to grow. */
 export const RATE_BURST_MS = 50;
 
+/** ms without an operation after which a volume's users are taken to be away: a pause of theirs is shorter. */
+export const FOREGROUND_QUIET_MS = 1_000;
+
 /** ms for which a receiver may not answer at first: it is started by somebody else at the same time. */
 export const OPEN_RETRY_MS = 120_000;
 export const OPEN_RETRY_PAUSE_MS = 1_000;

@@ -2,6 +2,8 @@ import t from "tap";
 import { RATE_BURST_MS } from "./limits.js";
 import { RateLimit } from "./rate-limit.js";
 
+const always = () => true;
+
 /** A clock that goes on only while somebody waits. */
 function clock(t: { now: number }) {
   return [() => t.now, (ms: number) => Promise.resolve((t.now += ms))] as const;
@@ -9,7 +11,7 @@ function clock(t: { now: number }) {
 
 t.test("in the long run no more is let through than the rate allows, whatever the pieces", async (t) => {
   const time = { now: 1_000_000 };
-  const limit = new RateLimit(1_000, ...clock(time));
+  const limit = new RateLimit(1_000, always, ...clock(time));
   let sent = 0;
   for (let i = 0; i < 200; i++) {
     const bytes = 1 + ((i * 37) % 90);
@@ -23,7 +25,7 @@ t.test("in the long run no more is let through than the rate allows, whatever th
 
 t.test("time without transfers is not saved up", async (t) => {
   const time = { now: 0 };
-  const limit = new RateLimit(1_000, ...clock(time));
+  const limit = new RateLimit(1_000, always, ...clock(time));
   await limit.take(1);
   time.now += 3_600_000;
   const before = time.now;
@@ -34,7 +36,7 @@ t.test("time without transfers is not saved up", async (t) => {
 t.test("those who wait at the same time share the rate", async (t) => {
   const waits: number[] = [];
   const wait = (ms: number) => Promise.resolve(waits.push(ms));
-  const limit = new RateLimit(1_000, () => 3_600_000, wait);
+  const limit = new RateLimit(1_000, always, () => 3_600_000, wait);
   await Promise.all([1, 2, 3].map(() => limit.take(1_000)));
   t.strictSame(
     waits,
@@ -45,9 +47,21 @@ t.test("those who wait at the same time share the rate", async (t) => {
 t.test("without a limit nobody waits", async (t) => {
   const limit = new RateLimit(
     null,
+    always,
     () => 0,
     () => Promise.reject(new Error("waited")),
   );
   await limit.take(1 << 30);
   t.pass();
+});
+
+t.test("while it does not apply nobody waits, and nothing is owed for that later", async (t) => {
+  const time = { now: 1_000_000 };
+  let applies = false;
+  const limit = new RateLimit(1_000, () => applies, ...clock(time));
+  await limit.take(1 << 30);
+  t.equal(time.now, 1_000_000);
+  applies = true;
+  await limit.take(1_000);
+  t.equal(time.now, 1_001_000 - RATE_BURST_MS);
 });

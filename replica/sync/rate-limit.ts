@@ -7,16 +7,18 @@ export class RateLimit {
   #paidUntil = 0;
 
   /** @param bytesPerSecond null: no limit
+   * @param applies whether there is a limit at the moment
    * @param now ms, never going back */
   constructor(
     private readonly bytesPerSecond: number | null,
+    private readonly applies: () => boolean = () => true,
     private readonly now: () => number = () => performance.now(),
     private readonly wait: (ms: number) => Promise<unknown> = (ms) => sleep(ms),
   ) {}
 
   /** Waits until `bytes` more may be sent: those who ask are served in the order in which they ask. */
   async take(bytes: number): Promise<void> {
-    if (this.bytesPerSecond === null) return;
+    if (this.bytesPerSecond === null || !this.applies()) return;
     const now = this.now();
     // What was not used is kept for a moment only: a burst must not fill the link's queues.
     this.#paidUntil = Math.max(this.#paidUntil, now - RATE_BURST_MS) + (bytes / this.bytesPerSecond) * 1_000;

@@ -363,7 +363,14 @@ async function sourceWithReplica(t: Parameters<typeof serveAgent>[0], directory:
     const replicaAddress = await serveDirectory(t, directory, { volumeName: "origin" });
     const port = Number(replicaAddress.split(":")[1]) + 2;
     const facts = { directory, replicaAddress, volumeName: "origin", instanceName: undefined };
-    const rest = { ports: null, backingFile: null, purging: null, rateLimit: null, hashLockPath: null };
+    const rest = {
+      ports: null,
+      backingFile: null,
+      purging: null,
+      rateLimit: null,
+      limitsRate: null,
+      hashLockPath: null,
+    };
     try {
       const agent = await serveSyncAgent({ ...facts, ...rest }, "127.0.0.1", port, silent);
       t.teardown(() => agent.stop());

@@ -41,6 +41,8 @@ export interface SyncAgentOptions {
   purging: (() => Purging | null) | null;
   /** bytes per second that it sends at most; null: no limit */
   rateLimit: number | null;
+  /** the rate is limited only while this says so; null: always */
+  limitsRate: (() => boolean) | null;
   /** null: where Longhorn has it */
   hashLockPath: string | null;
 }
@@ -69,7 +71,7 @@ export class SyncAgent implements Handlers<typeof SyncAgentService> {
     this.rebuild = new Rebuild(directory, this.receivers, volumeName, log);
     this.clone = new Clone(directory, this.receivers, this.replica, log);
     this.hashing = new Hashing(directory, new NodeLock(hashLockPath ?? HASH_LOCK_PATH), log);
-    this.rate = new RateLimit(options.rateLimit);
+    this.rate = new RateLimit(options.rateLimit, options.limitsRate ?? undefined);
     this.outsidePurge = new OutsidePurge(directory, this.replica, log);
   }
 

@@ -135,6 +135,7 @@ export async function serveAgent(
     backingFile: null,
     purging: null,
     rateLimit: null,
+    limitsRate: null,
     hashLockPath: join(directory, "hash.lock"),
     ...options,
   };
