@@ -35,7 +35,7 @@ export class Agreement {
           if (to.state.mode !== "ERR") roster.apply(to, { type: "reconciled", bytes });
         },
         onRefused: (error) =>
-          roster.later(() => this.held.dropUnequal(from, to, error.message), RECONNECT_DELAY_MS),
+          roster.later(() => this.held.dropUnequal(to, error.message), RECONNECT_DELAY_MS),
         signal,
         log,
       }),
