@@ -3,7 +3,7 @@ import type { Logger } from "pino";
 import type { Volume } from "../native/index.js";
 import type { MemberRecord } from "../proto/control.js";
 import { Dropping } from "./dropping.js";
-import { RecordKeeper } from "./record-keeper.js";
+import { NOTHING_STORED, RecordKeeper } from "./record-keeper.js";
 import type { ReplicaLink } from "./replica-link.js";
 import type { ReplicaState } from "./replica-state.js";
 import { Roster } from "./roster.js";
@@ -26,7 +26,7 @@ function replica(index: number, replicaId: string, state: ReplicaState) {
     },
   } as unknown as ReplicaLink;
   const known = { index, address: replicaId, replicaId, link, facts: null, state, readable: true };
-  return { ...control, control, slot: newSlot({ ...known, stored: { generation: 0, engineId: "" } }) };
+  return { ...control, control, slot: newSlot({ ...known, stored: NOTHING_STORED }) };
 }
 
 function rosterOf(slots: Slot[], members: string[]): Roster {

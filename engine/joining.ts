@@ -10,6 +10,7 @@ import { AGREEMENT_RETRY_MS } from "./limits.js";
 import { makeEqual } from "./make-equal.js";
 import { bytesOf, type Range } from "./region-ranges.js";
 import type { Roster } from "./roster.js";
+import { basisOf } from "./record-keeper.js";
 import type { Slot } from "./slot.js";
 
 /** The replica that it was copied from failed; another one may do. */
@@ -35,7 +36,7 @@ export class Joining {
   async admit(slot: Slot, facts: ReplicaFacts): Promise<void> {
     slot.facts = facts;
     slot.replicaId = facts.replicaId;
-    slot.stored = { generation: facts.record?.generation ?? 0, engineId: facts.record?.engineId ?? "" };
+    slot.stored = basisOf(facts);
     await this.roster.keeper.admit(slot);
   }
 

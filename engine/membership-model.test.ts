@@ -101,6 +101,7 @@ function choose(world: World, reachable: number): Choice {
       revision: 0,
       allocated: replica.writes === 0 ? 0 : SIZE,
       chain: [],
+      opening: "",
       chainCreated: [],
       unfit: "",
       rebuildInterrupted: false,

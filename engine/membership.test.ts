@@ -35,6 +35,7 @@ function up(id: string, stored: MemberRecord | null, facts: Partial<ReplicaFacts
       revision: 0,
       allocated: stored === null ? 0 : 4096,
       chain: ["volume-head-000.img"],
+      opening: "",
       chainCreated: [],
       unfit: "",
       rebuildInterrupted: false,

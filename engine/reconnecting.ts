@@ -22,6 +22,10 @@ export class Reconnecting {
     for (;;) {
       try {
         await roster.connect(slot, slot.stored.generation);
+        // Its machine may have restarted since it was chosen.
+        const facts = await slot.link.identify();
+        slot.facts = facts;
+        slot.stored = { ...slot.stored, opening: facts.opening };
         return null;
       } catch (error) {
         if (Date.now() >= deadline) return (error as Error).message;
@@ -81,7 +85,11 @@ export class Reconnecting {
     switch (outcome.type) {
       case "same":
         if (slot.breaks > slot.breaksAtConnect) return false;
-        slot.stored = { engineId: roster.keeper.engineId, generation: outcome.generation };
+        slot.stored = {
+          ...slot.stored,
+          ...{ engineId: roster.keeper.engineId, generation: outcome.generation },
+          opening: slot.facts?.opening ?? "",
+        };
         slot.lost = null;
         slot.restarted = true;
         roster.apply(slot, { type: "linkRestored" });

@@ -2,7 +2,7 @@
  * The member record of this engine, and how it changes: each change takes the next generation and counts once the
  * members hold it durably.
  */
-import type { Absence, MemberRecord, RecordBasis } from "../proto/control.js";
+import type { Absence, MemberRecord, RecordBasis, ReplicaFacts } from "../proto/control.js";
 import { REPLICAS_MAX } from "./limits.js";
 import { FencedError, type ReplicaLink } from "./replica-link.js";
 
@@ -14,6 +14,13 @@ export interface Holder {
   stored: RecordBasis;
   /** whether the volume could live from it alone */
   readable: boolean;
+}
+
+export const NOTHING_STORED: RecordBasis = { generation: 0, engineId: "", opening: "" };
+
+/** What follows from `facts` is decided from this. */
+export function basisOf({ record, opening }: Pick<ReplicaFacts, "record" | "opening">): RecordBasis {
+  return { generation: record?.generation ?? 0, engineId: record?.engineId ?? "", opening };
 }
 
 export interface Advance<H extends Holder> {
@@ -106,7 +113,7 @@ export class RecordKeeper {
     const { record } = this;
     if (record.members.includes(holder.replicaId)) throw new Error(`${holder.replicaId} is a member already`);
     await holder.link.record(this.volume, holder.replicaId, record, holder.stored);
-    holder.stored = { generation: record.generation, engineId: record.engineId };
+    holder.stored = { ...holder.stored, generation: record.generation, engineId: record.engineId };
   }
 
   #next(holders: Holder[], { engineState = this.engineState, stillAbsent = [] }: Change): void {
@@ -146,7 +153,7 @@ export class RecordKeeper {
       members.map(async (holder) => {
         try {
           await holder.link.record(this.volume, holder.replicaId, record, holder.stored);
-          holder.stored = { generation: record.generation, engineId: record.engineId };
+          holder.stored = { ...holder.stored, generation: record.generation, engineId: record.engineId };
           const { replicaId } = holder;
           const waited = record.absent.some((absence) => absence.replicaId === replicaId);
           if (record.members.includes(replicaId) && !waited) this.#held.set(replicaId, record.generation);

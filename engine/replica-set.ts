@@ -25,6 +25,7 @@ import type { ReplicaState, ResyncProgress } from "./replica-state.js";
 import { Resync } from "./resync.js";
 import { Returning } from "./returning.js";
 import { Roster } from "./roster.js";
+import { NOTHING_STORED } from "./record-keeper.js";
 import { isCopy, isMember, newSlot, type Slot } from "./slot.js";
 import { SnapshotFollowers, type SnapshotCopier } from "./snapshot-followers.js";
 import type { Takeover } from "./takeover.js";
@@ -66,7 +67,7 @@ function slotsOf({ members, leftOut }: Takeover): Slot[] {
   const others = leftOut.map(({ address, replicaId, cause, link }, i) =>
     newSlot({
       ...{ index: members.length + i, address, link, replicaId: replicaId ?? "", facts: null },
-      ...{ stored: { generation: 0, engineId: "" }, readable: false, state: { mode: "ERR", cause } },
+      ...{ stored: NOTHING_STORED, readable: false, state: { mode: "ERR", cause } },
     }),
   );
   return [...current, ...others];
@@ -328,7 +329,7 @@ export class ReplicaSet {
     if (roster.end !== null) throw new Error(`the volume is not served: ${roster.end.reason}`);
     const slot = newSlot({
       ...{ index: roster.freeIndex(), address, link, replicaId: "", facts: null },
-      ...{ stored: { generation: 0, engineId: "" }, readable: false },
+      ...{ stored: NOTHING_STORED, readable: false },
       state: { mode: "ERR", cause: "it is being added" },
     });
     // It comes back by itself only once it was a copy.

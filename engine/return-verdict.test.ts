@@ -34,6 +34,7 @@ function facts(generation: number, engineId: string, patch: Partial<ReplicaFacts
       revision: 0,
       allocated: 0,
       chain: [],
+      opening: "",
       chainCreated: [],
       unfit: "",
       rebuildInterrupted: false,

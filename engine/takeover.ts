@@ -20,7 +20,7 @@ import {
   type Member,
   type Wanted,
 } from "./membership.js";
-import { RecordKeeper, type Holder } from "./record-keeper.js";
+import { basisOf, RecordKeeper, type Holder } from "./record-keeper.js";
 import { ReplicaLink } from "./replica-link.js";
 import type { ReplicaFacts } from "../proto/control.js";
 
@@ -158,7 +158,7 @@ async function record(
   };
   const holderOf = ({ address, facts }: Member) => {
     const link = linkOf(address);
-    const stored = { generation: facts.record?.generation ?? 0, engineId: facts.record?.engineId ?? "" };
+    const stored = basisOf(facts);
     return { address, facts, link, replicaId: facts.replicaId, stored, readable: true };
   };
   const members = choice.members.map(holderOf);

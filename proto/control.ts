@@ -52,6 +52,8 @@ export interface ReplicaFacts {
   chain: string[];
   /** of each of `chain`, RFC 3339 */
   chainCreated: string[];
+  /** another one each time that the directory is opened */
+  opening: string;
   /** why this copy is not whole and must not be a member; "" when it is fit */
   unfit: string;
   rebuildInterrupted: boolean;
@@ -68,13 +70,15 @@ export interface RecordedReply {
 export interface RecordBasis {
   generation: number;
   engineId: string;
+  /** which one told what the replica was; "": not checked */
+  opening: string;
 }
 
 export interface RecordRequest {
   volume: string;
   replicaId: string;
   record: MemberRecord | null;
-  /** refused when another engine has stored something else since; null: not checked */
+  /** refused when another engine has stored something else since, or writes may have been lost; null: not checked */
   basis: RecordBasis | null;
 }
 

@@ -11,7 +11,14 @@ const member: MemberRecord = {
   revisionAtLeast: 0,
   absent: [],
 };
-const standing: Standing = { volume: "v", replicaId: "r1", member, unfit: "" };
+const standing: Standing = {
+  volume: "v",
+  replicaId: "r1",
+  member,
+  unfit: "",
+  lostWrites: false,
+  opening: "o2",
+};
 const fresh: Standing = { ...standing, member: null };
 const unfit: Standing = { ...fresh, unfit: "its rebuild was interrupted" };
 const hello = { volume: "v", replicaId: "r1", engineId: "e1", generation: 5 };
@@ -136,8 +143,33 @@ t.test("a record that follows from a state which another engine has replaced is 
   ];
   for (const [what, now, basis, engineId, expected] of cases) {
     const record = { ...member, generation: 6, engineId };
-    const decided = decideRecord(now, { volume: "v", replicaId: "r1", record, basis });
+    const decided = decideRecord(now, {
+      volume: "v",
+      replicaId: "r1",
+      record,
+      basis: { ...basis, opening: "" },
+    });
     t.equal(decided.accept ? "OK" : decided.code, expected, what);
+  }
+  t.end();
+});
+
+t.test("a copy that may have lost writes becomes no member for who does not know it", (t) => {
+  const lost: Standing = { ...standing, lostWrites: true };
+  const cases: [string, Standing, string, string[], string][] = [
+    ["lost before it was looked at", lost, "o2", ["r1"], "OK"],
+    ["lost since", lost, "o1", ["r1"], "ABORTED"],
+    ["lost since, and it is left out", lost, "o1", ["r2"], "OK"],
+    ["opened again, and nothing lost", standing, "o1", ["r1"], "OK"],
+    ["nobody knows which opening was looked at", lost, "", ["r1"], "OK"],
+  ];
+  for (const [what, now, opening, members, expected] of cases) {
+    for (const engineId of ["e1", "e2"]) {
+      const record = { ...member, generation: 6, engineId, members };
+      const basis = { generation: 5, engineId: "e1", opening };
+      const decided = decideRecord(now, { volume: "v", replicaId: "r1", record, basis });
+      t.equal(decided.accept ? "OK" : decided.code, expected, `${what}, ${engineId}`);
+    }
   }
   t.end();
 });

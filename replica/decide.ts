@@ -17,6 +17,10 @@ export interface Standing {
   member: MemberRecord | null;
   /** why this copy is not whole, "" when it is */
   unfit: string;
+  /** acknowledged writes may be lost */
+  lostWrites: boolean;
+  /** another one each time that the directory is opened */
+  opening: string;
 }
 
 export type HelloDecision = { accept: true } | { accept: false; status: StatusName; message: string };
@@ -52,7 +56,8 @@ export function decideDataconn({ member }: Standing): HelloDecision {
 }
 
 export type ControlDecision =
-  { accept: true } | { accept: false; code: "FAILED_PRECONDITION" | "INVALID_ARGUMENT"; message: string };
+  | { accept: true }
+  | { accept: false; code: "FAILED_PRECONDITION" | "INVALID_ARGUMENT" | "ABORTED"; message: string };
 
 const ACCEPT: ControlDecision = { accept: true };
 
@@ -76,6 +81,10 @@ export function decideRecord(standing: Standing, request: RecordRequest): Contro
   if (standing.unfit !== "" && record.members.includes(standing.replicaId)) {
     return refuse(`replica ${standing.replicaId} cannot be a member: ${standing.unfit}`);
   }
+  if (hasLostUnseen(standing, request)) {
+    const message = `replica ${standing.replicaId} was restarted: acknowledged writes may be lost`;
+    return { accept: false, code: "ABORTED", message };
+  }
   const stored = standing.member;
   const overtaken = basisError(stored, request);
   if (overtaken !== null) return refuse(overtaken);
@@ -91,6 +100,16 @@ export function decideRecord(standing: Standing, request: RecordRequest): Contro
     return invalid(`the members of generation ${stored.generation} are ${stored.members.join(", ")}`);
   }
   return ACCEPT;
+}
+
+/** Control calls connect anew by themselves: an engine that has not noticed yet that the stream has ended would take what came
+ * back for what it was, and go on with that alone. */
+function hasLostUnseen(
+  { lostWrites, opening, replicaId }: Standing,
+  { basis, record }: RecordRequest,
+): boolean {
+  const seen = basis === null || basis.opening === "" || basis.opening === opening;
+  return lostWrites && !seen && record?.members.includes(replicaId) === true;
 }
 
 /** A record that follows from another state than the present one would undo a decision that its sender does not know.

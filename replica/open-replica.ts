@@ -1,4 +1,5 @@
 /** A replica's directory that is open: its lock, files, store and data server, and what is kept durable of them. */
+import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import type { Logger } from "pino";
 import { DataServer, type DataServerEvent, type NativeError, type ReplicaStore } from "../native/index.js";
@@ -26,6 +27,9 @@ export class OpenReplica {
   private record_: ReplicaRecord;
   /** what `revision` is counted from: the counter when the store had done `changes` writes and unmaps */
   private counted: { revision: number; changes: number } | null;
+
+  /** another one each time that the directory is opened */
+  readonly opening = randomUUID();
 
   private constructor(
     private readonly opened: OpenedReplica,
@@ -83,10 +87,11 @@ export class OpenReplica {
   }
 
   get standing(): Standing {
-    const { volume, replicaId, member } = this.record_;
+    const { volume, replicaId, member, lostWrites } = this.record_;
     const { error } = this.directory.meta;
-    if (this.rebuildInterrupted) return { volume, replicaId, member, unfit: "its rebuild was interrupted" };
-    return { volume, replicaId, member, unfit: error === "" ? "" : `volume.meta says: ${error}` };
+    const damage = error === "" ? "" : `volume.meta says: ${error}`;
+    const unfit = this.rebuildInterrupted ? "its rebuild was interrupted" : damage;
+    return { volume, replicaId, member, unfit, lostWrites, opening: this.opening };
   }
 
   /** Ends serving and closes all files, flushed if that works. Regions stay set unless the engine released. Idempotent.

@@ -49,6 +49,7 @@ export class ReplicaDecisions {
       revision: replica.revision() ?? 0,
       allocated: stats.allocatedBytes,
       chain: [...directory.chain],
+      opening: replica.opening,
       chainCreated: directory.chain.map((name) => directory.disks.get(name)?.created ?? ""),
       heldGeneration: record.heldGeneration,
     };

@@ -73,6 +73,7 @@ export class LonghornLink extends ReplicaLink {
       revision: replica.revisionCounterDisabled ? 0 : replica.revisionCounter,
       allocated: Object.values(replica.disks).reduce((sum, { size }) => sum + Number(size), 0),
       chain: replica.chain,
+      opening: "",
       chainCreated: replica.chain.map((name) => replica.disks[name]?.created ?? ""),
       unfit: "",
       rebuildInterrupted: false,

@@ -4,7 +4,7 @@ import type { Logger } from "pino";
 import type { MemberRecord, ReplicaFacts } from "../../proto/control.js";
 import type { Replica } from "../../proto/longhorn.js";
 import { describe, type Answer, type LeftOut, type Member } from "../membership.js";
-import type { Holder } from "../record-keeper.js";
+import { NOTHING_STORED, type Holder } from "../record-keeper.js";
 import { isLonghornId, type LonghornLink } from "./longhorn-link.js";
 
 export type LonghornMember = Holder & { address: string; facts: ReplicaFacts };
@@ -81,7 +81,7 @@ export async function allLonghorn(links: readonly LonghornLink[]): Promise<Longh
 function memberOf(link: LonghornLink, facts: ReplicaFacts): LonghornMember {
   return {
     ...{ address: link.address, facts, link, replicaId: link.id },
-    ...{ stored: { generation: 0, engineId: "" }, readable: true },
+    ...{ stored: NOTHING_STORED, readable: true },
   };
 }
 

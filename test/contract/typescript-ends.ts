@@ -12,6 +12,8 @@ export const STANDING: Standing = {
   volume: HELLO.volume,
   replicaId: HELLO.replicaId,
   unfit: "",
+  lostWrites: false,
+  opening: "",
   member: {
     generation: HELLO.generation,
     members: [HELLO.replicaId],

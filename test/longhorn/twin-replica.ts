@@ -188,7 +188,8 @@ export class TwinReplica {
   }
 
   #standing(): Standing {
-    return { volume: this.isNamed ? this.volume : "", replicaId: this.id, unfit: "", member: this.#member };
+    const volume = this.isNamed ? this.volume : "";
+    return { volume, replicaId: this.id, unfit: "", member: this.#member, lostWrites: false, opening: "" };
   }
 
   #control(): Handlers<typeof ReplicaControl> {
