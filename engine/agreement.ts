@@ -4,11 +4,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { HeldOperations } from "./held-operations.js";
 import { AGREEMENT_RETRY_MS, RECONNECT_DELAY_MS } from "./limits.js";
 import { isLonghorn } from "./longhorn/longhorn-link.js";
-import { alignRevisions } from "./longhorn/revisions.js";
 import { makeEqual } from "./make-equal.js";
 import type { Range } from "./region-ranges.js";
 import { FencedError } from "./replica-link.js";
 import { judgeReturn } from "./return-verdict.js";
+import type { Revisions } from "./revisions.js";
 import type { Roster } from "./roster.js";
 import type { Slot } from "./slot.js";
 
@@ -16,6 +16,7 @@ export class Agreement {
   constructor(
     private readonly roster: Roster,
     private readonly held: HeldOperations,
+    private readonly revisions: Revisions,
   ) {}
 
   /** Makes the WO ones of `members` equal to `from`, then all forget what they inherited. */
@@ -45,22 +46,13 @@ export class Agreement {
       try {
         // What was copied, and what a copy only had in its page cache, has to be durable before it is forgotten.
         await volume.flush(null);
-        await this.#alignLonghorn();
-        if (await roster.decisions.run(() => this.#agreed(targets))) return;
+        // What was copied was counted by those that it was copied to.
+        if (await this.revisions.level(() => this.#agreed(targets))) return;
       } catch (err) {
         log.warn({ err }, "agreement could not be completed; it is tried again");
       }
       await sleep(AGREEMENT_RETRY_MS, undefined, { signal }).catch(() => undefined);
     }
-  }
-
-  /** What was copied was counted by those that it was copied to. */
-  async #alignLonghorn(): Promise<void> {
-    const { volume, keeper, log } = this.roster;
-    const links = this.roster.members().map(({ link }) => link);
-    if (!links.some(isLonghorn)) return;
-    await volume.quiesce();
-    await alignRevisions(links, keeper.volume, log).finally(() => volume.resume());
   }
 
   /** @returns false when a replica is away: it has to hear of it as well */
@@ -106,8 +98,10 @@ export class Agreement {
     const restarted = roster.slots
       .filter((slot) => slot.restarted)
       .map((slot) => ({ slot, breaks: slot.breaks }));
+    if (restarted.length === 0) return () => Promise.resolve();
+    // What was sent to them again was counted twice, and what they had counted before may be forgotten.
     return () =>
-      roster.decisions.run(async () => {
+      this.revisions.level(async () => {
         const members = roster.members();
         if (members.some(({ state }) => state.mode !== "RW")) return;
         for (const { slot, breaks } of restarted) {

@@ -9,6 +9,7 @@ import type { Dropping } from "./dropping.js";
 import { AGREEMENT_RETRY_MS } from "./limits.js";
 import { makeEqual } from "./make-equal.js";
 import { bytesOf, type Range } from "./region-ranges.js";
+import type { Revisions } from "./revisions.js";
 import type { Roster } from "./roster.js";
 import { basisOf } from "./record-keeper.js";
 import type { Slot } from "./slot.js";
@@ -22,6 +23,7 @@ export class Joining {
   constructor(
     private readonly roster: Roster,
     private readonly dropping: Dropping,
+    private readonly revisions: Revisions,
   ) {}
 
   /** A replica that others can be made equal to.
@@ -119,7 +121,7 @@ export class Joining {
     for (;;) {
       // Durable before it counts: a member that restarts has to hold what it was given.
       await roster.volume.flush(null);
-      if (await roster.decisions.run(() => this.#tryJoin(slot))) return true;
+      if (await this.revisions.level(() => this.#tryJoin(slot), [slot])) return true;
       if (slot.doubtful.length > 0) return false;
       await sleep(AGREEMENT_RETRY_MS, undefined, { signal: roster.signal });
     }

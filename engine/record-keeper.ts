@@ -63,6 +63,12 @@ export class RecordKeeper {
     return this.record.absent.find((absence) => absence.replicaId === replicaId) ?? null;
   }
 
+  /** Who stores the record has counted at least so many writes; counts with the next change. */
+  raiseRevisions(revision: number): void {
+    const revisionAtLeast = Math.max(this.record.revisionAtLeast, revision);
+    this.record = { ...this.record, revisionAtLeast };
+  }
+
   /** A replica is not waited for any more; counts with the next change. */
   forget(replicaId: string): void {
     const members = this.record.members.filter((id) => id !== replicaId);

@@ -14,7 +14,6 @@ import { Joining } from "./joining.js";
 import { JointChanges, type JointChange } from "./joint-change.js";
 import { AGREEMENT_COPY_BYTES_MAX, RECONNECT_DELAY_MS } from "./limits.js";
 import { isLonghorn } from "./longhorn/longhorn-link.js";
-import { alignRevisions } from "./longhorn/revisions.js";
 import { chooseSource, type SourceRules } from "./membership.js";
 import { OutOfSpace } from "./out-of-space.js";
 import { Rebuild, type RebuildEnd } from "./rebuild.js";
@@ -24,6 +23,7 @@ import type { ReplicaLink } from "./replica-link.js";
 import type { ReplicaState, ResyncProgress } from "./replica-state.js";
 import { Resync } from "./resync.js";
 import { Returning } from "./returning.js";
+import { Revisions } from "./revisions.js";
 import { Roster } from "./roster.js";
 import { NOTHING_STORED } from "./record-keeper.js";
 import { isCopy, isMember, newSlot, type Slot } from "./slot.js";
@@ -87,6 +87,7 @@ export class ReplicaSet {
   readonly #reconnecting: Reconnecting;
   readonly #held: HeldOperations;
   readonly #outOfSpace: OutOfSpace;
+  readonly #revisions: Revisions;
   readonly #agreement: Agreement;
   readonly #jointChanges: JointChanges;
   readonly #returning: Returning;
@@ -101,10 +102,11 @@ export class ReplicaSet {
     this.#reconnecting = new Reconnecting(roster, this.#dropping);
     this.#held = new HeldOperations(roster, this.#dropping);
     this.#outOfSpace = new OutOfSpace(roster, this.#dropping, this.#held);
-    this.#agreement = new Agreement(roster, this.#held);
+    this.#revisions = new Revisions(roster, this.#dropping);
+    this.#agreement = new Agreement(roster, this.#held, this.#revisions);
     const followers = new SnapshotFollowers(roster, this.#dropping, copier);
     this.#jointChanges = new JointChanges(roster, this.#dropping, followers);
-    const joining = new Joining(roster, this.#dropping);
+    const joining = new Joining(roster, this.#dropping, this.#revisions);
     this.#returning = new Returning(roster, new Resync(roster, joining, followers));
     this.#rebuild = new Rebuild(roster, this.#dropping, joining, this.#jointChanges, followers);
     this.#rules = { ...rules, lastEngineBootId };
@@ -197,14 +199,10 @@ export class ReplicaSet {
     if (roster.end !== null) return false;
     await roster.volume.quiesce();
     roster.stop();
-    const members = roster.members();
-    if (members.some(({ state }) => state.mode !== "RW")) return false;
-    await alignRevisions(
-      members.map(({ link }) => link),
-      roster.keeper.volume,
-      roster.log,
-    );
-    await Promise.all(members.map(({ link, ...slot }) => link.release(roster.request(slot))));
+    if (roster.members().some(({ state }) => state.mode !== "RW")) return false;
+    // What was sent again to a replica that had gone away was counted twice.
+    await roster.decisions.run(() => this.#revisions.raise());
+    await Promise.all(roster.members().map(({ link, ...slot }) => link.release(roster.request(slot))));
     return true;
   }
 

@@ -151,7 +151,11 @@ export class OpenReplica {
   }
 
   private revisionAfter(changes: number): number | null {
-    return this.counted === null ? null : this.counted.revision + changes - this.counted.changes;
+    if (this.counted === null) return null;
+    const { replicaId, member } = this.record_;
+    // What makes it a copy is not counted: half-made, it would be taken for the newest.
+    const counts = member === null || member.members.includes(replicaId);
+    return this.counted.revision + (counts ? changes - this.counted.changes : 0);
   }
 
   async keepRevision(atLeast: number): Promise<void> {

@@ -77,7 +77,7 @@ export class ReplicaDecisions {
         await replica.data.fence(isMember ? member.engineId : null);
         // Before the record: if that fails and is asked for again, a region inherited too early does no harm.
         if (takeover) await replica.store.inherit();
-        await replica.keepRevision(member.revisionAtLeast);
+        await replica.keepRevision(isMember ? member.revisionAtLeast : 0);
         await beforeRecord(replica.store, replicaId, member);
         // A record that still waits for it may not have reached the others: they would not know of its generation.
         const held = isMember && !member.absent.some((absence) => absence.replicaId === replicaId);
