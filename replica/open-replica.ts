@@ -158,18 +158,19 @@ export class OpenReplica {
     return this.counted.revision + (counts ? changes - this.counted.changes : 0);
   }
 
-  async keepRevision(atLeast: number): Promise<void> {
+  /** @param ahead of what is counted the file is to be, until it is kept again: what follows is told by it after a crash as well */
+  async keepRevision(atLeast: number, ahead = 0): Promise<void> {
     // Once for both: the store counts on meanwhile.
     const changes = this.changes();
-    await this.setRevision(Math.max(this.revisionAfter(changes) ?? 0, atLeast), changes);
+    await this.setRevision(Math.max(this.revisionAfter(changes) ?? 0, atLeast), changes, ahead);
   }
 
-  async setRevision(revision: number, changes = this.changes()): Promise<void> {
+  async setRevision(revision: number, changes = this.changes(), ahead = 0): Promise<void> {
     if (this.counted === null) return;
     const counted = { revision, changes };
-    await writeRevision(this.directory.path, revision);
+    await writeRevision(this.directory.path, revision + ahead);
     this.counted = counted;
-    if (this.closing === null) await this.tellRevision();
+    if (this.closing === null && ahead === 0) await this.tellRevision();
   }
 
   /** A Longhorn engine has to find in the file what it was answered, also when this process is killed. */
