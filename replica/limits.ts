@@ -63,7 +63,3 @@ export const FOLD_STEP_BYTES = 2 << 20;
 /** Bytes that are written to a file between two syncs, so that the last one is short: a slow disk must not let a request
  * time out. */
 export const SYNC_BYTES = 16 << 20;
-
-/** How far the revision counter's file is ahead of what is counted while a replica is away: more than may be under way, or
- * sent again, when it is left out. */
-export const REVISIONS_AHEAD = 1 << 20;

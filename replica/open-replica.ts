@@ -158,19 +158,18 @@ export class OpenReplica {
     return this.counted.revision + (counts ? changes - this.counted.changes : 0);
   }
 
-  /** @param ahead of what is counted the file is to be, until it is kept again: what follows is told by it after a crash as well */
-  async keepRevision(atLeast: number, ahead = 0): Promise<void> {
+  async keepRevision(atLeast: number): Promise<void> {
     // Once for both: the store counts on meanwhile.
     const changes = this.changes();
-    await this.setRevision(Math.max(this.revisionAfter(changes) ?? 0, atLeast), changes, ahead);
+    await this.setRevision(Math.max(this.revisionAfter(changes) ?? 0, atLeast), changes);
   }
 
-  async setRevision(revision: number, changes = this.changes(), ahead = 0): Promise<void> {
+  async setRevision(revision: number, changes = this.changes()): Promise<void> {
     if (this.counted === null) return;
     const counted = { revision, changes };
-    await writeRevision(this.directory.path, revision + ahead);
+    await writeRevision(this.directory.path, revision);
     this.counted = counted;
-    if (this.closing === null && ahead === 0) await this.tellRevision();
+    if (this.closing === null) await this.tellRevision();
   }
 
   /** A Longhorn engine has to find in the file what it was answered, also when this process is killed. */

@@ -14,7 +14,7 @@ import type {
 import { RpcError } from "../proto/unary.js";
 import { decideEngine, decideRecord, type ControlDecision } from "./decide.js";
 import type { HostedReplica } from "./hosted-replica.js";
-import { REGION_BYTES, REVISIONS_AHEAD } from "./limits.js";
+import { REGION_BYTES } from "./limits.js";
 import type { LiveChain } from "./live-chain.js";
 import { readRecord } from "./member-record.js";
 import { afterRecord, beforeRecord, missedPart } from "./missed.js";
@@ -77,9 +77,7 @@ export class ReplicaDecisions {
         await replica.data.fence(isMember ? member.engineId : null);
         // Before the record: if that fails and is asked for again, a region inherited too early does no harm.
         if (takeover) await replica.store.inherit();
-        // Who was left out may have counted just as much, and does not have what is written from here on.
-        const ahead = isMember && member.absent.length > 0 ? REVISIONS_AHEAD : 0;
-        await replica.keepRevision(isMember ? member.revisionAtLeast : 0, ahead);
+        await replica.keepRevision(isMember ? member.revisionAtLeast : 0);
         await beforeRecord(replica.store, replicaId, member);
         // A record that still waits for it may not have reached the others: they would not know of its generation.
         const held = isMember && !member.absent.some((absence) => absence.replicaId === replicaId);

@@ -89,20 +89,6 @@ t.test("who goes on alone has counted more", async (t) => {
   t.ok(counter(second) > counter(first), `${counter(second)}, ${counter(first)}`);
 });
 
-t.test("who went on alone is the newer one after a crash as well", async (t) => {
-  const all = await pair(t);
-  const { cluster, load, first, second, engine } = all;
-  await load.stop();
-  await cluster.stop(first.process);
-  await modes(all, engine, "ERR RW");
-  load.start();
-  await load.progress(50);
-  await cluster.kill(engine.process);
-  await cluster.kill(second.process);
-  await load.stop().catch(() => undefined);
-  t.ok(counter(second) > counter(first), `${counter(second)}, ${counter(first)}`);
-});
-
 t.test("what a replica is given before it is a copy does not make it look newer", async (t) => {
   const all = await pair(t);
   const { cluster, load, first, second, engine } = all;
