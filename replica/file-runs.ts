@@ -2,12 +2,17 @@
 import type { FileHandle } from "node:fs/promises";
 import { fileExtents } from "../native/index.js";
 
-/** Runs of extents of one file, neighbours joined, cut to `[0, size)`.
+/** Runs of extents of one file, neighbours joined, cut to `[begin, end)`. Data that have no extent yet are written out first
+ * when the file is read from its beginning.
  * @returns `[offset, length]`, ascending */
-export async function* allocatedRuns(file: FileHandle, size: number): AsyncGenerator<[number, number]> {
+export async function* allocatedRuns(
+  file: FileHandle,
+  end: number,
+  begin = 0,
+): AsyncGenerator<[number, number]> {
   let [offset, length] = [0, 0];
-  for (let position = 0; position < size;) {
-    const found = await fileExtents(file.fd, position, size, position === 0);
+  for (let position = begin; position < end;) {
+    const found = await fileExtents(file.fd, position, end, position === 0);
     if (found.length === 0) break;
     for (let i = 0; i < found.length; i += 2) {
       const [from, bytes] = [found[i] ?? 0, found[i + 1] ?? 0];

@@ -1,6 +1,7 @@
 /** Requests of the file sync protocol to one receiver, over a few kept connections. */
 import { Agent, request as httpRequest, type IncomingMessage } from "node:http";
 import { crc32c } from "../../native/index.js";
+import { EXTENTS_HEADER } from "./extents.js";
 import { ANSWER_BYTES_MAX, SENDER_WORKERS } from "./limits.js";
 import { isErrno } from "./os-text.js";
 import { CRC_HEADER, formatCrc, formatTarget, REQUESTS, type RequestName } from "./query.js";
@@ -20,10 +21,17 @@ export class ReceiverClient {
   // A worker compares and sends one after the other.
   private readonly agent = new Agent({ keepAlive: true, maxSockets: SENDER_WORKERS });
 
+  private takesExtents_ = false;
+
   constructor(
     private readonly host: string,
     private readonly port: number,
   ) {}
+
+  /** Known after the first answer. */
+  get takesExtents(): boolean {
+    return this.takesExtents_;
+  }
 
   /** @returns the body of the answer
    * @throws {RefusedRequest}; {Error} when there is no answer within `timeoutMs` */
@@ -63,6 +71,7 @@ export class ReceiverClient {
         else reject(error);
       });
       request.once("response", (response) => {
+        this.takesExtents_ ||= response.headers[EXTENTS_HEADER] !== undefined;
         readAnswer(response).then(
           (text) => settle(response.statusCode ?? 0, text),
           (error: unknown) => {

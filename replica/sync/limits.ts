@@ -3,6 +3,13 @@
 /** Bytes of one comparison or transfer: Longhorn's batch of 512 blocks. */
 export const BATCH_BYTES = 2 << 20;
 
+/** Extents in one request: a batch of single blocks. A hole that is longer than this ends what is sent together. */
+export const EXTENTS_PER_REQUEST_MAX = 512;
+export const HOLE_BYTES_MAX = 1 << 30;
+
+/** Small writes of a receiver under way at a time. */
+export const EXTENT_WRITES = 16;
+
 /** Batches under way per file, as Longhorn's sender. */
 export const SENDER_WORKERS = 4;
 

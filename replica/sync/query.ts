@@ -1,6 +1,6 @@
 /** Requests of the file sync protocol: what may be asked, and reading it from a request line. Pure. */
 
-/** As in Longhorn's file sync protocol. */
+/** As in Longhorn's file sync protocol, and two of ours (see extents.ts). */
 export const REQUESTS = {
   open: { method: "GET" },
   getChecksum: { method: "GET" },
@@ -8,6 +8,8 @@ export const REQUESTS = {
   writeData: { method: "POST" },
   sendHole: { method: "POST" },
   close: { method: "POST" },
+  writeExtents: { method: "POST" },
+  checkExtents: { method: "POST" },
 } as const;
 export type RequestName = keyof typeof REQUESTS;
 

@@ -9,11 +9,13 @@ import { open, rename, stat, unlink, type FileHandle } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileExtents, punchHole } from "../../native/index.js";
 import { readWholeFile, syncDirectory } from "../durable-file.js";
+import { allocatedRuns, readExactly } from "../file-runs.js";
 import { ReplicaError } from "../replica-error.js";
 import { changeTimeOf, parseChecksumFile, writeRecordedChecksum } from "./checksum-file.js";
 import { Coverage } from "./coverage.js";
 import { SYNC_BYTES } from "../limits.js";
-import { CHECKSUM_FILE_BYTES_MAX, RANGE_BYTES_MAX } from "./limits.js";
+import { bytesOf, holesOf, type Extent } from "./extents.js";
+import { CHECKSUM_FILE_BYTES_MAX, EXTENT_WRITES, RANGE_BYTES_MAX } from "./limits.js";
 import { checksumFile, isMetaFile, RECEIVING_SUFFIX } from "./names.js";
 import { osError } from "./os-text.js";
 import type { Range } from "./query.js";
@@ -126,6 +128,21 @@ export class ReceivedFile {
     await this.syncBehind(opened.file, end - begin);
   }
 
+  /** All of a range: its extents, and the holes between them. */
+  async writeExtents(asked: Range, { extents, data }: { extents: Extent[]; data: Buffer }): Promise<void> {
+    const opened = this.opened();
+    const { begin, end } = within(asked, opened.size);
+    const bytes = bytesOf(extents);
+    if (data.length !== bytes) throw new Error(`received ${data.length} bytes for extents of ${bytes} bytes`);
+    checkInside(extents, end);
+    await this.track(putExtents(opened, { begin, end }, extents, data, this.fileName));
+    this.covered.add(begin, end);
+    this.told.delete(begin);
+    this.received_ += bytes;
+    if (!opened.existed) this.onProgress(bytes);
+    await this.syncBehind(opened.file, bytes);
+  }
+
   async hole(asked: Range): Promise<void> {
     const opened = this.opened();
     const { begin, end } = within(asked, opened.size);
@@ -144,6 +161,22 @@ export class ReceivedFile {
       this.told.set(begin, end - begin);
     }
     if (opened.existed) this.onProgress(end - begin);
+    return hash;
+  }
+
+  /** @returns SHA-512 of the extents' content, one after the other; null unless these are what is allocated in the range */
+  async checksumOfExtents(asked: Range, extents: readonly Extent[]): Promise<Buffer | null> {
+    const opened = this.opened();
+    const range = within(asked, opened.size);
+    const bytes = bytesOf(extents);
+    if (bytes > RANGE_BYTES_MAX) throw new Error(`extents of ${bytes} bytes are too long`);
+    checkInside(extents, range.end);
+    const hash = await this.track(hashOfExtents(opened.file, range, extents));
+    if (hash !== null) {
+      this.covered.add(range.begin, range.end);
+      this.told.set(range.begin, bytes);
+    }
+    if (opened.existed) this.onProgress(bytes);
     return hash;
   }
 
@@ -251,6 +284,51 @@ function within({ begin, end }: Range, size: number): Range {
   if (begin > size || end > size + EXTENT_SLACK)
     throw new RangeError(`range ${begin}-${end} passes the end of the file (${size} bytes)`);
   return { begin, end: Math.min(end, size) };
+}
+
+/** @throws {RangeError} */
+function checkInside(extents: readonly Extent[], end: number): void {
+  const last = extents.at(-1);
+  if (last !== undefined && last.offset + last.length > end)
+    throw new RangeError(`an extent of ${last.length} bytes at ${last.offset} passes byte ${end}`);
+}
+
+async function putExtents(
+  { file, existed }: Opened,
+  range: Range,
+  extents: readonly Extent[],
+  data: Buffer,
+  name: string,
+): Promise<void> {
+  // A file that is new has holes where nothing was written.
+  if (existed) {
+    for (const { offset, length } of holesOf(range, extents)) await punchHole(file.fd, offset, length);
+  }
+  let from = 0;
+  const writes = extents.map(({ offset, length }) => {
+    const part = data.subarray(from, (from += length));
+    return () => writeAll(file, part, offset, name);
+  });
+  for (let i = 0; i < writes.length; i += EXTENT_WRITES)
+    await Promise.all(writes.slice(i, i + EXTENT_WRITES).map((write) => write()));
+}
+
+async function hashOfExtents(
+  file: FileHandle,
+  range: Range,
+  extents: readonly Extent[],
+): Promise<Buffer | null> {
+  const there: Extent[] = [];
+  for await (const [offset, length] of allocatedRuns(file, range.end, range.begin)) {
+    there.push({ offset, length });
+    if (there.length > extents.length) return null;
+  }
+  const same = ({ offset, length }: Extent, i: number) =>
+    extents[i]?.offset === offset && extents[i].length === length;
+  if (there.length !== extents.length || !there.every(same)) return null;
+  const hash = createHash("sha512");
+  for (const { offset, length } of extents) hash.update(await readExactly(file, offset, length));
+  return hash.digest();
 }
 
 async function writeAll(file: FileHandle, data: Uint8Array, offset: number, name: string): Promise<void> {

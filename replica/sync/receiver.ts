@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import type { Logger } from "pino";
 import { crc32c } from "../../native/index.js";
+import { EXTENTS_HEADER, parseExtents } from "./extents.js";
 import { RANGE_BYTES_MAX, RECEIVER_CONNECTIONS_MAX, RECEIVER_IDLE_MS } from "./limits.js";
 import {
   CRC_HEADER,
@@ -148,6 +149,16 @@ export class Receiver {
         return json((await file.checksum(parseRange(query)))?.toString("base64") ?? null);
       case "getRecordedMetadata":
         return { status: 200, json: await file.recordedMetadata() };
+      case "writeExtents": {
+        const range = parseRange(query);
+        await file.writeExtents(range, parseExtents(range, body));
+        return OK;
+      }
+      case "checkExtents": {
+        const range = parseRange(query);
+        const { extents } = parseExtents(range, body);
+        return json((await file.checksumOfExtents(range, extents))?.toString("base64") ?? null);
+      }
       case "close":
         return OK;
       default:
@@ -207,7 +218,11 @@ function send(response: ServerResponse, status: number, text: string, type: stri
     // A sender that is gone already is no error of ours.
     response.once("close", resolve);
     const headers = text === "" ? {} : { "content-type": type };
-    response.writeHead(status, { ...headers, "content-length": Buffer.byteLength(text) });
+    response.writeHead(status, {
+      ...headers,
+      [EXTENTS_HEADER]: "1",
+      "content-length": Buffer.byteLength(text),
+    });
     response.end(text, () => resolve());
   });
 }

@@ -7,7 +7,9 @@ import { ReplicaError } from "../replica-error.js";
 import { parseChecksumFile } from "./checksum-file.js";
 import type { RateLimit } from "./rate-limit.js";
 import type { ChecksumClaim } from "./received-file.js";
-import type { Piece, Source } from "./source.js";
+import { batchesOf, type Batch } from "./batches.js";
+import { bytesOf, formatExtents } from "./extents.js";
+import type { Source } from "./source.js";
 
 export interface SendOptions {
   host: string;
@@ -84,7 +86,9 @@ class Sender {
       // Older receivers do not tell.
       return text === "" || JSON.parse(text) === true;
     });
-    const pieces = this.source.pieces()[Symbol.asyncIterator]();
+    const { source, client } = this;
+    const all = client.takesExtents ? batchesOf(source.pieces()) : source.pieces();
+    const pieces: AsyncIterator<Batch> = all[Symbol.asyncIterator]();
     const failed = new AbortController();
     const work = async () => {
       try {
@@ -102,7 +106,7 @@ class Sender {
     if (failed.signal.aborted) throw failed.signal.reason;
   }
 
-  private async sendPiece(piece: Piece, existed: boolean): Promise<void> {
+  private async sendPiece(piece: Batch, existed: boolean): Promise<void> {
     const { offset, length } = piece;
     const query = { begin: String(offset), end: String(offset + length) };
     const where = `${offset}-${offset + length}`;
@@ -110,17 +114,23 @@ class Sender {
       await context(`failed to send hole ${where}`, () => this.client.ask("sendHole", query, this.timeoutMs));
       return;
     }
-    await this.options.rate.take(length);
+    const extents = piece.kind === "extents" ? piece.extents : null;
+    await this.options.rate.take(extents === null ? length : bytesOf(extents));
     const data = await context(`failed to read ${where}`, piece.read);
+    const head = extents === null ? null : formatExtents({ begin: offset, end: offset + length }, extents);
     if (existed) {
       const text = await context(`failed to get checksum of ${where}`, () =>
-        this.client.ask("getChecksum", query, this.timeoutMs),
+        head === null
+          ? this.client.ask("getChecksum", query, this.timeoutMs)
+          : this.client.ask("checkExtents", query, this.timeoutMs, head),
       );
       const there: unknown = JSON.parse(text);
       if (there === createHash("sha512").update(data).digest("base64")) return;
     }
     await context(`failed to write data ${where}`, () =>
-      this.client.ask("writeData", query, this.timeoutMs, data),
+      head === null
+        ? this.client.ask("writeData", query, this.timeoutMs, data)
+        : this.client.ask("writeExtents", query, this.timeoutMs, Buffer.concat([head, data])),
     );
   }
 

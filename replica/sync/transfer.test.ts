@@ -1,4 +1,7 @@
 /** Both ends of the file sync protocol against each other. */
+import { once } from "node:events";
+import { createServer, request as httpRequest } from "node:http";
+import type { AddressInfo } from "node:net";
 import { existsSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { open, readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -6,6 +9,7 @@ import fc from "fast-check";
 import t from "tap";
 import { scratch } from "../scratch.js";
 import { changeTimeOf, currentChecksum, writeRecordedChecksum } from "./checksum-file.js";
+import { EXTENTS_HEADER } from "./extents.js";
 import { RateLimit } from "./rate-limit.js";
 import { ReceivedFile } from "./received-file.js";
 import { Receiver, type ReceiverEnd } from "./receiver.js";
@@ -25,6 +29,8 @@ interface Transfer {
   commits?: "sender" | "owner";
   /** in the place of the file itself */
   source?: (file: Source) => Source;
+  /** the receiver does not say that it takes more than Longhorn's requests */
+  isLonghorns?: boolean;
 }
 
 interface Outcome {
@@ -34,6 +40,8 @@ interface Outcome {
   progress: number;
   /** bytes that came as data */
   written: number;
+  /** requests by name */
+  asked: Record<string, number>;
 }
 
 async function transfer({
@@ -43,6 +51,7 @@ async function transfer({
   fastSync = false,
   commits = "sender",
   source = (s) => s,
+  isLonghorns = false,
 }: Transfer): Promise<Outcome> {
   let progress = 0;
   const file = new ReceivedFile(to, name, (bytes) => (progress += bytes));
@@ -52,11 +61,18 @@ async function transfer({
     written += data.length;
     return write(range, data);
   };
+  const writeExtents = file.writeExtents.bind(file);
+  file.writeExtents = (range, body) => {
+    written += body.data.length;
+    return writeExtents(range, body);
+  };
   const receiver = await Receiver.start(file, { port: 0, commits }, silent);
+  const asked: Outcome["asked"] = {};
+  const between = await listenBetween(receiver.port, isLonghorns, asked);
   const opened = await openFileSource(from, name);
   const options: SendOptions = {
     host: "127.0.0.1",
-    port: receiver.port,
+    port: between.port,
     timeoutSeconds: 5,
     directIo: !name.endsWith(".meta"),
     recorded: () => currentChecksum(join(from, name)),
@@ -66,7 +82,27 @@ async function transfer({
   const sent = await sendSource(source(opened), options).catch((error: unknown) => error as Error);
   await opened.close();
   if (sent instanceof Error) await receiver.stop();
-  return { sent, end: await receiver.ended, file, progress, written };
+  const end = await receiver.ended;
+  between.server.close();
+  return { sent, end, file, progress, written, asked };
+}
+
+/** Passes requests on and counts them. @param isLonghorns answers do not say that the receiver is ours */
+async function listenBetween(port: number, isLonghorns: boolean, asked: Outcome["asked"]) {
+  const server = createServer((request, response) => {
+    const name = /^\/v1-ssync\/(\w+)/.exec(request.url ?? "")?.[1] ?? "";
+    asked[name] = (asked[name] ?? 0) + 1;
+    const { method, url: path, headers } = request;
+    const onward = httpRequest({ host: "127.0.0.1", port, method, path, headers }, (answer) => {
+      const said = Object.entries(answer.headers).filter(([key]) => !isLonghorns || key !== EXTENTS_HEADER);
+      response.writeHead(answer.statusCode ?? 0, Object.fromEntries(said));
+      answer.pipe(response);
+    });
+    onward.on("error", () => response.destroy());
+    request.pipe(onward);
+  });
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  return { server, port: (server.address() as AddressInfo).port };
 }
 
 t.test("a sparse file arrives with its holes and its data, and only then under its name", async (t) => {
@@ -110,6 +146,23 @@ t.test("random layouts arrive as they are, over a file that was there before or 
     }),
     { numRuns: 15 },
   );
+});
+
+t.test("short extents come together, or one by one where the receiver is Longhorn's", async (t) => {
+  const [from, to] = [scratch(t), scratch(t)];
+  const blocks = Array.from({ length: 100 }, (_, i): [number, number] => [(2 * i + 1) * 4 * KIB, 4 * KIB]);
+  await makeSparse(join(from, NAME), MIB, blocks);
+  const ours = await transfer({ from, to });
+  t.strictSame(ours.asked, { open: 1, sendHole: 2, writeExtents: 1, close: 1 });
+  t.strictSame(await imageOf(join(to, NAME)), await imageOf(join(from, NAME)));
+  const again = await transfer({ from, to });
+  t.strictSame(again.asked, { open: 1, sendHole: 2, checkExtents: 1, close: 1 });
+  t.equal(again.written, 0);
+
+  const other = scratch(t);
+  const { asked } = await transfer({ from, to: other, isLonghorns: true });
+  t.strictSame(asked, { open: 1, sendHole: 101, writeData: 100, close: 1 });
+  t.strictSame(await imageOf(join(other, NAME)), await imageOf(join(from, NAME)));
 });
 
 t.test("over a file that was there, only what differs is written", async (t) => {
