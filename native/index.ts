@@ -173,7 +173,8 @@ export interface Volume {
   flush(slot: number | null): Promise<void>;
   /** Allocated runs `[offset, length, offset, length, ...]` of the range in any layer. */
   extents(slot: number | null, offset: number, length: number): Promise<number[]>;
-  /** Makes `[offset, offset+length)` of slot `to` equal to slot `from`, while no write may touch it.
+  /** Makes `[offset, offset+length)` of slot `to` equal to slot `from`, while no write may touch it. Whatever waits for others
+   * there, reads as well, waits for it.
    * @returns bytes that differed and were written; compares 4 KiB blocks */
   copy(from: number, to: number, offset: number, length: number): Promise<number>;
   /** One round of write-intent settlement (ARCHITECTURE.md "write intent"): mark, wait for writes in flight, flush, settle.

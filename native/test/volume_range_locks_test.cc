@@ -57,6 +57,27 @@ TEST(RangeLocks, ALaterWriterDoesNotOvertakeAWaitingOne) {
   EXPECT_EQ(ready, std::vector<Entry*>{&wide});
 }
 
+TEST(RangeLocks, AnUrgentWriterGoesBeforeAllThatWait) {
+  RangeLocks locks;
+  std::vector<Entry*> ready;
+  Entry first = Writer(0, 10), reader = Reader(0, 10), second = Writer(5, 30), other = Writer(40, 50);
+  Entry urgent = Writer(0, 50), later = Writer(45, 46);
+  urgent.urgent = true;
+  EXPECT_TRUE(locks.Acquire(&first));
+  EXPECT_FALSE(locks.Acquire(&reader));
+  EXPECT_FALSE(locks.Acquire(&second));
+  EXPECT_TRUE(locks.Acquire(&other));
+  EXPECT_FALSE(locks.Acquire(&urgent));
+  EXPECT_FALSE(locks.Acquire(&later));
+  locks.Release(&first, &ready);
+  EXPECT_TRUE(ready.empty()) << "the urgent one still waits for what had begun before it";
+  locks.Release(&other, &ready);
+  EXPECT_EQ(ready, std::vector<Entry*>{&urgent});
+  ready.clear();
+  locks.Release(&urgent, &ready);
+  EXPECT_EQ(ready, (std::vector<Entry*>{&reader, &second, &later}));
+}
+
 TEST(RangeLocks, RandomEntriesAllGetTheirTurnAndNeverConflict) {
   constexpr uint32_t kSeed = 20240607;
   SCOPED_TRACE(testing::Message() << "seed " << kSeed);
@@ -78,6 +99,7 @@ TEST(RangeLocks, RandomEntriesAllGetTheirTurnAndNeverConflict) {
     if (i < 20000 && random() % 2) {
       uint64_t begin = random() % 200;
       entries.push_back(random() % 3 ? Writer(begin, begin + 1 + random() % 20) : Reader(begin, begin + 5));
+      entries.back().urgent = entries.back().writer && random() % 8 == 0;
       if (locks.Acquire(&entries.back())) {
         // A reader may start beside a later writer, never after one that holds.
         start(&entries.back());

@@ -105,9 +105,17 @@ class Flight {
     this.isSettlement = operation.isSettlement;
   }
 
+  get isUrgent(): boolean {
+    return this.kind === "copy";
+  }
+
   get isWriter(): boolean {
     return this.kind !== "read" && this.kind !== "extents" && this.kind !== "flush";
   }
+}
+
+function overlap(one: Flight, other: Flight): boolean {
+  return one.begin < other.end && other.begin < one.end;
 }
 
 /** What engines in the simulated world use of it. */
@@ -342,15 +350,21 @@ export class SimVolume implements Simulated {
 
   private admit(operation: Operation): void {
     const flight = new Flight(operation);
-    for (const other of this.overlapping(flight)) flight.blockers.add(other);
+    for (const other of this.overlapping(flight)) {
+      const overtaken = flight.isUrgent && !other.isUrgent && other.blockers.size > 0;
+      if (!overtaken) flight.blockers.add(other);
+    }
+    if (flight.isUrgent)
+      for (const other of this.flights)
+        if (other.blockers.size > 0 && !other.isUrgent && overlap(other, flight)) other.blockers.add(flight);
     this.flights.add(flight);
     if (flight.blockers.size === 0) this.start(flight);
   }
 
   /** Writes before it that it has to wait for. */
-  private overlapping({ kind, begin, end }: Flight): Flight[] {
-    if (kind === "flush") return [];
-    return [...this.flights].filter((other) => other.isWriter && other.begin < end && begin < other.end);
+  private overlapping(flight: Flight): Flight[] {
+    if (flight.kind === "flush") return [];
+    return [...this.flights].filter((other) => other.isWriter && overlap(other, flight));
   }
 
   private finish(flight: Flight, status: StatusName, failedSlot: number | null = null): void {

@@ -8,13 +8,15 @@
 namespace aurochs {
 
 /// A writer waits for every overlapping writer that came before it, a reader as well; nobody waits for
-/// readers. The search is linear: the caller bounds the number of entries (kVolumeOperationsMax).
+/// readers. An urgent writer waits for nobody that still waits itself: those wait for it. The search is
+/// linear: the caller bounds the number of entries (kVolumeOperationsMax).
 class RangeLocks {
  public:
   struct Entry {
     uint64_t begin = 0;
     uint64_t end = 0;
     bool writer = false;
+    bool urgent = false;  // a writer as well
 
     bool waiting() const { return blockers > 0; }
 
@@ -37,6 +39,10 @@ class RangeLocks {
     uint64_t end;
     Entry* entry;
   };
+  // Of two that overlap: whether `waiting` counts `writer` among its blockers, both being there.
+  static bool WaitsFor(const Entry& waiting, const Entry& writer) {
+    return waiting.sequence > writer.sequence || (writer.urgent && !waiting.urgent);
+  }
   static bool Overlap(const Record& record, const Entry& entry) {
     return record.begin < entry.end && entry.begin < record.end;
   }

@@ -69,6 +69,8 @@ void Volume::Admit(const Parked& entry) {
     flight->begin = operation->offset;
     flight->end = operation->offset + operation->length;
     flight->writer = IsWriter(operation->kind);
+    // Where copies differ nobody may read the one, and the other later.
+    flight->urgent = operation->kind == OperationKind::kCopy;
     if (!locks_.Acquire(flight)) return;
   }
   Start(flight);
