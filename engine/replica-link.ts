@@ -8,6 +8,7 @@ import {
   type MemberRecord,
   type PrepareSnapshotRequest,
   type RecordBasis,
+  type ReleaseRequest,
   type ReplicaFacts,
 } from "../proto/control.js";
 import { CONTROL_TIMEOUT_MS, IDENTIFY_TIMEOUT_MS, SYNC_TIMEOUT_MS } from "./limits.js";
@@ -105,7 +106,7 @@ export class ReplicaLink {
   }
 
   /** @throws {FencedError} */
-  async release(engine: EngineRequest): Promise<void> {
+  async release(engine: ReleaseRequest): Promise<void> {
     await this.#fenced(this.#call((calls) => calls.release(engine, { timeoutMs: SYNC_TIMEOUT_MS })));
   }
 

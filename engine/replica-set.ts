@@ -202,7 +202,11 @@ export class ReplicaSet {
     if (roster.members().some(({ state }) => state.mode !== "RW")) return false;
     // What was sent again to a replica that had gone away was counted twice.
     await roster.decisions.run(() => this.#revisions.raise());
-    await Promise.all(roster.members().map(({ link, ...slot }) => link.release(roster.request(slot))));
+    await Promise.all(
+      roster
+        .members()
+        .map(({ link, ...slot }) => link.release({ ...roster.request(slot), opening: slot.stored.opening })),
+    );
     return true;
   }
 

@@ -88,6 +88,11 @@ export interface EngineRequest {
   generation: number;
 }
 
+export interface ReleaseRequest extends EngineRequest {
+  /** as in `RecordBasis` */
+  opening: string;
+}
+
 export interface InheritedRegionsReply {
   /** bytes */
   regionSize: number;
@@ -214,7 +219,7 @@ export const ReplicaControl = {
   ),
   release: unaryMethod(
     `${replica}/Release`,
-    codec<EngineRequest>(generated.ReleaseRequest),
+    codec<ReleaseRequest>(generated.ReleaseRequest),
     codec<Empty>(generated.ReleaseReply),
   ),
   prepareSnapshot: unaryMethod(

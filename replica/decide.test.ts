@@ -1,6 +1,13 @@
 import t from "tap";
 import type { MemberRecord } from "../proto/control.js";
-import { decideEngine, decideHello, decideRecord, mayHaveLostWrites, type Standing } from "./decide.js";
+import {
+  decideEngine,
+  decideHello,
+  decideRecord,
+  decideRelease,
+  mayHaveLostWrites,
+  type Standing,
+} from "./decide.js";
 
 const member: MemberRecord = {
   generation: 5,
@@ -171,6 +178,16 @@ t.test("a copy that may have lost writes becomes no member for who does not know
       t.equal(decided.accept ? "OK" : decided.code, expected, `${what}, ${engineId}`);
     }
   }
+  t.end();
+});
+
+t.test("what was lost since the engine looked is not released", (t) => {
+  const lost: Standing = { ...standing, lostWrites: true };
+  const who = { engineId: "e1", generation: 5 };
+  t.ok(decideRelease(standing, { ...who, opening: "o1" }).accept);
+  t.ok(decideRelease(lost, { ...who, opening: "o2" }).accept);
+  t.notOk(decideRelease(lost, { ...who, opening: "o1" }).accept);
+  t.notOk(decideRelease(standing, { ...who, generation: 4, opening: "o2" }).accept);
   t.end();
 });
 

@@ -4,6 +4,7 @@ import {
   type EngineRequest,
   type MemberRecord,
   type RecordRequest,
+  type ReleaseRequest,
 } from "../proto/control.js";
 import { PROTOCOL_VERSION } from "../proto/dataplane.js";
 import type { Hello, StatusName } from "../native/index.js";
@@ -81,10 +82,8 @@ export function decideRecord(standing: Standing, request: RecordRequest): Contro
   if (standing.unfit !== "" && record.members.includes(standing.replicaId)) {
     return refuse(`replica ${standing.replicaId} cannot be a member: ${standing.unfit}`);
   }
-  if (hasLostUnseen(standing, request)) {
-    const message = `replica ${standing.replicaId} was restarted: acknowledged writes may be lost`;
-    return { accept: false, code: "ABORTED", message };
-  }
+  if (record.members.includes(standing.replicaId) && hasLostSince(standing, request.basis?.opening))
+    return lost(standing);
   const stored = standing.member;
   const overtaken = basisError(stored, request);
   if (overtaken !== null) return refuse(overtaken);
@@ -104,12 +103,13 @@ export function decideRecord(standing: Standing, request: RecordRequest): Contro
 
 /** Control calls connect anew by themselves: an engine that has not noticed yet that the stream has ended would take what came
  * back for what it was, and go on with that alone. */
-function hasLostUnseen(
-  { lostWrites, opening, replicaId }: Standing,
-  { basis, record }: RecordRequest,
-): boolean {
-  const seen = basis === null || basis.opening === "" || basis.opening === opening;
-  return lostWrites && !seen && record?.members.includes(replicaId) === true;
+function hasLostSince({ lostWrites, opening }: Standing, seen = ""): boolean {
+  return lostWrites && seen !== "" && seen !== opening;
+}
+
+function lost({ replicaId }: Standing): ControlDecision {
+  const message = `replica ${replicaId} was restarted: acknowledged writes may be lost`;
+  return { accept: false, code: "ABORTED", message };
 }
 
 /** A record that follows from another state than the present one would undo a decision that its sender does not know.
@@ -122,7 +122,13 @@ function basisError(stored: MemberRecord | null, { basis, record }: RecordReques
   return `generation ${generation} of engine "${engineId}" is recorded here, not ${basis.generation} of "${basis.engineId}"`;
 }
 
-/** May this engine declare copies equal, or end its work? Only the one recorded. */
+/** May this engine end its work, so that nothing is left to be compared? Not when it counts on what was lost. */
+export function decideRelease(standing: Standing, request: ReleaseRequest): ControlDecision {
+  const decided = decideEngine(standing, request);
+  return decided.accept && hasLostSince(standing, request.opening) ? lost(standing) : decided;
+}
+
+/** May this engine declare copies equal, or ask and change what is its own? Only the one recorded. */
 export function decideEngine(standing: Standing, { engineId, generation }: EngineRequest): ControlDecision {
   const { member } = standing;
   if (member === null) return refuse("no engine is recorded here yet");

@@ -9,10 +9,11 @@ import type {
   PrepareSnapshotRequest,
   RecordedReply,
   RecordRequest,
+  ReleaseRequest,
   ReplicaFacts,
 } from "../proto/control.js";
 import { RpcError } from "../proto/unary.js";
-import { decideEngine, decideRecord, type ControlDecision } from "./decide.js";
+import { decideEngine, decideRecord, decideRelease, type ControlDecision } from "./decide.js";
 import type { HostedReplica } from "./hosted-replica.js";
 import { REGION_BYTES } from "./limits.js";
 import type { LiveChain } from "./live-chain.js";
@@ -115,9 +116,9 @@ export class ReplicaDecisions {
   }
 
   /** The engine's orderly end. */
-  release(request: EngineRequest): Promise<void> {
+  release(request: ReleaseRequest): Promise<void> {
     return this.decide(
-      (replica) => decideEngine(replica.standing, request),
+      (replica) => decideRelease(replica.standing, request),
       async (replica) => {
         await replica.data.fence(null);
         await replica.store.release();

@@ -121,7 +121,7 @@ export class Engine {
   }
 
   release() {
-    return this.client.calls.release(this.who(), CALL);
+    return this.client.calls.release({ ...this.who(), opening: "" }, CALL);
   }
 
   connect(): Promise<StreamClient> {
