@@ -40,6 +40,8 @@ export const SETTLE_INTERVAL_MS = 5_000;
 
 /** Regions copied at a time by the agreement: enough to fill a 2.5 GbE link, little beside foreground I/O. */
 export const AGREEMENT_COPIES_MAX = 4;
+/** Loops that may wait for the engine's stop at a time: of each replica its copies, and those that look after it. Node warns of more. */
+export const STOP_WAITERS_MAX = REPLICAS_MAX * (AGREEMENT_COPIES_MAX + 4);
 
 /** bytes of one Volume.copy call of the agreement; also how long one holds up writes to its range. */
 export const AGREEMENT_COPY_BYTES_MAX = 1 << 20;

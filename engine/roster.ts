@@ -1,12 +1,13 @@
 /** The replicas of a running engine and what every decision about them shares: the slots of the native Volume, the record,
  * the queue of decisions, and the end after which nothing is served. */
+import { setMaxListeners } from "node:events";
 import type { Logger } from "pino";
 import type { Volume } from "../native/index.js";
 import type { EngineRequest } from "../proto/control.js";
 import { CopyPacer } from "./copy-pacer.js";
 import { DecisionQueue } from "./decision-queue.js";
 import { healthOf, type End, type Health } from "./health.js";
-import { REPLICAS_MAX } from "./limits.js";
+import { REPLICAS_MAX, STOP_WAITERS_MAX } from "./limits.js";
 import type { RecordKeeper } from "./record-keeper.js";
 import { FencedError } from "./replica-link.js";
 import { nextReplicaState, type ReplicaEvent } from "./replica-state.js";
@@ -46,6 +47,7 @@ export class Roster {
     this.#size = shared.size;
     this.log = shared.log;
     this.#onHealth = onHealth;
+    setMaxListeners(STOP_WAITERS_MAX, this.#stop.signal);
     this.pacer = new CopyPacer(shared.volume, this.#stop.signal);
     this.decisions = new DecisionQueue({
       signal: this.#stop.signal,
