@@ -200,14 +200,18 @@ export class ReplicaSet {
     await roster.volume.quiesce();
     roster.stop();
     if (roster.members().some(({ state }) => state.mode !== "RW")) return false;
-    // What was sent again to a replica that had gone away was counted twice.
-    await roster.decisions.run(() => this.#revisions.raise());
-    await Promise.all(
-      roster
-        .members()
-        .map(({ link, ...slot }) => link.release({ ...roster.request(slot), opening: slot.stored.opening })),
-    );
-    return true;
+    const release = ({ link, ...slot }: Slot) =>
+      link.release({ ...roster.request(slot), opening: slot.stored.opening });
+    try {
+      // What was sent again to a replica that had gone away was counted twice.
+      await roster.decisions.run(() => this.#revisions.raise());
+      await Promise.all(roster.members().map(release));
+      return true;
+    } catch (err) {
+      // Whoever could not be told is compared with the others at the next start.
+      roster.log.warn({ err }, "replicas could not be released");
+      return false;
+    }
   }
 
   /** Ends all loops and control connections at once. */
