@@ -14,6 +14,7 @@ import { LONG_CALL_TIMEOUT_MS } from "./client/limits.js";
 import { snapshotFile, snapshotName } from "./client/snapshots.js";
 import { SNAPSHOT_ROUNDS_MAX } from "./limits.js";
 import { filesOf, snapshotsOf, unlike, type Disks } from "./disks.js";
+import { now } from "./timestamp.js";
 
 const NO_DISKS: Disks = new Map();
 
@@ -176,11 +177,6 @@ async function replicaOf({ address, replica }: End): Promise<Replica> {
 
 function isEqual(copy: Replica, other: Replica): boolean {
   return copy.parent === other.parent && unlike(snapshotsOf(copy), snapshotsOf(other)) === null;
-}
-
-/** RFC 3339, UTC, seconds. */
-function now(): string {
-  return `${new Date().toISOString().slice(0, 19)}Z`;
 }
 
 /** Snapshots below a copy's head that are not `here`, oldest first. */

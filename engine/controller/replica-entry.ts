@@ -7,6 +7,12 @@ import { LonghornLink } from "../longhorn/longhorn-link.js";
 import { ReplicaLink } from "../replica-link.js";
 import { connectReplica, type ReplicaConnection } from "../client/connections.js";
 
+/** A replica that was opened, as it was then. */
+export interface Opened {
+  entry: ReplicaEntry;
+  replica: Replica;
+}
+
 export class ReplicaEntry {
   /** `host:port` */
   readonly peer: string;

@@ -10,7 +10,8 @@ import type { FrontendSwitch } from "./frontend-switch.js";
 import { checkSynced, copyRevision, copySnapshots, loadFiles, prepareRebuild } from "./rebuild.js";
 import { ReplicaEntry } from "./replica-entry.js";
 import type { Settings } from "./settings.js";
-import { inTwoParts, now } from "./snapshot-request.js";
+import { now } from "../timestamp.js";
+import { inTwoParts } from "./snapshot-request.js";
 import type { VolumeState } from "./volume-state.js";
 
 const MODE_NAMES = new Map<number | undefined, string>(

@@ -12,8 +12,3 @@ export interface SnapshotRequest {
 export function inTwoParts(snapshot: SnapshotRequest, commitTimeoutMs: number) {
   return { request: { ...snapshot, expandTo: 0 }, commitTimeoutMs };
 }
-
-/** RFC 3339, UTC, seconds. */
-export function now(): string {
-  return `${new Date().toISOString().slice(0, 19)}Z`;
-}

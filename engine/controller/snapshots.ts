@@ -5,7 +5,8 @@ import { withContext } from "../../proto/rpc-error.js";
 import { snapshotFile } from "../client/snapshots.js";
 import type { FrontendSwitch } from "./frontend-switch.js";
 import type { Settings } from "./settings.js";
-import { inTwoParts, now } from "./snapshot-request.js";
+import { now } from "../timestamp.js";
+import { inTwoParts } from "./snapshot-request.js";
 import type { VolumeState } from "./volume-state.js";
 
 export class Snapshots {

@@ -1,5 +1,4 @@
 /** How a volume begins: closed replicas are opened, those that fit are taken over, and the frontend comes up. */
-import type { Replica } from "../../proto/longhorn.js";
 import { errorText, isUnavailable } from "../../proto/rpc-error.js";
 import { AttachedVolume } from "../attached-volume.js";
 import { readBootId } from "../boot-id.js";
@@ -12,17 +11,12 @@ import type { FrontendSwitch } from "./frontend-switch.js";
 import { staleByLonghorn } from "../longhorn/longhorn-members.js";
 import { ALONE_TIME_TOLERANCE_NS, SALVAGE_TIME_TOLERANCE_NS, SALVAGE_WAIT_MS } from "./limits.js";
 import { NoBackendError } from "./no-backend.js";
-import { ReplicaEntry } from "./replica-entry.js";
+import { ReplicaEntry, type Opened } from "./replica-entry.js";
 import { bestForSalvage } from "./salvage.js";
 import type { Settings } from "./settings.js";
 import { volumeSizeAtStart } from "./start-size.js";
 import { finishExpansion } from "./unfinished-expansion.js";
 import type { VolumeState } from "./volume-state.js";
-
-interface Opened {
-  entry: ReplicaEntry;
-  replica: Replica;
-}
 
 /** What a volume is started from that another engine served, or this one. */
 export interface Succession {

@@ -1,12 +1,6 @@
 /** An expansion in whose middle everything ended: some copies have grown, others have not. It is finished at the next start. */
-import type { Replica } from "../../proto/longhorn.js";
 import { EXPAND_CALL_TIMEOUT_MS } from "./limits.js";
-import type { ReplicaEntry } from "./replica-entry.js";
-
-interface Opened {
-  entry: ReplicaEntry;
-  replica: Replica;
-}
+import type { Opened } from "./replica-entry.js";
 
 /** Grows what is smaller. I/O was held while copies grew, so that they hold the same, and the snapshots of the expansion do as well;
  * of one that is stale it would differ: then nothing is done, and whoever has another size is left out.
