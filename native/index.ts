@@ -122,6 +122,9 @@ export interface VolumeStats {
   unmaps: number;
   readBytes: number;
   writtenBytes: number;
+  /** us that these reads and writes took, summed up */
+  readMicros: number;
+  writeMicros: number;
   /** answered with an error */
   failed: number;
   inFlight: number;

@@ -1,11 +1,21 @@
-/** Throughput and operations of the last full second. */
+/** Throughput, operations and mean latency of the last full second. */
 import type { VolumeStats } from "../../native/index.js";
 import type { Metrics } from "../../proto/longhorn.js";
 import { METRICS_INTERVAL_MS } from "./limits.js";
 
-type Counted = Pick<VolumeStats, "reads" | "writes" | "readBytes" | "writtenBytes">;
+type Counted = Pick<
+  VolumeStats,
+  "reads" | "writes" | "readBytes" | "writtenBytes" | "readMicros" | "writeMicros"
+>;
 
-const NOTHING: Counted = { reads: 0, writes: 0, readBytes: 0, writtenBytes: 0 };
+const NOTHING: Counted = {
+  reads: 0,
+  writes: 0,
+  readBytes: 0,
+  writtenBytes: 0,
+  readMicros: 0,
+  writeMicros: 0,
+};
 
 export class MetricsSampler {
   readonly #timer: NodeJS.Timeout;
@@ -29,20 +39,25 @@ export class MetricsSampler {
       writes: since("writes"),
       readBytes: since("readBytes"),
       writtenBytes: since("writtenBytes"),
+      readMicros: since("readMicros"),
+      writeMicros: since("writeMicros"),
     };
     this.#before = now;
   }
 
-  /** Latencies are not measured yet: 0. */
   latest(): Metrics {
-    const { reads, writes, readBytes, writtenBytes } = this.#latest;
+    const { reads, writes, readBytes, writtenBytes, readMicros, writeMicros } = this.#latest;
     return {
       readThroughput: readBytes,
       writeThroughput: writtenBytes,
       readIOPS: reads,
       writeIOPS: writes,
-      readLatency: 0,
-      writeLatency: 0,
+      readLatency: meanNanoseconds(readMicros, reads),
+      writeLatency: meanNanoseconds(writeMicros, writes),
     };
   }
+}
+
+function meanNanoseconds(micros: number, operations: number): number {
+  return operations === 0 ? 0 : Math.round((micros * 1_000) / operations);
 }

@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import type { Replica } from "../../proto/longhorn.js";
 import { errorText, isUnimplemented, withContext } from "../../proto/rpc-error.js";
 import { grpcAddress } from "../client/addresses.js";
+import { QUERY_TIMEOUT_MS } from "../client/limits.js";
 import { LonghornLink } from "../longhorn/longhorn-link.js";
 import { ReplicaLink } from "../replica-link.js";
 import { connectReplica, type ReplicaConnection } from "../client/connections.js";
@@ -43,6 +44,7 @@ export class ReplicaEntry {
     const { replica } = await this.call(
       `failed to get replica ${this.peer} info from remote`,
       (calls, options) => calls.replicaGet({}, options),
+      QUERY_TIMEOUT_MS,
     );
     if (replica === null) throw new Error(`replica ${this.peer} says nothing about itself`);
     return replica;

@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import t, { type Test } from "tap";
 import { run } from "../tools/process.js";
 import { Dataconn, TYPE } from "../tools/dataconn.js";
@@ -32,6 +33,34 @@ t.test("what is written through the socket is on all replicas, and it is read ag
   t.ok((await client.ask(TYPE.READ, 4096, 4096)).data.equals(Buffer.alloc(4096)));
   client.close();
 });
+
+t.test(
+  "metrics tell of the last second, latencies in nanoseconds, and of nothing when nothing is done",
+  async (t) => {
+    const { rig, path } = await rigIn(t);
+    await rig.calls.volumeFrontendStart(FRONTEND, CALL);
+    const metrics = async () => (await rig.calls.metricsGet({}, CALL)).metrics;
+    const idle = { readIOPS: 0, writeIOPS: 0, readThroughput: 0, writeThroughput: 0, readLatency: 0, writeLatency: 0 }; // prettier-ignore
+    t.match(await metrics(), idle);
+    const client = await Dataconn.open({ path });
+    let seen = await metrics();
+    while (seen === null || seen.writeIOPS === 0 || seen.readIOPS === 0) {
+      await client.ask(TYPE.WRITE, 4096, data.length, data);
+      await client.ask(TYPE.READ, 4096, data.length);
+      seen = await metrics();
+    }
+    client.close();
+    t.equal(seen.writeThroughput, seen.writeIOPS * data.length);
+    // Each was asked for after the one before was answered.
+    const took = seen.writeLatency * seen.writeIOPS + seen.readLatency * seen.readIOPS;
+    t.ok(seen.writeLatency > 1_000 && seen.readLatency > 1_000 && took < 2e9, JSON.stringify(seen));
+    while (seen === null || seen.writeIOPS > 0 || seen.readIOPS > 0) {
+      await sleep(100);
+      seen = await metrics();
+    }
+    t.match(seen, idle);
+  },
+);
 
 t.test("shut down, its clients are gone and so is the file; started again, the data are there", async (t) => {
   const { rig, path } = await rigIn(t);

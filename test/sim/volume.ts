@@ -162,6 +162,8 @@ export class SimVolume implements Simulated {
     unmaps: 0,
     readBytes: 0,
     writtenBytes: 0,
+    readMicros: 0,
+    writeMicros: 0,
     failed: 0,
   };
 

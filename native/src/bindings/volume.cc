@@ -536,6 +536,8 @@ Napi::Value VolumeObject::Stats(const Napi::CallbackInfo& info) {
   object.Set("unmaps", number(stats.unmaps));
   object.Set("readBytes", number(stats.read_bytes));
   object.Set("writtenBytes", number(stats.written_bytes));
+  object.Set("readMicros", number(stats.read_us));
+  object.Set("writeMicros", number(stats.write_us));
   object.Set("failed", number(stats.failed));
   object.Set("inFlight", number(stats.in_flight));
   object.Set("latency", latency);

@@ -124,8 +124,7 @@ void Volume::Finish(Flight* flight, Status status) {
     request.payload = Slice();
     flight->pending &= ~Bit(slot);
   }
-  if (!flight->settlement) Count(*operation, status);
-  if (status == Status::kOk && flight->named == 0) CountLatency(*flight);
+  if (!flight->settlement) Count(*flight, *operation, status);
   if (settlement_ == flight) settlement_ = nullptr;
   if (flight->pending == 0) Retire(flight);
   operation->Done(status);
@@ -162,15 +161,19 @@ void Volume::RunReady() {
   }
 }
 
-void Volume::Count(const Operation& operation, Status status) {
+void Volume::Count(const Flight& flight, const Operation& operation, Status status) {
   if (status != Status::kOk) {
     if (status != Status::kMiscompare) ++stats_.failed;
     return;
   }
+  auto took = static_cast<uint64_t>(std::max<int64_t>(0, NowUs() - flight.begin_us));
+  bool users = flight.kind == OperationKind::kRead || flight.kind == OperationKind::kWrite;
+  if (users && flight.named == 0) stats_.latency.Add(took);
   switch (operation.kind) {
     case OperationKind::kRead:
       ++stats_.reads;
       stats_.read_bytes += operation.length;
+      stats_.read_us += took;
       break;
     case OperationKind::kWrite:
     case OperationKind::kWriteZeroes:
@@ -178,6 +181,7 @@ void Volume::Count(const Operation& operation, Status status) {
     case OperationKind::kOrWrite:
       ++stats_.writes;
       stats_.written_bytes += operation.length;
+      stats_.write_us += took;
       break;
     case OperationKind::kFlush:
       ++stats_.flushes;
@@ -189,11 +193,6 @@ void Volume::Count(const Operation& operation, Status status) {
     case OperationKind::kExtents:
       break;
   }
-}
-
-void Volume::CountLatency(const Flight& flight) {
-  if (flight.kind != OperationKind::kRead && flight.kind != OperationKind::kWrite) return;
-  stats_.latency.Add(static_cast<uint64_t>(std::max<int64_t>(0, NowUs() - flight.begin_us)));
 }
 
 void Volume::Quiesce(std::function<void()> done) {

@@ -72,6 +72,9 @@ class Volume final : public Backend, public ReplicaClient::Owner, public EventLo
     uint64_t unmaps = 0;
     uint64_t read_bytes = 0;
     uint64_t written_bytes = 0;
+    /// Microseconds that these reads and writes took, summed up.
+    uint64_t read_us = 0;
+    uint64_t write_us = 0;
     uint64_t failed = 0;
     uint64_t in_flight = 0;
     /// Of reads and writes that named no slot.
@@ -131,8 +134,7 @@ class Volume final : public Backend, public ReplicaClient::Owner, public EventLo
   void Finish(Flight* flight, Status status);
   void Retire(Flight* flight);
   void RunReady();
-  void Count(const Operation& operation, Status status);
-  void CountLatency(const Flight& flight);
+  void Count(const Flight& flight, const Operation& operation, Status status);
   /// Calls `visit` for every flight that is active when its turn comes; it may end flights.
   template <class Visit>
   void ForEachFlight(Visit visit);
