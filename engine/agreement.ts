@@ -59,7 +59,9 @@ export class Agreement {
   async #agreed(targets: Slot[]): Promise<boolean> {
     const { roster } = this;
     if (roster.someAway()) return false;
-    await Promise.all(roster.members().map((slot) => this.#tell(slot)));
+    // What was under way when one restarted is not known to be on all copies before a settlement.
+    const told = roster.members().filter(({ restarted }) => !restarted);
+    await Promise.all(told.map((slot) => this.#tell(slot)));
     for (const slot of targets) {
       if (slot.state.mode !== "WO") continue;
       if (isLonghorn(slot.link)) await slot.link.setRebuilding(false);
@@ -72,7 +74,7 @@ export class Agreement {
 
   async #tell(slot: Slot): Promise<void> {
     try {
-      await slot.link.agreed(this.roster.request(slot));
+      await slot.link.agreed(this.roster.openingRequest(slot));
     } catch (error) {
       if (error instanceof FencedError) await this.#askWhoOwns(slot);
       throw error;

@@ -42,6 +42,14 @@ export class Joining {
     await this.roster.keeper.admit(slot);
   }
 
+  /** Connects its stream. @throws {Error} */
+  async connect(slot: Slot): Promise<void> {
+    await this.roster.connect(slot, slot.stored.generation);
+    // It may have restarted since it was looked at. If it does from here on, its stream ends.
+    const { opening } = await slot.link.identify();
+    slot.stored = { ...slot.stored, opening };
+  }
+
   /** Lets writes go to it as well. To be called as a decision. */
   async open(slot: Slot): Promise<void> {
     const { roster } = this;
@@ -134,7 +142,7 @@ export class Joining {
     if (roster.someAway() || slot.doubtful.length > 0) return false;
     const { state } = slot;
     if (!slot.joining) {
-      await slot.link.agreed(roster.request(slot));
+      await slot.link.agreed(roster.openingRequest(slot));
       if (slot.breaks > slot.breaksAtConnect) throw new Error("its stream ended");
     }
     if (state.mode === "RESYNC") slot.lastResync = state.progress;

@@ -47,7 +47,7 @@ export class Rebuild {
     await roster.decisions.run(() => this.dropping.expect(facts.replicaId));
     await joining.admit(slot, facts);
     try {
-      await roster.connect(slot, slot.stored.generation);
+      await joining.connect(slot);
       return await this.jointChanges.make(change, async () => {
         await joining.open(slot);
         slot.rebuilt = true;

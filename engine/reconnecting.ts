@@ -67,7 +67,10 @@ export class Reconnecting {
       if (before.type !== "same") return before;
       slot.facts = facts;
       await roster.connect(slot, before.generation);
-      return judgeReturn(await slot.link.identify(), roster.known(slot));
+      const now = await slot.link.identify();
+      const verdict = judgeReturn(now, roster.known(slot));
+      if (verdict.type === "same") slot.facts = now;
+      return verdict;
     } catch (error) {
       return { type: "unreachable", reason: (error as Error).message };
     }

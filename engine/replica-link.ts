@@ -6,9 +6,9 @@ import {
   type EngineRequest,
   type InheritedRegionsReply,
   type MemberRecord,
+  type OpeningRequest,
   type PrepareSnapshotRequest,
   type RecordBasis,
-  type ReleaseRequest,
   type ReplicaFacts,
 } from "../proto/control.js";
 import { CONTROL_TIMEOUT_MS, IDENTIFY_TIMEOUT_MS, SYNC_TIMEOUT_MS } from "./limits.js";
@@ -84,7 +84,7 @@ export class ReplicaLink {
   }
 
   /** @throws {FencedError} */
-  async agreed(engine: EngineRequest): Promise<void> {
+  async agreed(engine: OpeningRequest): Promise<void> {
     await this.#fenced(this.#call((calls) => calls.agreed(engine, { timeoutMs: SYNC_TIMEOUT_MS })));
   }
 
@@ -106,7 +106,7 @@ export class ReplicaLink {
   }
 
   /** @throws {FencedError} */
-  async release(engine: ReleaseRequest): Promise<void> {
+  async release(engine: OpeningRequest): Promise<void> {
     await this.#fenced(this.#call((calls) => calls.release(engine, { timeoutMs: SYNC_TIMEOUT_MS })));
   }
 

@@ -200,8 +200,7 @@ export class ReplicaSet {
     await roster.volume.quiesce();
     roster.stop();
     if (roster.members().some(({ state }) => state.mode !== "RW")) return false;
-    const release = ({ link, ...slot }: Slot) =>
-      link.release({ ...roster.request(slot), opening: slot.stored.opening });
+    const release = (slot: Slot) => slot.link.release(roster.openingRequest(slot));
     try {
       // What was sent again to a replica that had gone away was counted twice.
       await roster.decisions.run(() => this.#revisions.raise());

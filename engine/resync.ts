@@ -85,7 +85,7 @@ export class Resync {
   async #join(slot: Slot, from: Slot, { absence, why }: History, rebuilt: boolean): Promise<void> {
     const { roster, joining } = this;
     try {
-      await roster.connect(slot, slot.stored.generation);
+      await joining.connect(slot);
       await roster.decisions.run(async () => {
         await joining.open(slot);
         slot.rebuilt = rebuilt;

@@ -3,7 +3,7 @@
 import { setMaxListeners } from "node:events";
 import type { Logger } from "pino";
 import type { Volume } from "../native/index.js";
-import type { EngineRequest } from "../proto/control.js";
+import type { EngineRequest, OpeningRequest } from "../proto/control.js";
 import { CopyPacer } from "./copy-pacer.js";
 import { DecisionQueue } from "./decision-queue.js";
 import { healthOf, type End, type Health } from "./health.js";
@@ -164,6 +164,11 @@ export class Roster {
 
   request({ stored }: Pick<Slot, "stored">): EngineRequest {
     return { engineId: this.keeper.engineId, generation: stored.generation };
+  }
+
+  /** About what a replica did since it was connected last. */
+  openingRequest({ stored }: Pick<Slot, "stored">): OpeningRequest {
+    return { ...this.request({ stored }), opening: stored.opening };
   }
 
   known({ replicaId }: Pick<Slot, "replicaId">): Known {

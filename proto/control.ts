@@ -88,7 +88,8 @@ export interface EngineRequest {
   generation: number;
 }
 
-export interface ReleaseRequest extends EngineRequest {
+/** An engine about what a replica did since that opening. */
+export interface OpeningRequest extends EngineRequest {
   /** as in `RecordBasis` */
   opening: string;
 }
@@ -214,12 +215,12 @@ export const ReplicaControl = {
   ),
   agreed: unaryMethod(
     `${replica}/Agreed`,
-    codec<EngineRequest>(generated.AgreedRequest),
+    codec<OpeningRequest>(generated.AgreedRequest),
     codec<Empty>(generated.AgreedReply),
   ),
   release: unaryMethod(
     `${replica}/Release`,
-    codec<ReleaseRequest>(generated.ReleaseRequest),
+    codec<OpeningRequest>(generated.ReleaseRequest),
     codec<Empty>(generated.ReleaseReply),
   ),
   prepareSnapshot: unaryMethod(

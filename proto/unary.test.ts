@@ -43,7 +43,7 @@ t.test("a call carries the request to the handler and the reply back", async (t)
   t.equal(facts.volume, "vol");
   t.equal(facts.size, 2 ** 40);
   t.equal(facts.record, null);
-  t.same(await calls.agreed({ engineId: "engine", generation: 12 }, options), {});
+  t.same(await calls.agreed({ engineId: "engine", generation: 12, opening: "" }, options), {});
   close();
   server.forceShutdown();
 });

@@ -1,6 +1,7 @@
 import t from "tap";
 import type { MemberRecord } from "../proto/control.js";
 import {
+  decideAgreed,
   decideEngine,
   decideHello,
   decideRecord,
@@ -188,6 +189,16 @@ t.test("what was lost since the engine looked is not released", (t) => {
   t.ok(decideRelease(lost, { ...who, opening: "o2" }).accept);
   t.notOk(decideRelease(lost, { ...who, opening: "o1" }).accept);
   t.notOk(decideRelease(standing, { ...who, generation: 4, opening: "o2" }).accept);
+  t.end();
+});
+
+t.test("copies are not declared equal at an opening that the engine has not noticed", (t) => {
+  const who = { engineId: "e1", generation: 5 };
+  for (const lostWrites of [false, true]) {
+    t.ok(decideAgreed({ ...standing, lostWrites }, { ...who, opening: "o2" }).accept);
+    t.match(decideAgreed({ ...standing, lostWrites }, { ...who, opening: "o1" }), { code: "ABORTED" });
+  }
+  t.notOk(decideAgreed(standing, { ...who, generation: 4, opening: "o2" }).accept);
   t.end();
 });
 

@@ -3,8 +3,8 @@ import {
   ENGINE_STATE_BYTES_MAX,
   type EngineRequest,
   type MemberRecord,
+  type OpeningRequest,
   type RecordRequest,
-  type ReleaseRequest,
 } from "../proto/control.js";
 import { PROTOCOL_VERSION } from "../proto/dataplane.js";
 import type { Hello, StatusName } from "../native/index.js";
@@ -112,6 +112,10 @@ function lost({ replicaId }: Standing): ControlDecision {
   return { accept: false, code: "ABORTED", message };
 }
 
+function restarted({ replicaId }: Standing): ControlDecision {
+  return { accept: false, code: "ABORTED", message: `replica ${replicaId} was restarted` };
+}
+
 /** A record that follows from another state than the present one would undo a decision that its sender does not know.
  * What the same engine stored before does not count: the answer to that may have been lost. */
 function basisError(stored: MemberRecord | null, { basis, record }: RecordRequest): string | null {
@@ -123,12 +127,20 @@ function basisError(stored: MemberRecord | null, { basis, record }: RecordReques
 }
 
 /** May this engine end its work, so that nothing is left to be compared? Not when it counts on what was lost. */
-export function decideRelease(standing: Standing, request: ReleaseRequest): ControlDecision {
+export function decideRelease(standing: Standing, request: OpeningRequest): ControlDecision {
   const decided = decideEngine(standing, request);
   return decided.accept && hasLostSince(standing, request.opening) ? lost(standing) : decided;
 }
 
-/** May this engine declare copies equal, or ask and change what is its own? Only the one recorded. */
+/** May this engine declare that copies are equal? Not since an opening that it has not noticed: what was under way when it
+ * began may be on some copies only, and what was lost on others. */
+export function decideAgreed(standing: Standing, request: OpeningRequest): ControlDecision {
+  const decided = decideEngine(standing, request);
+  if (!decided.accept || request.opening === "" || request.opening === standing.opening) return decided;
+  return hasLostSince(standing, request.opening) ? lost(standing) : restarted(standing);
+}
+
+/** May this engine ask and change what is its own? Only the one recorded. */
 export function decideEngine(standing: Standing, { engineId, generation }: EngineRequest): ControlDecision {
   const { member } = standing;
   if (member === null) return refuse("no engine is recorded here yet");

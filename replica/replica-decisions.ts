@@ -6,14 +6,14 @@ import type {
   InheritedRegionsReply,
   MissedRegionsReply,
   MissedRegionsRequest,
+  OpeningRequest,
   PrepareSnapshotRequest,
   RecordedReply,
   RecordRequest,
-  ReleaseRequest,
   ReplicaFacts,
 } from "../proto/control.js";
 import { RpcError } from "../proto/unary.js";
-import { decideEngine, decideRecord, decideRelease, type ControlDecision } from "./decide.js";
+import { decideAgreed, decideEngine, decideRecord, decideRelease, type ControlDecision } from "./decide.js";
 import type { HostedReplica } from "./hosted-replica.js";
 import { REGION_BYTES } from "./limits.js";
 import type { LiveChain } from "./live-chain.js";
@@ -104,9 +104,9 @@ export class ReplicaDecisions {
     );
   }
 
-  agreed(request: EngineRequest): Promise<void> {
+  agreed(request: OpeningRequest): Promise<void> {
     return this.decide(
-      (replica) => decideEngine(replica.standing, request),
+      (replica) => decideAgreed(replica.standing, request),
       async (replica) => {
         await replica.store.agreed();
         await replica.noteAgreed();
@@ -116,7 +116,7 @@ export class ReplicaDecisions {
   }
 
   /** The engine's orderly end. */
-  release(request: ReleaseRequest): Promise<void> {
+  release(request: OpeningRequest): Promise<void> {
     return this.decide(
       (replica) => decideRelease(replica.standing, request),
       async (replica) => {

@@ -116,8 +116,8 @@ export class Engine {
     return [...bitmap].flatMap((byte, i) => [0, 1, 2, 3, 4, 5, 6, 7].filter((bit) => byte & (1 << bit)).map((bit) => i * 8 + bit)); // prettier-ignore
   }
 
-  agreed() {
-    return this.client.calls.agreed(this.who(), CALL);
+  agreed(opening = "") {
+    return this.client.calls.agreed({ ...this.who(), opening }, CALL);
   }
 
   release() {

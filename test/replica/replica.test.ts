@@ -106,6 +106,27 @@ t.test(
   },
 );
 
+t.test("an engine that missed a restart does not declare copies equal", async (t) => {
+  const home = new Home(t);
+  const first = await home.start();
+  const engine = new Engine(first.running, "e1", 1);
+  const { opening } = await engine.identify();
+  await engine.record();
+  await (await engine.connect()).write(0, data);
+  await first.kill("SIGKILL");
+  engine.close();
+
+  for (const boot of ["boot-1", "boot-2"]) {
+    home.boot(boot);
+    const daemon = await home.start();
+    const same = new Engine(daemon.running, "e1", 1);
+    await t.rejects(same.agreed(opening), { code: status.ABORTED, message: /was restarted/ });
+    t.match(await same.identify(), { lostWrites: boot !== "boot-1", inheritedRegions: 1 });
+    same.close();
+    await daemon.kill("SIGKILL");
+  }
+});
+
 t.test("a restarted machine has lost writes when regions were set, until copies agree", async (t) => {
   const home = new Home(t);
   const first = await home.start();
