@@ -14,9 +14,9 @@ const ALLOWED: Record<string, string[]> = {
   engine: ["proto", "native"],
   backup: ["proto"],
   manager: ["proto", "engine", "replica", "backup"],
-  csi: [],
+  csi: ["proto"],
   ui: [],
-  cli: ["proto", "native", "engine", "replica"],
+  cli: ["proto", "native", "engine", "replica", "manager", "csi"],
 };
 const UNRESTRICTED = ["test", "bench"];
 const SKIPPED = new Set(["node_modules", "dist", "build", "generated", ".git", ".tap"]);
