@@ -76,6 +76,8 @@ export class JointChanges {
     // What differs after a crash would stay different in the snapshot.
     if (this.roster.members().some(({ state }) => state.mode === "WO"))
       return "copies are being made equal after a crash";
+    if (this.roster.volume.stats().differing > 0)
+      return "copies are being made equal after a write that failed";
     return null;
   }
 

@@ -199,7 +199,8 @@ export class ReplicaSet {
     if (roster.end !== null) return false;
     await roster.volume.quiesce();
     roster.stop();
-    if (roster.members().some(({ state }) => state.mode !== "RW")) return false;
+    const unequal = roster.volume.stats().differing > 0;
+    if (unequal || roster.members().some(({ state }) => state.mode !== "RW")) return false;
     const release = (slot: Slot) => slot.link.release(roster.openingRequest(slot));
     try {
       // What was sent again to a replica that had gone away was counted twice.

@@ -128,6 +128,8 @@ export interface VolumeStats {
   /** answered with an error */
   failed: number;
   inFlight: number;
+  /** ranges in which copies may differ, since a change has failed on some of them, and was not undone by `copy` yet */
+  differing: number;
   /** reads and writes that named no slot, by how long they took: `[below, count, below, count, ...]`, ascending in
    * microseconds, a quarter apart; nothing where none were */
   latency: number[];

@@ -424,6 +424,69 @@ TEST(Volume, QuiesceWaitsForWhatIsInFlightAndHoldsBackTheRest) {
   EXPECT_EQ(later->Wait(), Status::kOk);
 }
 
+// A change that one replica has made and another one has not, answered with an error: `copy` is asked for
+// before that.
+TEST(Volume, QuiesceWaitsUntilWhatAChangeHasLeftUnequalIsEqual) {
+  VolumeFixture f(kSize, 2);
+  Fail(f, 1, Status::kNoSpace);
+  auto write = f.Write(0, 4096, 1);
+  f.WaitFor(Event::Type::kFailed);
+  Heal(f, 1);
+  std::promise<void> quiet;
+  OnLoop(f.loop, [&] { f.volume->Quiesce([&] { quiet.set_value(); }); });
+  auto read = f.Submit(Kind::kRead, 0, 512);
+  auto copy = f.Copy(1, 0, 0, 4096);
+  auto elsewhere = f.Copy(1, 0, 1 << 20, 4096);
+  EXPECT_EQ(f.FailHeld(1, Status::kNoSpace), 1u);
+  quiet.get_future().get();
+  EXPECT_EQ(write->Wait(), Status::kNoSpace);
+  EXPECT_TRUE(copy->ended());
+  EXPECT_EQ(f.stats().differing, 0u);
+  EXPECT_EQ(Stored(f, 0, 0), 0) << "as replica 1 has it";
+  EXPECT_FALSE(read->ended());
+  EXPECT_FALSE(elsewhere->ended()) << "nothing that was under way has to do with it";
+  OnLoop(f.loop, [&] { f.volume->Resume(); });
+  EXPECT_EQ(read->Wait(), Status::kOk);
+  EXPECT_EQ(elsewhere->Wait(), Status::kOk);
+}
+
+TEST(Volume, WhatIsUnequalIsToldAndMadeEqualBeforeItIsRead) {
+  VolumeFixture f(kSize, 2);
+  Fail(f, 1, Status::kNoSpace);
+  auto write = f.Write(0, 4096, 1);
+  f.WaitFor(Event::Type::kFailed);
+  Heal(f, 1);
+  EXPECT_EQ(f.FailHeld(1, Status::kNoSpace), 1u);
+  EXPECT_EQ(write->Wait(), Status::kNoSpace);
+  EXPECT_EQ(f.stats().differing, 1u);
+  std::promise<void> quiet;
+  OnLoop(f.loop, [&] { f.volume->Quiesce([&] { quiet.set_value(); }); });
+  quiet.get_future().get();
+  std::vector<std::shared_ptr<WaitedOperation>> reads;
+  for (int i = 0; i < 4; ++i) reads.push_back(f.Submit(Kind::kRead, 0, 512));
+  auto copy = f.Copy(1, 0, 0, 4096);
+  f.Drain();
+  EXPECT_FALSE(copy->ended()) << "held with all others";
+  OnLoop(f.loop, [&] { f.volume->Resume(); });
+  for (auto& read : reads) {
+    EXPECT_EQ(read->Wait(), Status::kOk);
+    EXPECT_EQ(read->payload.data()[0], 0);
+  }
+  EXPECT_EQ(f.stats().differing, 0u);
+}
+
+TEST(Volume, CopiesDoNotWaitForRoom) {
+  VolumeFixture f(kSize, 3);
+  Hold(f, 0);
+  std::vector<std::shared_ptr<WaitedOperation>> writes;
+  for (int i = 0; i < 1200; ++i) writes.push_back(f.Write(0, 512, 1));
+  WaitHeld(f, 0, 1);
+  auto copy = f.Copy(1, 2, 1 << 20, 4096);
+  EXPECT_EQ(copy->Wait(), Status::kOk);
+  Release(f, 0);
+  for (auto& write : writes) EXPECT_EQ(write->Wait(), Status::kOk);
+}
+
 TEST(Volume, RefuseAnswersNewOperationsAtOnce) {
   VolumeFixture f(kSize, 1);
   OnLoop(f.loop, [&] { f.volume->Refuse(Status::kIoError); });

@@ -13,8 +13,12 @@ interface Doubt {
 export class Divergence {
   private doubts: Doubt[] = [];
 
+  get size(): number {
+    return this.doubts.length;
+  }
+
   get isEmpty(): boolean {
-    return this.doubts.length === 0;
+    return this.size === 0;
   }
 
   add(begin: number, end: number, slots: Iterable<number>): void {

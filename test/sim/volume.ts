@@ -331,7 +331,13 @@ export class SimVolume implements Simulated {
       bytesSent: 0,
       bytesReceived: slot.bytesReceived,
     }));
-    return { ...this.counts, inFlight: this.flights.size, latency: [], slots };
+    return {
+      ...this.counts,
+      inFlight: this.flights.size,
+      differing: this.divergence.size,
+      latency: [],
+      slots,
+    };
   }
 
   // ---------------------------------------------------------------------------------------------- admission
@@ -346,8 +352,21 @@ export class SimVolume implements Simulated {
     if (status !== null) {
       if (status !== "OK") this.counts.failed++;
       done(status, null, null);
-    } else if (this.quiesced > 0 || this.parked.length > 0) this.parked.push(operation);
+    } else if (this.hasToWait(operation)) this.park(operation);
     else this.admit(operation);
+  }
+
+  private hasToWait({ kind, offset, length }: Operation): boolean {
+    if (kind !== "copy") return this.quiesced > 0 || this.parked.length > 0;
+    const undoes = (flight: Flight) =>
+      flight.isWriter && flight.begin < offset + length && offset < flight.end;
+    return this.quiesced > 0 && ![...this.flights].some(undoes);
+  }
+
+  private park(operation: Operation): void {
+    const behind = this.parked.findIndex(({ kind }) => kind !== "copy");
+    const at = operation.kind === "copy" && behind >= 0 ? behind : this.parked.length;
+    this.parked.splice(at, 0, operation);
   }
 
   private admit(operation: Operation): void {

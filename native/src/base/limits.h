@@ -69,12 +69,14 @@ constexpr uint32_t kHttp2SentFrameBytesMax = 4u << 20;
 /// A connection without an accepted stream is closed after this time, ms.
 constexpr int64_t kStreamHandshakeMsMax = 30'000;
 
-/// Operations of a volume that may hold or wait for a range; the others wait to be admitted. The search for
-/// overlaps is linear in it.
+/// Operations of a volume that may hold or wait for a range; the others wait to be admitted, but for copies:
+/// a few at a time of each replica, and one for each replica that lacks what an operation has failed to do.
+/// The search for overlaps is linear in it.
 constexpr size_t kVolumeOperationsMax = 1024;
 
-/// Ranges remembered as different between copies after failed writes; more are joined.
-constexpr size_t kDivergencesMax = 256;
+/// Ranges remembered as different between copies after failed writes; more are joined, and no copy makes
+/// equal again what was joined. So all that is under way at once has room.
+constexpr size_t kDivergencesMax = kVolumeOperationsMax;
 
 /// Replica slots of a volume: Longhorn allows 20 replicas, nobody runs more than 5; a bit mask holds them.
 constexpr int kSlotsMax = 16;

@@ -540,6 +540,7 @@ Napi::Value VolumeObject::Stats(const Napi::CallbackInfo& info) {
   object.Set("writeMicros", number(stats.write_us));
   object.Set("failed", number(stats.failed));
   object.Set("inFlight", number(stats.in_flight));
+  object.Set("differing", number(stats.differing));
   object.Set("latency", latency);
   object.Set("slots", slots);
   return object;

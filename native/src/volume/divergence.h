@@ -12,6 +12,7 @@ namespace aurochs {
 class Divergence {
  public:
   bool empty() const { return ranges_.empty(); }
+  size_t size() const { return ranges_.size(); }
   /// `slots` may differ from each other in [begin, end).
   void Add(uint64_t begin, uint64_t end, SlotMask slots);
   /// `to` has become equal to `from` in [begin, end).

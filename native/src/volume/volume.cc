@@ -47,11 +47,34 @@ void Volume::Enter(const Parked& entry) {
   if (status) {
     if (*status != Status::kOk) ++stats_.failed;
     operation->Done(*status);
-  } else if (quiesced_ > 0 || !parked_.empty() || flights_.size() >= kVolumeOperationsMax) {
-    parked_.push_back(entry);
+  } else if (HasToWait(*operation)) {
+    Park(entry);
   } else {
     Admit(entry);
   }
+}
+
+bool Volume::HasToWait(const Operation& operation) {
+  if (operation.kind != OperationKind::kCopy)
+    return quiesced_ > 0 || !parked_.empty() || flights_.size() >= kVolumeOperationsMax;
+  if (quiesced_ == 0) return false;
+  // It may be to undo what a change that is under way is about to leave: part of what is waited for.
+  for (Flight* flight = flights_.front(); flight; flight = flights_.Next(flight)) {
+    if (flight->locked && flight->writer && flight->begin < operation.offset + operation.length &&
+        operation.offset < flight->end)
+      return false;
+  }
+  return true;
+}
+
+/// Copies go before all that may read where copies differ.
+void Volume::Park(const Parked& entry) {
+  auto at = parked_.end();
+  if (entry.operation->kind == OperationKind::kCopy) {
+    at = std::find_if(parked_.begin(), parked_.end(),
+                      [](const Parked& parked) { return parked.operation->kind != OperationKind::kCopy; });
+  }
+  parked_.insert(at, entry);
 }
 
 void Volume::Admit(const Parked& entry) {
@@ -212,6 +235,7 @@ void Volume::Resume() {
 Volume::Stats Volume::stats() const {
   Stats stats = stats_;
   stats.in_flight = flights_.size();
+  stats.differing = divergence_.size();
   for (int i = 0; i < kSlotsMax; ++i) {
     const Slot& slot = slots_[i];
     SlotStats& out = stats.slots[i];

@@ -77,6 +77,7 @@ class Volume final : public Backend, public ReplicaClient::Owner, public EventLo
     uint64_t write_us = 0;
     uint64_t failed = 0;
     uint64_t in_flight = 0;
+    uint64_t differing = 0;  // ranges where copies may differ since a change failed on some of them
     /// Of reads and writes that named no slot.
     LatencyCounts latency;
     std::array<SlotStats, kSlotsMax> slots;
@@ -128,6 +129,8 @@ class Volume final : public Backend, public ReplicaClient::Owner, public EventLo
 
   // ---- volume.cc: from admission to the end
   void Enter(const Parked& entry);
+  void Park(const Parked& entry);
+  bool HasToWait(const Operation& operation);
   void Admit(const Parked& entry);
   void AdmitParked();
   Flight* TakeFlight();
