@@ -1,6 +1,7 @@
 import t from "tap";
 import type { Counters, EngineStatus } from "../proto/control.js";
-import { formatBytes, statusText } from "./status-text.js";
+import { formatBytes } from "../manager/objects/bytes.js";
+import { statusText } from "./status-text.js";
 
 const COUNTERS: Counters = { reads: 10, writes: 20, flushes: 1, unmaps: 0, readBytes: 40_960, writtenBytes: 81_920, failed: 0, inFlight: 2 }; // prettier-ignore
 const STATUS: EngineStatus = {

@@ -1,17 +1,6 @@
 /** A volume's status as text for people. Pure. */
+import { formatBytes } from "../manager/objects/bytes.js";
 import type { Counters, EngineStatus, ReplicaStatus } from "../proto/control.js";
-
-const UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
-
-export function formatBytes(bytes: number): string {
-  let value = bytes;
-  let unit = 0;
-  while (value >= 1024 && unit < UNITS.length - 1) {
-    value /= 1024;
-    unit += 1;
-  }
-  return `${Number.isInteger(value) ? value : value.toFixed(1)} ${UNITS[unit] ?? ""}`;
-}
 
 /** @param before the same engine's status `intervalMs` ago, for rates; null: none */
 export function statusText(status: EngineStatus, before: EngineStatus | null, intervalMs: number): string {

@@ -50,10 +50,3 @@ export const FINALIZER = "longhorn.io";
 export function isDeleted({ metadata }: Resource): boolean {
   return metadata.deletionTimestamp !== "";
 }
-
-/** @throws {RangeError} the text is no number, or one that a double cannot hold exactly */
-export function bytesOf(digits: string): number {
-  const value = Number(digits);
-  if (digits === "" || !Number.isSafeInteger(value)) throw new RangeError(`${digits} is no number of bytes`);
-  return value;
-}
