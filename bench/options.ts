@@ -4,7 +4,6 @@ import { PATTERNS, writes, type Pattern } from "./patterns.js";
 import type { SetupKind } from "./setup.js";
 import { existingDevice, existingUrl } from "./setups/existing.js";
 import { oursNone, oursWriteback } from "./setups/ours.js";
-import { oursSnapshots } from "./setups/ours-snapshots.js";
 import { raw, rawDirect } from "./setups/raw.js";
 import { tgtd } from "./setups/tgtd.js";
 
@@ -31,7 +30,7 @@ export class UsageError extends Error {
   override readonly name = "UsageError";
 }
 
-const BUILT_IN = [oursWriteback, oursNone, oursSnapshots, tgtd, raw, rawDirect];
+const BUILT_IN = [oursWriteback, oursNone, tgtd, raw, rawDirect];
 
 export const USAGE = `Usage: bench/run [options]
 
@@ -40,7 +39,6 @@ Compares set-ups that serve a disk, in interleaved rounds, and prints rates, lat
   --target SPEC     what to measure; may be repeated (default: ours, ours-none, tgtd)
                       ours         bin/aurochs up, 2 replicas on loopback, cache writeback
                       ours-none    the same with cache none
-                      ours-snapshots   bin/longhorn, 2 replicas, 100 snapshots with random writes between them
                       tgtd         Debian's tgt over one plain file
                       raw          a plain file through the page cache, by fio
                       raw-direct   a plain file with O_DIRECT, by fio

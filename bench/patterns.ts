@@ -65,4 +65,11 @@ export const PATTERNS: readonly Pattern[] = [
 /** The pattern whose CPU time per operation, all processes together, may be at most tgtd's (`--check`). */
 export const CPU_CHECKED_PATTERN = "randwrite-4k-d32";
 
+/** @throws {Error} when there is none of that name */
+export function patternNamed(name: string): Pattern {
+  const found = PATTERNS.find((pattern) => pattern.name === name);
+  if (found === undefined) throw new Error(`there is no pattern ${name}`);
+  return found;
+}
+
 export const writes = (kind: PatternKind): boolean => kind !== "randread" && kind !== "seqread";

@@ -66,7 +66,6 @@ class Measurer {
         setups.push({ kind, setup });
         this.#measurements.memory[kind.name] = { idle: await memoryOf(setup.processes), loaded: {} };
         await prefill(setup.access, size, this.signal);
-        await setup.filled?.(this.signal);
       }
       for (const pattern of patterns) {
         for (let round = 0; round < rounds; ++round) {

@@ -19,8 +19,6 @@ export interface Setup {
   /** Its processes; empty when they are not ours to see. */
   readonly processes: readonly NamedProcess[];
   measure(request: Omit<LoadRequest, "processes">, signal: AbortSignal): Promise<Sample>;
-  /** What is done once its volume has been written from end to end. */
-  filled?(signal: AbortSignal): Promise<void>;
   /** Stops what was started and removes its files. Idempotent. */
   stop(): Promise<void>;
 }

@@ -2,13 +2,14 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { buildGenerator } from "../load.js";
+import { depth } from "./depth.js";
 import { open } from "./open.js";
 import { rebuild } from "./rebuild.js";
 import { resync } from "./resync.js";
 import type { Figure, Scenario } from "./scenario.js";
 import { snapshots } from "./snapshots.js";
 
-const SCENARIOS: readonly Scenario[] = [resync, rebuild, snapshots, open];
+const SCENARIOS: readonly Scenario[] = [resync, rebuild, snapshots, depth, open];
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
@@ -68,9 +69,10 @@ async function play({ scenario, quick, directory: parent, json }: Arguments, sig
   }
 }
 
-function lineOf({ what, value, unit }: Figure): string {
+function lineOf({ what, value, unit, range }: Figure): string {
   const digits = value >= 100 ? 0 : value >= 10 ? 1 : 2;
-  return `  ${value.toFixed(digits).padStart(8)} ${unit.padEnd(4)} ${what}\n`;
+  const rounds = range === undefined ? "" : ` (${range.min.toFixed(digits)} to ${range.max.toFixed(digits)})`;
+  return `  ${value.toFixed(digits).padStart(8)} ${unit.padEnd(4)} ${what}${rounds}\n`;
 }
 
 const interrupt = new AbortController();

@@ -15,6 +15,8 @@ export interface Figure {
   what: string;
   value: number;
   unit: string;
+  /** The worst and the best round, where there are rounds. */
+  range?: { min: number; max: number };
 }
 
 export interface Scenario {

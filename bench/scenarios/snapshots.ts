@@ -1,50 +1,77 @@
-/** Snapshots are taken under load: how long do writes wait, with none below and with a hundred? */
+/** A chain changes under load: how long do writes wait for it, and how long without? */
 import { setTimeout as sleep } from "node:timers/promises";
-import { load } from "../load.js";
-import { PATTERNS } from "../patterns.js";
-import type { Context, Figure, Scenario } from "./scenario.js";
+import { load, type LoadResult } from "../load.js";
+import { patternNamed } from "../patterns.js";
 import { LonghornVolume } from "../setups/longhorn-volume.js";
+import type { Context, Figure, Scenario } from "./scenario.js";
 
 const GIB = 2 ** 30;
-const COUNT = 100;
-const PAUSE_MS = 100;
+const DEPTH = 4;
+
+/** ms from one snapshot, and one expansion, to the next */
+const SNAPSHOT_EVERY_MS = 100;
+const EXPAND_EVERY_MS = 1000;
 
 export const snapshots: Scenario = {
   name: "snapshots",
-  about: "100 snapshots of 50 GiB, ten a second, under random writes at depth 4",
+  about:
+    "100 snapshots of 50 GiB, expansions, and a purge of every other snapshot, under random writes at depth 4",
   run,
 };
 
 async function run({ directory, quick, progress, signal }: Context): Promise<Figure[]> {
-  const [size, count] = quick ? [GIB / 4, 10] : [50 * GIB, COUNT];
-  const pattern = PATTERNS.find(({ name }) => name === "randwrite-4k-d1");
-  if (pattern === undefined) throw new Error("there is no pattern of random writes");
+  const [size, count, seconds] = quick ? [GIB / 4, 10, 1] : [50 * GIB, 100, 12];
   const volume = await LonghornVolume.start(directory, size, signal);
-  try {
-    const seconds = (count * PAUSE_MS) / 1000 + 1;
-    const request = { pattern: { ...pattern, depth: 4 }, range: GIB / 4, warmup: 1, seed: 1, processes: [] };
-    progress("writing without snapshots");
-    const before = await load(volume.access, { ...request, seconds }, signal);
-    progress(`writing while ${count} snapshots are taken`);
-    const calls: number[] = [];
-    const during = load(volume.access, { ...request, seconds, seed: 2 }, signal);
-    await sleep(1000);
-    for (let taken = 0; taken < count; taken++) {
+  const figures: Figure[] = [];
+  let seed = 0;
+  /** Writes until `work` ends, and for `seconds` at least. */
+  const during = async (what: string, work: () => Promise<void>): Promise<void> => {
+    progress(what);
+    const runs: LoadResult[] = [];
+    let ended = false;
+    const request = { pattern: { ...patternNamed("randwrite-4k-d1"), depth: DEPTH }, range: GIB / 4, seconds, processes: [] }; // prettier-ignore
+    const writes = async () => {
+      do runs.push(await load(volume.access, { ...request, warmup: 0, seed: ++seed }, signal));
+      while (!ended);
+    };
+    const worked = work().finally(() => (ended = true));
+    await Promise.all([writes(), worked]);
+    const worst = (key: "max" | "p999") => Math.max(...runs.map(({ latencyUs }) => latencyUs[key])) / 1000;
+    figures.push({ what: `longest write ${what}`, value: worst("max"), unit: "ms" });
+    figures.push({ what: `99.9 % of writes ${what}`, value: worst("p999"), unit: "ms" });
+  };
+  /** @returns ms of each */
+  const every = async (
+    ms: number,
+    times: number,
+    act: (time: number) => Promise<void>,
+  ): Promise<number[]> => {
+    const took: number[] = [];
+    for (let time = 0; time < times; time++) {
       const begin = performance.now();
-      await volume.snapshot(`s${taken}`);
-      calls.push(performance.now() - begin);
-      await sleep(Math.max(0, PAUSE_MS - (performance.now() - begin)));
+      await act(time);
+      took.push(performance.now() - begin);
+      await sleep(Math.max(0, ms - (performance.now() - begin)));
     }
-    const under = await during;
-    calls.sort((a, b) => a - b);
-    return [
-      { what: "longest write without snapshots", value: before.latencyUs.max / 1000, unit: "ms" },
-      { what: "longest write while snapshots are taken", value: under.latencyUs.max / 1000, unit: "ms" },
-      { what: "99.9 % of writes without", value: before.latencyUs.p999 / 1000, unit: "ms" },
-      { what: "99.9 % of writes with", value: under.latencyUs.p999 / 1000, unit: "ms" },
-      { what: "a snapshot takes, median", value: calls[count >> 1] ?? 0, unit: "ms" },
-      { what: "a snapshot takes, longest", value: calls.at(-1) ?? 0, unit: "ms" },
-    ];
+    return took.sort((a, b) => a - b);
+  };
+  try {
+    // What was never written before is another matter.
+    await load(volume.access, { pattern: patternNamed("seqwrite-1m-d8"), range: GIB / 4, seconds: 2, warmup: 0, seed: 0, processes: [] }, signal); // prettier-ignore
+    await during("with nothing else going on", () => Promise.resolve());
+    let taken: number[] = [];
+    await during("while snapshots are taken", async () => {
+      taken = await every(SNAPSHOT_EVERY_MS, count, (time) => volume.snapshot(`s${time}`));
+    });
+    await during("while the volume grows", async () => {
+      await every(EXPAND_EVERY_MS, seconds, (time) => volume.expand(size + (time + 1) * GIB, signal));
+    });
+    const odd = Array.from({ length: count >> 1 }, (_, i) => `s${2 * i + 1}`);
+    await during("while every other snapshot is purged", () => volume.remove(odd, signal));
+    await during("with nothing else going on, again", () => Promise.resolve());
+    figures.push({ what: "a snapshot takes, median", value: taken[count >> 1] ?? 0, unit: "ms" });
+    figures.push({ what: "a snapshot takes, longest", value: taken.at(-1) ?? 0, unit: "ms" });
+    return figures;
   } finally {
     await volume.stop();
   }

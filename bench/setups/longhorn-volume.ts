@@ -1,10 +1,14 @@
 /** Two replicas and an engine as Longhorn's own tools start them. */
 import { mkdir, rm } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { freePorts } from "../../cli/free-ports.js";
-import { ControllerService, ReplicaService } from "../../proto/longhorn.js";
+import { purgeSnapshots, purgeStatus, removeSnapshot } from "../../engine/client/snapshots.js";
+import { VolumeClient } from "../../engine/client/volume.js";
+import { ReplicaService } from "../../proto/longhorn.js";
 import { unaryClient } from "../../proto/unary.js";
 import { Service } from "../child.js";
+import { SCENARIO_WAIT_MS_MAX } from "../limits.js";
 import type { NamedProcess } from "../load.js";
 import { waitFor } from "./wait.js";
 
@@ -16,15 +20,17 @@ const HOST = "127.0.0.1";
 /** Control, data, sync agent and its receivers. */
 const PORTS_PER_REPLICA = 13;
 
-/** ms for one call of the engine. */
+/** ms for one call of a replica. */
 const CALL = { timeoutMs: 60_000 };
+
+const POLL_MS = 50;
 
 export class LonghornVolume {
   private constructor(
     private readonly directory: string,
     private readonly replicas: Service[],
     private readonly engine: Service,
-    private readonly client: ReturnType<typeof unaryClient<typeof ControllerService>>,
+    private readonly client: VolumeClient,
     readonly access: { iscsi: string },
   ) {}
 
@@ -56,13 +62,13 @@ export class LonghornVolume {
       ...replicaPorts.flatMap((replicaPort) => ["--replica", `tcp://${HOST}:${replicaPort}`]),
       NAME,
     ]);
-    const client = unaryClient(ControllerService, `${HOST}:${port}`);
+    const client = new VolumeClient(`${HOST}:${port}`, { volumeName: NAME, engineInstanceName: "" });
     const iscsi = `iscsi://${HOST}:${port + 1}/iqn.2019-10.io.longhorn:${NAME}/1`;
     const volume = new LonghornVolume(directory, replicas, engine, client, { iscsi });
     try {
       await waitFor("longhorn controller", signal, async () => {
         engine.assertRunning();
-        const answer = await client.calls.volumeGet({}, CALL).catch(() => undefined);
+        const answer = await client.get().catch(() => undefined);
         return answer?.frontendState === "up" ? answer : undefined;
       });
       return volume;
@@ -80,7 +86,35 @@ export class LonghornVolume {
   }
 
   async snapshot(name: string): Promise<void> {
-    await this.client.calls.volumeSnapshot({ name, labels: {}, freezeFilesystem: false }, CALL);
+    await this.client.engine.call("failed to take a snapshot", (calls, options) =>
+      calls.volumeSnapshot({ name, labels: {}, freezeFilesystem: false }, options),
+    );
+  }
+
+  /** Marks snapshots as removed and purges: resolves when they are gone. */
+  async remove(names: readonly string[], signal: AbortSignal): Promise<void> {
+    for (const name of names) await removeSnapshot(this.client, name);
+    const [failure] = await purgeSnapshots(this.client, false);
+    if (failure !== undefined) throw failure;
+    for (const { address } of await this.client.replicas()) {
+      await until(`the purge of ${address}`, signal, async () => {
+        const { isPurging, error } = await purgeStatus(this.client, address);
+        if (error !== "") throw new Error(error);
+        return !isPurging;
+      });
+    }
+  }
+
+  /** Resolves when initiators see the new size. @param size bytes */
+  async expand(size: number, signal: AbortSignal): Promise<void> {
+    await this.client.engine.call("failed to expand the volume", (calls, options) =>
+      calls.volumeExpand({ size }, options),
+    );
+    await until("the expansion", signal, async () => {
+      const { isExpanding, lastExpansionError } = await this.client.get();
+      if (lastExpansionError !== "") throw new Error(lastExpansionError);
+      return !isExpanding;
+    });
   }
 
   /** Ends all processes and removes the data. Idempotent. */
@@ -98,4 +132,13 @@ async function answers(replica: Service, port: number, signal: AbortSignal): Pro
     replica.assertRunning();
     return calls.replicaGet({}, CALL).catch(() => undefined);
   }).finally(close);
+}
+
+async function until(what: string, signal: AbortSignal, isDone: () => Promise<boolean>): Promise<void> {
+  const end = Date.now() + SCENARIO_WAIT_MS_MAX;
+  while (!(await isDone())) {
+    signal.throwIfAborted();
+    if (Date.now() > end) throw new Error(`${what} has not come to its end`);
+    await sleep(POLL_MS);
+  }
 }
