@@ -16,11 +16,18 @@ export interface JointChange {
   harmless?: (error: Error) => boolean;
   /** the same change in two parts: what takes time is done while I/O goes on. Where a replica cannot do that, all of them
    * `apply` it */
-  snapshot?: {
-    request: Omit<PrepareSnapshotRequest, keyof EngineRequest>;
-    /** ms that a replica may take for the part that I/O waits for */
-    commitTimeoutMs: number;
-  };
+  snapshot?: TwoParts;
+}
+
+interface TwoParts {
+  request: Omit<PrepareSnapshotRequest, keyof EngineRequest>;
+  /** ms that a replica may take for the part that I/O waits for */
+  commitTimeoutMs: number;
+}
+
+/** Whether replicas that are no copies yet can take part: in a snapshot, but not in an expansion. */
+function isFollowed(snapshot: Pick<TwoParts, "request"> | undefined): boolean {
+  return snapshot !== undefined && snapshot.request.expandTo === 0;
 }
 
 type Then = () => Promise<void>;
@@ -43,14 +50,22 @@ export class JointChanges {
     for (;;) {
       await this.#allPresent(change, deadline);
       const prepared = change.snapshot === undefined ? [] : await this.#prepare(change.snapshot);
-      // Not as a decision: what is in flight may need one to end.
-      await volume.quiesce();
-      try {
-        const failures = await this.roster.decisions.run(() => this.#apply(change, prepared, then));
-        if (failures !== null) return failures;
-      } finally {
-        await volume.resume();
-      }
+      const failures = await this.#held(() => this.#apply(change, prepared, then));
+      if (failures === null) continue;
+      // What a snapshot holds is durable once it is told of; whoever fails here is dropped as with any other flush.
+      if (prepared.length > 0 && failures.size < prepared.length) await volume.flush(null);
+      return failures;
+    }
+  }
+
+  async #held<T>(work: () => Promise<T>): Promise<T> {
+    const { volume, decisions } = this.roster;
+    // Not as a decision: what is in flight may need one to end.
+    await volume.quiesce();
+    try {
+      return await decisions.run(work);
+    } finally {
+      await volume.resume();
     }
   }
 
@@ -60,7 +75,7 @@ export class JointChanges {
       if (roster.end !== null) throw new Error(`the volume is not served: ${roster.end.reason}`);
       // Its content is not that of the volume yet.
       const resynced = followers.present();
-      if (snapshot !== undefined) await followers.expect(resynced);
+      if (isFollowed(snapshot)) await followers.expect(resynced);
       else if (resynced[0] !== undefined)
         throw new Error(`replica ${resynced[0].address} is being resynced or rebuilt: try again later`);
       const problem = this.#unsettled();
@@ -82,13 +97,13 @@ export class JointChanges {
   }
 
   /** @returns who has only to commit: all, or nobody */
-  async #prepare({ request }: NonNullable<JointChange["snapshot"]>): Promise<readonly Slot[]> {
+  async #prepare({ request }: TwoParts): Promise<readonly Slot[]> {
     const { roster } = this;
     const slots = roster.members();
     const prepare = (slot: Slot) => slot.link.prepareSnapshot({ ...roster.request(slot), ...request });
     const prepared = await Promise.allSettled(slots.map(prepare));
     if (prepared.every(({ status }) => status === "fulfilled"))
-      return [...slots, ...(await this.followers.prepare(prepare))];
+      return isFollowed({ request }) ? [...slots, ...(await this.followers.prepare(prepare))] : slots;
     // Why not is told better by who is asked for the whole.
     await Promise.allSettled(slots.map((slot) => slot.link.abandonSnapshot(roster.request(slot))));
     return [];
@@ -101,7 +116,7 @@ export class JointChanges {
     then: Then | null,
   ): Promise<Map<string, Error> | null> {
     const { roster, followers } = this;
-    if (!followers.areExpected(snapshot !== undefined) || this.#unsettled() !== null || roster.end !== null)
+    if (!followers.areExpected(isFollowed(snapshot)) || this.#unsettled() !== null || roster.end !== null)
       return null;
     const slots = roster.members();
     if (prepared.length > 0 && !slots.every((slot) => prepared.includes(slot))) return null;
@@ -124,7 +139,7 @@ export class JointChanges {
       const error = failures.get(slot.address);
       return error === undefined || harmless(error) ? [] : [{ slot, cause: error.message }];
     });
-    if (survives && snapshot !== undefined)
+    if (survives && snapshot !== undefined && isFollowed(snapshot))
       failing.push(...(await followers.take(snapshot.request.name, make)));
     if (survives && failing.length > 0) await this.#drop(failing);
     if (survives) await then?.();

@@ -75,22 +75,26 @@ export class LiveChain {
     this.pending = { request, prepared, timer };
   }
 
-  /** The snapshot is what was written before this call; it is durable when it returns.
+  /** The snapshot is what was written before this call. An engine holds I/O for it, so this is one rename and its sync.
+   * @returns to be called before any other change: what is left to do while I/O goes on. The data are durable then
    * @throws {ReplicaError} `REFUSED`: none is prepared; {SnapshotError} */
-  async commit(): Promise<void> {
+  async commit(): Promise<() => Promise<void>> {
     const prepared = this.takePending();
     if (prepared === null) throw new ReplicaError("REFUSED", "no snapshot is prepared here");
-    const { path } = this.directory;
     await this.store.holdChanges();
     await this.change(async () => {
       this.replica.directory = await commitSnapshot(this.directory, prepared);
       // No removed layers are named after it: the new snapshot is kept, and lies between them and the head.
-      await this.orBreak(async () => {
-        await this.store.switchLayers();
-        await this.store.renameLayer(join(path, prepared.oldHead), join(path, prepared.file));
-      });
+      await this.orBreak(() => this.store.switchLayers());
     });
     this.replica.noteChainChanged();
+    return () => this.finish(prepared);
+  }
+
+  private async finish(prepared: PreparedSnapshot): Promise<void> {
+    const { path } = this.directory;
+    const rename = () => this.store.renameLayer(join(path, prepared.oldHead), join(path, prepared.file));
+    await this.change(() => this.orBreak(rename), false);
     // What was written last is in the page cache alone; a power cut must not leave copies whose snapshots differ.
     await this.store.flush();
     await finishSnapshot(path, prepared).catch((err: unknown) => {
@@ -105,19 +109,22 @@ export class LiveChain {
     if (prepared !== null) await this.undo(prepared);
   }
 
-  /** What an engine of ours asks for: a snapshot, or an expansion. */
+  /** What an engine of ours asks for: a snapshot, or an expansion.
+   * @throws {ReplicaError} `REFUSED`, also where there is nothing to expand; {SnapshotError} */
   async prepareAs(request: PrepareSnapshotRequest): Promise<void> {
     const { name, userCreated, created, labels, expandTo } = request;
     const asked =
       expandTo === 0
         ? { name, userCreated, created, labels: labelsOf(labels), size: null }
         : this.expansion(expandTo, created);
-    if (asked !== null) await this.prepare(asked);
+    if (asked === null) throw new ReplicaError("REFUSED", `the replica has ${expandTo} bytes already`);
+    await this.prepare(asked);
   }
 
   async snapshot(request: SnapshotRequest): Promise<void> {
     await this.prepare(request);
-    await this.commit();
+    const finish = await this.commit();
+    await finish();
   }
 
   /** @param size bytes
@@ -212,8 +219,9 @@ export class LiveChain {
     await work().finally(() => (this.working = false));
   }
 
-  get isSnapshotPending(): boolean {
-    return this.pending !== null;
+  get pendingChange(): "none" | "snapshot" | "expansion" {
+    if (this.pending === null) return "none";
+    return this.pending.request.size === null ? "snapshot" : "expansion";
   }
 
   private async reloadStore(): Promise<void> {

@@ -17,6 +17,7 @@ import { decideAgreed, decideEngine, decideRecord, decideRelease, type ControlDe
 import type { HostedReplica } from "./hosted-replica.js";
 import { REGION_BYTES } from "./limits.js";
 import type { LiveChain } from "./live-chain.js";
+import { expansionError } from "./expansion-error.js";
 import { readRecord } from "./member-record.js";
 import { afterRecord, beforeRecord, missedPart } from "./missed.js";
 import type { OpenReplica } from "./open-replica.js";
@@ -137,16 +138,29 @@ export class ReplicaDecisions {
     );
   }
 
-  /** The second part: the engine sends nothing meanwhile. */
+  /** The second part: the engine sends nothing until it is answered. What is left to do is still done in this turn. */
   commitSnapshot(request: EngineRequest): Promise<void> {
-    return this.decide(
-      (replica) => decideEngine(replica.standing, request),
-      async (_replica, chain) => {
-        if (!chain.isSnapshotPending)
-          throw new RpcError(status.FAILED_PRECONDITION, "no snapshot is prepared here");
-        await chain.commit();
-      },
-    );
+    return new Promise((resolve, reject) => {
+      let answered = false;
+      this.decide(
+        (replica) => decideEngine(replica.standing, request),
+        async (_replica, chain) => {
+          const change = chain.pendingChange;
+          if (change === "none")
+            throw new RpcError(status.FAILED_PRECONDITION, "no snapshot is prepared here");
+          const finish = await chain.commit().catch((error: unknown) => {
+            throw change === "expansion" ? expansionError(error) : error;
+          });
+          answered = true;
+          resolve();
+          await finish();
+        },
+      ).catch((err: unknown) => {
+        // The replica has failed with it.
+        if (answered) this.log.error({ err }, "snapshot not finished");
+        else reject(err instanceof Error ? err : new Error(String(err)));
+      });
+    });
   }
 
   abandonSnapshot(request: EngineRequest): Promise<void> {

@@ -1,14 +1,13 @@
 /** Longhorn's ReplicaService: its calls, their conditions and texts. What a call does to files is elsewhere. */
-import { status } from "@grpc/grpc-js";
 import { ReplicaService, type Replica } from "../proto/longhorn.js";
-import { RpcError, type Handlers } from "../proto/unary.js";
+import type { Handlers } from "../proto/unary.js";
 import { lookAt, openDirectory } from "./directory.js";
 import type { HostedReplica, HostedState } from "./hosted-replica.js";
 import type { LiveChain } from "./live-chain.js";
 import { lockDirectory } from "./lock.js";
 import type { OpenReplica } from "./open-replica.js";
 import { deleteReplica } from "./ops/delete.js";
-import { structuredError } from "./ops/expand.js";
+import { expansionError } from "./expansion-error.js";
 import { removalActions } from "./ops/prepare-remove.js";
 import { labelsOf } from "./ops/snapshot.js";
 import { ReplicaError } from "./replica-error.js";
@@ -90,7 +89,7 @@ export class LonghornReplica implements Handlers<typeof ReplicaService> {
       try {
         await chain.expand(size, new Date().toISOString().replace(/\.\d+Z$/, "Z"));
       } catch (error) {
-        throw new RpcError(status.INTERNAL, JSON.stringify(structuredError(error)), { cause: error });
+        throw expansionError(error);
       }
     });
 

@@ -1,15 +1,12 @@
 /** Makes the replicas of a running volume larger, and then the volume. */
 import { errorText } from "../../proto/rpc-error.js";
-import {
-  expansionErrorText,
-  expansionFailure,
-  isUndone,
-  type ExpansionFailure,
-} from "./expansion-failure.js";
+import { expansionErrorText, expansionFailure, isUndone } from "./expansion-failure.js";
 import type { Expansion } from "./expansion.js";
 import type { FrontendSwitch } from "./frontend-switch.js";
 import { EXPAND_CALL_TIMEOUT_MS } from "./limits.js";
 import type { Settings } from "./settings.js";
+import { now } from "../timestamp.js";
+import { expansionInTwoParts } from "./snapshot-request.js";
 import type { VolumeState } from "./volume-state.js";
 
 export class Expander {
@@ -37,22 +34,20 @@ export class Expander {
     await this.settings.checkRoom();
     const attached = state.running();
     const all = state.written().length;
-    const failures = new Map<string, ExpansionFailure>();
-    await attached.replicas.changeTogether({
-      apply: async (peer) => {
-        const entry = state.entryAt(peer);
-        try {
-          await entry.call(
+    const failed = await attached.replicas.changeTogether({
+      apply: (peer) =>
+        state
+          .entryAt(peer)
+          .call(
             `failed to expand replica ${peer} from remote`,
             (calls, options) => calls.replicaExpand({ size }, options),
             EXPAND_CALL_TIMEOUT_MS,
-          );
-        } catch (error) {
-          failures.set(entry.address, expansionFailure(error));
-          throw error;
-        }
-      },
+          ),
+      snapshot: expansionInTwoParts(size, now(), EXPAND_CALL_TIMEOUT_MS),
     });
+    const failures = new Map(
+      [...failed].map(([peer, error]) => [state.entryAt(peer).address, expansionFailure(error)]),
+    );
     if (failures.size > 0) this.expansion.fail(expansionErrorText(failures, failures.size >= all));
     if (failures.size >= all) {
       // Those that are as they were go on; whoever may have changed cannot.

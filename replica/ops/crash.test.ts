@@ -1,5 +1,5 @@
 /** Every operation, ended at every one of its steps, and recovering from that ended at every one of its own. */
-import { rmSync } from "node:fs";
+import { closeSync, openSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
 import { lookAt, openDirectory, type ReplicaDirectory } from "../directory.js";
@@ -14,7 +14,7 @@ import { recover } from "./recover.js";
 import { removeDisk } from "./remove.js";
 import { replaceDisk } from "./replace.js";
 import { revert } from "./revert.js";
-import { contentOf, sampleDirectory, SIZE } from "./sample-directory.js";
+import { BLOCK, contentOf, sampleDirectory, SIZE } from "./sample-directory.js";
 import { abandonSnapshot, commitSnapshot, finishSnapshot, prepareSnapshot, SnapshotError, type SnapshotRequest } from "./snapshot.js"; // prettier-ignore
 
 const CREATED = "2026-05-06T07:08:09Z";
@@ -97,6 +97,30 @@ async function cut(path: string, what: string, operation: Operation, files: Fail
   rmSync(path, { recursive: true, force: true });
   sample(path, what);
   await isKilled(operation(await openDirectory(path), files));
+}
+
+t.test("a crash after a snapshot's commit keeps what was written to the new head since", async (t) => {
+  const path = join(scratchInMemory(t), "replica");
+  for (let step = 0, killed = true; killed; step++) {
+    rmSync(path, { recursive: true, force: true });
+    sample(path, "snapshot");
+    const directory = await openDirectory(path);
+    const prepared = await prepareSnapshot(directory, request, 250);
+    await commitSnapshot(directory, prepared);
+    // I/O goes on before the old head's name has gone.
+    writeBlock(join(path, prepared.head.file), 3);
+    const [head, snapshot] = [prepared.head.file, prepared.file].map((name) => contentOf(path)[name]);
+    killed = await isKilled(finishSnapshot(path, prepared, new FailingFiles(step, "kill")));
+    t.equal((await reopen(path))?.chain[0], prepared.head.file);
+    const { [prepared.head.file]: headNow, [prepared.file]: snapshotNow, [HEAD]: oldHead } = contentOf(path);
+    t.strictSame([headNow, snapshotNow, oldHead], [head, snapshot, undefined], `ended at step ${step}`);
+  }
+});
+
+function writeBlock(file: string, block: number): void {
+  const fd = openSync(file, "r+");
+  writeSync(fd, Buffer.alloc(BLOCK, 0xee), 0, BLOCK, block * BLOCK);
+  closeSync(fd);
 }
 
 async function isKilled(call: Promise<unknown>): Promise<boolean> {

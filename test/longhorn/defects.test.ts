@@ -102,29 +102,59 @@ t.test("a request that one replica never answers ends, while others flow there",
   t.ok((await attached.volume.read(null, 0, BLOCK)).equals(Buffer.alloc(BLOCK, 9)));
 });
 
-/** A snapshot, during which the second replica hangs where `twins[1].faults` say. */
-function snapshot(
-  { attached }: Scene,
-  apply: () => Promise<unknown> = () => Promise.reject(new Error("unused")),
-) {
-  const request = { name: "s1", userCreated: true, created: "2026-05-06T07:08:09Z", labels: {}, expandTo: 0 };
+/** A snapshot, or an expansion, during which the second replica hangs where `twins[1].faults` say. */
+function snapshot({ attached }: Scene, expandTo = 0) {
+  const request = { name: "s1", userCreated: true, created: "2026-05-06T07:08:09Z", labels: {}, expandTo };
+  const apply = () => Promise.reject(new Error("unused"));
   return attached.replicas.changeTogether({ apply, snapshot: { request, commitTimeoutMs: TIMEOUT_MS } });
 }
 
-t.test("a replica that hangs while a snapshot is prepared keeps no write waiting", async (t) => {
-  const all = await scene(t);
-  const { twins, modes } = all;
+/** What hangs until it is released. */
+function hanging() {
   let release: () => void = () => undefined;
   const hangs = new Promise<void>((resolve) => (release = resolve));
-  twins[1].faults.set("prepareSnapshot", () => hangs);
+  return { hangs, release: () => release() };
+}
+
+for (const [what, expandTo] of Object.entries({ "a snapshot": 0, "an expansion": 2 * SIZE })) {
+  t.test(`a replica that hangs while ${what} is prepared keeps no write waiting`, async (t) => {
+    const all = await scene(t);
+    const { twins, modes } = all;
+    const { hangs, release } = hanging();
+    twins[1].faults.set("prepareSnapshot", () => hangs);
+    const flow = writer(all, FLOWING);
+    const taken = snapshot(all, expandTo);
+    while (!twins[1].calls.includes("prepareSnapshot")) await sleep(10);
+    const before = flow.writes;
+    while (flow.writes < before + 50) await sleep(10);
+    release();
+    t.strictSame([...(await taken)], []);
+    t.equal(modes(), "RW RW");
+    flow.stop();
+    await flow.done;
+  });
+}
+
+t.test("a snapshot is told of when what it holds is durable, and no write waits for that", async (t) => {
+  const all = await scene(t);
+  const { twins } = all;
+  const { hangs, release } = hanging();
+  const { backend } = twins[1];
+  const flush = backend.flush.bind(backend);
+  const seen = { flush: false, told: false };
+  backend.flush = async () => {
+    seen.flush ||= twins[1].snapshots.length > 0;
+    if (seen.flush) await hangs;
+    await flush();
+  };
   const flow = writer(all, FLOWING);
-  const taken = snapshot(all);
-  while (!twins[1].calls.includes("prepareSnapshot")) await sleep(10);
+  const taken = snapshot(all).finally(() => (seen.told = true));
+  while (!seen.flush) await sleep(10);
   const before = flow.writes;
   while (flow.writes < before + 50) await sleep(10);
+  t.notOk(seen.told);
   release();
   t.strictSame([...(await taken)], []);
-  t.equal(modes(), "RW RW");
   flow.stop();
   await flow.done;
 });
