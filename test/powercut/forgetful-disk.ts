@@ -58,7 +58,9 @@ export class ForgetfulDisk {
 
   async powerOn(): Promise<void> {
     const program = await compileTool("test/powercut/forgetful_disk.cc", ["-I/usr/include/fuse3", "-lfuse3"]);
-    this.daemon = startDaemon(program, [this.fuse, this.backing]);
+    // It ends with its owner, not with a Ctrl-C: what is on it may have to be stopped in order.
+    const command = ["--pdeathsig", "KILL", program, this.fuse, this.backing];
+    this.daemon = startDaemon("setpriv", command, { detached: true });
     await waitFor("the forgetful disk", 10_000, () => (this.status() === undefined ? undefined : true));
     const loop = (await run("losetup", ["--show", "--find", join(this.fuse, "disk")])).trim();
     try {

@@ -108,8 +108,9 @@ export class Network {
       await run("ip", ["-n", name, "link", "set", "eth0", "up"]);
     }
     const program = await compileTool("test/faults/net/packet_switch.cc", []);
+    // It ends with its stdin, and hears no Ctrl-C.
     const [command = "", ...args] = [...this.inside(SWITCH), program, ...this.hosts];
-    this.#switch = spawn(command, args);
+    this.#switch = spawn(command, args, { detached: true });
     this.#switch.stderr.pipe(process.stderr);
     this.#answers = createInterface(this.#switch.stdout)[Symbol.asyncIterator]();
     await this.#answer();

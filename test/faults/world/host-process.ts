@@ -31,6 +31,7 @@ export class HostProcess {
     this.#child = spawn(program, args, {
       stdio: [pipe ?? "ignore", pipe ?? log, log],
       env: { ...process.env, ...command.env },
+      detached: true, // a Ctrl-C is for the rig alone
     });
     closeSync(log);
     this.#child.once("error", () => (this.#end = -1));
