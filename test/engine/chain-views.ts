@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { chainFrom } from "../../replica/chain.js";
-import { openDirectory } from "../../replica/directory.js";
+import { openDirectory, type ReplicaDirectory } from "../../replica/directory.js";
 import { allocatedRuns, readExactly } from "../../replica/file-runs.js";
 
 /** @returns SHA-256 by snapshot's file name, and by "head" */
@@ -11,12 +11,26 @@ export async function viewsOf(path: string): Promise<Record<string, string>> {
   const directory = await openDirectory(path);
   const views: Record<string, string> = {};
   for (const name of [...directory.disks.keys()].sort()) {
-    const content = Buffer.alloc(directory.meta.size);
-    for (const layer of chainFrom(name, directory).reverse()) await overlay(content, join(path, layer));
-    const key = name === directory.meta.head ? "head" : name;
+    const content = await contentAt(name, directory);
+    const key = name === directory.meta.head ? HEAD : name;
     views[key] = createHash("sha256").update(content).digest("hex");
   }
   return views;
+}
+
+const HEAD = "head";
+
+/** All that is read at the head. */
+export async function headContent(path: string): Promise<Buffer> {
+  const directory = await openDirectory(path);
+  return contentAt(directory.meta.head, directory);
+}
+
+async function contentAt(name: string, directory: ReplicaDirectory): Promise<Buffer> {
+  const content = Buffer.alloc(directory.meta.size);
+  for (const layer of chainFrom(name, directory).reverse())
+    await overlay(content, join(directory.path, layer));
+  return content;
 }
 
 async function overlay(content: Buffer, path: string): Promise<void> {

@@ -1,7 +1,7 @@
 /** Bounds and periods of the fault rig, with units and reasons. */
 
 /** bytes of the volume under test: small, so that copies are compared in an instant */
-export const VOLUME_SIZE = "64MiB";
+export const VOLUME_BYTES = 64 << 20;
 
 /** sectors (512 bytes) that the load uses: few, so that operations meet each other */
 export const LOAD_SECTORS = 8192;

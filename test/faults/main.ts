@@ -9,8 +9,10 @@ import { BUGS, withBug } from "./lies/bugs.js";
 import { findLine, line, summary, type Find } from "./report/text.js";
 import { writeReport } from "./report/write.js";
 import type { Scenario } from "./scenario.js";
+import { soak } from "./soak/main.js";
 
 const USAGE = `usage: test/faults/run [--list] [--quick] [--bugs] [--rounds N] [--seed S] [--report DIR] [NAME...]
+       test/faults/run soak [--help]
   --list        name the scenarios, or with --bugs the bugs
   --quick       those of the test suite
   --bugs        plant bugs on purpose: the checkers have to find each, within N rounds (default 5)
@@ -30,6 +32,8 @@ interface Run {
 }
 
 async function main(): Promise<number> {
+  const [command, ...rest] = process.argv.slice(2);
+  if (command === "soak") return soak(rest);
   const { values, positionals: names } = parseArgs({
     allowPositionals: true,
     options: {

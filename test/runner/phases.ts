@@ -146,9 +146,16 @@ export const phases: Phase[] = [
     name: "faults",
     about:
       "the fault rig's quick scenarios: hosts that die, hang, lose each other, and every operation's history judged",
-    command: ["node", "dist/test/faults/main.js", "--quick"],
+    command: ["test/faults/run", "--quick"],
     count: "summary",
     timeoutMs: 8 * MINUTE_MS,
+  },
+  {
+    name: "soak",
+    about: "a volume under load and faults for a minute, every block of each copy verified after each",
+    command: ["test/faults/run", "soak", "--minutes", "0.7", "--every", "3"],
+    count: "summary",
+    timeoutMs: 6 * MINUTE_MS,
   },
   endToEnd("workloads", "databases on file systems on a volume", 6),
   endToEnd("vm", "a real kernel initiator in a virtual machine", 15),

@@ -3,8 +3,8 @@ import { checkHistory } from "./check.js";
 import { parseRecord } from "./operation.js";
 
 /** @param record lines as the load writes them */
-function broken(record: string[], cuts: number[] = []): string[] {
-  return checkHistory(parseRecord(record.join("\n")), cuts).map(
+function broken(record: string[], cuts: number[] = [], before = 0): string[] {
+  return checkHistory(parseRecord(record.join("\n")), cuts, () => before).map(
     ({ broken, sector }) => `${broken} ${sector}`,
   );
 }
@@ -19,6 +19,14 @@ t.test("each sector is judged by itself", async (t) => {
     [],
     "what was not answered well tells nothing",
   );
+});
+
+t.test("a history goes on from what was there before", async (t) => {
+  const written = ["R 10 20 ok 0 7x1", "W 30 40 ok 0 1 8", "R 50 60 ok 0 8x1"];
+  t.strictSame(broken(written, [], 7), []);
+  t.strictSame(broken(written, [], 6), ["order 0"], "another version");
+  t.strictSame(broken(["R 10 20 ok 0 0x1"], [], 7), ["order 0"], "it is gone");
+  t.strictSame(broken(["R 200 210 ok 0 0x1"], [100], 7), ["durable 0"], "it was durable");
 });
 
 t.test("a write that was lost with its session is over when the initiator is back", async (t) => {

@@ -21,15 +21,21 @@ interface Sector {
 }
 
 /** @param cuts when everything lost its power, ascending. After each, and before anything is written again, all sectors have
- * to be read: nothing is said about those that were not */
-export function checkHistory(operations: readonly Operation[], cuts: readonly Time[] = []): Violation[] {
+ * to be read: nothing is said about those that were not
+ * @param before what a sector held in the beginning, durably */
+export function checkHistory(
+  operations: readonly Operation[],
+  cuts: readonly Time[] = [],
+  before: (sector: number) => number = () => ZERO,
+): Violation[] {
   const sectors = bySector(operations, cuts);
   const flushes = operations.filter(
     (operation): operation is Flush => operation.kind === "flush" && operation.outcome.type === "ok",
   );
   const violations: Violation[] = [];
   for (const [number, history] of sectors) {
-    for (const found of checkSector(history, cuts, flushes)) violations.push({ sector: number, ...found });
+    for (const found of checkSector(history, before(number), cuts, flushes))
+      violations.push({ sector: number, ...found });
   }
   return violations;
 }
@@ -71,9 +77,14 @@ const beginning = (value: number): SectorWrite => ({
   ...{ value, start: -Infinity, end: -Infinity, certain: true, fua: false },
 });
 
-function checkSector({ writes, reads }: Sector, cuts: readonly Time[], flushes: readonly Flush[]): Found[] {
+function checkSector(
+  { writes, reads }: Sector,
+  before: number,
+  cuts: readonly Time[],
+  flushes: readonly Flush[],
+): Found[] {
   const found: Found[] = [];
-  let initial = beginning(ZERO);
+  let initial = beginning(before);
   let from = -Infinity;
   for (const until of [...cuts, Infinity]) {
     const within = ({ start }: { start: Time }): boolean => start >= from && start < until;

@@ -5,6 +5,7 @@ import { Client, Server, ServerCredentials, credentials, type ServerDuplexStream
 import { connect, createServer } from "node:net";
 import { DataPlane, Op, type Request, type Response } from "../../../proto/dataplane.js";
 import { numbers } from "../../tools/random.js";
+import { SYNC_AGENT_RECEIVERS } from "../world/command-line.js";
 import { LIES, type Lie, type LieName } from "./lie.js";
 
 const HONEST: Lie = { about: "all is as it should be" };
@@ -14,12 +15,18 @@ let lie: Lie = LIES[name as LieName];
 process.on("SIGUSR1", () => (lie = HONEST));
 const random = numbers(Number(seed));
 
-createServer((engine) => {
-  const replica = connect(Number(port), host);
-  engine.pipe(replica).pipe(engine);
-  engine.on("error", () => replica.destroy()).on("close", () => replica.destroy());
-  replica.on("error", () => engine.destroy()).on("close", () => engine.destroy());
-}).listen(Number(port), own);
+// Control, the sync agent, and its receivers.
+for (const offset of [0, ...Array.from({ length: 1 + SYNC_AGENT_RECEIVERS }, (_, index) => 2 + index)])
+  forward(Number(port) + offset);
+
+function forward(forwarded: number): void {
+  createServer((engine) => {
+    const replica = connect(forwarded, host);
+    engine.pipe(replica).pipe(engine);
+    engine.on("error", () => replica.destroy()).on("close", () => replica.destroy());
+    replica.on("error", () => engine.destroy()).on("close", () => engine.destroy());
+  }).listen(forwarded, own);
+}
 
 const server = new Server({ "grpc.max_receive_message_length": -1, "grpc.max_send_message_length": -1 });
 server.addService(DataPlane, { connect: serve });

@@ -1,9 +1,9 @@
 /** The load of a scenario: initiators that write down what they do (`recorded_load.cc`), on a host of their own. */
-import { readFileSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { parseRecord, type Operation } from "../history/operation.js";
-import { LOAD_DEPTH, LOAD_RATE, LOAD_SECTORS, LOAD_SESSIONS, PATIENCE_MS } from "../limits.js";
+import { LOAD_DEPTH, LOAD_SESSIONS, PATIENCE_MS } from "../limits.js";
 import type { Network } from "../net/network.js";
 import { compileTool } from "../../tools/compile.js";
 import { waitFor } from "../../tools/process.js";
@@ -18,20 +18,26 @@ export interface LoadOptions {
   seed: number;
   /** loads with different numbers are different initiators, and write different data */
   number: number;
+  /** that it uses, from the first on */
+  sectors: number;
+  /** operations started a second */
+  rate: number;
 }
 
 export class Load {
   readonly url: string;
-  readonly #record: string;
+  #record: string;
+  #chapters = 0;
+  #last: string | null = null;
   readonly #process: HostProcess;
   #done = 0;
   #answers: string[] = [];
 
   private constructor(program: string, options: LoadOptions) {
-    const { host, network, folder, url, seed, number } = options;
+    const { host, network, folder, url, seed, number, sectors, rate } = options;
     this.url = url;
     this.#record = join(folder, `record-${number}.txt`);
-    const numbers = [seed, LOAD_SECTORS, LOAD_SESSIONS, LOAD_DEPTH, LOAD_RATE, number].map(String);
+    const numbers = [seed, sectors, LOAD_SESSIONS, LOAD_DEPTH, rate, number].map(String);
     this.#process = new HostProcess({
       inside: network.inside(host),
       argv: [program, url, this.#record, ...numbers],
@@ -62,6 +68,21 @@ export class Load {
   async sweep(): Promise<void> {
     await this.pause();
     await this.#ask("sweep", "swept");
+  }
+
+  /** Pauses, makes everything durable, reads everything twice, and begins a new record.
+   * @returns all that it did since the last one */
+  async chapter(): Promise<Operation[]> {
+    await this.pause();
+    await this.#ask("flush", "flushed");
+    await this.sweep();
+    const before = this.#record;
+    this.#record = `${before.replace(/\.\d+$/, "")}.${++this.#chapters}`;
+    await this.#ask(`record ${this.#record}`, "recording");
+    // The last one stays until there is another: whoever finds something wrong may want to look at it.
+    if (this.#last !== null) rmSync(this.#last);
+    this.#last = before;
+    return parseRecord(readFileSync(before, "utf8"));
   }
 
   /** Waits until so many more operations have been answered well. */

@@ -12,6 +12,8 @@
 //   run     from now on random operations
 //   pause   no more of them; answered by "paused" when none is under way
 //   sweep   while paused: reads every sector twice, answered by "swept"
+//   flush   while paused: makes everything durable, answered by "flushed"
+//   record FILE   while paused: writes down there what comes, answered by "recording"
 // Standard output also has a line "done OK ERRORS LOST", several a second: what was answered so far.
 //
 // The record, a line for each operation, times in ns of CLOCK_MONOTONIC:
@@ -312,6 +314,14 @@ void StartRandom(Session& session) {
   session.Start(dice < 50 ? 'W' : dice < 54 ? 'X' : dice < 58 ? 'U' : 'R', sector, count);
 }
 
+void OpenRecord(const char* path) {
+  if (record != nullptr) fclose(record);
+  record = fopen(path, "w");
+  if (record != nullptr) return;
+  perror(path);
+  exit(2);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -319,11 +329,7 @@ int main(int argc, char** argv) {
     fprintf(stderr, "usage: recorded_load URL RECORD SEED SECTORS SESSIONS DEPTH RATE NUMBER\n");
     return 2;
   }
-  record = fopen(argv[2], "w");
-  if (record == nullptr) {
-    perror(argv[2]);
-    return 2;
-  }
+  OpenRecord(argv[2]);
   random_bits.seed(strtoull(argv[3], nullptr, 10));
   sectors_total = strtoull(argv[4], nullptr, 10);
   const std::string number = argv[8];
@@ -335,8 +341,9 @@ int main(int argc, char** argv) {
     sessions.push_back(std::make_unique<Session>(
         "iqn.2014-11.test:recorded-" + number + "-" + std::to_string(i), argv[1], depth));
 
-  enum class Mode { kPaused, kRunning, kPausing, kSweeping } mode = Mode::kPaused;
+  enum class Mode { kPaused, kRunning, kPausing, kSweeping, kFlushing } mode = Mode::kPaused;
   uint64_t swept = 0;
+  bool flushed = false;
   int64_t next_start = 0, next_report = 0;
   std::string input;
   for (;;) {
@@ -359,6 +366,8 @@ int main(int argc, char** argv) {
         if (line == "run") mode = Mode::kRunning, next_start = now;
         if (line == "pause") mode = Mode::kPausing;
         if (line == "sweep") mode = Mode::kSweeping, swept = 0;
+        if (line == "flush") mode = Mode::kFlushing, flushed = false;
+        if (line.rfind("record ", 0) == 0) OpenRecord(line.c_str() + 7), puts("recording");
       }
     }
     const bool idle =
@@ -383,6 +392,14 @@ int main(int argc, char** argv) {
         mode = Mode::kPaused;
         fflush(record);
         puts("swept");
+      }
+    } else if (mode == Mode::kFlushing) {
+      if (flushed && idle) {
+        mode = Mode::kPaused;
+        puts("flushed");
+      } else if (!flushed && sessions.front()->has_room()) {
+        sessions.front()->Start('F', 0, 0);
+        flushed = true;
       }
     }
     if (now >= next_report) {

@@ -2,14 +2,16 @@
 import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import type { EngineStatus } from "../../../proto/control.js";
-import { sleep, waitFor } from "../../tools/process.js";
-import { PATIENCE_MS, REPLICA_TIMEOUT_MS, STATUS_INTERVAL_MS, VOLUME_SIZE } from "../limits.js";
+import { run, sleep, waitFor } from "../../tools/process.js";
+import { PATIENCE_MS, STATUS_INTERVAL_MS, VOLUME_BYTES } from "../limits.js";
 import type { Network } from "../net/network.js";
+import type { CommandLine } from "./command-line.js";
 import { HostProcess, lastLines } from "./host-process.js";
+import type { Answer, EngineStatus, Question } from "./observer.js";
 import { VOLUME } from "./replica.js";
 
 const PORTAL_PORT = 3260;
+export const UPGRADE = "--upgrade";
 /** plus the number of the start: during an upgrade there are two */
 const CONTROL_PORT = 9500;
 
@@ -33,6 +35,7 @@ export class Engine {
     private readonly network: Network,
     private readonly folder: string,
     replicas: readonly string[],
+    private readonly commandLine: CommandLine,
   ) {
     this.log = join(folder, `engine-${host}.log`);
     this.url = `iscsi://${network.address(host)}:${PORTAL_PORT}/iqn.2019-10.io.longhorn:${VOLUME}/1`;
@@ -51,6 +54,8 @@ export class Engine {
 
   /** Starts it and waits until it serves, or has ended. @returns whether it serves */
   async start(flags: readonly string[] = []): Promise<boolean> {
+    if (this.commandLine.wantsClosedReplicas && !flags.includes(UPGRADE))
+      for (const address of this.replicas) await this.closeReplica(address);
     const starting = this.launch(flags);
     return starting.served();
   }
@@ -64,10 +69,11 @@ export class Engine {
       inside: this.network.inside(this.host),
       argv: [
         ...this.wrapper,
-        ...["bin/aurochs", "engine", VOLUME, "--size", VOLUME_SIZE, "--ready-file", readyFile],
-        ...["--portal", `${this.network.address(this.host)}:${PORTAL_PORT}`, "--listen", this.#control],
-        ...["--boot-id-file", this.#bootIdFile, "--replica-timeout", String(REPLICA_TIMEOUT_MS / 1000)],
-        ...this.replicas.flatMap((address) => ["--replica", address]),
+        ...this.commandLine.engine({
+          ...{ volume: VOLUME, size: String(VOLUME_BYTES), readyFile, bootIdFile: this.#bootIdFile },
+          ...{ portal: `${this.network.address(this.host)}:${PORTAL_PORT}`, listen: this.#control },
+          replicas: this.replicas,
+        }),
         ...(number > 1 ? this.laterFlags : []),
         ...flags,
       ],
@@ -75,10 +81,12 @@ export class Engine {
       log: this.log,
     });
     this.#process = process;
+    const isReady = async (): Promise<boolean> =>
+      this.commandLine.writesReadyFile ? existsSync(readyFile) : (await this.status())?.state === "serving";
     const served = (): Promise<boolean> =>
-      waitFor("the engine to serve or to end", PATIENCE_MS, () => {
+      waitFor("the engine to serve or to end", PATIENCE_MS, async () => {
         if (process.end !== null) return false;
-        return existsSync(readyFile) ? true : undefined;
+        return (await isReady()) ? true : undefined;
       });
     return { served };
   }
@@ -112,6 +120,27 @@ export class Engine {
 
   /** null when it does not answer */
   async status(): Promise<EngineStatus | null> {
+    const question = { about: this.commandLine.name, address: this.#control, volume: VOLUME };
+    const answer = await this.#ask(question);
+    return "state" in answer ? answer : null;
+  }
+
+  /** A command of Longhorn's command line, on the engine's host. @throws with what it said */
+  async command(...args: string[]): Promise<string> {
+    const [program = "", ...rest] = this.network.inside(this.host);
+    const volume = ["--url", this.#control, "--volume-name", VOLUME];
+    return run(program, [...rest, "bin/longhorn", ...volume, ...args]);
+  }
+
+  /** Waits until it is there, and closed, as Longhorn's engine wants it. */
+  async closeReplica(address: string): Promise<void> {
+    await waitFor(`replica ${address} to be closed`, PATIENCE_MS, async () => {
+      const answer = await this.#ask({ about: "close", address, volume: VOLUME });
+      return "error" in answer ? undefined : true;
+    });
+  }
+
+  async #ask(question: Question): Promise<Answer> {
     if (this.#observer === null) {
       this.#observer = new HostProcess({
         inside: this.network.inside(this.host),
@@ -121,11 +150,10 @@ export class Engine {
       });
       this.#answers = createInterface(this.#observer.stdout)[Symbol.asyncIterator]();
     }
-    this.#observer.stdin.write(`${this.#control}\n`);
+    this.#observer.stdin.write(`${JSON.stringify(question)}\n`);
     const answer = (await this.#answers?.next()) as IteratorResult<string, undefined> | undefined;
     if (answer?.value === undefined) throw new Error("the observer has ended");
-    const status = JSON.parse(answer.value) as EngineStatus | { error: string };
-    return "error" in status ? null : status;
+    return JSON.parse(answer.value) as Answer;
   }
 
   /** Waits until the status is as wanted. @throws with the last one */

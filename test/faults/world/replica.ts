@@ -2,7 +2,8 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Network } from "../net/network.js";
-import { VOLUME_SIZE } from "../limits.js";
+import { VOLUME_BYTES } from "../limits.js";
+import type { CommandLine } from "./command-line.js";
 import { HostProcess, type Command } from "./host-process.js";
 
 export const REPLICA_PORT = 10_000;
@@ -27,6 +28,7 @@ export class Replica {
     readonly host: string,
     private readonly network: Network,
     private readonly folder: string,
+    private readonly commandLine: CommandLine,
   ) {
     this.address = `${network.address(host)}:${REPLICA_PORT}`;
     this.log = join(folder, `replica-${host}.log`);
@@ -54,9 +56,10 @@ export class Replica {
       inside: this.network.inside(this.host),
       argv: [
         ...this.wrapper,
-        ...["bin/aurochs", "replica", this.directory, "--listen", this.address],
-        ...["--volume", this.volume, "--size", VOLUME_SIZE, "--replica-id", this.host],
-        ...["--boot-id-file", this.#bootIdFile],
+        ...this.commandLine.replica({
+          ...{ id: this.host, directory: this.directory, listen: this.address, volume: this.volume },
+          ...{ size: String(VOLUME_BYTES), bootIdFile: this.#bootIdFile },
+        }),
       ],
       env: this.env,
       log: this.log,

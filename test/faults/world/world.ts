@@ -6,16 +6,28 @@ import { Load } from "../load/load.js";
 import { Network } from "../net/network.js";
 import { numbers } from "../../tools/random.js";
 import { sleep } from "../../tools/process.js";
-import { RECOVERY_MS } from "../limits.js";
+import { LOAD_RATE, LOAD_SECTORS, RECOVERY_MS } from "../limits.js";
 import type { Time } from "../history/operation.js";
 import type { LieName } from "../lies/lie.js";
 import { ForgetfulDisk } from "../../powercut/forgetful-disk.js";
+import { AUROCHS, type CommandLine } from "./command-line.js";
 import { Engine } from "./engine.js";
 import { HostProcess } from "./host-process.js";
 import { Replica, REPLICA_PORT } from "./replica.js";
 
 /** replicas, engines, initiators */
 const HOSTS = ["a", "b", "e", "f", "i"] as const;
+
+export interface WorldOptions {
+  commandLine: CommandLine;
+  /** sectors that the load uses, and operations that it starts a second */
+  load: { sectors: number; rate: number };
+}
+
+const FOR_SCENARIOS: WorldOptions = {
+  commandLine: AUROCHS,
+  load: { sectors: LOAD_SECTORS, rate: LOAD_RATE },
+};
 
 export class World {
   /** below `n`, by the scenario's seed */
@@ -41,15 +53,22 @@ export class World {
     readonly network: Network,
     readonly a: Replica,
     readonly b: Replica,
+    private readonly options: WorldOptions,
   ) {
     this.random = numbers(seed);
     const addresses = this.replicas.map(({ address }) => address);
-    this.engine = new Engine("e", network, folder, addresses);
-    this.otherEngine = new Engine("f", network, folder, addresses);
+    const { commandLine } = options;
+    this.engine = new Engine("e", network, folder, addresses, commandLine);
+    this.otherEngine = new Engine("f", network, folder, addresses, commandLine);
   }
 
   get replicas(): [Replica, Replica] {
     return [this.a, this.b];
+  }
+
+  /** What the engine knows a replica by. */
+  addressOf(replica: Replica): string {
+    return this.engine.replicas[this.replicas.indexOf(replica)] ?? "";
   }
 
   /** the load that runs from the beginning */
@@ -60,13 +79,14 @@ export class World {
   }
 
   /** @param folder a fresh one, for data and logs */
-  static async make(folder: string, seed: number): Promise<World> {
+  static async make(folder: string, seed: number, options = FOR_SCENARIOS): Promise<World> {
     mkdirSync(folder, { recursive: true });
     const network = await Network.make(HOSTS);
     return new World(
       ...([folder, seed, network] as const),
-      new Replica("a", network, folder),
-      new Replica("b", network, folder),
+      new Replica("a", network, folder, options.commandLine),
+      new Replica("b", network, folder, options.commandLine),
+      options,
     );
   }
 
@@ -90,6 +110,7 @@ export class World {
       url: engine.url,
       seed: seed + number,
       number,
+      ...this.options.load,
     });
     this.loads.push(load);
     return load;

@@ -1,0 +1,30 @@
+import t from "tap";
+import { flatnessOf } from "./flatness.js";
+import type { Sample } from "./samples.js";
+
+const MIB = 1 << 20;
+
+function life(count: number, at: (index: number) => Partial<Sample>) {
+  const usual = { uss: 20 * MIB, rss: 60 * MIB, threads: 8, descriptors: 30 };
+  const samples = Array.from({ length: count }, (_, index) => ({ ...usual, ...at(index) }));
+  return { role: "engine", pid: 1, samples };
+}
+
+t.test("noise and what a process needs to warm up are no growth", async (t) => {
+  const noisy = life(100, (i) => ({ uss: (i < 20 ? 5 : 20 + (i % 7)) * MIB, descriptors: 30 + (i % 3) }));
+  t.strictSame(flatnessOf(noisy)?.grows, []);
+  // A few that are far off, at the end of all places.
+  t.strictSame(flatnessOf(life(100, (i) => ({ uss: (i > 90 ? 200 : 20) * MIB })))?.grows, []);
+});
+
+t.test("what leaks is seen, each by itself", async (t) => {
+  t.strictSame(flatnessOf(life(100, (i) => ({ uss: (20 + i / 5) * MIB })))?.grows, ["uss"]);
+  t.strictSame(flatnessOf(life(100, (i) => ({ threads: 8 + Math.floor(i / 20) })))?.grows, ["threads"]);
+  t.strictSame(flatnessOf(life(100, (i) => ({ descriptors: 30 + Math.floor(i / 8) })))?.grows, [
+    "descriptors",
+  ]);
+});
+
+t.test("a short life tells nothing", async (t) => {
+  t.equal(flatnessOf(life(20, (i) => ({ uss: i * 100 * MIB }))), null);
+});

@@ -1,0 +1,23 @@
+/** Bounds and periods of a soak, with units and reasons. */
+
+/** s from one fault to the next; `--every` */
+export const EVERY_S = 30;
+
+/** operations that the load starts a second: some 10 MB/s, so that a day writes more than a disk holds, and the machine stays usable */
+export const RATE = 400;
+
+/** MiB of each replica's disk: the volume, two snapshots of all of it, and one more while two are merged */
+export const DISK_MIB = 384;
+
+/** per cent of an hour's samples count for nothing: what follows is compared, see `flatness.ts` */
+export const WARM_UP = 0.25;
+
+/** samples in each of the two windows that are compared; with less, nothing is said */
+export const WINDOW_MIN = 8;
+
+/** What a later median may have above an earlier one. Of memory: V8 collects when it likes, and maps grow with what they hold. */
+export const GROWTH_MAX = {
+  uss: { factor: 1.1, more: 4 << 20 },
+  threads: { factor: 1, more: 1 },
+  descriptors: { factor: 1, more: 4 },
+} as const;

@@ -1,0 +1,58 @@
+/** What a soak has survived, in words. */
+import { flatnessOf, type Flatness } from "./flatness.js";
+import type { Survived } from "./soak.js";
+
+const MIB = 1 << 20;
+const GIB = 1 << 30;
+
+export interface Verdict extends Survived {
+  /** of the lives that were long enough to tell */
+  flatness: Flatness[];
+  passed: boolean;
+}
+
+export function verdictOn(survived: Survived): Verdict {
+  const flatness = survived.lives.map(flatnessOf).filter((each) => each !== null);
+  const passed = survived.violations.length === 0 && flatness.every(({ grows }) => grows.length === 0);
+  return { ...survived, flatness, passed };
+}
+
+export function text(verdict: Verdict): string {
+  const { seed, seconds, faults, operations, errors, lost, written, read, lives, violations } = verdict;
+  const { blocks, snapshots, verifications, longestRecovery, flatness, passed } = verdict;
+  const kinds = Object.entries(faults).sort(([, one], [, other]) => other - one);
+  const count = kinds.reduce((sum, [, times]) => sum + times, 0);
+  const rows: [string, string][] = [
+    ["seconds", seconds.toFixed(0)],
+    ["seed", String(seed)],
+    [
+      "operations answered",
+      `${thousands(operations)}; ${errors} with an error, ${lost} in sessions that were lost`,
+    ],
+    ["written, read", `${(written / GIB).toFixed(2)} GiB, ${(read / GIB).toFixed(2)} GiB`],
+    ["faults", thousands(count)],
+    ...kinds.map(([name, times]): [string, string] => [`  ${name}`, String(times)]),
+    ["longest until healthy", `${longestRecovery.toFixed(1)} s`],
+    ["blocks verified", `${thousands(blocks)}, in ${verifications} looks at everything`],
+    ["snapshots compared", String(snapshots)],
+    ["processes", `${lives.length}, ${flatness.length} of them long enough to tell whether they grow`],
+    ...flatness.map(({ role, samples, medians, grows }): [string, string] => {
+      const { uss, threads, descriptors } = medians;
+      const memory = `${(uss.early / MIB).toFixed(1)} -> ${(uss.late / MIB).toFixed(1)} MiB`;
+      const counts = `${threads.early} -> ${threads.late} threads, ${descriptors.early} -> ${descriptors.late} descriptors`;
+      const verdict = grows.length === 0 ? "flat" : `GROWS: ${grows.join(", ")}`;
+      return [`  ${role}`, `${memory}, ${counts}, ${samples} samples: ${verdict}`];
+    }),
+    ["violations", String(violations.length)],
+  ];
+  const width = Math.max(...rows.map(([name]) => name.length)) + 2;
+  return [
+    ...rows.map(([name, value]) => `${name.padEnd(width)}${value}`),
+    ...violations.map((each) => `  ${each}`),
+    passed ? "survived" : "NOT SURVIVED",
+  ].join("\n");
+}
+
+function thousands(count: number): string {
+  return count.toLocaleString("en");
+}
