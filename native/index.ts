@@ -389,6 +389,10 @@ export interface ReplicaStore {
   agreed(): Promise<void>;
   /** Flushes, then forgets all regions. */
   release(): Promise<void>;
+  /** Writes what inherited regions hold once more, into the files that hold it, and makes it durable. After a sync that
+   * failed: what it dropped reads well from the page cache, and no later sync would write it. Nothing may be changed
+   * meanwhile. */
+  rewrite(): Promise<void>;
   /** Keeps durably what changes from now on, for replicas that are away; forgets what was missed before. What is not
    * settled yet, and what is inherited, counts as changed. @param since generation that the map is complete from, > 0 */
   trackMissed(since: number): Promise<void>;

@@ -13,7 +13,7 @@ import { decideDataconn, decideHello, type HelloDecision } from "./decide.js";
 import { CHAIN_FILES_MAX, DECISIONS_WAITING_MAX, HEAD_CHECK_MS } from "./limits.js";
 import { lookAt } from "./directory.js";
 import { LiveChain } from "./live-chain.js";
-import { OpenReplica } from "./open-replica.js";
+import { OpenReplica, type OpenReplicaEvents } from "./open-replica.js";
 import type { HostedReplicaOptions, SnapshotSettings } from "./open.js";
 import { Purge } from "./purge.js";
 import { ReplicaError, systemError } from "./replica-error.js";
@@ -36,6 +36,8 @@ export class HostedReplica {
   private readonly decisions = new Serial(DECISIONS_WAITING_MAX);
   /** where data are served while open; null: nowhere yet */
   private socket: ReturnType<typeof listenTcp> | null = null;
+  /** acknowledged writes may be lost, which the directory does not say: this process alone knows */
+  private lossUntold = false;
   private headCheck: NodeJS.Timeout | null = null;
 
   private constructor(
@@ -101,10 +103,12 @@ export class HostedReplica {
   /** Opens the directory; only within `run`.
    * @param size bytes, of a volume to create, or that has to be there; null: whatever is there */
   async open(size: number | null = null): Promise<void> {
-    const replica = await OpenReplica.open({ ...this.options, size }, this.log, {
+    const events: OpenReplicaEvents = {
       onData: (from, event) => this.onDataEvent(from, event),
       onFatal: (error) => this.fail(error, "lost"),
-    });
+    };
+    const replica = await OpenReplica.open({ ...this.options, size }, this.log, events, this.lossUntold);
+    this.lossUntold = false;
     const onBroken = (error: Error) => this.fail(error, "broken");
     const chain = new LiveChain(replica, this.options, this.settings, onBroken, this.log);
     const purge = new Purge(this, chain, this.log);
@@ -113,6 +117,7 @@ export class HostedReplica {
       if (this.socket !== null) replica.data.listen(this.socket.fd);
     } catch (error) {
       await replica.close("orderly");
+      this.lossUntold = replica.lossUntold;
       throw error;
     }
     this.state = { state: "open", replica, chain, purge };
@@ -129,6 +134,7 @@ export class HostedReplica {
     if (this.headCheck !== null) clearTimeout(this.headCheck);
     if (was.state === "open") await was.chain.abandon();
     await was.replica.close(was.state === "failed" ? was.how : "orderly");
+    this.lossUntold = was.replica.lossUntold;
     this.log.info({}, "replica closed");
   }
 

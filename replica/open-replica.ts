@@ -7,6 +7,7 @@ import type { Standing } from "./decide.js";
 import { changeVolumeMeta, setDirty, type ReplicaDirectory } from "./directory.js";
 import { DATA_CONNECTIONS_MAX, PAYLOAD_BYTES_MAX, STREAM_PAYLOAD_BYTES_MAX, STREAM_REQUESTS_MAX } from "./limits.js"; // prettier-ignore
 import { writeRecord, type ReplicaRecord } from "./member-record.js";
+import { markLoss, removeLossMark } from "./loss-mark.js";
 import { openReplica, type HostedReplicaOptions, type OpenedReplica } from "./open.js";
 import { REVISION_COUNTER, writeRevision } from "./revision-counter.js";
 
@@ -24,6 +25,7 @@ export class OpenReplica {
   /** its engine has found that it holds everything, since its rebuild began */
   private rebuilt = false;
   private closing: Promise<void> | null = null;
+  private lossUntold_ = false;
   private record_: ReplicaRecord;
   /** what `revision` is counted from: the counter when the store had done `changes` writes and unmaps */
   private counted: { revision: number; changes: number } | null;
@@ -50,15 +52,17 @@ export class OpenReplica {
   }
 
   /** Nothing is served before `data` listens.
+   * @param lost acknowledged writes may be lost, which the directory does not say
    * @throws {ReplicaError | NativeError} and then nothing stays open */
   static async open(
     options: HostedReplicaOptions,
     log: Logger,
     events: OpenReplicaEvents,
+    lost = false,
   ): Promise<OpenReplica> {
     const early: NativeError[] = [];
     let onFatal = (error: NativeError): void => void early.push(error);
-    const opened = await openReplica(options, log, (error) => onFatal(error));
+    const opened = await openReplica(options, log, (error) => onFatal(error), lost);
     const replica = new OpenReplica(opened, log, events);
     onFatal = events.onFatal;
     early.forEach(onFatal);
@@ -133,11 +137,23 @@ export class OpenReplica {
 
   /** A failed sync may have dropped what was acknowledged, whatever the boot id says afterwards. */
   async noteLoss(): Promise<void> {
+    const { path } = this.directory;
+    this.lossUntold_ = true;
+    await markLoss(path)
+      .then(() => (this.lossUntold_ = false))
+      .catch((err: unknown) => this.log.error({ err }, "that writes may be lost could not be marked"));
     try {
       await this.keepRecord({ ...this.record_, lostWrites: true });
+      this.lossUntold_ = false;
+      await removeLossMark(path);
     } catch (err) {
       this.log.error({ err }, "that writes may be lost could not be recorded");
     }
+  }
+
+  /** Writes may be lost, and nothing in the directory says so. */
+  get lossUntold(): boolean {
+    return this.lossUntold_;
   }
 
   async keepRecord(record: ReplicaRecord): Promise<void> {

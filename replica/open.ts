@@ -11,6 +11,7 @@ import { identify, REGION_MAP_NAME, type Identity } from "./identity.js";
 import { layersOf } from "./layers.js";
 import { IO_THREADS, REGION_BYTES } from "./limits.js";
 import { lockDirectory, type DirectoryLock } from "./lock.js";
+import { isLossMarked, removeLossMark } from "./loss-mark.js";
 import { RECORD_NAME, writeRecord, type ReplicaRecord } from "./member-record.js";
 import { finishIntent } from "./ops/intent.js";
 import { recover } from "./ops/recover.js";
@@ -60,11 +61,13 @@ export interface OpenedReplica {
 }
 
 /** @param onFatal the store's disk failed
+ * @param lost acknowledged writes may be lost, which the directory does not say
  * @throws {ReplicaError | NativeError} and then nothing stays open */
 export async function openReplica(
   options: HostedReplicaOptions,
   log: Logger,
   onFatal: (error: NativeError) => void,
+  lost: boolean,
 ): Promise<OpenedReplica> {
   const path = options.directory;
   if (options.size !== null) await ensureDirectory(path);
@@ -91,7 +94,13 @@ export async function openReplica(
     const tuning = { cache: options.cache, regionSize: REGION_BYTES, ioThreads: IO_THREADS };
     const store = await openStore({ ...files, ...tuning }, onFatal);
     try {
-      const record = await noteBoot(path, recorded, bootId, store, log);
+      const record = await noteBoot(
+        path,
+        recorded,
+        { bootId, syncFailed: lost || isLossMarked(path) },
+        store,
+        log,
+      );
       await resumeTracking(store, record, log);
       const wasDirty = directory.meta.dirty;
       return { lock, directory: await setDirty(directory, true), wasDirty, store, record, bootId, revision };
@@ -116,17 +125,22 @@ function checkRegionMap(path: string, { member }: ReplicaRecord): void {
 async function noteBoot(
   path: string,
   record: ReplicaRecord,
-  bootId: string,
+  { bootId, syncFailed }: { bootId: string; syncFailed: boolean },
   store: ReplicaStore,
   log: Logger,
 ): Promise<ReplicaRecord> {
   const { dirtyRegions, damagedMapBlocks } = store.stats();
   if (damagedMapBlocks > 0)
     log.warn({ damagedMapBlocks }, "region map is damaged: its regions count as written");
-  const lostNow = mayHaveLostWrites(record.bootId, bootId, dirtyRegions);
-  if (lostNow) log.warn({ from: record.bootId, to: bootId, dirtyRegions }, "acknowledged writes may be lost: the machine restarted"); // prettier-ignore
+  const rebooted = mayHaveLostWrites(record.bootId, bootId, dirtyRegions);
+  const lostNow = rebooted || syncFailed;
+  if (syncFailed) log.warn({ dirtyRegions }, "acknowledged writes may be lost: a sync failed before");
+  // What that sync dropped is still read by this boot, and would be found equal to other copies.
+  if (syncFailed || (record.lostWrites && record.bootId === bootId)) await store.rewrite();
+  if (rebooted) log.warn({ from: record.bootId, to: bootId, dirtyRegions }, "acknowledged writes may be lost: the machine restarted"); // prettier-ignore
   if (!lostNow && record.bootId === bootId) return record;
   const noted = { ...record, bootId, lostWrites: record.lostWrites || lostNow };
   await writeRecord(path, noted);
+  if (syncFailed) await removeLossMark(path);
   return noted;
 }

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <map>
 #include <mutex>
 #include <random>
 #include <string>
@@ -107,6 +108,37 @@ class StoreFaults : public ::testing::TestWithParam<bool> {
   TestChain chain_ = MakeChain(directory_, kVolume, GetParam());
   Bytes below_ = Pattern(4 << 20, 1);
 };
+
+// What the kernel does after a failed sync, data that are clean and on no disk, cannot be made here: that all
+// of it is written again is looked at.
+TEST_P(StoreFaults, WhatASyncMayHaveDroppedIsWrittenAgainAsItIs) {
+  Bytes in_head = Pattern(8192, 2);
+  {
+    TestStore store(chain_.Options());
+    ASSERT_EQ(store.Write(1 << 20, in_head).status, Status::kOk);
+    store.Close();
+  }
+  uint64_t before = AllocatedBytesOf(chain_.Path(0)) + AllocatedBytesOf(chain_.Path(1));
+  TestStore store(chain_.Options());
+  std::map<std::string, uint64_t> written;
+  std::vector<std::string> synced;
+  {
+    SyscallWatch watch([&](const WatchedCall& call) {
+      if (call.name == "pwrite") written[call.file] += call.length;
+      if (call.name == "fdatasync") synced.push_back(call.file);
+      return CallFate();
+    });
+    EXPECT_EQ(store.Rewrite().message, "");
+  }
+  EXPECT_EQ(written, (std::map<std::string, uint64_t>{{"layer-0", 1 << 20}, {"layer-1", 8192}}))
+      << "the region that was changed, without its holes";
+  EXPECT_EQ(synced, (std::vector<std::string>{"layer-0", "layer-1"}));
+  EXPECT_EQ(AllocatedBytesOf(chain_.Path(0)) + AllocatedBytesOf(chain_.Path(1)), before);
+  EXPECT_EQ(ReadFileAt(chain_.Path(0), 0, below_.size()), below_);
+  EXPECT_EQ(ReadBack(store, 1 << 20, 8192), in_head);
+  SyscallWatch watch([](const WatchedCall& call) { return CallFate{call.name == "fdatasync" ? EIO : 0}; });
+  EXPECT_EQ(store.Rewrite().status, Status::kIoError);
+}
 
 TEST_P(StoreFaults, ARegionIsMarkedDurablyBeforeItIsChanged) {
   for (auto kind :

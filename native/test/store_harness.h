@@ -187,6 +187,9 @@ class TestStore {
       done(Status::kOk, "");
     });
   }
+  Answer Rewrite() {
+    return Control([](ExtentStore& store, ExtentStore::Callback done) { store.Rewrite(std::move(done)); });
+  }
   Answer Agreed() {
     return Control([](ExtentStore& store, ExtentStore::Callback done) { store.Agreed(std::move(done)); });
   }

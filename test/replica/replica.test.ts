@@ -1,5 +1,14 @@
 import { status } from "@grpc/grpc-js";
-import { mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import t from "tap";
 import { Engine, Home, SIZE } from "./harness.js";
@@ -103,6 +112,31 @@ t.test(
     await next.agreed();
     t.same(await next.inherited(), []);
     next.close();
+  },
+);
+
+t.test(
+  "a failed sync that was only marked has lost writes for the next process of the same boot",
+  async (t) => {
+    const home = new Home(t);
+    const first = await home.start();
+    const engine = new Engine(first.running, "e1", 1);
+    await engine.record();
+    await (await engine.connect()).write(0, data);
+    await first.kill("SIGKILL");
+    engine.close();
+    const mark = join(home.directory, "aurochs.lost");
+    linkSync(join(home.directory, "aurochs.lock"), mark);
+
+    for (const time of ["at first", "and until copies agree"]) {
+      const daemon = await home.start();
+      const next = new Engine(daemon.running, "e1", 1);
+      t.match(await next.identify(), { lostWrites: true, inheritedRegions: 1 }, time);
+      t.ok((await (await next.connect()).read(0, data.length)).equals(data));
+      t.notOk(existsSync(mark), "the record says it");
+      next.close();
+      await daemon.kill("SIGKILL");
+    }
   },
 );
 

@@ -525,6 +525,20 @@ export class SimStore implements ReplicaStore {
     await this.mapRound();
   }
 
+  rewrite(): Promise<void> {
+    return simulation().answer(this.disk.syncMs(), () => {
+      const refusal = this.refusal("write", 0);
+      if (refusal !== null) throw nativeError("IO_ERROR", refusal[1]);
+      for (const { inode } of this.layers) {
+        for (const [block, sectors] of [...inode.data.blocks]) {
+          const region = Math.floor((block * BLOCK_BYTES) / this.options.regionSize);
+          if (this.map.inherited[region] === 1) inode.data.set(block, sectors);
+        }
+        inode.data.endSync(inode.data.beginSync());
+      }
+    });
+  }
+
   private mapRound(): Promise<void> {
     return new Promise((resolve, reject) => {
       this.afterMapRound((error) => {

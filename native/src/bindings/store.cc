@@ -73,6 +73,7 @@ Napi::Function StoreObject::DefineOpenStore(Napi::Env env) {
                       InstanceMethod<&StoreObject::Inherit>("inherit"),
                       InstanceMethod<&StoreObject::Agreed>("agreed"),
                       InstanceMethod<&StoreObject::Release>("release"),
+                      InstanceMethod<&StoreObject::Rewrite>("rewrite"),
                       InstanceMethod<&StoreObject::TrackMissed>("trackMissed"),
                       InstanceMethod<&StoreObject::ForgetMissed>("forgetMissed"),
                       InstanceMethod<&StoreObject::Missed>("missed"),
@@ -291,6 +292,11 @@ Napi::Value StoreObject::Agreed(const Napi::CallbackInfo& info) {
 Napi::Value StoreObject::Release(const Napi::CallbackInfo& info) {
   return CallStore(info.Env(),
                    [](ExtentStore& store, ExtentStore::Callback done) { store.Release(std::move(done)); });
+}
+
+Napi::Value StoreObject::Rewrite(const Napi::CallbackInfo& info) {
+  return CallStore(info.Env(),
+                   [](ExtentStore& store, ExtentStore::Callback done) { store.Rewrite(std::move(done)); });
 }
 
 Napi::Value StoreObject::TrackMissed(const Napi::CallbackInfo& info) {

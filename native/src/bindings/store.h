@@ -68,6 +68,7 @@ class StoreObject : public Napi::ObjectWrap<StoreObject> {
   Napi::Value InheritedRegions(const Napi::CallbackInfo& info);
   Napi::Value Inherit(const Napi::CallbackInfo& info);
   Napi::Value Agreed(const Napi::CallbackInfo& info);
+  Napi::Value Rewrite(const Napi::CallbackInfo& info);
   Napi::Value Release(const Napi::CallbackInfo& info);
   Napi::Value TrackMissed(const Napi::CallbackInfo& info);
   Napi::Value ForgetMissed(const Napi::CallbackInfo& info);

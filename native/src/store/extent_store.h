@@ -58,6 +58,8 @@ class ExtentStore final : public StoreBackend {
   void Inherit();
   void Agreed(Callback done);
   void Release(Callback done);
+  /// Writes what inherited regions hold once more: a sync of it may have failed. Not while changes are made.
+  void Rewrite(Callback done);
   /// What replicas that are away miss (missed_map.h): begins anew, ends, tells. Durable when done.
   void TrackMissed(uint64_t since, Callback done);
   void ForgetMissed(Callback done);
