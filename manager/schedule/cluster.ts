@@ -27,6 +27,8 @@ export interface ClusterNode {
   tags: string[];
   /** why nothing is placed there; null: something may be */
   refusal: string | null;
+  /** what is there has to go elsewhere */
+  evicting: boolean;
   /** sorted by name */
   disks: Disk[];
 }
@@ -47,6 +49,7 @@ export interface Disk {
   /** of any volume */
   replicaCount: number;
   refusal: string | null;
+  evicting: boolean;
 }
 
 /** @param replicas of all volumes: what is placed is promised, whatever the nodes have noticed of it yet */
@@ -90,6 +93,7 @@ function clusterNode(
       scheduled: there.reduce((sum, { spec: { volumeSize } }) => sum + bytesOf(volumeSize), 0),
       replicaCount: there.length,
       refusal: diskRefusal(disk, found?.conditions, uuid),
+      evicting: disk.evictionRequested,
     };
   });
   return {
@@ -97,6 +101,7 @@ function clusterNode(
     zone: status.zone,
     tags: spec.tags,
     refusal: nodeRefusal(spec, status.conditions, settings),
+    evicting: spec.evictionRequested || status.autoEvicting,
     disks: disks.sort((a, b) => (a.name < b.name ? -1 : 1)),
   };
 }

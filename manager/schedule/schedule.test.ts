@@ -9,11 +9,11 @@ import { surplus, type Spare } from "./surplus.js";
 const GIB = 2 ** 30;
 
 function disk(uuid: string, changes: Partial<Disk> = {}): Disk {
-  return { name: uuid, uuid, path: `/${uuid}`, tags: [], filesystem: "ext4", maximum: 1000 * GIB, available: 900 * GIB, reserved: 0, scheduled: 0, replicaCount: 0, refusal: null, ...changes }; // prettier-ignore
+  return { name: uuid, uuid, path: `/${uuid}`, tags: [], filesystem: "ext4", maximum: 1000 * GIB, available: 900 * GIB, reserved: 0, scheduled: 0, replicaCount: 0, refusal: null, evicting: false, ...changes }; // prettier-ignore
 }
 
 function node(name: string, changes: Partial<ClusterNode> = {}): ClusterNode {
-  return { name, zone: "", tags: [], refusal: null, disks: [disk(`${name}-d`)], ...changes };
+  return { name, zone: "", tags: [], refusal: null, evicting: false, disks: [disk(`${name}-d`)], ...changes };
 }
 
 function cluster(...nodes: ClusterNode[]): Cluster {

@@ -1,0 +1,250 @@
+import fc from "fast-check";
+import t from "tap";
+import { SimulatedCluster } from "./testing/simulated-cluster.js";
+
+const NODES = ["a", "b", "c", "d"];
+
+function settle(cluster: SimulatedCluster, rounds = 12, stepMs = 1_000): void {
+  for (let round = 0; round < rounds; round++) {
+    cluster.decide();
+    cluster.work();
+    cluster.now += stepMs;
+  }
+}
+
+function attached(node = "a", replicas = 2): SimulatedCluster {
+  const cluster = new SimulatedCluster(NODES, replicas);
+  cluster.ticket = node;
+  settle(cluster);
+  return cluster;
+}
+
+const nodesOf = (cluster: SimulatedCluster) => cluster.replicas.map(({ spec }) => spec.nodeID).sort();
+
+t.test(
+  "a volume is placed on as many nodes as it wants replicas, attached where its ticket says, and detached",
+  async (t) => {
+    const cluster = new SimulatedCluster(NODES, 2);
+    settle(cluster, 3);
+    t.match(cluster.volume?.status, {
+      state: "detached",
+      conditions: [{ type: "Scheduled", status: "True" }],
+    });
+    t.equal(new Set(nodesOf(cluster)).size, 2);
+    cluster.ticket = "c";
+    settle(cluster);
+    t.match(cluster.volume?.status, { state: "attached", currentNodeID: "c", robustness: "healthy" });
+    cluster.ticket = "";
+    settle(cluster);
+    t.match(cluster.volume?.status, { state: "detached", currentNodeID: "", robustness: "unknown" });
+    t.match(cluster.engine?.status.currentState, "stopped");
+  },
+);
+
+t.test(
+  "a replica that comes back within the wait is used again; one that does not gets a successor elsewhere",
+  async (t) => {
+    const cluster = attached();
+    const [lost = ""] = nodesOf(cluster)
+      .filter((node) => node !== "a")
+      .concat("b");
+    const before = cluster.replicas.map(({ metadata }) => metadata.name);
+    cluster.down.add(lost);
+    settle(cluster, 30, 10_000);
+    t.equal(cluster.volume?.status.robustness, "degraded");
+    cluster.down.delete(lost);
+    settle(cluster);
+    t.equal(cluster.volume?.status.robustness, "healthy");
+    t.strictSame(
+      cluster.replicas.map(({ metadata }) => metadata.name),
+      before,
+    );
+    cluster.down.add(lost);
+    settle(cluster, 80, 10_000);
+    t.equal(cluster.volume?.status.robustness, "healthy");
+    t.equal(cluster.current.size, 2);
+    t.ok(
+      cluster.replicas.some(({ spec }) => spec.nodeID === lost && spec.failedAt !== ""),
+      "it is kept for now",
+    );
+  },
+);
+
+t.test("nowhere to go: degraded, and every node says why", async (t) => {
+  const cluster = new SimulatedCluster(["a", "b"], 3);
+  cluster.ticket = "a";
+  settle(cluster);
+  t.equal(cluster.volume?.status.robustness, "degraded");
+  const [condition] = cluster.volume?.status.conditions ?? [];
+  t.match(condition, { type: "Scheduled", status: "False", reason: "ReplicaSchedulingFailure" });
+  t.match(
+    condition?.message,
+    /hard affinity cannot be satisfied\na: another replica is on the node\nb: another/,
+  );
+});
+
+t.test("a replica on a node that is evicted has a successor that is whole before it goes", async (t) => {
+  const cluster = attached();
+  const [leaving = ""] = nodesOf(cluster);
+  const node = cluster.nodes.find(({ metadata }) => metadata.name === leaving);
+  if (node !== undefined) Object.assign(node.spec, { evictionRequested: true, allowScheduling: false });
+  settle(cluster, 20);
+  t.notOk(nodesOf(cluster).includes(leaving));
+  t.equal(cluster.current.size, 2);
+});
+
+t.test("more replicas are made and fewer are kept as the number says", async (t) => {
+  const cluster = attached();
+  if (cluster.volume !== null) cluster.volume.spec.numberOfReplicas = 3;
+  cluster.settings.set("replica-replenishment-wait-interval", "0");
+  settle(cluster, 20);
+  t.equal(cluster.current.size, 3);
+  if (cluster.volume !== null) cluster.volume.spec.numberOfReplicas = 1;
+  settle(cluster, 20);
+  t.equal(cluster.replicas.length, 1);
+});
+
+t.test("best-effort locality brings a copy to where the volume is used", async (t) => {
+  const cluster = new SimulatedCluster(NODES, 2);
+  settle(cluster, 3);
+  cluster.ticket = NODES.find((node) => !nodesOf(cluster).includes(node)) ?? "";
+  if (cluster.volume !== null) cluster.volume.spec.dataLocality = "best-effort";
+  settle(cluster, 30);
+  t.ok(nodesOf(cluster).includes(cluster.ticket));
+  t.equal(cluster.replicas.length, 2);
+});
+
+t.test("all replicas failed: tried again by itself once they can be reached", async (t) => {
+  const cluster = attached();
+  for (const { metadata } of cluster.replicas) cluster.crash(metadata.name);
+  cluster.crash("v-e-0");
+  settle(cluster, 30);
+  t.match(cluster.volume?.status, { state: "attached", robustness: "healthy" });
+  t.ok(
+    cluster.log.some((line) => line.includes("AutoSalvaged")),
+    cluster.log.join("\n"),
+  );
+});
+
+t.test("a deleted volume leaves nothing", async (t) => {
+  const cluster = attached();
+  cluster.delete();
+  settle(cluster);
+  t.equal(cluster.volume, null);
+  t.equal(cluster.engine, null);
+  t.strictSame(cluster.replicas, []);
+});
+
+type Step =
+  | { do: "decide" | "work" }
+  | { do: "wait"; seconds: number }
+  | { do: "down" | "up" | "evict" | "keep" | "attach"; node: string }
+  | { do: "detach" }
+  | { do: "crash"; which: number }
+  | { do: "count"; replicas: number };
+
+const node = fc.constantFrom(...NODES);
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 8, arbitrary: fc.record({ do: fc.constantFrom("decide" as const, "work" as const) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ do: fc.constant("wait" as const), seconds: fc.constantFrom(1, 30, 700, 200_000) }),
+  },
+  { weight: 3, arbitrary: fc.record({ do: fc.constantFrom("down" as const, "up" as const, "evict" as const, "keep" as const, "attach" as const), node }) }, // prettier-ignore
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("detach" as const) }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant("crash" as const), which: fc.nat(4) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constant("count" as const), replicas: fc.integer({ min: 1, max: 3 }) }),
+  },
+);
+
+function take(cluster: SimulatedCluster, step: Step): void {
+  cluster.log.push(JSON.stringify(step));
+  const setEviction = (name: string, evicted: boolean) => {
+    const found = cluster.nodes.find(({ metadata }) => metadata.name === name);
+    if (found !== undefined)
+      Object.assign(found.spec, { evictionRequested: evicted, allowScheduling: !evicted });
+  };
+  switch (step.do) {
+    case "decide": {
+      cluster.decide();
+      return;
+    }
+    case "work": {
+      cluster.work();
+      return;
+    }
+    case "wait":
+      cluster.now += step.seconds * 1_000;
+      return;
+    case "down":
+      cluster.down.add(step.node);
+      return;
+    case "up":
+      cluster.down.delete(step.node);
+      return;
+    case "evict": {
+      setEviction(step.node, true);
+      return;
+    }
+    case "keep": {
+      setEviction(step.node, false);
+      return;
+    }
+    case "attach":
+      cluster.ticket = step.node;
+      return;
+    case "detach":
+      cluster.ticket = "";
+      return;
+    case "crash": {
+      const names = [...cluster.replicas, cluster.engine].map((one) => one?.metadata.name ?? "");
+      cluster.crash(names[step.which % names.length] ?? "");
+      return;
+    }
+    case "count":
+      if (cluster.volume !== null) cluster.volume.spec.numberOfReplicas = step.replicas;
+      return;
+  }
+}
+
+/** How it has to be once everything is well again and time has passed. */
+function problems(cluster: SimulatedCluster): string[] {
+  const { volume, replicas, ticket } = cluster;
+  const wanted = volume?.spec.numberOfReplicas ?? 0;
+  const found: string[] = [];
+  if (volume?.status.state !== "attached" || volume.status.currentNodeID !== ticket) found.push(`${volume?.status.state ?? ""} at ${volume?.status.currentNodeID ?? ""}, not attached at ${ticket}`); // prettier-ignore
+  if (volume?.status.robustness !== "healthy") found.push(`${volume?.status.robustness ?? ""}, not healthy`);
+  if (replicas.length !== wanted || cluster.current.size !== wanted)
+    found.push(`${replicas.length} replicas, ${cluster.current.size} whole, ${wanted} wanted`);
+  if (new Set(nodesOf(cluster)).size !== replicas.length)
+    found.push(`two on one node: ${nodesOf(cluster).join(" ")}`);
+  return found;
+}
+
+t.test(
+  "whatever happens in whatever order: no whole copy too many is given up, and all is well in the end",
+  async () => {
+    const numRuns = Number(process.env["SEQUENCES"] ?? 300);
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 120 }), (steps) => {
+        const cluster = attached();
+        try {
+          for (const one of steps) take(cluster, one);
+          cluster.log.push("all is well again");
+          cluster.down.clear();
+          for (const name of NODES) take(cluster, { do: "keep", node: name });
+          cluster.ticket = "b";
+          settle(cluster, 40);
+          settle(cluster, 40, 200_000_000);
+          const found = problems(cluster);
+          if (found.length > 0) throw new Error(found.join("; "));
+        } catch (error) {
+          throw new Error(`${(error as Error).message}\n${cluster.log.join("\n")}`, { cause: error });
+        }
+      }),
+      { numRuns },
+    );
+  },
+);

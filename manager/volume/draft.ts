@@ -1,0 +1,71 @@
+/** A plan in the making: copies of all objects, to be changed by one rule after the other. */
+import { isDeleted, type NewResource, type Resource } from "../objects/resource.js";
+import { formatTime } from "./time.js";
+import type { Plan, VolumeEvent, World } from "./world.js";
+
+export class Draft {
+  readonly volume: Resource<"Volume">;
+  readonly engine: Resource<"Engine"> | null;
+  /** that stay */
+  replicas: Resource<"Replica">[];
+  readonly #created: Plan["created"] = [];
+  readonly #deleted: Resource[] = [];
+  readonly #events: VolumeEvent[] = [];
+  #lookAgainAt: number | null = null;
+
+  constructor(readonly world: World) {
+    this.volume = structuredClone(world.volume);
+    this.engine = structuredClone(world.engine);
+    this.replicas = structuredClone(world.replicas.filter((replica) => !isDeleted(replica)));
+  }
+
+  /** RFC 3339 */
+  get now(): string {
+    return formatTime(this.world.now);
+  }
+
+  get settings(): World["settings"] {
+    return this.world.settings;
+  }
+
+  /** That were made in this round. */
+  get created(): readonly NewResource<"Engine" | "Replica">[] {
+    return this.#created;
+  }
+
+  /** Replicas that readers can be given, as the engine says, if it runs. */
+  inMode(mode: "RW" | "WO" | "ERR"): Resource<"Replica">[] {
+    const modes = this.engine?.status.currentState === "running" ? this.engine.status.replicaModeMap : {};
+    return this.replicas.filter(({ metadata }) => modes[metadata.name] === mode);
+  }
+
+  create(object: NewResource<"Engine"> | NewResource<"Replica">): void {
+    this.#created.push(object);
+  }
+
+  /** It is gone when what it stands for is: a process stopped, a directory removed. */
+  delete(object: Resource): void {
+    this.#deleted.push(object);
+    this.replicas = this.replicas.filter((replica) => replica !== object);
+  }
+
+  event(type: VolumeEvent["type"], reason: string, message: string): void {
+    this.#events.push({ type, reason, message });
+  }
+
+  lookAgain(at: number): void {
+    this.#lookAgainAt = Math.min(at, this.#lookAgainAt ?? Infinity);
+  }
+
+  plan(): Plan {
+    return {
+      volume: this.volume,
+      engine: this.engine,
+      replicas: this.replicas,
+      created: this.#created,
+      deleted: this.#deleted,
+      events: this.#events,
+      lookAgainAt: this.#lookAgainAt,
+    };
+  }
+}

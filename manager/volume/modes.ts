@@ -1,0 +1,49 @@
+/** What engine and processes say of the replicas, as their objects keep it: since when each is whole, or has failed. */
+import type { Resource } from "../objects/resource.js";
+import type { Draft } from "./draft.js";
+
+export function noteModes(draft: Draft): void {
+  for (const replica of draft.replicas) {
+    if (replica.status.currentState === "error") noteEnd(draft, replica);
+    else if (!hasData(replica) && !draft.world.reachable.has(replica.spec.nodeID)) failNew(draft, replica);
+  }
+  for (const replica of draft.inMode("RW")) {
+    const { spec } = replica;
+    if (spec.healthyAt !== "" && spec.failedAt === "") continue;
+    if (spec.healthyAt === "") spec.healthyAt = draft.now;
+    spec.lastHealthyAt = draft.now;
+    spec.failedAt = "";
+    spec.rebuildRetryCount = 0;
+  }
+  for (const replica of draft.inMode("ERR")) fail(draft, replica);
+}
+
+/** Its process ended by itself. It is tried again, each time after a longer wait. */
+function noteEnd(draft: Draft, replica: Resource<"Replica">): void {
+  const { spec } = replica;
+  if (spec.desireState !== "running") return;
+  spec.desireState = "stopped";
+  spec.rebuildRetryCount++;
+  spec.lastFailedAt = draft.now;
+  fail(draft, replica);
+}
+
+/** It was never whole, and its node is gone: another one is made sooner than it would be. */
+function failNew(draft: Draft, replica: Resource<"Replica">): void {
+  if (draft.volume.status.state === "attached") fail(draft, replica);
+}
+
+/** Its copy is not counted on any more, until an engine says that it is whole. */
+export function fail(draft: Draft, { spec }: Resource<"Replica">): void {
+  if (spec.failedAt !== "") return;
+  spec.failedAt = spec.lastFailedAt = draft.now;
+}
+
+/** It was whole once, and may be what a volume is to be had from. */
+export function hasData({ spec }: Resource<"Replica">): boolean {
+  return spec.healthyAt !== "";
+}
+
+export function hasFailed({ spec }: Resource<"Replica">): boolean {
+  return spec.failedAt !== "";
+}

@@ -1,0 +1,214 @@
+/**
+ * Which replicas a volume gets and gives up. One change at a time, and never fewer whole copies than before: what takes the
+ * place of another one is whole before that goes.
+ */
+import type { Resource } from "../objects/resource.js";
+import { better } from "../schedule/balance.js";
+import { place, type Taken, type Want } from "../schedule/place.js";
+import { surplus } from "../schedule/surplus.js";
+import type { Draft } from "./draft.js";
+import { isOn } from "./engine-wishes.js";
+import { hasData, hasFailed } from "./modes.js";
+import { newReplica } from "./objects.js";
+import { noteScheduled, type Unplaced } from "./scheduled.js";
+import { parseTime } from "./time.js";
+
+/** After so many rebuilds that failed, another replica is made in its place. */
+export const REBUILD_TRIES_MAX = 5;
+
+const MINUTE_MS = 60_000;
+const RETRY_MS = 30_000;
+
+/** ms until a replica whose process ended is started again, doubled each time. */
+const RESTART_MS = 5_000;
+
+export function replan(draft: Draft): void {
+  const { state } = draft.volume.status;
+  noteEvictions(draft);
+  if (state === "attached") noteScheduled(draft, replanAttached(draft));
+  else if (state === "creating" || state === "detached") noteScheduled(draft, placeFirst(draft));
+}
+
+/** While nothing was ever written all replicas are alike, and are made at once. */
+function placeFirst(draft: Draft): Unplaced | null {
+  if (draft.replicas.some(hasData)) return null;
+  let missing = draft.volume.spec.numberOfReplicas - draft.replicas.length;
+  const taken = draft.replicas.map(takenBy);
+  for (; missing > 0; missing--) {
+    const unplaced = add(draft, taken, "");
+    if (unplaced !== null) {
+      draft.lookAgain(draft.world.now + RETRY_MS);
+      return unplaced;
+    }
+  }
+  return null;
+}
+
+function replanAttached(draft: Draft): Unplaced | null {
+  removeStale(draft);
+  if (isBusy(draft)) return null;
+  const whole = draft.inMode("RW");
+  const { numberOfReplicas } = draft.volume.spec;
+  if (whole.length < numberOfReplicas) return replenish(draft);
+  if (whole.length > numberOfReplicas) return removeSurplus(draft, whole);
+  return evict(draft, whole) ?? bringHome(draft, whole) ?? balance(draft, whole);
+}
+
+/** One that is made equal, or was made just now and does not serve yet: its end is waited for. */
+function isBusy(draft: Draft): boolean {
+  const { volume, engine, replicas } = draft;
+  if (engine === null || engine.status.isExpanding || volume.status.expansionRequired) return true;
+  const modes = engine.status.replicaModeMap;
+  return replicas.some(
+    (replica) => modes[replica.metadata.name] === "WO" || (!hasData(replica) && !hasFailed(replica)),
+  );
+}
+
+// ------------------------------------------------------------------------------------------------ too few
+
+/** First those that were whole: they lack only what changed since. Another one is made when none comes back in time. */
+function replenish(draft: Draft): Unplaced | null {
+  const { volume, settings, world } = draft;
+  const back = draft.replicas.filter((replica) => hasFailed(replica) && mayComeBack(replica));
+  const [newest] = back
+    .filter(({ spec }) => spec.desireState !== "running" && world.reachable.has(spec.nodeID))
+    .sort((a, b) => parseTime(b.spec.failedAt) - parseTime(a.spec.failedAt));
+  if (newest !== undefined && mayRebuildOn(draft, newest.spec.nodeID)) tryAgain(draft, newest);
+  const wait = settings.number("replica-replenishment-wait-interval") * 1_000;
+  const until = parseTime(volume.status.lastDegradedAt) + wait;
+  if (back.length > 0 && world.now < until) {
+    draft.lookAgain(until + 1_000);
+    return null;
+  }
+  const kept = draft.replicas.filter((replica) => !hasFailed(replica));
+  const unplaced = add(draft, kept.map(takenBy), "");
+  if (unplaced !== null) draft.lookAgain(world.now + RETRY_MS);
+  return unplaced;
+}
+
+function tryAgain(draft: Draft, { spec, status }: Resource<"Replica">): void {
+  const wait = spec.rebuildRetryCount === 0 ? 0 : RESTART_MS * 2 ** spec.rebuildRetryCount;
+  const at = parseTime(spec.lastFailedAt) + wait;
+  if (draft.world.now < at) draft.lookAgain(at);
+  else if (status.currentState === "" || status.currentState === "stopped") spec.desireState = "running";
+}
+
+function mayComeBack({ spec }: Resource<"Replica">): boolean {
+  return spec.healthyAt !== "" && !spec.evictionRequested && spec.rebuildRetryCount < REBUILD_TRIES_MAX;
+}
+
+/** Failed for long, or never whole: given up when the volume has the copies that it wants, or does not need this one. */
+function removeStale(draft: Draft): void {
+  const { volume, world } = draft;
+  const whole = draft.inMode("RW");
+  if (whole.length === 0) return;
+  const age = (volume.spec.staleReplicaTimeout > 0 ? volume.spec.staleReplicaTimeout : 2880) * MINUTE_MS;
+  for (const replica of [...draft.replicas]) {
+    const { spec } = replica;
+    if (!hasFailed(replica)) continue;
+    const until = parseTime(spec.failedAt) + age;
+    if (!hasData(replica) || spec.rebuildRetryCount >= REBUILD_TRIES_MAX || world.now >= until)
+      draft.delete(replica);
+    else draft.lookAgain(until);
+  }
+}
+
+// ------------------------------------------------------------------------------------------------ too many, or elsewhere
+
+function removeSurplus(draft: Draft, whole: Resource<"Replica">[]): null {
+  const keepOn = draft.volume.spec.dataLocality === "disabled" ? "" : draft.volume.status.currentNodeID;
+  const spares = whole.map((replica) => ({ ...takenBy(replica), name: replica.metadata.name }));
+  const spare = surplus(draft.world.cluster, spares, keepOn);
+  const replica = whole.find(({ metadata }) => metadata.name === spare?.name);
+  if (replica !== undefined) draft.delete(replica);
+  return null;
+}
+
+function noteEvictions({ world, replicas }: Draft): void {
+  for (const { spec } of replicas) {
+    const node = world.cluster.nodes.find(({ name }) => name === spec.nodeID);
+    const disk = node?.disks.find(({ uuid }) => uuid === spec.diskID);
+    spec.evictionRequested = (node?.evicting ?? false) || (disk?.evicting ?? false);
+  }
+}
+
+function evict(draft: Draft, whole: readonly Resource<"Replica">[]): Unplaced | null {
+  if (!whole.some(({ spec }) => spec.evictionRequested)) return null;
+  const unplaced = add(draft, whole.map(takenBy), "");
+  if (unplaced === null) return null;
+  draft.event(
+    "Warning",
+    "EvictionFailed",
+    `no other place for a replica of volume ${draft.volume.metadata.name}`,
+  );
+  draft.lookAgain(draft.world.now + RETRY_MS);
+  return null;
+}
+
+/** A copy on the node that uses the volume: one more, and then one elsewhere is too many. */
+function bringHome(draft: Draft, whole: readonly Resource<"Replica">[]): Unplaced | null {
+  const { spec, status } = draft.volume;
+  const home = status.currentNodeID;
+  if (spec.dataLocality !== "best-effort" || whole.some((replica) => replica.spec.nodeID === home))
+    return null;
+  if (draft.created.length > 0) return null;
+  const unplaced = add(draft, whole.map(takenBy), home);
+  return unplaced === null ? null : { ...unplaced, local: true };
+}
+
+function balance(draft: Draft, whole: readonly Resource<"Replica">[]): null {
+  const { volume, settings, world } = draft;
+  const own = volume.spec.replicaAutoBalance;
+  const mode = own === "" || own === "ignored" ? settings.text("replica-auto-balance") : own;
+  if (draft.created.length > 0 || (mode !== "least-effort" && mode !== "best-effort")) return null;
+  const pressure = settings.number("replica-auto-balance-disk-pressure-percentage");
+  const found = better(world.cluster, want(draft, whole.map(takenBy), ""), mode, pressure);
+  if (found === null || !mayRebuildOn(draft, found.node)) return null;
+  const place = { node: found.node, diskUUID: found.disk.uuid, diskPath: found.disk.path };
+  draft.create(newReplica(volume, place, world.newSuffix(), ""));
+  return null;
+}
+
+// ------------------------------------------------------------------------------------------------ places
+
+/** @param taken of the replicas that count; one that is added is put there
+ * @param node the only one that may be used; "": any */
+function add(draft: Draft, taken: Taken[], node: string): Unplaced | null {
+  const { volume, world } = draft;
+  const found = place(world.cluster, want(draft, taken, node));
+  if (!found.placed) return { failures: found.failures, refusals: found.refusals, local: false };
+  if (volume.status.state === "attached" && !mayRebuildOn(draft, found.node)) {
+    draft.lookAgain(world.now + RETRY_MS);
+    return null;
+  }
+  const { uuid: diskUUID, path: diskPath } = found.disk;
+  draft.create(newReplica(volume, { node: found.node, diskUUID, diskPath }, world.newSuffix(), node));
+  taken.push({ node: found.node, diskUUID, evicting: false });
+  return null;
+}
+
+function mayRebuildOn({ settings, world }: Draft, node: string): boolean {
+  return (world.rebuilding.get(node) ?? 0) < settings.number("concurrent-replica-rebuild-per-node-limit");
+}
+
+export function want(draft: Draft, taken: readonly Taken[], node: string): Want {
+  const { volume, settings } = draft;
+  const { spec, status } = volume;
+  return {
+    size: Number(spec.size),
+    actualSize: status.actualSize,
+    nodeSelector: spec.nodeSelector,
+    diskSelector: spec.diskSelector,
+    node,
+    shares: {
+      node: isOn(spec.replicaSoftAntiAffinity, settings.flag("replica-soft-anti-affinity")),
+      zone: isOn(spec.replicaZoneSoftAntiAffinity, settings.flag("replica-zone-soft-anti-affinity")),
+      disk: isOn(spec.replicaDiskSoftAntiAffinity, settings.flag("replica-disk-soft-anti-affinity")),
+    },
+    taken,
+  };
+}
+
+function takenBy({ spec }: Resource<"Replica">): Taken {
+  return { node: spec.nodeID, diskUUID: spec.diskID, evicting: spec.evictionRequested };
+}

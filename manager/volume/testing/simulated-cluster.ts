@@ -1,0 +1,212 @@
+/**
+ * Nodes, processes and data of one volume, simulated: what happens to a volume while it is decided about. Knows which copies
+ * hold all that was acknowledged, and complains when a decision gives one of them up.
+ */
+import { wish } from "../tickets.js";
+import { decideVolume } from "../decide.js";
+import { checkSpec, checkStatus } from "../../objects/check.js";
+import type { Kind } from "../../objects/kinds.js";
+import { isDeleted, type NewResource, type Resource } from "../../objects/resource.js";
+import { clusterOf } from "../../schedule/cluster.js";
+import { SettingValues } from "../../settings/settings.js";
+
+const GIB = 2 ** 30;
+
+type Instance = Resource<"Engine"> | Resource<"Replica">;
+
+export class SimulatedCluster {
+  now = Date.parse("2030-01-01T00:00:00Z");
+  readonly log: string[] = [];
+  readonly settings = new Map<string, string>();
+  readonly down = new Set<string>();
+  readonly nodes: Resource<"Node">[];
+  volume: Resource<"Volume"> | null;
+  engine: Resource<"Engine"> | null = null;
+  replicas: Resource<"Replica">[] = [];
+  /** node of the only ticket; "": none */
+  ticket = "";
+  /** copies that hold all that was acknowledged; empty: nothing was written yet */
+  readonly current = new Set<string>();
+  #ports = 10_000;
+  #names = 0;
+
+  constructor(nodes: string[], numberOfReplicas: number) {
+    this.nodes = nodes.map((name) => this.#node(name));
+    const spec = {
+      size: String(GIB),
+      numberOfReplicas,
+      frontend: "blockdev" as const,
+      dataEngine: "v1" as const,
+    };
+    this.volume = make({ kind: "Volume", name: "v", finalizers: ["longhorn.io"], spec });
+  }
+
+  #node(name: string): Resource<"Node"> {
+    const ready = [
+      { type: "Ready", status: "True" },
+      { type: "Schedulable", status: "True" },
+    ];
+    const conditions = ready.map((one) => ({ ...one, reason: "", message: "", lastProbeTime: "", lastTransitionTime: "" })); // prettier-ignore
+    const disk = { path: `/${name}`, allowScheduling: true };
+    const found = {
+      diskUUID: `${name}-disk`,
+      storageMaximum: 1000 * GIB,
+      storageAvailable: 900 * GIB,
+      conditions,
+    };
+    return make({
+      kind: "Node",
+      name,
+      spec: { name, allowScheduling: true, disks: { d: disk } } as unknown as Resource<"Node">["spec"],
+      status: { conditions, diskStatus: { d: found } } as unknown as Resource<"Node">["status"],
+    });
+  }
+
+  /** One round of decisions, carried out. */
+  decide(): void {
+    if (this.volume === null) return;
+    const wished = wish(this.volume, this.ticket === "" ? [] : [{ id: "t", type: "csi-attacher", nodeID: this.ticket, generation: 0, parameters: {} }]); // prettier-ignore
+    this.volume.spec.nodeID = wished.nodeID;
+    this.volume.spec.disableFrontend = wished.disableFrontend;
+    for (const node of this.nodes) {
+      const condition = node.status.conditions[0];
+      if (condition !== undefined) condition.status = this.down.has(node.metadata.name) ? "False" : "True";
+    }
+    const settings = new SettingValues(this.settings);
+    const plan = decideVolume({
+      now: this.now,
+      volume: this.volume,
+      engine: this.engine,
+      replicas: this.replicas,
+      cluster: clusterOf(this.nodes, this.replicas, settings),
+      settings,
+      reachable: new Set(
+        this.nodes.map(({ metadata }) => metadata.name).filter((name) => !this.down.has(name)),
+      ),
+      rebuilding: new Map(),
+      newSuffix: () => (this.#names++).toString(16).padStart(8, "0"),
+    });
+    for (const { reason, message } of plan.events) this.log.push(`  ${reason}: ${message}`);
+    this.volume = plan.volume;
+    if (plan.engine !== null) this.engine = plan.engine;
+    const gone = new Set(plan.deleted.map(({ metadata }) => metadata.name));
+    if (!isDeleted(plan.volume)) this.#checkDeletions(gone);
+    const stay = new Map(plan.replicas.map((replica) => [replica.metadata.name, replica]));
+    this.replicas = this.replicas.map((replica) => stay.get(replica.metadata.name) ?? replica);
+    for (const object of [...this.replicas, ...(this.engine === null ? [] : [this.engine])])
+      if (gone.has(object.metadata.name)) markDeleted(object);
+    for (const object of plan.created) {
+      if (object.kind === "Engine") this.engine = make(object);
+      else this.#addReplica(make(object));
+      this.log.push(`  made ${object.name}`);
+    }
+    if (this.volume.metadata.finalizers.length === 0) this.volume = null;
+  }
+
+  #checkDeletions(gone: ReadonlySet<string>): void {
+    const wanted = this.volume?.spec.numberOfReplicas ?? 0;
+    const present = this.replicas.filter((one) => !isDeleted(one) && this.current.has(one.metadata.name));
+    const left = present.filter(({ metadata }) => !gone.has(metadata.name));
+    if (left.length < Math.min(wanted, present.length))
+      throw new Error(`${[...gone].join(", ")} given up: ${left.length} of ${present.length} whole copies would be left, ${wanted} are wanted`); // prettier-ignore
+  }
+
+  #addReplica(replica: Resource<"Replica">): void {
+    const there = this.replicas.filter((one) => !isDeleted(one) && one.spec.nodeID === replica.spec.nodeID);
+    const stays = there.filter(({ spec }) => spec.failedAt === "" && !spec.evictionRequested);
+    if (stays.length > 0)
+      throw new Error(`${replica.metadata.name} is put beside ${stays[0]?.metadata.name ?? ""}`);
+    this.replicas = [...this.replicas, replica];
+  }
+
+  /** What processes do in the meantime. */
+  work(): void {
+    for (const replica of [...this.replicas]) this.#workInstance(replica);
+    if (this.engine !== null) this.#workInstance(this.engine);
+    if (this.engine?.status.currentState === "running" && !this.down.has(this.engine.spec.nodeID)) this.#serve(this.engine); // prettier-ignore
+  }
+
+  #workInstance(instance: Instance): void {
+    const { spec, status, metadata } = instance;
+    if (this.down.has(spec.nodeID)) {
+      if (status.currentState === "running") status.currentState = "unknown";
+      return;
+    }
+    if (status.currentState === "unknown") status.currentState = "stopped";
+    const wanted = isDeleted(instance) ? "stopped" : spec.desireState;
+    if (wanted === "running" && ["", "stopped"].includes(status.currentState)) this.#begin(instance);
+    if (wanted === "stopped" && status.currentState !== "stopped")
+      Object.assign(status, { currentState: "stopped", port: 0 });
+    if (!isDeleted(instance) || status.currentState !== "stopped") return;
+    if (instance.kind === "Engine") this.engine = null;
+    this.replicas = this.replicas.filter((one) => one !== instance);
+    this.current.delete(metadata.name);
+  }
+
+  #begin(instance: Instance): void {
+    const { status } = instance;
+    Object.assign(status, { currentState: "running", ip: "10.0.0.1", port: this.#ports++ });
+    if (instance.kind !== "Engine") return;
+    const given = Object.keys(instance.spec.replicaAddressMap).filter((name) => this.#runs(name));
+    const whole = this.current.size === 0 ? given : given.filter((name) => this.current.has(name));
+    instance.status.replicaModeMap = Object.fromEntries(
+      given.map((name) => [name, whole.includes(name) ? "RW" : "WO"]),
+    );
+    instance.status.endpoint = whole.length > 0 ? "/dev/longhorn/v" : "";
+    instance.status.currentSize = instance.spec.volumeSize;
+    if (whole.length === 0) Object.assign(status, { currentState: "error", port: 0 });
+    else this.#setCurrent(whole);
+  }
+
+  #runs(name: string): boolean {
+    const replica = this.replicas.find(({ metadata }) => metadata.name === name);
+    return replica?.status.currentState === "running" && !this.down.has(replica.spec.nodeID);
+  }
+
+  /** What an engine does with its replicas: those it has lost are ERR; those that are back or new are made equal. */
+  #serve({ spec, status }: Resource<"Engine">): void {
+    const before = status.replicaModeMap;
+    const modes: Record<string, string> = {};
+    for (const name of Object.keys(spec.replicaAddressMap)) {
+      const was = before[name];
+      if (!this.#runs(name)) modes[name] = "ERR";
+      else if (was === "WO") modes[name] = "RW";
+      else modes[name] = was === "RW" ? "RW" : "WO";
+    }
+    const whole = Object.keys(modes).filter((name) => modes[name] === "RW");
+    // The last one is waited for.
+    if (whole.length === 0) return;
+    status.replicaModeMap = modes;
+    this.#setCurrent(whole);
+  }
+
+  #setCurrent(whole: readonly string[]): void {
+    this.current.clear();
+    for (const name of whole) this.current.add(name);
+  }
+
+  crash(name: string): void {
+    const instance = [...this.replicas, this.engine].find((one) => one?.metadata.name === name);
+    if (instance?.status.currentState === "running")
+      Object.assign(instance.status, { currentState: "error", port: 0 });
+  }
+
+  delete(): void {
+    if (this.volume !== null) markDeleted(this.volume);
+  }
+}
+
+function markDeleted(object: Resource): void {
+  Object.assign(object.metadata, { deletionTimestamp: "2030-01-01T00:00:00Z" });
+}
+
+function make<K extends Kind>({
+  kind,
+  name,
+  finalizers = [],
+  spec,
+  status = {},
+}: NewResource<K>): Resource<K> {
+  const metadata = { name, uid: name, resourceVersion: "1", generation: 1, creationTimestamp: "", deletionTimestamp: "", finalizers, labels: {}, annotations: {}, ownerReferences: [] }; // prettier-ignore
+  return { kind, metadata, spec: checkSpec(kind, name, spec), status: checkStatus(kind, name, status) };
+}

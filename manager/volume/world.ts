@@ -1,0 +1,42 @@
+/** What is looked at before something is decided about a volume, and what was decided. */
+import type { NewResource, Resource } from "../objects/resource.js";
+import type { Cluster } from "../schedule/cluster.js";
+import type { SettingValues } from "../settings/settings.js";
+
+export interface World {
+  /** ms since 1970 */
+  now: number;
+  volume: Resource<"Volume">;
+  /** null: not made yet, or gone */
+  engine: Resource<"Engine"> | null;
+  /** of this volume, sorted by name */
+  replicas: readonly Resource<"Replica">[];
+  cluster: Cluster;
+  settings: SettingValues;
+  /** nodes whose agents answer */
+  reachable: ReadonlySet<string>;
+  /** replicas that are being made equal, of all volumes, by node */
+  rebuilding: ReadonlyMap<string, number>;
+  /** @returns 8 hexadecimal digits that no replica of this volume has in its name */
+  newSuffix: () => string;
+}
+
+export interface VolumeEvent {
+  type: "Normal" | "Warning";
+  /** one of Longhorn's reasons */
+  reason: string;
+  message: string;
+}
+
+/** Objects as they have to be; whatever differs from what is stored is stored. */
+export interface Plan {
+  volume: Resource<"Volume">;
+  engine: Resource<"Engine"> | null;
+  replicas: Resource<"Replica">[];
+  created: (NewResource<"Engine"> | NewResource<"Replica">)[];
+  /** of the engine and the replicas */
+  deleted: Resource[];
+  events: VolumeEvent[];
+  /** ms since 1970: something has to be decided then even if nothing changes; null: no */
+  lookAgainAt: number | null;
+}
