@@ -1,8 +1,9 @@
 /** Whether a volume's users are at work, as far as this replica sees: their operations are counted by its store. */
-import { FOREGROUND_QUIET_MS } from "./limits.js";
+import { FOREGROUND_LOOK_MS, FOREGROUND_QUIET_MS } from "./limits.js";
 
 export class Foreground {
-  #seen: number | null = null;
+  #seen = 0;
+  #seenAt = -Infinity;
   #activeUntil = -Infinity;
 
   /** @param operations done so far; smaller again after the replica was opened anew
@@ -12,12 +13,14 @@ export class Foreground {
     private readonly now: () => number = () => performance.now(),
   ) {}
 
-  /** Before anything is known they are, for a moment. */
+  /** After a time in which nobody asked they are, for a moment. */
   isActive(): boolean {
     const operations = this.operations();
     const now = this.now();
-    if (operations !== this.#seen) this.#activeUntil = now + FOREGROUND_QUIET_MS;
+    if (now - this.#seenAt >= FOREGROUND_QUIET_MS) this.#activeUntil = now + FOREGROUND_LOOK_MS;
+    else if (operations !== this.#seen) this.#activeUntil = now + FOREGROUND_QUIET_MS;
     this.#seen = operations;
+    this.#seenAt = now;
     return now < this.#activeUntil;
   }
 }

@@ -19,6 +19,9 @@ export const RATE_BURST_MS = 50;
 /** ms without an operation after which a volume's users are taken to be away: a pause of theirs is shorter. */
 export const FOREGROUND_QUIET_MS = 1_000;
 
+/** ms for which they are taken to be there when nobody has looked for so long: in it, whoever matters has an operation. */
+export const FOREGROUND_LOOK_MS = 50;
+
 /** ms for which a receiver may not answer at first: it is started by somebody else at the same time. */
 export const OPEN_RETRY_MS = 120_000;
 export const OPEN_RETRY_PAUSE_MS = 1_000;

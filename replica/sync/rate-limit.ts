@@ -22,7 +22,8 @@ export class RateLimit {
     const now = this.now();
     // What was not used is kept for a moment only: a burst must not fill the link's queues.
     this.#paidUntil = Math.max(this.#paidUntil, now - RATE_BURST_MS) + (bytes / this.bytesPerSecond) * 1_000;
-    const early = this.#paidUntil - now;
-    if (early > 0) await this.wait(early);
+    // In steps, since it may be that it does not apply for so long.
+    for (let early = this.#paidUntil - now; early > 0 && this.applies(); early -= RATE_BURST_MS)
+      await this.wait(Math.min(early, RATE_BURST_MS));
   }
 }
