@@ -480,6 +480,48 @@ export interface DataServer {
   close(): Promise<void>;
 }
 
+// ---------------------------------------------------------------------------------------------- files between replicas
+
+/** Where a `FileReceiver` listens. */
+export interface FileDestination {
+  host: string;
+  port: number;
+  /** while nothing moves */
+  timeoutMs: number;
+  /** until the receiver says that it has all */
+  endTimeoutMs: number;
+}
+
+/**
+ * Sends what a file holds to a `FileReceiver`, on a thread of its own: `native/src/sync/frame.h`. Nobody may change the file.
+ *
+ * Nothing is sent but what `allow` allows: bytes of data that may be sent beyond those that were allowed before.
+ * @param onSent told after every few MiB: bytes of data since the last time
+ * @returns `sent`: the receiver has all; rejects with `ABORTED` after `cancel()`, or with what failed at either end
+ * @throws {NativeError} `BAD_ARGUMENT`, `IO_ERROR`
+ */
+export type SendFile = (
+  fd: number,
+  size: number,
+  to: FileDestination,
+  onSent: (bytes: number) => void,
+) => { sent: Promise<void>; allow: (bytes: number) => void; cancel: () => void };
+
+/** The receiving end, at a port that it shares with another protocol: a connection's first byte tells whose it is. */
+export interface FileReceiver {
+  /** From now on a sender may come, one. Puts what it sends into a file, and has the disk write it meanwhile; it is not synced.
+   * @param size the file's own; nothing of it is allocated yet
+   * @param name for texts of errors
+   * @param onReceived told after every few MiB: bytes of data since the last time
+   * @returns bytes of data, when all came; rejects with `ABORTED` after `cancel()` when no sender had come, or with what failed.
+   * The file is not touched any more then */
+  receive(fd: number, size: number, name: string, onReceived: (bytes: number) => void): Promise<number>;
+  /** Ends `receive` soon. */
+  cancel(): void;
+  /** Accepts nobody any more; who connects afterwards waits in the socket, which stays the caller's. */
+  close(): Promise<void>;
+}
+
 // ---------------------------------------------------------------------------------------------- the loader
 
 interface Addon {
@@ -498,6 +540,10 @@ interface Addon {
     options: DataServerOptions,
     onEvent: (event: DataServerEvent) => void,
   ) => DataServer;
+  sendFile: SendFile;
+  /** Accepts from a socket of `listenTcp`. @param onConnection gets connections of the other protocol, of which nothing was read:
+   * descriptors, which are the callee's */
+  FileReceiver: new (fd: number, onConnection: (fd: number) => void) => FileReceiver;
 }
 
 // From native/index.ts and from dist/native/index.js alike, the project root is found by its package.json.
@@ -526,4 +572,6 @@ export const {
   Target,
   openStore,
   DataServer,
+  sendFile,
+  FileReceiver,
 } = loadAddon();

@@ -2,6 +2,7 @@
 import { Agent, request as httpRequest, type IncomingMessage } from "node:http";
 import { crc32c } from "../../native/index.js";
 import { EXTENTS_HEADER } from "./extents.js";
+import { FRAMES_HEADER } from "./frames.js";
 import { ANSWER_BYTES_MAX, SENDER_WORKERS } from "./limits.js";
 import { isErrno } from "./os-text.js";
 import { CRC_HEADER, formatCrc, formatTarget, REQUESTS, type RequestName } from "./query.js";
@@ -22,6 +23,7 @@ export class ReceiverClient {
   private readonly agent = new Agent({ keepAlive: true, maxSockets: SENDER_WORKERS });
 
   private takesExtents_ = false;
+  private takesFrames_ = false;
 
   constructor(
     private readonly host: string,
@@ -31,6 +33,9 @@ export class ReceiverClient {
   /** Known after the first answer. */
   get takesExtents(): boolean {
     return this.takesExtents_;
+  }
+  get takesFrames(): boolean {
+    return this.takesFrames_;
   }
 
   /** @returns the body of the answer
@@ -72,6 +77,7 @@ export class ReceiverClient {
       });
       request.once("response", (response) => {
         this.takesExtents_ ||= response.headers[EXTENTS_HEADER] !== undefined;
+        this.takesFrames_ ||= response.headers[FRAMES_HEADER] !== undefined;
         readAnswer(response).then(
           (text) => settle(response.statusCode ?? 0, text),
           (error: unknown) => {

@@ -13,6 +13,11 @@ export const EXTENT_WRITES = 16;
 /** Batches under way per file, as Longhorn's sender. */
 export const SENDER_WORKERS = 4;
 
+/** Bytes that a file's sender is allowed to send at a time, and how often ahead of what it has sent: enough for it not to wait for
+ * us at the speed of memory, and little to send past a rate that is limited from now on. */
+export const ALLOWANCE_BYTES = 2 << 20;
+export const ALLOWANCES_AHEAD = 8;
+
 /** ms of the rate allowed that a sender may be ahead after a pause: little enough for no queue to grow. */
 export const RATE_BURST_MS = 50;
 

@@ -52,7 +52,7 @@ export async function openMergedSource(
     throw error;
   }
   const { size } = directory.meta;
-  return { size, pieces: () => mergedPieces(layers, size), close };
+  return { size, fd: null, pieces: () => mergedPieces(layers, size), close };
 }
 
 async function openLayer({ path, map }: Layer): Promise<OpenLayer> {

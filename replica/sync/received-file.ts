@@ -7,7 +7,7 @@ import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { open, rename, stat, unlink, type FileHandle } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { fileExtents, punchHole } from "../../native/index.js";
+import { punchHole, type FileReceiver, type NativeError } from "../../native/index.js";
 import { readWholeFile, syncDirectory } from "../durable-file.js";
 import { allocatedRuns, readExactly } from "../file-runs.js";
 import { ReplicaError } from "../replica-error.js";
@@ -37,6 +37,8 @@ interface Opened {
   size: number;
   /** the file was here before: parts of it may be right */
   existed: boolean;
+  /** nothing was in it */
+  empty: boolean;
   /** "" when it is changed in place */
   aside: string;
 }
@@ -44,6 +46,9 @@ interface Opened {
 // waiting --open--> open --finish--> finished --commit--> ended      waiting, open, finished --abandon--> ended
 type State =
   { state: "waiting" } | Opened | { state: "finished"; opened: Opened | null } | { state: "ended" };
+
+/** Takes what comes past HTTP: `receive` and `cancel` of the addon's FileReceiver. */
+export type FrameReceiver = Pick<FileReceiver, "receive" | "cancel">;
 
 /** There is no such thing: not an error of the receiver. */
 export class NotRecorded extends Error {
@@ -59,6 +64,8 @@ export class ReceivedFile {
   private readonly underWay = new Set<Promise<unknown>>();
   private unsynced = 0;
   private syncing: Promise<void> | null = null;
+  /** what is to come by frames: ends before anything else ends */
+  private frames: { by: FrameReceiver; ended: Promise<Error | null> } | null = null;
 
   /** @param name checked by `names.ts`
    * @param onProgress bytes that need no further look */
@@ -90,6 +97,33 @@ export class ReceivedFile {
     return this.track(this.begin(size));
   }
 
+  /** From now on all of the file may come by frames, if nothing was in it. Idempotent.
+   * @returns whether it may */
+  receiveBy(by: FrameReceiver): boolean {
+    const { file, size, empty } = this.opened();
+    if (!empty) return false;
+    if (this.frames !== null) return true;
+    const ended = by.receive(file.fd, size, this.fileName, this.onProgress).then(
+      (bytes) => {
+        // Only as a whole: what failed on the way may have failed anywhere.
+        this.covered.add(0, size);
+        this.received_ += bytes;
+        return null;
+      },
+      // A sender that used none of them is one as well.
+      (error: unknown) => ((error as NativeError).code === "ABORTED" ? null : (error as NativeError)),
+    );
+    this.frames = { by, ended };
+    return true;
+  }
+
+  /** @returns why they did not come whole, if any came */
+  private async endFrames(): Promise<Error | null> {
+    if (this.frames === null) return null;
+    this.frames.by.cancel();
+    return this.frames.ended;
+  }
+
   private async begin(size: number): Promise<boolean> {
     const aside = this.path + RECEIVING_SUFFIX;
     const exists = existsSync(this.path);
@@ -107,7 +141,8 @@ export class ReceivedFile {
       // The same size again would count as a change of the file.
       if ((await file.stat()).size !== size) await file.truncate(size);
       const existed = exists || resumes;
-      this.state = { state: "open", file, size, existed, aside: inPlace ? "" : aside };
+      const empty = !existed || (await allocatedRuns(file, size).next()).done === true;
+      this.state = { state: "open", file, size, existed, empty, aside: inPlace ? "" : aside };
       return existed;
     } catch (error) {
       await file?.close();
@@ -207,6 +242,8 @@ export class ReceivedFile {
   async finish(): Promise<void> {
     if (this.state.state === "finished") return;
     if (this.state.state === "ended") throw new Error(`${this.fileName} is closed`);
+    const broken = await this.endFrames();
+    if (broken !== null) throw broken;
     await Promise.allSettled([...this.underWay]);
     const opened = this.state.state === "open" ? this.state : null;
     await this.syncing;
@@ -243,6 +280,7 @@ export class ReceivedFile {
   async abandon(): Promise<void> {
     const { state } = this;
     this.state = { state: "ended" };
+    await this.endFrames();
     await Promise.allSettled([...this.underWay, this.syncing]);
     const opened = state.state === "open" ? state : state.state === "finished" ? state.opened : null;
     if (opened === null) return;
@@ -343,15 +381,7 @@ async function writeAll(file: FileHandle, data: Uint8Array, offset: number, name
 }
 
 async function hashOf(file: FileHandle, begin: number, end: number): Promise<Buffer | null> {
-  const [offset, length, ...others] = await fileExtents(file.fd, begin, end, false);
-  if (offset !== begin || length !== end - begin || others.length > 0) return null;
-  const bytes = Buffer.allocUnsafe(length);
-  for (let done = 0; done < length;) {
-    const { bytesRead } = await file.read(bytes, done, length - done, begin + done);
-    if (bytesRead === 0) throw new Error(`the file ended at byte ${begin + done}`);
-    done += bytesRead;
-  }
-  return createHash("sha512").update(bytes).digest();
+  return hashOfExtents(file, { begin, end }, [{ offset: begin, length: end - begin }]);
 }
 
 /** Is this file here, but only in parts? */

@@ -1,9 +1,13 @@
-/** The receiving end of Longhorn's file sync protocol: HTTP/1.1 on a port of its own, for one file. */
+/** The receiving end of Longhorn's file sync protocol: HTTP/1.1 on a port of its own, for one file. Our own senders use it for frames as
+ * well (frames.ts): so the addon accepts, and hands the connections over that are HTTP's. */
+import { closeSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import { Socket } from "node:net";
+import { constants } from "node:os";
 import type { Logger } from "pino";
-import { crc32c } from "../../native/index.js";
+import { crc32c, FileReceiver, listenTcp, type NativeError } from "../../native/index.js";
 import { EXTENTS_HEADER, parseExtents } from "./extents.js";
+import { FRAMES_HEADER } from "./frames.js";
 import { RANGE_BYTES_MAX, RECEIVER_CONNECTIONS_MAX, RECEIVER_IDLE_MS } from "./limits.js";
 import {
   CRC_HEADER,
@@ -14,7 +18,7 @@ import {
   REQUESTS,
   type RequestName,
 } from "./query.js";
-import { NotRecorded, type ChecksumClaim, type ReceivedFile } from "./received-file.js";
+import { NotRecorded, type ChecksumClaim, type FrameReceiver, type ReceivedFile } from "./received-file.js"; // prettier-ignore
 
 /** How it ended: all is durable, or nothing was heard for too long, or it was told to stop, or the end failed. */
 export type ReceiverEnd =
@@ -36,40 +40,41 @@ type Answer = { status: number; json: string } | { status: number };
 
 export class Receiver {
   readonly ended: Promise<ReceiverEnd>;
+  private readonly frames: FileReceiver;
   private readonly server: Server;
+  private readonly sockets = new Set<Socket>();
   private end: ((end: ReceiverEnd) => void) | null = null;
+  private awaitsFrames = false;
   private inHand = 0;
   private idle: NodeJS.Timeout | null = null;
 
   private constructor(
     private readonly file: ReceivedFile,
+    private readonly listening: { fd: number; port: number },
     private readonly options: ReceiverOptions,
     private readonly log: Logger,
   ) {
     this.server = createServer((request, response) => void this.serve(request, response));
-    this.server.maxConnections = RECEIVER_CONNECTIONS_MAX;
-    this.server.keepAliveTimeout = options.idleMs ?? RECEIVER_IDLE_MS;
+    this.server.keepAliveTimeout = this.idleMs;
+    this.server.timeout = this.idleMs;
     this.ended = new Promise((resolve) => (this.end = resolve));
+    this.frames = new FileReceiver(listening.fd, (fd) => this.connected(fd));
+    this.waitForRequest();
   }
 
   /** Listens on all addresses.
    * @throws when the port is taken */
-  static async start(file: ReceivedFile, options: ReceiverOptions, log: Logger): Promise<Receiver> {
-    const receiver = new Receiver(file, options, log.child({ file: file.fileName }));
-    await new Promise<void>((resolve, reject) => {
-      receiver.server.once("error", reject);
-      receiver.server.listen(options.port, () => {
-        receiver.server.off("error", reject);
-        receiver.server.on("error", (err) => receiver.log.error({ err }, "receiver's socket failed"));
-        resolve();
-      });
-    });
-    receiver.waitForRequest();
-    return receiver;
+  static start(file: ReceivedFile, options: ReceiverOptions, log: Logger): Promise<Receiver> {
+    const listening = listenEverywhere(options.port);
+    return Promise.resolve(new Receiver(file, listening, options, log.child({ file: file.fileName })));
   }
 
   get port(): number {
-    return (this.server.address() as AddressInfo).port;
+    return this.listening.port;
+  }
+
+  private get idleMs(): number {
+    return this.options.idleMs ?? RECEIVER_IDLE_MS;
   }
 
   /** Idempotent. What was received is abandoned unless it was closed before. */
@@ -77,29 +82,56 @@ export class Receiver {
     return this.finish({ end: "stopped" });
   }
 
+  private connected(fd: number): void {
+    const socket = new Socket({ fd, readable: true, writable: true });
+    if (this.end === null || this.sockets.size >= RECEIVER_CONNECTIONS_MAX) {
+      socket.destroy();
+      return;
+    }
+    this.sockets.add(socket);
+    socket.once("close", () => this.sockets.delete(socket));
+    // As if it had accepted it itself (node:http, event 'connection').
+    this.server.emit("connection", socket);
+  }
+
   private async finish(end: ReceiverEnd): Promise<void> {
     const { end: resolve } = this;
     if (resolve === null) return;
     this.end = null;
     if (this.idle !== null) clearTimeout(this.idle);
-    await new Promise<void>((done) => {
-      this.server.close(() => done());
-      this.server.closeAllConnections();
-    });
+    for (const socket of this.sockets) socket.destroy();
     if (end.end !== "closed") {
       await this.file
         .abandon()
         .catch((err: unknown) => this.log.error({ err }, "what was received is left as it is"));
     }
+    await this.frames.close();
+    closeSync(this.listening.fd);
     resolve(end);
   }
 
   private waitForRequest(): void {
+    if (this.idle !== null) clearTimeout(this.idle);
     this.idle = setTimeout(() => {
       this.log.warn({}, "receiver ends: no sender was heard");
       void this.finish({ end: "idle" });
-    }, this.options.idleMs ?? RECEIVER_IDLE_MS);
+    }, this.idleMs);
   }
+
+  /** Frames count as requests. */
+  private readonly heard: FrameReceiver = {
+    receive: async (fd, size, name, onReceived) => {
+      const received = this.frames.receive(fd, size, name, (bytes) => {
+        if (this.inHand === 0 && this.end !== null) this.waitForRequest();
+        onReceived(bytes);
+      });
+      received.catch((err: unknown) => {
+        if ((err as NativeError).code !== "ABORTED") this.log.warn({ err }, "frames did not come whole");
+      });
+      return received;
+    },
+    cancel: () => this.frames.cancel(),
+  };
 
   private async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (this.idle !== null) clearTimeout(this.idle);
@@ -120,6 +152,7 @@ export class Receiver {
       checkCrc(body, request.headers[CRC_HEADER]);
       if (target.name === "close") end = await this.close(target.query);
       const answer = end === null ? await this.answer(target.name, target.query, body) : answerOf(end);
+      if (this.awaitsFrames) response.setHeader(FRAMES_HEADER, "1");
       await send(response, answer.status, "json" in answer ? answer.json : "", "application/json");
     } catch (error) {
       const { message } = error as Error;
@@ -138,7 +171,7 @@ export class Receiver {
     const { file } = this;
     switch (name) {
       case "open":
-        return json(await file.open(parseRange(query).end, parseDirectIo(query)));
+        return json(await this.open(parseRange(query).end, parseDirectIo(query)));
       case "writeData":
         await file.write(parseRange(query), body);
         return OK;
@@ -166,6 +199,12 @@ export class Receiver {
     }
   }
 
+  private async open(size: number, directIo: boolean): Promise<boolean> {
+    const existed = await this.file.open(size, directIo);
+    this.awaitsFrames = this.end !== null && this.file.receiveBy(this.heard);
+    return existed;
+  }
+
   private async close(query: URLSearchParams): Promise<ReceiverEnd> {
     const claim = { method: query.get("checksumMethod") ?? "", checksum: query.get("checksum") ?? "" };
     try {
@@ -178,6 +217,18 @@ export class Receiver {
     } catch (error) {
       return { end: "failed", error: error as Error };
     }
+  }
+}
+
+/** @throws {NativeError} */
+function listenEverywhere(port: number): { fd: number; port: number } {
+  try {
+    return listenTcp("::", port);
+  } catch (error) {
+    // Without IPv6.
+    const { errno } = error as NativeError;
+    if (errno !== constants.errno.EAFNOSUPPORT && errno !== constants.errno.EADDRNOTAVAIL) throw error;
+    return listenTcp("0.0.0.0", port);
   }
 }
 

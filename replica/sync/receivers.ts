@@ -1,7 +1,8 @@
 /** The receivers of one replica: at most one per file, each on a port of the pool. */
+import { constants } from "node:os";
 import type { Logger } from "pino";
+import type { NativeError } from "../../native/index.js";
 import { checkQuietFileName } from "./names.js";
-import { isErrno } from "./os-text.js";
 import type { PortPool } from "./port-pool.js";
 import { ReceivedFile } from "./received-file.js";
 import { Receiver, type ReceiverOptions } from "./receiver.js";
@@ -61,7 +62,8 @@ export class Receivers {
       } catch (error) {
         this.ports.release(port);
         // Somebody else has it: perhaps not the next one.
-        if (!isErrno(error, "EADDRINUSE") || tries >= this.ports.size) throw error;
+        if ((error as NativeError).errno !== constants.errno.EADDRINUSE || tries >= this.ports.size)
+          throw error;
       }
     }
   }

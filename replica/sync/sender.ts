@@ -9,6 +9,7 @@ import type { RateLimit } from "./rate-limit.js";
 import type { ChecksumClaim } from "./received-file.js";
 import { batchesOf, type Batch } from "./batches.js";
 import { bytesOf, formatExtents } from "./extents.js";
+import { sendFrames } from "./frames.js";
 import type { Source } from "./source.js";
 
 export interface SendOptions {
@@ -87,6 +88,13 @@ class Sender {
       return text === "" || JSON.parse(text) === true;
     });
     const { source, client } = this;
+    if (client.takesFrames && source.fd !== null) {
+      const { host, port, rate } = this.options;
+      const to = { host, port, timeoutMs: this.timeoutMs, endTimeoutMs: CLOSE_TIMEOUT_MS };
+      const { fd, size } = source;
+      await context("failed to send data", () => sendFrames(fd, size, to, rate));
+      return;
+    }
     const all = client.takesExtents ? batchesOf(source.pieces()) : source.pieces();
     const pieces: AsyncIterator<Batch> = all[Symbol.asyncIterator]();
     const failed = new AbortController();

@@ -13,6 +13,8 @@ export type Piece =
 export interface Source {
   /** bytes */
   size: number;
+  /** the file that has just these pieces; null when there is none */
+  fd: number | null;
   /** Ascending, covering `[0, size)` exactly once. */
   pieces(): AsyncIterable<Piece>;
   close(): Promise<void>;
@@ -32,7 +34,12 @@ export async function openFileSource(directory: string, name: string): Promise<S
     await file.close();
     throw new Error(`${name} is not a plain file`);
   }
-  return { size: stat.size, pieces: () => piecesOf(file, stat.size), close: () => file.close() };
+  return {
+    size: stat.size,
+    fd: file.fd,
+    pieces: () => piecesOf(file, stat.size),
+    close: () => file.close(),
+  };
 }
 
 async function* piecesOf(file: FileHandle, size: number): AsyncGenerator<Piece> {

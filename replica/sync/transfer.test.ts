@@ -7,9 +7,11 @@ import { open, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import fc from "fast-check";
 import t from "tap";
+import { sendFile } from "../../native/index.js";
 import { scratch } from "../scratch.js";
 import { changeTimeOf, currentChecksum, writeRecordedChecksum } from "./checksum-file.js";
 import { EXTENTS_HEADER } from "./extents.js";
+import { FRAMES_HEADER } from "./frames.js";
 import { RateLimit } from "./rate-limit.js";
 import { ReceivedFile } from "./received-file.js";
 import { Receiver, type ReceiverEnd } from "./receiver.js";
@@ -29,8 +31,9 @@ interface Transfer {
   commits?: "sender" | "owner";
   /** in the place of the file itself */
   source?: (file: Source) => Source;
-  /** the receiver does not say that it takes more than Longhorn's requests */
-  isLonghorns?: boolean;
+  /** what the receiver says that it takes beyond Longhorn's requests; by frames nothing is between the ends */
+  takes?: "nothing" | "extents" | "frames";
+  rate?: RateLimit;
 }
 
 interface Outcome {
@@ -51,7 +54,8 @@ async function transfer({
   fastSync = false,
   commits = "sender",
   source = (s) => s,
-  isLonghorns = false,
+  takes = "extents",
+  rate = new RateLimit(null),
 }: Transfer): Promise<Outcome> {
   let progress = 0;
   const file = new ReceivedFile(to, name, (bytes) => (progress += bytes));
@@ -68,16 +72,16 @@ async function transfer({
   };
   const receiver = await Receiver.start(file, { port: 0, commits }, silent);
   const asked: Outcome["asked"] = {};
-  const between = await listenBetween(receiver.port, isLonghorns, asked);
+  const between = await listenBetween(receiver.port, takes, asked);
   const opened = await openFileSource(from, name);
   const options: SendOptions = {
     host: "127.0.0.1",
-    port: between.port,
+    port: takes === "frames" ? receiver.port : between.port,
     timeoutSeconds: 5,
     directIo: !name.endsWith(".meta"),
     recorded: () => currentChecksum(join(from, name)),
     fastSync,
-    rate: new RateLimit(null),
+    rate,
   };
   const sent = await sendSource(source(opened), options).catch((error: unknown) => error as Error);
   await opened.close();
@@ -87,14 +91,15 @@ async function transfer({
   return { sent, end, file, progress, written, asked };
 }
 
-/** Passes requests on and counts them. @param isLonghorns answers do not say that the receiver is ours */
-async function listenBetween(port: number, isLonghorns: boolean, asked: Outcome["asked"]) {
+/** Passes requests on and counts them, and what answers say of the receiver only as far as wanted. */
+async function listenBetween(port: number, takes: Transfer["takes"], asked: Outcome["asked"]) {
+  const unsaid = takes === "extents" ? [FRAMES_HEADER] : [FRAMES_HEADER, EXTENTS_HEADER];
   const server = createServer((request, response) => {
     const name = /^\/v1-ssync\/(\w+)/.exec(request.url ?? "")?.[1] ?? "";
     asked[name] = (asked[name] ?? 0) + 1;
     const { method, url: path, headers } = request;
     const onward = httpRequest({ host: "127.0.0.1", port, method, path, headers }, (answer) => {
-      const said = Object.entries(answer.headers).filter(([key]) => !isLonghorns || key !== EXTENTS_HEADER);
+      const said = Object.entries(answer.headers).filter(([key]) => !unsaid.includes(key));
       response.writeHead(answer.statusCode ?? 0, Object.fromEntries(said));
       answer.pipe(response);
     });
@@ -131,19 +136,113 @@ t.test("a sparse file arrives with its holes and its data, and only then under i
   t.notOk(existsSync(join(to, `${NAME}.receiving`)));
 });
 
+t.test(
+  "between two of ours, data go by frames where the file is new, and only what differs where it is not",
+  async (t) => {
+    const [from, to] = [scratch(t), scratch(t)];
+    await makeSparse(join(from, NAME), 32 * MIB, [
+      [4 * KIB, 4 * KIB],
+      [3 * MIB, 17 * MIB],
+      [32 * MIB - 4 * KIB, 4 * KIB],
+    ]);
+    const first = await transfer({ from, to, takes: "frames" });
+    t.equal(first.sent, "sent");
+    t.equal(first.end.end, "closed");
+    t.equal(first.written, 0, "nothing came by HTTP");
+    t.equal(first.progress, 17 * MIB + 8 * KIB);
+    t.strictSame(first.file.transferred, { receivedBytes: 17 * MIB + 8 * KIB, reusedBytes: 0 });
+    t.strictSame(await imageOf(join(to, NAME)), await imageOf(join(from, NAME)));
+    t.notOk(existsSync(join(to, `${NAME}.receiving`)));
+
+    const changed = await open(join(from, NAME), "r+");
+    await changed.write(Buffer.alloc(4 * KIB, 7), 0, 4 * KIB, 5 * MIB);
+    await changed.close();
+    const again = await transfer({ from, to, takes: "frames" });
+    t.equal(again.written, 2 * MIB, "one batch");
+    t.strictSame(await imageOf(join(to, NAME)), await imageOf(join(from, NAME)));
+  },
+);
+
+t.test("over an empty file data go by frames, in place", async (t) => {
+  const [from, to] = [scratch(t), scratch(t)];
+  await makeSparse(join(from, NAME), 4 * MIB, [[MIB, 2 * MIB]]);
+  await makeSparse(join(to, NAME), 8 * MIB, []);
+  const { ino } = statSync(join(to, NAME));
+  const { sent, written, progress } = await transfer({ from, to, takes: "frames" });
+  t.strictSame([sent, written, progress], ["sent", 0, 2 * MIB]);
+  t.equal(statSync(join(to, NAME)).ino, ino, "the file is the same one");
+  t.strictSame(await imageOf(join(to, NAME)), await imageOf(join(from, NAME)));
+  t.notOk(existsSync(join(to, `${NAME}.receiving`)));
+});
+
+t.test(
+  "an end that dies while frames are sent leaves no file, and the next transfer goes on with what came",
+  async (t) => {
+    for (const dies of ["sender", "receiver"]) {
+      const [from, to] = [scratch(t), scratch(t)];
+      await makeSparse(join(from, NAME), 32 * MIB, [[0, 32 * MIB]]);
+      let received = 0;
+      let halfCame: () => void = () => undefined;
+      const half = new Promise<void>((resolve) => (halfCame = resolve));
+      const file = new ReceivedFile(to, NAME, (bytes) => (received += bytes) >= 16 * MIB && halfCame());
+      const receiver = await Receiver.start(file, { port: 0, commits: "sender" }, silent);
+      const url = `http://127.0.0.1:${receiver.port}/v1-ssync`;
+      t.equal(await (await fetch(`${url}/open?begin=0&end=${32 * MIB}&directIO=true`)).text(), "false");
+      const source = await openFileSource(from, NAME);
+      const there = { host: "127.0.0.1", port: receiver.port, timeoutMs: 5_000, endTimeoutMs: 5_000 };
+      const { sent, allow, cancel } = sendFile(source.fd ?? -1, source.size, there, () => undefined);
+      allow(16 * MIB);
+      await half;
+      if (dies === "sender") cancel();
+      else await receiver.stop();
+      allow(16 * MIB);
+      await t.rejects(sent, dies === "sender" ? { code: "ABORTED" } : { code: "IO_ERROR" });
+      await source.close();
+      if (dies === "sender") {
+        const answer = await fetch(`${url}/close?checksum=&checksumMethod=`, { method: "POST" });
+        t.equal(answer.status, 500, "it is not believed that this was all");
+        t.match(await receiver.ended, { error: { message: /^receive: / } });
+      }
+      t.notOk(existsSync(join(to, NAME)));
+      t.ok(existsSync(join(to, `${NAME}.receiving`)));
+
+      const again = await transfer({ from, to });
+      t.equal(again.sent, "sent");
+      t.equal(again.file.transferred.reusedBytes, 16 * MIB, "what was there did not come again");
+      t.strictSame(await imageOf(join(to, NAME)), await imageOf(join(from, NAME)));
+    }
+  },
+);
+
+t.test("frames go at the rate allowed", async (t) => {
+  const [from, to] = [scratch(t), scratch(t)];
+  await makeSparse(join(from, NAME), 32 * MIB, [[0, 32 * MIB]]);
+  // Time passes only for whoever waits for it.
+  let now = 0;
+  const wait = (ms: number) => Promise.resolve((now += ms));
+  const rate = new RateLimit(16 * MIB, () => true, () => now, wait); // prettier-ignore
+  t.equal((await transfer({ from, to, takes: "frames", rate })).sent, "sent");
+  t.ok(now >= 1_900, `two seconds' data took ${now} ms`);
+});
+
 t.test("random layouts arrive as they are, over a file that was there before or none", async (t) => {
   const blocks = 64;
   const layout = fc.array(fc.constantFrom("hole", "data"), { minLength: blocks, maxLength: blocks });
   const runs = (kinds: readonly string[]) =>
     kinds.flatMap((kind, i): [number, number][] => (kind === "data" ? [[i * 4 * KIB, 4 * KIB]] : []));
   await fc.assert(
-    fc.asyncProperty(layout, fc.option(layout), async (wanted, before) => {
-      const [from, to] = [scratch(t), scratch(t)];
-      await makeSparse(join(from, NAME), blocks * 4 * KIB, runs(wanted));
-      if (before !== null) await makeSparse(join(to, NAME), blocks * 4 * KIB, runs(before));
-      t.equal((await transfer({ from, to })).sent, "sent");
-      t.strictSame(await imageOf(join(to, NAME)), await imageOf(join(from, NAME)));
-    }),
+    fc.asyncProperty(
+      layout,
+      fc.option(layout),
+      fc.constantFrom("extents", "frames"),
+      async (wanted, before, takes) => {
+        const [from, to] = [scratch(t), scratch(t)];
+        await makeSparse(join(from, NAME), blocks * 4 * KIB, runs(wanted));
+        if (before !== null) await makeSparse(join(to, NAME), blocks * 4 * KIB, runs(before));
+        t.equal((await transfer({ from, to, takes })).sent, "sent");
+        t.strictSame(await imageOf(join(to, NAME)), await imageOf(join(from, NAME)));
+      },
+    ),
     { numRuns: 15 },
   );
 });
@@ -160,7 +259,7 @@ t.test("short extents come together, or one by one where the receiver is Longhor
   t.equal(again.written, 0);
 
   const other = scratch(t);
-  const { asked } = await transfer({ from, to: other, isLonghorns: true });
+  const { asked } = await transfer({ from, to: other, takes: "nothing" });
   t.strictSame(asked, { open: 1, sendHole: 101, writeData: 100, close: 1 });
   t.strictSame(await imageOf(join(other, NAME)), await imageOf(join(from, NAME)));
 });

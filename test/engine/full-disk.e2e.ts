@@ -1,11 +1,12 @@
 /** Replicas on file systems that fill up. */
 import { execFileSync } from "node:child_process";
-import { mkdirSync, truncateSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
 import { IscsiIo } from "../tools/iscsi-io.js";
 import { waitFor } from "../tools/process.js";
 import { Cluster } from "./cluster.js";
+import { LonghornCluster } from "./longhorn-cluster.js";
 
 const MIB = 1 << 20;
 const WAIT_MS = 60_000;
@@ -13,7 +14,7 @@ const VOLUME_MIB = 64;
 
 /** A small file system of its own for one replica. */
 function mountSmall(
-  cluster: Cluster,
+  cluster: { directory: string },
   name: string,
   mebibytes: number,
 ): { path: string; unmount: () => void } {
@@ -84,5 +85,30 @@ t.test("a replica that is full while another is not is dropped", async (t) => {
     await cluster.end();
     small.unmount();
     cluster.remove();
+  }
+});
+
+t.test("a replica that is added and too small for the data is refused, and says why", async (t) => {
+  const cluster = new LonghornCluster(VOLUME_MIB * MIB);
+  const { path, unmount } = mountSmall(cluster, "disk1", 40);
+  try {
+    const first = await cluster.addNode();
+    const engine = await cluster.startEngine([first]);
+    const io = await IscsiIo.connect(engine.iscsi);
+    t.match(await fill(io), { written: VOLUME_MIB, error: null });
+    await io.logout();
+    const small = await cluster.addNode([], join(path, "replica"));
+    await t.rejects(cluster.add(engine, small), {
+      message: /write volume-snap-[^ ]+\.img: no space left on device/,
+    });
+    t.notMatch(await cluster.modes(engine), /RW RW/);
+    const files = readdirSync(join(path, "replica"));
+    t.ok(
+      files.some((name) => /^volume-snap-.*\.img\.receiving$/.test(name)),
+      "what came is marked as not whole",
+    );
+  } finally {
+    unmount();
+    await cluster.end();
   }
 });

@@ -8,6 +8,8 @@
 #include "base/crc32c.h"
 #include "bindings/data_server.h"
 #include "bindings/file_hash.h"
+#include "bindings/file_receiver.h"
+#include "bindings/file_sender.h"
 #include "bindings/files.h"
 #include "bindings/js_bridge.h"
 #include "bindings/listen.h"
@@ -58,6 +60,8 @@ Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("Target", TargetObject::Define(env));
   exports.Set("openStore", StoreObject::DefineOpenStore(env));
   exports.Set("DataServer", DataServerObject::Define(env));
+  exports.Set("sendFile", Napi::Function::New(env, JsSendFile, "sendFile"));
+  exports.Set("FileReceiver", FileReceiverObject::Define(env));
   return exports;
 }
 
