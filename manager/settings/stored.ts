@@ -1,0 +1,23 @@
+/** Settings in the store. */
+import { DEFINITIONS, type SettingName } from "./definitions.js";
+import { definitionOf, SettingValues } from "./settings.js";
+import { StoreError, type Store } from "../store/store.js";
+
+export async function loadSettings(store: Store): Promise<SettingValues> {
+  const stored = await store.list("Setting");
+  return new SettingValues(new Map(stored.map(({ metadata, spec }) => [metadata.name, spec.value])));
+}
+
+/** Makes an object of every setting that has none, with its default: clients list and change them. */
+export async function makeMissingSettings(store: Store): Promise<void> {
+  const present = new Set((await store.list("Setting")).map(({ metadata }) => metadata.name));
+  for (const name of Object.keys(DEFINITIONS) as SettingName[]) {
+    if (present.has(name)) continue;
+    const value = definitionOf(name).default;
+    await store
+      .create({ kind: "Setting", name, spec: { value }, status: { applied: true } })
+      .catch((error: unknown) => {
+        if (!(error instanceof StoreError) || error.code !== "EXISTS") throw error;
+      });
+  }
+}

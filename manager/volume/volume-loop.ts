@@ -1,0 +1,84 @@
+/** Observes, decides and applies, one volume at a time. */
+import { randomBytes } from "node:crypto";
+import type { Logger } from "pino";
+import { Loop } from "../control/loop.js";
+import type { Resource } from "../objects/resource.js";
+import { clusterOf } from "../schedule/cluster.js";
+import { loadSettings } from "../settings/stored.js";
+import type { Store } from "../store/store.js";
+import { decideVolume } from "./decide.js";
+import type { Plan, VolumeEvent, World } from "./world.js";
+
+export type VolumeEvents = (volume: Resource<"Volume">, event: VolumeEvent) => void;
+
+export function startVolumeLoop(store: Store, events: VolumeEvents, log: Logger): Loop {
+  const loop = new Loop("volume", store, (name) => reconcile(store, name, events), log);
+  const all = async () => (await store.list("Volume")).map(({ metadata }) => metadata.name);
+  return loop
+    .follow("Volume", ({ metadata }) => [metadata.name])
+    .follow("Engine", ({ spec }) => [spec.volumeName])
+    .follow("Replica", ({ spec }) => [spec.volumeName])
+    .follow("Node", all)
+    .follow("Setting", all);
+}
+
+async function reconcile(store: Store, name: string, events: VolumeEvents): Promise<number | null> {
+  const world = await observe(store, name);
+  if (world === null) return null;
+  const plan = decideVolume(world);
+  await apply(store, plan);
+  for (const event of plan.events) events(plan.volume, event);
+  return plan.lookAgainAt;
+}
+
+async function observe(store: Store, name: string): Promise<World | null> {
+  const volume = await store.get("Volume", name);
+  if (volume === null) return null;
+  const [nodes, replicas, engines, settings] = await Promise.all([
+    store.list("Node"),
+    store.list("Replica"),
+    store.list("Engine"),
+    loadSettings(store),
+  ]);
+  return {
+    now: Date.now(),
+    volume,
+    engine: engines.find(({ spec }) => spec.volumeName === name) ?? null,
+    replicas: replicas.filter(({ spec }) => spec.volumeName === name),
+    cluster: clusterOf(nodes, replicas, settings),
+    settings,
+    reachable: new Set(nodes.filter(isReady).map(({ metadata }) => metadata.name)),
+    rebuilding: rebuilding(engines, replicas),
+    newSuffix: () => randomBytes(4).toString("hex"),
+  };
+}
+
+function isReady({ status }: Resource<"Node">): boolean {
+  return status.conditions.some(({ type, status: is }) => type === "Ready" && is === "True");
+}
+
+function rebuilding(
+  engines: readonly Resource<"Engine">[],
+  replicas: readonly Resource<"Replica">[],
+): Map<string, number> {
+  const nodeOf = new Map(replicas.map(({ metadata, spec }) => [metadata.name, spec.nodeID]));
+  const counts = new Map<string, number>();
+  for (const { status } of engines)
+    for (const [replica, mode] of Object.entries(status.replicaModeMap)) {
+      const node = nodeOf.get(replica);
+      if (mode === "WO" && node !== undefined) counts.set(node, (counts.get(node) ?? 0) + 1);
+    }
+  return counts;
+}
+
+/** What is begun is stored before what follows from it: a crash in between is decided about anew. */
+async function apply(store: Store, { volume, engine, replicas, created, deleted }: Plan): Promise<void> {
+  for (const replica of replicas) await store.update(replica);
+  if (engine !== null) await store.update(engine);
+  for (const object of created) await store.create(object);
+  const stored = await store.updateStatus(volume);
+  for (const { kind, metadata } of deleted) await store.delete(kind, metadata.name, metadata.uid);
+  const { finalizers } = volume.metadata;
+  if (finalizers.length < stored.metadata.finalizers.length)
+    await store.update({ ...stored, metadata: { ...stored.metadata, finalizers } });
+}
