@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { chainFrom } from "./chain.js";
 import { META_SUFFIX, parseDiskMeta, type DiskMeta } from "./disk-meta.js";
 import { ASIDE_SUFFIX, readWholeFile, replaceFile } from "./durable-file.js";
+import { diskFiles, type Files } from "./files.js";
 import { DIRECTORY_ENTRIES_MAX, META_BYTES_MAX } from "./limits.js";
 import { LOCK_NAME } from "./lock.js";
 import { ReplicaError, systemError } from "./replica-error.js";
@@ -153,13 +154,18 @@ function leftoversOf(
 export async function changeVolumeMeta(
   directory: ReplicaDirectory,
   changes: Parameters<typeof withChanges>[1],
+  files: Files = diskFiles,
 ): Promise<ReplicaDirectory> {
   const meta = withChanges(directory.meta, changes);
-  await replaceFile(join(directory.path, VOLUME_META), formatVolumeMeta(meta));
+  await replaceFile(join(directory.path, VOLUME_META), formatVolumeMeta(meta), files);
   return { ...directory, meta };
 }
 
 /** Durably sets the flag that says whether the directory is in use. */
-export async function setDirty(directory: ReplicaDirectory, dirty: boolean): Promise<ReplicaDirectory> {
-  return directory.meta.dirty === dirty ? directory : changeVolumeMeta(directory, { dirty });
+export async function setDirty(
+  directory: ReplicaDirectory,
+  dirty: boolean,
+  files: Files = diskFiles,
+): Promise<ReplicaDirectory> {
+  return directory.meta.dirty === dirty ? directory : changeVolumeMeta(directory, { dirty }, files);
 }

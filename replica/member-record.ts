@@ -5,6 +5,7 @@
 import { join } from "node:path";
 import type { Absence, MemberRecord } from "../proto/control.js";
 import { readWholeFile, replaceFile } from "./durable-file.js";
+import { diskFiles, type Files } from "./files.js";
 import { Fields, parseObject } from "./json-fields.js";
 import { RECORD_BYTES_MAX } from "./limits.js";
 import { ReplicaError } from "./replica-error.js";
@@ -43,8 +44,12 @@ export async function readRecord(directory: string): Promise<ReplicaRecord | nul
   return parseRecord(text, path);
 }
 
-export async function writeRecord(directory: string, record: ReplicaRecord): Promise<void> {
-  await replaceFile(join(directory, RECORD_NAME), formatRecord(record));
+export async function writeRecord(
+  directory: string,
+  record: ReplicaRecord,
+  files: Files = diskFiles,
+): Promise<void> {
+  await replaceFile(join(directory, RECORD_NAME), formatRecord(record), files);
 }
 
 export function formatRecord({ member, ...record }: ReplicaRecord): string {

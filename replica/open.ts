@@ -7,6 +7,7 @@ import { readBootId } from "./boot-id.js";
 import { createIfEmpty, ensureDirectory } from "./create.js";
 import { mayHaveLostWrites } from "./decide.js";
 import { setDirty, type ReplicaDirectory } from "./directory.js";
+import { diskFiles, type Files } from "./files.js";
 import { identify, REGION_MAP_NAME, type Identity } from "./identity.js";
 import { layersOf } from "./layers.js";
 import { IO_THREADS, REGION_BYTES } from "./limits.js";
@@ -68,42 +69,52 @@ export async function openReplica(
   log: Logger,
   onFatal: (error: NativeError) => void,
   lost: boolean,
+  files: Files = diskFiles,
 ): Promise<OpenedReplica> {
   const path = options.directory;
   if (options.size !== null) await ensureDirectory(path);
   const lock = lockDirectory(path);
   try {
     const bootId = await readBootId(options.bootIdFile ?? undefined);
-    if (await finishIntent(path)) log.warn({}, "an interrupted operation was finished");
+    if (await finishIntent(path, files)) log.warn({}, "an interrupted operation was finished");
     const recorded = await identify(path, options);
     checkRegionMap(path, recorded);
     if (await createIfEmpty(path, options)) log.info({ size: options.size }, "volume created");
-    const { directory, removed } = await recover(path);
+    const { directory, removed } = await recover(path, files);
     if (removed.length > 0) log.warn({ files: removed }, "what an interrupted operation left was removed");
     if (directory.leftovers.length > 0)
       log.warn({ files: directory.leftovers }, "leftover files are ignored");
     for (const { error: err } of directory.damaged.values()) log.error({ err }, "a branch cannot be used");
+    // Before the map, which would be one whose record is missing.
+    if (!existsSync(join(path, RECORD_NAME))) await writeRecord(path, recorded, files);
     const layers = await layersOf(directory, directory.chain, options.backingFile);
     const revision = await openRevision(path, options.revisionCounter);
-    const files = {
+    const stored = {
       ...layers,
       size: directory.meta.size,
       regionMapPath: join(path, REGION_MAP_NAME),
       missedMapPath: join(path, MISSED_MAP_NAME),
     };
     const tuning = { cache: options.cache, regionSize: REGION_BYTES, ioThreads: IO_THREADS };
-    const store = await openStore({ ...files, ...tuning }, onFatal);
+    const store = await openStore({ ...stored, ...tuning }, onFatal);
     try {
       const record = await noteBoot(
         path,
         recorded,
         { bootId, syncFailed: lost || isLossMarked(path) },
-        store,
-        log,
+        { store, files, log },
       );
       await resumeTracking(store, record, log);
       const wasDirty = directory.meta.dirty;
-      return { lock, directory: await setDirty(directory, true), wasDirty, store, record, bootId, revision };
+      return {
+        lock,
+        directory: await setDirty(directory, true, files),
+        wasDirty,
+        store,
+        record,
+        bootId,
+        revision,
+      };
     } catch (error) {
       await store.close();
       throw error;
@@ -126,8 +137,7 @@ async function noteBoot(
   path: string,
   record: ReplicaRecord,
   { bootId, syncFailed }: { bootId: string; syncFailed: boolean },
-  store: ReplicaStore,
-  log: Logger,
+  { store, files, log }: { store: ReplicaStore; files: Files; log: Logger },
 ): Promise<ReplicaRecord> {
   const { dirtyRegions, damagedMapBlocks } = store.stats();
   if (damagedMapBlocks > 0)
@@ -140,7 +150,7 @@ async function noteBoot(
   if (rebooted) log.warn({ from: record.bootId, to: bootId, dirtyRegions }, "acknowledged writes may be lost: the machine restarted"); // prettier-ignore
   if (!lostNow && record.bootId === bootId) return record;
   const noted = { ...record, bootId, lostWrites: record.lostWrites || lostNow };
-  await writeRecord(path, noted);
+  await writeRecord(path, noted, files);
   if (syncFailed) await removeLossMark(path);
   return noted;
 }
