@@ -394,7 +394,8 @@ export interface ReplicaStore {
    * meanwhile. */
   rewrite(): Promise<void>;
   /** Keeps durably what changes from now on, for replicas that are away; forgets what was missed before. What is not
-   * settled yet, and what is inherited, counts as changed. @param since generation that the map is complete from, > 0 */
+   * settled yet, and what is inherited, counts as changed. `NO_SPACE`: nothing is kept then, and all else goes on.
+   * @param since generation that the map is complete from, > 0 */
   trackMissed(since: number): Promise<void>;
   /** Ends that. */
   forgetMissed(): Promise<void>;

@@ -6,6 +6,7 @@
 
 #include "store/map_files.h"
 #include "store_harness.h"
+#include "store_syscalls.h"
 
 namespace aurochs {
 namespace {
@@ -47,6 +48,27 @@ TEST(Missed, IsWhatChangedSinceTrackingBeganAndWhatWasNotSettledThen) {
   ASSERT_EQ(store.ForgetMissed().status, Status::kOk);
   EXPECT_EQ(store.Missed().since, 0u);
   EXPECT_FALSE(std::filesystem::exists(directory.At("aurochs.missed")));
+}
+
+TEST(Missed, WithoutSpaceForItNothingIsTrackedAndTheStoreGoesOn) {
+  TestDirectory directory;
+  TestChain chain = MakeChain(directory, kSize, false);
+  TestStore store(chain.Options());
+  ASSERT_EQ(store.TrackMissed(3).status, Status::kOk);
+  {
+    SyscallWatch watch([](const WatchedCall& call) {
+      return CallFate{call.file.starts_with("aurochs.missed") ? ENOSPC : 0};
+    });
+    EXPECT_EQ(store.TrackMissed(5).status, Status::kNoSpace);
+  }
+  EXPECT_EQ(store.Missed().since, 0u);
+  EXPECT_FALSE(std::filesystem::exists(chain.MissedPath())) << "an older one would be taken for complete";
+  EXPECT_EQ(store.Write(7 * kGrain, Bytes(512, 1)).status, Status::kOk);
+  Settle(store, 1);
+  ASSERT_EQ(store.TrackMissed(6).status, Status::kOk);
+  store.Write(9 * kGrain, Bytes(512, 1));
+  EXPECT_EQ(store.Missed().since, 6u);
+  EXPECT_EQ(GrainsOf(store.Missed().bitmap), (Grains{9}));
 }
 
 TEST(Missed, SurvivesAReleaseExactlyAndACrashAsAMiBAtMost) {

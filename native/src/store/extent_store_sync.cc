@@ -105,6 +105,7 @@ void ExtentStore::FinishMapRound(const MapFile::Error& error) {
   auto callbacks = std::exchange(map_finishing_, {});
   if (error.message.empty()) {
     regions_->Written();
+    if (map_files_->missed_refused()) regions_->MissedRefused();
   } else {
     Poison(error.message, error.system_errno);
   }
@@ -180,7 +181,14 @@ void ExtentStore::TrackMissed(uint64_t since, Callback done) {
     return;
   }
   regions_->TrackMissed(since);
-  AfterMapRound(std::move(done));
+  AfterMapRound([this, since, done = std::move(done)](Status status, const char* message) {
+    bool refused = status == Status::kOk && regions_->missed().since() != since;
+    if (refused) {
+      done(Status::kNoSpace, "there is no space for the map of what replicas miss");
+    } else {
+      done(status, message);
+    }
+  });
 }
 
 void ExtentStore::ForgetMissed(Callback done) {

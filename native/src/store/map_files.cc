@@ -64,12 +64,19 @@ bool MapFiles::Write(const RegionMap::Round& round, MapFile::Error* error) {
 }
 
 bool MapFiles::WriteMissed(const RegionMap::Round& round, MapFile::Error* error) {
+  missed_refused_ = false;
   if (round.forget_missed) {
     missed_.reset();
     return MapFile::Remove(paths_.missed, error);
   }
   if (!round.new_missed_file.empty()) {
     missed_ = MapFile::Create(paths_.missed, round.new_missed_file, error);
+    if (missed_ == nullptr && error->system_errno == ENOSPC) {
+      // An older one would be taken for what is tracked.
+      *error = MapFile::Error();
+      missed_refused_ = true;
+      return MapFile::Remove(paths_.missed, error);
+    }
     if (missed_ == nullptr) return false;
   }
   return round.missed.empty() || missed_->Write(round.missed, error);

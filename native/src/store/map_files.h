@@ -27,6 +27,8 @@ class MapFiles {
 
   /// Any thread, one call at a time. @return false with `error` set
   bool Write(const RegionMap::Round& round, MapFile::Error* error);
+  /// Of the last Write: what is missed has no file now, since there was no space for a new one. No error.
+  bool missed_refused() const { return missed_refused_; }
 
  private:
   explicit MapFiles(Paths paths) : paths_(std::move(paths)) {}
@@ -35,6 +37,7 @@ class MapFiles {
   Paths paths_;
   std::unique_ptr<MapFile> regions_;
   std::unique_ptr<MapFile> missed_;
+  bool missed_refused_ = false;
 };
 
 }  // namespace aurochs

@@ -109,6 +109,8 @@ class RegionMap {
     missed_change_ = MissedChange::kTrack;
     track_since_ = since;
   }
+  /// The round that was to begin it could not.
+  void MissedRefused() { missed_.Stop(); }
   void ForgetMissed() { missed_change_ = MissedChange::kForget; }
   /// Grains changed since `missed().since()`, those of inherited regions among them. Bit i, LSB first.
   std::vector<uint8_t> MissedBytes() const;
