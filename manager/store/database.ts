@@ -13,6 +13,11 @@ const MIGRATIONS: readonly string[] = [
    ) STRICT, WITHOUT ROWID;
    CREATE TABLE versions (latest INTEGER NOT NULL) STRICT;
    INSERT INTO versions VALUES (0)`,
+  `CREATE TABLE events (
+     name TEXT NOT NULL PRIMARY KEY,
+     last INTEGER NOT NULL,
+     body TEXT NOT NULL
+   ) STRICT, WITHOUT ROWID`,
 ];
 
 export class DatabaseError extends Error {

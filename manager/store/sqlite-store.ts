@@ -38,7 +38,12 @@ export class SqliteStore implements Store {
   /** @param path of the database's file, or ":memory:"
    * @throws {DatabaseError | InvalidObject} */
   static open(path: string): SqliteStore {
-    const database = openDatabase(path);
+    return SqliteStore.on(openDatabase(path));
+  }
+
+  /** @param database that is the store's from now on: others may use it, and the store closes it
+   * @throws {InvalidObject} */
+  static on(database: Sqlite): SqliteStore {
     try {
       return new SqliteStore(database);
     } catch (error) {
