@@ -79,6 +79,7 @@ const CASES: [name: string, answers: Answer[], salvage: string | null, expected:
   ["the newest record reached only one that is no member", [up("A", record(4, "A")), up("T", record(5, "A"), { heldGeneration: 0 })], null, "proved A"],
   ["a rebuild that was interrupted, chosen by hand", [up("A", record(4, "A")), up("T", record(4, "A"), { heldGeneration: 0 })], "T", "UNFIT"],
   ["an unfit member", [up("A", record(4, "AB")), up("B", record(4, "AB"), { unfit: "rebuilding" })], null, "proved A"],
+  ["an unfit member that holds data, beside an emptied one", [up("A", null), up("B", record(4, "AB"), { unfit: "damaged" })], null, "NO_RECORD"],
   ["only unfit members", [up("A", record(4, "A"), { unfit: "rebuilding" })], null, "UNFIT"],
   ["another volume's replica", [up("A", record(4, "A")), up("B", null, { volume: "other" })], null, "WRONG_VOLUME"],
   ["another size", [up("A", record(4, "A"), { size: 512 })], null, "WRONG_SIZE"],

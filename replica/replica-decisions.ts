@@ -21,6 +21,7 @@ import { expansionError } from "./expansion-error.js";
 import { readRecord } from "./member-record.js";
 import { afterRecord, beforeRecord, missedPart } from "./missed.js";
 import type { OpenReplica } from "./open-replica.js";
+import { UnusableReplica } from "./unusable.js";
 
 export class ReplicaDecisions {
   constructor(
@@ -31,7 +32,9 @@ export class ReplicaDecisions {
   /** Facts for the decision which copies are current. A replica that is not open yet is opened. */
   async identify(): Promise<ReplicaFacts> {
     // Not in turn while it is open: facts are to be had also while a decision waits for the disk.
-    const { replica } = this.hosted.current ?? (await this.hosted.run(() => this.hosted.opened()));
+    const found = this.hosted.current ?? (await this.hosted.run(() => this.openedOrNot()));
+    if (found instanceof UnusableReplica) return found.facts(this.hosted.dataPort);
+    const { replica } = found;
     const { directory, record } = replica;
     const { volume, replicaId, unfit } = replica.standing;
     const stats = replica.store.stats();
@@ -67,28 +70,34 @@ export class ReplicaDecisions {
   /** A new generation, or new state of the present engine. When it resolves, no other engine's request can touch the store
    * any more and the record is durable. */
   record(request: RecordRequest): Promise<void> {
-    return this.decide(
-      (replica) => decideRecord(replica.standing, request),
-      async (replica) => {
-        const member = request.record;
-        if (member === null) return;
-        const { replicaId } = replica.record;
-        const isMember = member.members.includes(replicaId);
-        // Who is left out has ended its work with this engine as well: what it has, others may not have.
-        const takeover = replica.record.member?.engineId !== member.engineId || !isMember;
-        await replica.data.fence(isMember ? member.engineId : null);
-        // Before the record: if that fails and is asked for again, a region inherited too early does no harm.
-        if (takeover) await replica.store.inherit();
-        await replica.keepRevision(isMember ? member.revisionAtLeast : 0);
-        await beforeRecord(replica.store, replicaId, member);
-        // A record that still waits for it may not have reached the others: they would not know of its generation.
-        const held = isMember && !member.absent.some((absence) => absence.replicaId === replicaId);
-        const heldGeneration = held ? member.generation : replica.record.heldGeneration;
-        await replica.keepRecord({ ...replica.record, volume: request.volume, member, heldGeneration });
-        await afterRecord(replica.store, member);
-        this.log.info({ generation: member.generation, members: member.members, engineId: member.engineId, takeover }, "generation recorded"); // prettier-ignore
-      },
-    );
+    return this.hosted.run(async () => {
+      const found = await this.openedOrNot();
+      const unusable = found instanceof UnusableReplica;
+      accepted(decideRecord((unusable ? found : found.replica).standing, request));
+      if (!unusable) return this.keepRecord(found.replica, request);
+      await found.keep(request);
+      this.log.warn({ generation: request.record?.generation, reason: found.standing.unfit }, "generation recorded by a replica that cannot be opened"); // prettier-ignore
+    });
+  }
+
+  private async keepRecord(replica: OpenReplica, request: RecordRequest): Promise<void> {
+    const member = request.record;
+    if (member === null) return;
+    const { replicaId } = replica.record;
+    const isMember = member.members.includes(replicaId);
+    // Who is left out has ended its work with this engine as well: what it has, others may not have.
+    const takeover = replica.record.member?.engineId !== member.engineId || !isMember;
+    await replica.data.fence(isMember ? member.engineId : null);
+    // Before the record: if that fails and is asked for again, a region inherited too early does no harm.
+    if (takeover) await replica.store.inherit();
+    await replica.keepRevision(isMember ? member.revisionAtLeast : 0);
+    await beforeRecord(replica.store, replicaId, member);
+    // A record that still waits for it may not have reached the others: they would not know of its generation.
+    const held = isMember && !member.absent.some((absence) => absence.replicaId === replicaId);
+    const heldGeneration = held ? member.generation : replica.record.heldGeneration;
+    await replica.keepRecord({ ...replica.record, volume: request.volume, member, heldGeneration });
+    await afterRecord(replica.store, member);
+    this.log.info({ generation: member.generation, members: member.members, engineId: member.engineId, takeover }, "generation recorded"); // prettier-ignore
   }
 
   inheritedRegions(request: EngineRequest): Promise<InheritedRegionsReply> {
@@ -176,9 +185,22 @@ export class ReplicaDecisions {
   ): Promise<T> {
     return this.hosted.run(async () => {
       const { replica, chain } = await this.hosted.opened();
-      const decided = decision(replica);
-      if (!decided.accept) throw new RpcError(status[decided.code], decided.message);
+      accepted(decision(replica));
       return act(replica, chain);
     });
   }
+
+  /** One that cannot be opened still answers for its record. */
+  private async openedOrNot() {
+    try {
+      return await this.hosted.opened();
+    } catch (error) {
+      return UnusableReplica.of(this.hosted.options, error);
+    }
+  }
+}
+
+/** @throws {RpcError} */
+function accepted(decided: ControlDecision): void {
+  if (!decided.accept) throw new RpcError(status[decided.code], decided.message);
 }

@@ -140,6 +140,43 @@ t.test(
   },
 );
 
+t.test("a copy whose chain is damaged says so, and stores only that it is none", async (t) => {
+  const home = new Home(t);
+  const first = await home.start();
+  const engine = new Engine(first.running, "e1", 1);
+  await engine.record(["r1", "r2"]);
+  await (await engine.connect()).write(0, data);
+  await first.kill("SIGKILL");
+  engine.close();
+  const meta = join(home.directory, "volume-head-000.img.meta");
+  const whole = readFileSync(meta, "utf8");
+  writeFileSync(meta, whole.replace('"Parent":""', '"Parent":"volume-snap-gone.img"'));
+
+  const { running } = await home.start({ startClosed: true });
+  const next = new Engine(running, "e2", 2);
+  const facts = await next.identify();
+  t.match(facts, { replicaId: "r1", size: SIZE, record: { generation: 1, members: ["r1", "r2"] } });
+  t.match(facts.unfit, /volume-snap-gone/);
+  t.ok(facts.allocated > 0, "not to be taken for an empty one");
+  await t.rejects(next.record(["r1", "r2"]), {
+    code: status.FAILED_PRECONDITION,
+    message: /cannot be a member/,
+  });
+  await next.record(["r2"]);
+  t.match(await next.identify(), { record: { generation: 2, members: ["r2"], engineId: "e2" } });
+  const old = new Engine(running, "e1", 1);
+  await t.rejects(old.record(["r2"]), { code: status.FAILED_PRECONDITION });
+  old.close();
+
+  writeFileSync(meta, whole);
+  t.match(await next.identify(), {
+    unfit: "",
+    record: { generation: 2, members: ["r2"] },
+    inheritedRegions: 1,
+  });
+  next.close();
+});
+
 t.test("an engine that missed a restart does not declare copies equal", async (t) => {
   const home = new Home(t);
   const first = await home.start();
