@@ -8,7 +8,7 @@ import type { Logger } from "pino";
 import { crc32c, FileReceiver, listenTcp, type NativeError } from "../../native/index.js";
 import { EXTENTS_HEADER, parseExtents } from "./extents.js";
 import { FRAMES_HEADER } from "./frames.js";
-import { RANGE_BYTES_MAX, RECEIVER_CONNECTIONS_MAX, RECEIVER_IDLE_MS } from "./limits.js";
+import { CLOSE_TIMEOUT_MS, RANGE_BYTES_MAX, RECEIVER_CONNECTIONS_MAX, RECEIVER_IDLE_MS } from "./limits.js";
 import {
   CRC_HEADER,
   formatCrc,
@@ -56,7 +56,8 @@ export class Receiver {
   ) {
     this.server = createServer((request, response) => void this.serve(request, response));
     this.server.keepAliveTimeout = this.idleMs;
-    this.server.timeout = this.idleMs;
+    // Of a connection that says nothing, or whose sender has given up waiting for us.
+    this.server.timeout = CLOSE_TIMEOUT_MS;
     this.ended = new Promise((resolve) => (this.end = resolve));
     this.frames = new FileReceiver(listening.fd, (fd) => this.connected(fd));
     this.waitForRequest();
