@@ -19,7 +19,7 @@ export const depth: Scenario = {
 };
 
 async function run({ directory, quick, progress, signal }: Context): Promise<Figure[]> {
-  const [size, count, rounds, seconds] = quick ? [64 * MIB, 5, 1, 0.3] : [GIB, 100, 9, 1];
+  const [size, count, rounds, seconds] = quick ? [64 * MIB, 5, 1, 0.3] : [GIB, 100, 31, 0.3];
   const flat = await LonghornVolume.start(`${directory}/flat`, size, signal);
   const deep = await LonghornVolume.start(`${directory}/deep`, size, signal).catch(async (error: unknown) => {
     await flat.stop();

@@ -3,13 +3,14 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { buildGenerator } from "../load.js";
 import { depth } from "./depth.js";
+import { foreground } from "./foreground.js";
 import { open } from "./open.js";
 import { rebuild } from "./rebuild.js";
 import { resync } from "./resync.js";
 import type { Figure, Scenario } from "./scenario.js";
 import { snapshots } from "./snapshots.js";
 
-const SCENARIOS: readonly Scenario[] = [resync, rebuild, snapshots, depth, open];
+const SCENARIOS: readonly Scenario[] = [resync, rebuild, foreground, snapshots, depth, open];
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
