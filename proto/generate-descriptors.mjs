@@ -7,16 +7,17 @@ export function descriptorsModule(root) {
   root.resolveAll();
   const set = root.toDescriptor("proto3");
   const symbols = {};
+  for (const file of set.file) for (const symbol of symbolsOf(file)) symbols[symbol] = file.name;
   for (const file of set.file) {
     // One file per package: files of other packages are all that it may need.
     const needed = new Set();
     for (const type of file.messageType) walk(type, (field) => needed.add(field.typeName));
     for (const { method } of file.service)
       for (const { inputType, outputType } of method) needed.add(inputType).add(outputType);
+    const files = new Set([...needed].map((name) => symbols[name?.replace(/^\./, "")]));
     file.dependency = set.file
-      .filter((other) => other !== file && [...needed].some((name) => name?.startsWith(`.${other.package}.`)))
+      .filter((other) => other !== file && files.has(other.name))
       .map(({ name }) => name);
-    for (const symbol of symbolsOf(file)) symbols[symbol] = file.name;
   }
   const files = Object.fromEntries(
     set.file.map((file) => [
@@ -42,17 +43,18 @@ function walk(type, visit) {
 }
 
 function symbolsOf(file) {
-  const inType = (prefix, type) => [
-    `${prefix}.${type.name}`,
-    ...type.nestedType.flatMap((nested) => inType(`${prefix}.${type.name}`, nested)),
-    ...type.enumType.map(({ name }) => `${prefix}.${type.name}.${name}`),
+  const prefix = file.package ? `${file.package}.` : "";
+  const inType = (before, type) => [
+    `${before}${type.name}`,
+    ...type.nestedType.flatMap((nested) => inType(`${before}${type.name}.`, nested)),
+    ...type.enumType.map(({ name }) => `${before}${type.name}.${name}`),
   ];
   return [
-    ...file.messageType.flatMap((type) => inType(file.package, type)),
-    ...file.enumType.map(({ name }) => `${file.package}.${name}`),
+    ...file.messageType.flatMap((type) => inType(prefix, type)),
+    ...file.enumType.map(({ name }) => `${prefix}${name}`),
     ...file.service.flatMap(({ name, method }) => [
-      `${file.package}.${name}`,
-      ...method.map((one) => `${file.package}.${name}.${one.name}`),
+      `${prefix}${name}`,
+      ...method.map((one) => `${prefix}${name}.${one.name}`),
     ]),
   ];
 }

@@ -1,6 +1,6 @@
 // Generates static protobuf code and its types from the .proto files into proto/generated/, and the descriptors of all
-// services for gRPC reflection. For Longhorn's packages, with their hundred messages, also plain types and services as
-// `control.ts` has them by hand.
+// services for gRPC reflection. For Longhorn's packages, with their hundreds of messages, and for ours that use them, also
+// plain types and services as `control.ts` has them by hand.
 import { copyFileSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import pbjs from "protobufjs-cli/pbjs.js";
@@ -11,6 +11,7 @@ import { plainModule, typesOf } from "./generate-plain.mjs";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
 const longhorn = `${here}longhorn`;
+const aurochs = `${here}aurochs`;
 const out = `${here}generated`;
 const dist = `${here}../dist/proto/generated`; // where compiled code looks for it
 mkdirSync(out, { recursive: true });
@@ -46,20 +47,30 @@ for (const file of ours) {
   copyFileSync(`${out}/${base}.js`, `${dist}/${base}.js`);
 }
 
-const packages = ["ptypes", "profilerrpc"];
-for (const name of packages) {
-  const files = protosIn(`${longhorn}/${name}`);
-  const targets = [`${out}/${name}.js`, `${out}/${name}.d.ts`, `${out}/${name}-plain.ts`];
-  if (!current(targets, files)) {
-    await makeStatic(name, files, "--no-comments");
+/** Modules with plain types; `packages`: what each declares, "" being Longhorn's messages without a package. */
+const plain = [
+  { base: "ptypes", packages: ["ptypes"], files: protosIn(`${longhorn}/ptypes`) },
+  { base: "profilerrpc", packages: ["profilerrpc"], files: protosIn(`${longhorn}/profilerrpc`) },
+  { base: "imrpc", packages: ["", "imrpc"], files: protosIn(`${longhorn}/imrpc`) },
+  { base: "engine-watch", packages: ["aurochs.engine.v1"], files: [`${aurochs}/engine-watch.proto`] },
+  { base: "replica-host", packages: ["aurochs.replicahost.v1"], files: [`${aurochs}/replica-host.proto`] },
+  { base: "node-agent", packages: ["aurochs.node.v1"], files: [`${aurochs}/node-agent.proto`] },
+];
+const moduleOf = new Map(plain.flatMap(({ base, packages }) => packages.map((name) => [name, base])));
+const allPlain = plain.flatMap(({ files }) => files);
+for (const { base, packages, files } of plain) {
+  const targets = [`${out}/${base}.js`, `${out}/${base}.d.ts`, `${out}/${base}-plain.ts`];
+  // They import each other.
+  if (!current(targets, allPlain)) {
+    await makeStatic(base, files, "--no-comments", "--sparse");
     const root = await load(files);
-    writeFileSync(`${out}/${name}.d.ts`, typesOf(root.lookup(name)));
-    writeFileSync(`${out}/${name}-plain.ts`, plainModule(root.lookup(name)));
+    writeFileSync(`${out}/${base}.d.ts`, typesOf(root, packages));
+    writeFileSync(`${out}/${base}-plain.ts`, plainModule(root, packages, moduleOf));
   }
-  copyFileSync(`${out}/${name}.js`, `${dist}/${name}.js`);
+  copyFileSync(`${out}/${base}.js`, `${dist}/${base}.js`);
 }
 
-const all = [...ours, ...packages.flatMap((name) => protosIn(`${longhorn}/${name}`))];
+const all = [...ours, ...allPlain];
 const descriptors = `${out}/descriptors.ts`;
 if (!current([descriptors], all)) writeFileSync(descriptors, descriptorsModule(await load(all)));
 

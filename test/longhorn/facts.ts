@@ -55,3 +55,20 @@ export function facts(): Record<string, PackageFacts> {
   }
   return packages;
 }
+
+interface InstanceManagerFacts {
+  services: Record<
+    string,
+    {
+      package: string;
+      rpcs: { name: string; path: string; request: string; response: string; serverStreaming?: boolean }[];
+    }
+  >;
+  messages: Record<string, { fields: { name: string; number: number; type: string; label?: string }[] }>;
+  enums: Record<string, { values: Record<string, number> }>;
+}
+
+/** About Longhorn's instance manager; names are full ones, and those of ProcessManagerService have no package. */
+export function instanceManagerFacts(): InstanceManagerFacts {
+  return JSON.parse(readFileSync(aboutLonghorn("instance-manager-api.json"), "utf8")) as InstanceManagerFacts;
+}
