@@ -18,3 +18,6 @@ export const EXIT = {
 } as const;
 
 export type ExitName = keyof typeof EXIT;
+
+/** Of `longhorn controller` as in Longhorn: no replica can be used although all could be asked (ENODATA). */
+export const EXIT_NO_DATA = 61;

@@ -25,6 +25,11 @@ import { ReplicaLink } from "./replica-link.js";
 import type { ReplicaFacts } from "../proto/control.js";
 
 /** The engine must not start with what it found; the message says what that was. */
+/** Who has the volume is not who was expected. */
+export class OtherEngineError extends Error {
+  override readonly name = "OtherEngineError";
+}
+
 export class MembershipError extends Error {
   override readonly name = "MembershipError";
 }
@@ -73,7 +78,7 @@ export async function takeOver(options: TakeoverOptions): Promise<Takeover> {
         // What is stored after this look at it is refused as another basis.
         const before = choice.record?.engineId ?? "";
         if (options.after !== null && !options.after.includes(before))
-          throw new MembershipError(`engine ${before} is recorded, not ${options.after.join(" or ")}`);
+          throw new OtherEngineError(`engine ${before} is recorded, not ${options.after.join(" or ")}`);
         log.info(
           { origin: choice.origin, generation: choice.generation, evidence: describe(answers) },
           "members chosen",

@@ -2,7 +2,8 @@
  * implementation here yet and says so. */
 import type { VolumeClient } from "../../engine/client/volume.js";
 import { errorText } from "../../proto/rpc-error.js";
-import { print, REPLICA_INSTANCE_FLAG, withVolume, type Command } from "./command.js";
+import { print, withVolume, type Command } from "./command.js";
+import { REPLICA_INSTANCE_FLAG } from "../../manager/longhorn-command/flags.js";
 import { labelsOf } from "./snapshot-commands.js";
 import { goJson, type Json } from "./text.js";
 import { unescapeUrl } from "./values.js";

@@ -1,6 +1,6 @@
 /** What a command of `longhorn` is. */
 import type { VolumeClient } from "../../engine/client/volume.js";
-import type { Flag, Options } from "./arguments.js";
+import type { Flag, Options } from "../../manager/longhorn-command/arguments.js";
 
 export interface Invocation {
   /** the options before the command */
@@ -23,19 +23,6 @@ export interface Command {
   failure?: string;
 }
 
-export const GLOBAL_FLAGS: readonly Flag[] = [
-  { name: "url", kind: "string", default: "http://localhost:9501", usage: "address of the engine" },
-  { name: "volume-name", kind: "string", usage: "Name of the volume (for validation purposes)" },
-  {
-    name: "engine-instance-name",
-    kind: "string",
-    usage: "Name of the controller instance (for validation purposes)",
-  },
-  { name: "debug", kind: "bool" },
-  { name: "help", aliases: ["h"], kind: "bool", usage: "show help" },
-  { name: "version", aliases: ["v"], kind: "bool", usage: "print the version" },
-];
-
 export const HELP_FLAG: Flag = { name: "help", aliases: ["h"], kind: "bool", usage: "show help" };
 
 /** Flags that several commands have. */
@@ -47,11 +34,6 @@ export const SIZE_FLAGS: readonly Flag[] = [
     usage: "Volume current size in bytes or human readable 42kb, 42mb, 42gb",
   },
 ];
-export const REPLICA_INSTANCE_FLAG: Flag = {
-  name: "replica-instance-name",
-  kind: "string",
-  usage: "Name of the replica instance (for validation purposes)",
-};
 export const FILE_SYNC_FLAGS: readonly Flag[] = [
   {
     name: "file-sync-http-client-timeout",

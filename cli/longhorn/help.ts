@@ -1,6 +1,7 @@
 /** Help in the form of Longhorn's. Pure. */
-import { GLOBAL_FLAGS, type Command } from "./command.js";
-import type { Flag } from "./arguments.js";
+import { type Command } from "./command.js";
+import { GLOBAL_FLAGS } from "../../manager/longhorn-command/flags.js";
+import type { Flag } from "../../manager/longhorn-command/arguments.js";
 
 export function programHelp(commands: readonly Command[]): string {
   return [

@@ -1,16 +1,9 @@
 /** Commands about a volume's replicas. */
-import type { Options } from "./arguments.js";
-import {
-  FILE_SYNC_FLAGS,
-  print,
-  REPLICA_INSTANCE_FLAG,
-  SIZE_FLAGS,
-  withVolume,
-  type Command,
-  io,
-} from "./command.js";
+import type { Options } from "../../manager/longhorn-command/arguments.js";
+import { FILE_SYNC_FLAGS, print, SIZE_FLAGS, withVolume, type Command, io } from "./command.js";
+import { REPLICA_INSTANCE_FLAG } from "../../manager/longhorn-command/flags.js";
 import { goJson, table } from "./text.js";
-import { parseSize } from "./values.js";
+import { parseSize } from "../../manager/longhorn-command/size.js";
 
 function addressOf([address = ""]: readonly string[]): string {
   if (address === "") throw new Error("replica address is required");

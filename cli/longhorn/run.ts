@@ -1,8 +1,14 @@
 /** Finds the command that was given, runs it, and says how that went, as Longhorn's executable does. */
 import { errorText } from "../../proto/rpc-error.js";
-import { parseArguments, UsageError, type Options, type Parsed } from "./arguments.js";
+import {
+  parseArguments,
+  UsageError,
+  type Options,
+  type Parsed,
+} from "../../manager/longhorn-command/arguments.js";
 import { BACKUP_COMMANDS } from "./backup-commands.js";
-import { GLOBAL_FLAGS, HELP_FLAG, type Command, io } from "./command.js";
+import { HELP_FLAG, type Command, io } from "./command.js";
+import { GLOBAL_FLAGS } from "../../manager/longhorn-command/flags.js";
 import { ExitError } from "./exit-error.js";
 import { commandHelp, programHelp } from "./help.js";
 import { REPLICA_COMMANDS } from "./replica-commands.js";

@@ -30,9 +30,11 @@ export class BlockDeviceFrontend implements Frontend {
   }
 
   async start(attached: AttachedVolume, size: number, succeeds: Succession | null): Promise<void> {
-    // The target before has held its answers; the initiator looks for the next one where that was.
-    const session = succeeds?.unitState == null ? null : await this.#device.session();
-    if (session === null) {
+    // What the target before has not answered, the initiator sends again to the next one, for which it looks where that was.
+    const goesOn = succeeds !== null && (succeeds.crashed || succeeds.unitState !== null);
+    const session = goesOn ? await this.#device.session() : null;
+    // Of one that the kernel has given up there is no disk any more.
+    if (session === null || session.disks.size === 0) {
       const lock = join(this.options.runDirectory, LOCK_NAME);
       await withLock(lock, () => this.#startAnew(attached, size, succeeds));
       return;

@@ -5,7 +5,6 @@
 import { randomUUID } from "node:crypto";
 import type { Logger } from "pino";
 import type { Metrics, SyncFileInfo, Volume } from "../../proto/longhorn.js";
-import { errorText } from "../../proto/rpc-error.js";
 import { grpcAddress } from "../client/addresses.js";
 import { DecisionQueue } from "../decision-queue.js";
 import { HandOverOffer } from "../hand-over/offer.js";
@@ -13,6 +12,7 @@ import { HandOver } from "../hand-over/take.js";
 import type { Health } from "../health.js";
 import { Expander } from "./expand.js";
 import { Expansion } from "./expansion.js";
+import { FencedError } from "./fenced.js";
 import { FilesystemFreeze } from "./filesystem-freeze.js";
 import { FrontendSwitch } from "./frontend-switch.js";
 import { MetricsSampler } from "./metrics.js";
@@ -28,7 +28,7 @@ export class Controller {
   readonly #changes: DecisionQueue;
   readonly #stop = new AbortController();
   readonly #metrics: MetricsSampler;
-  readonly #engineId = randomUUID();
+  readonly #engineId: string;
   readonly #state: VolumeState;
   readonly #settings: Settings;
   readonly #frontend: FrontendSwitch;
@@ -40,14 +40,17 @@ export class Controller {
   readonly #next: NextEngine;
   readonly #freeze: FilesystemFreeze;
   #offer: HandOverOffer | null = null;
+  #resumeFrom: readonly string[];
 
   /** @param onEnd called with the reason when nothing is left to do but end
    * @throws {Error} for a frontend that is not known */
   constructor(
     readonly options: ControllerOptions,
-    private readonly onEnd: (reason: string) => void,
+    private readonly onEnd: (reason: Error) => void,
     private readonly log: Logger,
   ) {
+    this.#engineId = options.engineId ?? randomUUID();
+    this.#resumeFrom = options.resumeFrom;
     const state = (this.#state = new VolumeState(options, log));
     const settings = (this.#settings = new Settings(state));
     const frontend = (this.#frontend = new FrontendSwitch(state));
@@ -113,9 +116,14 @@ export class Controller {
       if (addresses.length === 0 || this.#state.entries.length > 0) return;
       const peers = addresses.map(grpcAddress);
       const { upgrade } = this.options;
+      // Once: what comes after an orderly end is a start like any other.
+      const resumeFrom = this.#resumeFrom;
+      this.#resumeFrom = [];
       const handOver = upgrade ? await HandOver.ask(this.#engineId, peers, this.log) : null;
       try {
-        const succession = handOver && { unitState: handOver.unit, after: null };
+        const resumed =
+          resumeFrom.length === 0 ? null : { unitState: null, after: resumeFrom, crashed: true };
+        const succession = handOver ? { unitState: handOver.unit, after: null, crashed: false } : resumed;
         await this.#start.begin(addresses, size, currentSize, succession);
       } catch (error) {
         handOver?.cancel();
@@ -140,12 +148,13 @@ export class Controller {
     if (!this.#next.isGiven || this.#stop.signal.aborted) return;
     await this.#changes
       .run(() => this.#next.goOn(after))
-      .catch((error: unknown) => this.onEnd(errorText(error)));
+      .catch((error: unknown) => this.onEnd(error as Error));
   }
 
   #onHealth(health: Health): void {
     this.log.info({ health }, "health of the volume");
-    if (health.type === "fenced") this.onEnd(`another engine has taken over: ${health.reason}`);
+    if (health.type === "fenced")
+      this.onEnd(new FencedError(`another engine has taken over: ${health.reason}`));
   }
 
   /** Frontend down, replicas closed; the volume can be started again. */

@@ -39,6 +39,8 @@ export interface Frontend {
 
 export interface Succession {
   unitState: Buffer | null;
+  /** the engine before has crashed: nobody has changed the volume since, and its initiators go on */
+  crashed: boolean;
 }
 
 type Factory = (options: FrontendOptions) => Frontend;

@@ -8,15 +8,16 @@ import { serveController, type ControllerServer } from "./server.js";
 
 /** Serves until `stop` is aborted or another engine has taken over.
  * @param version our own
- * @throws {NoBackendError | Error} when the volume cannot be started with the replicas given, or the port not be used */
+ * @throws {FencedError} another engine has taken over
+ * @throws {NoBackendError | MembershipError | Error} when the volume cannot be started with the replicas given, or the port not be used */
 export async function runController(
   options: ControllerOptions,
   version: string,
   stop: AbortSignal,
   log: Logger,
 ): Promise<void> {
-  let end: (reason: string) => void = () => undefined;
-  const ended = new Promise<string>((resolve) => (end = resolve));
+  let end: (reason: Error) => void = () => undefined;
+  const ended = new Promise<Error>((resolve) => (end = resolve));
   const stopped = new Promise<null>((resolve) => {
     if (stop.aborted) resolve(null);
     else stop.addEventListener("abort", () => resolve(null));
@@ -29,7 +30,7 @@ export async function runController(
     server = await serveController(controller, options.listen, version);
     log.info({ address: server.address }, "controller serves");
     const reason = await Promise.race([stopped, ended]);
-    if (reason !== null) throw new Error(reason);
+    if (reason !== null) throw reason;
     await withDeadline(controller.shutdown(), STOP_TIMEOUT_MS);
   } finally {
     controller.end();

@@ -88,7 +88,11 @@ export class NextEngine {
     const addresses = given.entries.map(({ address }) => address);
     try {
       if (given.frontend !== null) this.frontend.choose(given.frontend.name);
-      await this.start.begin(addresses, size, size, { unitState: given.unitState, after });
+      await this.start.begin(addresses, size, size, {
+        unitState: given.unitState,
+        after,
+        crashed: false,
+      });
       await this.#letGo();
     } catch (error) {
       throw new Error(`the volume cannot be served any more: ${errorText(error)}`, { cause: error });

@@ -16,6 +16,11 @@ export interface ControllerOptions {
   replicas: string[];
   /** to take an existing frontend over */
   upgrade: boolean;
+  /** what replicas record of this engine; null: one is made up */
+  engineId: string | null;
+  /** ids of engines that have crashed, in whose place this one comes: it takes replicas that are open over from them, and
+   * from nobody else, and their initiators go on. Empty: it starts anew */
+  resumeFrom: string[];
   disableRevisionCounter: boolean;
   salvageRequested: boolean;
   /** also for a snapshot or a revert, during which I/O waits: one hung replica must not stop the others */

@@ -82,6 +82,17 @@ export class ReplicaEntry {
     }
   }
 
+  /** One that an engine has left open which has crashed: whose it is now, the takeover finds out. A closed one is opened.
+   * @throws {Error} */
+  async resume(log: Logger): Promise<Replica> {
+    const found = await this.get();
+    const isOpen = found.state === "open" || found.state === "dirty";
+    if (!isOpen || !(await this.#keepsRecord())) return this.open(false, log);
+    this.longhorn = null;
+    this.isOpen = true;
+    return found;
+  }
+
   /** Longhorn's replicas do not serve what ours do. */
   async #keepsRecord(): Promise<boolean> {
     const link = new ReplicaLink(this.peer);

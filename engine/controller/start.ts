@@ -1,9 +1,11 @@
 /** How a volume begins: closed replicas are opened, those that fit are taken over, and the frontend comes up. */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Replica } from "../../proto/longhorn.js";
 import { errorText, isUnavailable } from "../../proto/rpc-error.js";
 import { AttachedVolume } from "../attached-volume.js";
 import { readBootId } from "../boot-id.js";
 import type { Health } from "../health.js";
-import { MEMBERS_WAIT_MS } from "../limits.js";
+import { MEMBERS_POLL_MS, MEMBERS_WAIT_MS, RECONNECT_GRACE_MS } from "../limits.js";
 import { ReplicaLink } from "../replica-link.js";
 import type { SnapshotCopier } from "../snapshot-followers.js";
 import { MembershipError } from "../takeover.js";
@@ -23,6 +25,8 @@ export interface Succession {
   unitState: Buffer | null;
   /** ids of the only engines that may have been in charge; null: any */
   after: readonly string[] | null;
+  /** the engine before has crashed: its replicas are open, and its initiators still there */
+  crashed: boolean;
 }
 
 export interface StartOptions {
@@ -52,7 +56,7 @@ export class Start {
     const { state } = this;
     const entries = addresses.map((address) => new ReplicaEntry(address, state.options.volume));
     try {
-      await this.#startWith(entries, size, currentSize, succession?.after ?? null);
+      await this.#startWith(entries, size, currentSize, succession);
       state.entries = entries;
       await this.frontend.startIfAny(succession);
     } catch (error) {
@@ -69,10 +73,10 @@ export class Start {
     entries: ReplicaEntry[],
     size: number,
     currentSize: number,
-    after: readonly string[] | null,
+    succession: Succession | null,
   ): Promise<void> {
     const { state } = this;
-    let opened = await finishExpansion(await this.#open(entries), size);
+    let opened = await finishExpansion(await this.#open(entries, succession?.crashed ?? false), size);
     const sizes = opened.map(({ replica }) => Number(replica.size));
     state.size = volumeSizeAtStart(size, currentSize, sizes);
     const { disableRevisionCounter, upgrade } = state.options;
@@ -95,7 +99,7 @@ export class Start {
     );
     await this.#attach(
       opened.filter(({ entry }) => entry.unusable === null),
-      after,
+      succession?.after ?? null,
     );
   }
 
@@ -129,14 +133,15 @@ export class Start {
   }
 
   /** Opens all that can be; the others are unusable from now on.
+   * @param resumes an engine has crashed: its replicas are open, or being started again as well
    * @throws {NoBackendError} */
-  async #open(entries: ReplicaEntry[]): Promise<Opened[]> {
+  async #open(entries: ReplicaEntry[], resumes: boolean): Promise<Opened[]> {
     const { log } = this.state;
     const opened: Opened[] = [];
     let unreachable = false;
     for (const entry of entries) {
       try {
-        opened.push({ entry, replica: await entry.open(entries.length === 1, log) });
+        opened.push({ entry, replica: await this.#openOne(entry, entries.length === 1, resumes) });
       } catch (error) {
         entry.unusable = errorText(error);
         unreachable ||= isUnavailable(error);
@@ -148,6 +153,20 @@ export class Start {
       unreachable,
       entries.map(({ address }) => address),
     );
+  }
+
+  async #openOne(entry: ReplicaEntry, alone: boolean, resumes: boolean): Promise<Replica> {
+    const { log } = this.state;
+    if (!resumes) return entry.open(alone, log);
+    const deadline = Date.now() + RECONNECT_GRACE_MS;
+    for (;;) {
+      try {
+        return await entry.resume(log);
+      } catch (error) {
+        if (!isUnavailable(error) || Date.now() > deadline) throw error;
+        await sleep(MEMBERS_POLL_MS);
+      }
+    }
   }
 
   async #giveUp(entry: ReplicaEntry, cause: string): Promise<void> {

@@ -50,6 +50,8 @@ export class Rig {
         frontend: "",
         replicas: [],
         upgrade: false,
+        engineId: null,
+        resumeFrom: [],
         disableRevisionCounter: false,
         salvageRequested: false,
         replicaTimeoutMs: 8_000,
