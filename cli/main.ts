@@ -2,7 +2,9 @@
 import { Command, CommanderError } from "commander";
 import { EXIT } from "../engine/exit-codes.js";
 import { addEngineCommand } from "./engine-command.js";
+import { addInstanceManagerCommand } from "./instance-manager-command.js";
 import { addReplicaCommand } from "./replica-command.js";
+import { addReplicaHostCommand } from "./replica-host-command.js";
 import { addStatusCommand } from "./status-command.js";
 import { addUpCommand } from "./up-command.js";
 import { version } from "./version.js";
@@ -15,6 +17,8 @@ addReplicaCommand(program);
 addEngineCommand(program);
 addUpCommand(program);
 addStatusCommand(program);
+addInstanceManagerCommand(program);
+addReplicaHostCommand(program);
 
 try {
   await program.parseAsync();

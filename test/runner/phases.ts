@@ -47,7 +47,7 @@ function filesUnder(folder: string, ending: string): string[] {
 const unitTests = [
   ...tap,
   `--timeout=${120 * SLOWNESS}`,
-  ...["proto", "native", "replica", "engine", "cli", "bench", "test"].flatMap((folder) =>
+  ...["proto", "native", "replica", "engine", "manager", "cli", "bench", "test"].flatMap((folder) =>
     filesUnder(folder, ".test.ts"),
   ),
 ] as const;
@@ -139,6 +139,11 @@ export const phases: Phase[] = [
     timeoutMs: 40 * MINUTE_MS,
   },
   endToEnd("engine", "replicas and engines that die, hang, fill up, come back, are added and replaced", 14),
+  endToEnd(
+    "instance-manager",
+    "engines and replicas outlive their agent, and what crashes is back at once",
+    8,
+  ),
   endToEnd("bad-input", "what is wrong on the wire or in a directory is refused, named, and harms nobody", 8),
   endToEnd("agreement", "copies are equal after overlapping writers and crashes", 4),
   endToEnd("powercut", "what was flushed survives a power cut", 6),

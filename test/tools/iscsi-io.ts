@@ -12,13 +12,24 @@ export interface VersionRun {
 export class IscsiIo {
   private readonly answers: AsyncIterator<string>;
 
-  private constructor(private readonly child: ChildProcessWithoutNullStreams) {
+  private constructor(
+    private readonly child: ChildProcessWithoutNullStreams,
+    private readonly reconnects: boolean,
+  ) {
     this.answers = createInterface(child.stdout)[Symbol.asyncIterator]();
   }
 
-  static async connect(url: string, initiator = "iqn.2014-11.test:io"): Promise<IscsiIo> {
+  /** @param reconnects it logs in again when its connection ends, and sends again what was not answered */
+  static async connect(
+    url: string,
+    initiator = "iqn.2014-11.test:io",
+    { reconnects = false } = {},
+  ): Promise<IscsiIo> {
     const program = await compileTool("test/tools/iscsi_io.cc", ["-liscsi"]);
-    const io = new IscsiIo(spawn(program, [initiator, url]));
+    const io = new IscsiIo(
+      spawn(program, [initiator, url, ...(reconnects ? ["reconnect"] : [])]),
+      reconnects,
+    );
     io.child.stderr.pipe(process.stderr);
     // A write to a program that has ended shows as a missing answer.
     io.child.stdin.on("error", () => undefined);
@@ -69,9 +80,16 @@ export class IscsiIo {
     this.child.kill("SIGKILL");
   }
 
-  private ask(line: string): Promise<string> {
-    this.child.stdin.write(`${line}\n`);
-    return this.answer();
+  private async ask(line: string): Promise<string> {
+    for (;;) {
+      this.child.stdin.write(`${line}\n`);
+      try {
+        return await this.answer();
+      } catch (error) {
+        // That of a new session: whoever reconnects sends the command again.
+        if (!this.reconnects || !String(error).includes("UNIT_ATTENTION")) throw error;
+      }
+    }
   }
 
   private async answer(): Promise<string> {

@@ -89,21 +89,23 @@ std::string Hashes(const Task& task) {
 }  // namespace
 
 // Until there is a line to read. A target asks whoever is silent whether it is alive.
-void WaitForLine(iscsi_context* iscsi) {
+void WaitForLine(iscsi_context* iscsi, bool reconnects) {
   for (bool connected = true;;) {
     pollfd ready[2] = {
         {STDIN_FILENO, POLLIN, 0},
         {connected ? iscsi_get_fd(iscsi) : -1, static_cast<short>(iscsi_which_events(iscsi)), 0}};
-    if (poll(ready, 2, -1) < 0) continue;
+    // Attempts to reconnect are made by iscsi_service.
+    if (poll(ready, 2, reconnects ? 100 : -1) < 0) continue;
     if (ready[0].revents != 0) return;
     // What has become of the connection is told by the next command.
-    if (iscsi_service(iscsi, ready[1].revents) != 0) connected = false;
+    if (iscsi_service(iscsi, ready[1].revents) != 0 && !reconnects) connected = false;
   }
 }
 
 int main(int argc, char** argv) {
-  if (argc != 3) {
-    fprintf(stderr, "usage: iscsi_io INITIATOR_NAME URL\n");
+  const bool reconnects = argc == 4 && strcmp(argv[3], "reconnect") == 0;
+  if (argc != 3 && !reconnects) {
+    fprintf(stderr, "usage: iscsi_io INITIATOR_NAME URL [reconnect]\n");
     return 2;
   }
   iscsi_context* iscsi = iscsi_create_context(argv[1]);
@@ -114,7 +116,8 @@ int main(int argc, char** argv) {
   }
   iscsi_set_session_type(iscsi, ISCSI_SESSION_NORMAL);
   iscsi_set_targetname(iscsi, url->target);
-  iscsi_set_noautoreconnect(iscsi, 1);
+  // As the kernel's initiator does: what was not answered is sent again.
+  iscsi_set_noautoreconnect(iscsi, reconnects ? 0 : 1);
   if (iscsi_full_connect_sync(iscsi, url->portal, url->lun) != 0) {
     fprintf(stderr, "iscsi_io: %s\n", iscsi_get_error(iscsi));
     return 1;
@@ -124,7 +127,7 @@ int main(int argc, char** argv) {
 
   char line[256], verb[16], flag[16];
   for (;;) {
-    WaitForLine(iscsi);
+    WaitForLine(iscsi, reconnects);
     if (fgets(line, sizeof line, stdin) == nullptr) break;
     uint64_t offset = 0, length = 0, version = 0;
     flag[0] = 0;

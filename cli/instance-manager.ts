@@ -1,0 +1,43 @@
+/** Runs the agent of a node until a signal. */
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { EXIT } from "../engine/exit-codes.js";
+import { runAgent } from "../manager/instance-manager/main.js";
+import type { InstanceManagerFlags } from "./instance-manager-command.js";
+import { processLog } from "./log.js";
+import { aborted, stopSignal } from "./signals.js";
+import { version } from "./version.js";
+
+/** @returns the exit code */
+export async function runInstanceManager(flags: InstanceManagerFlags): Promise<number> {
+  const stop = stopSignal();
+  const log = processLog("instance-manager");
+  try {
+    const agent = await runAgent(
+      {
+        listen: flags.listen,
+        stateDirectory: flags.stateDir,
+        logsDirectory: flags.logsDir ?? join(flags.stateDir, "logs"),
+        portRange: flags.portRange,
+        longhorn: program("longhorn"),
+        replicaHost: [program("aurochs"), "replica-host"],
+        bootIdFile: flags.bootIdFile ?? null,
+        version: version(),
+      },
+      log,
+    );
+    await aborted(stop);
+    await agent.stop(flags.stopInstances);
+    // What is looked after outlives this process.
+    process.exit(EXIT.OK.code);
+  } catch (err) {
+    log.fatal({ err }, "the instance manager cannot serve");
+    return EXIT.FAILED.code;
+  }
+}
+
+/** One of our executables: the one that runs lies in the same checkout, whether bundled or not. */
+function program(name: string): string {
+  const start = fileURLToPath(import.meta.url);
+  return join(start.slice(0, start.lastIndexOf("/dist/")), "bin", name);
+}

@@ -1,0 +1,55 @@
+/** Bounds and periods of the node agent, with units and reasons. */
+
+/** Attempts to reach a process that was started, and ms between them, as in Longhorn: a minute in all. */
+export const HEALTH_ATTEMPTS_MAX = 600;
+export const HEALTH_POLL_MS = 100;
+/** ms that one attempt may take: it goes to this machine. */
+export const HEALTH_TIMEOUT_MS = 2_000;
+
+/** ms that a process may take to end before it is killed, as in Longhorn: an engine gives itself less. */
+export const STOP_TIMEOUT_MS = 60_000;
+
+/** ms between looks at a process that another agent started: only a parent is told of an end. */
+export const ADOPTED_POLL_MS = 1_000;
+
+/** ms before a crashed process is started again: the first time at once, as initiators wait; then longer each time. */
+export const RESTART_DELAY_MS = 100;
+export const RESTART_DELAY_MS_MAX = 5_000;
+/** ms after which a process counts as having run well, and the pauses begin anew. */
+export const STEADY_MS = 30_000;
+
+/** ms that the newer of two processes may take in a replacement, as in Longhorn. */
+export const REPLACE_WAIT_MS = 30_000;
+
+/** Changes that a watcher may be behind before its stream is ended, as in Longhorn: it lists anew then. */
+export const WATCH_BACKLOG_MAX = 100;
+
+/** ms that the replica host may take to host a replica: it may have to load the extents of a large one. */
+export const HOST_TIMEOUT_MS = 60_000;
+/** ms to let one go: all of it is made durable. */
+export const UNHOST_TIMEOUT_MS = 60_000;
+/** ms for the replica host to be there after it was started: a busy board needs seconds to load Node. */
+export const HOST_START_TIMEOUT_MS = 30_000;
+export const HOST_POLL_MS = 20;
+/** How often a replica is tried to be hosted again after the host's crash before it is given up. */
+export const REHOST_ATTEMPTS_MAX = 5;
+
+/** ms between looks at the mount table, as in Longhorn. */
+export const MOUNTS_PERIOD_MS = 10_000;
+
+/** ms between looks at disks, as in Longhorn; and the step that available bytes are told in. */
+export const DISKS_PERIOD_MS = 30_000;
+export const AVAILABLE_STEP_BYTES = 100 << 20;
+
+/** ms that fstrim may take: it visits all free space of a file system. */
+export const TRIM_TIMEOUT_MS = 3_600_000;
+
+/** ms between looks at what replicas do while something is under way there; nobody tells of progress. */
+export const PROGRESS_PERIOD_MS = 1_000;
+/** ms between looks at replicas when nothing is under way: somebody else may drive them. */
+export const REFRESH_PERIOD_MS = 60_000;
+/** ms between attempts to follow an engine. */
+export const FOLLOW_RETRY_MS = 500;
+
+/** Starts of an engine in vain that are remembered by their ids: an hour of them, at the longest pauses. */
+export const ENGINE_IDS_MAX = 700;

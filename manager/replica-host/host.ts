@@ -1,0 +1,110 @@
+/** The replicas of a node in one process: hosted and let go one by one, each on ports of its own. */
+import type { Logger } from "pino";
+import type { HostedReplica, HostRequest } from "../../proto/instance-manager.js";
+import { runReplica, type ReplicaDaemon } from "../../replica/main.js";
+import { parseArguments } from "../longhorn-command/arguments.js";
+import { commandOf, REPLICA_COMMAND, REPLICA_FLAGS, replicaOptions } from "../longhorn-command/replica.js";
+import { Serial } from "../instance-manager/serial.js";
+
+/** Where the lines about one replica go. */
+export interface ReplicaLog {
+  log: Logger;
+  close(): void;
+}
+
+interface Hosted {
+  replica: HostedReplica;
+  daemon: ReplicaDaemon;
+  log: ReplicaLog;
+}
+
+export class ReplicaHost {
+  readonly #hosted = new Map<string, Hosted>();
+  /** by name: what is done to one replica is done in turn */
+  readonly #turns = new Map<string, Serial>();
+  readonly #watchers = new Set<(replica: HostedReplica, gone: boolean) => void>();
+  #stopping = false;
+
+  constructor(
+    private readonly openLog: (file: string) => ReplicaLog,
+    private readonly log: Logger,
+  ) {}
+
+  list(): HostedReplica[] {
+    return [...this.#hosted.values()].map(({ replica }) => replica);
+  }
+
+  /** @returns what ends it */
+  watch(watcher: (replica: HostedReplica, gone: boolean) => void): () => void {
+    this.#watchers.add(watcher);
+    return () => this.#watchers.delete(watcher);
+  }
+
+  /** @throws {Error} and then it is not hosted */
+  host(request: HostRequest): Promise<HostedReplica> {
+    return this.#inTurn(request.name, () => this.#host(request));
+  }
+
+  async #host({ name, args, logFile }: HostRequest): Promise<HostedReplica> {
+    if (this.#stopping) throw new Error("the replica host is about to end");
+    const present = this.#hosted.get(name);
+    if (present !== undefined) {
+      if (JSON.stringify(present.replica.args) === JSON.stringify(args)) return present.replica;
+      throw new Error(`replica ${name} is hosted with other arguments`);
+    }
+    const options = optionsOf(args);
+    const log = this.openLog(logFile);
+    try {
+      const daemon = await runReplica([options], log.log.child({ replica: name }));
+      const { directory, host, port } = options;
+      const replica = { name, args, directory, host, port: daemon.replicas[0]?.port ?? port };
+      this.#hosted.set(name, { replica, daemon, log });
+      this.log.info({ replica: name, directory, host, port: replica.port }, "replica hosted");
+      this.#tell(replica, false);
+      return replica;
+    } catch (err) {
+      log.log.error({ err, replica: name }, "replica could not be hosted");
+      log.close();
+      throw err;
+    }
+  }
+
+  unhost(name: string): Promise<void> {
+    return this.#inTurn(name, async () => {
+      const hosted = this.#hosted.get(name);
+      if (hosted === undefined) return;
+      await hosted.daemon.stop();
+      this.#hosted.delete(name);
+      hosted.log.close();
+      this.log.info({ replica: name }, "replica let go");
+      this.#tell(hosted.replica, true);
+    });
+  }
+
+  /** All are closed in order. Idempotent. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    await Promise.all([...this.#turns.keys()].map((name) => this.unhost(name)));
+  }
+
+  #tell(replica: HostedReplica, gone: boolean): void {
+    for (const watcher of this.#watchers) watcher(replica, gone);
+  }
+
+  async #inTurn<T>(name: string, work: () => Promise<T>): Promise<T> {
+    const turn = this.#turns.get(name) ?? new Serial();
+    this.#turns.set(name, turn);
+    try {
+      return await turn.run(work);
+    } finally {
+      if (turn.isIdle && !this.#hosted.has(name) && this.#turns.get(name) === turn) this.#turns.delete(name);
+    }
+  }
+}
+
+function optionsOf(args: readonly string[]) {
+  const command = commandOf(args);
+  if (command?.name !== REPLICA_COMMAND) throw new Error("the arguments are not those of a replica");
+  const { options, args: positional } = parseArguments(REPLICA_FLAGS, command.argv, "anywhere");
+  return replicaOptions(command.globals, options, positional);
+}
