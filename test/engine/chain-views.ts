@@ -6,11 +6,13 @@ import { chainFrom } from "../../replica/chain.js";
 import { openDirectory, type ReplicaDirectory } from "../../replica/directory.js";
 import { allocatedRuns, readExactly } from "../../replica/file-runs.js";
 
-/** @returns SHA-256 by snapshot's file name, and by "head" */
+/** Without those that are marked as removed: what is read there changes when they are merged.
+ * @returns SHA-256 by snapshot's file name, and by "head" */
 export async function viewsOf(path: string): Promise<Record<string, string>> {
   const directory = await openDirectory(path);
   const views: Record<string, string> = {};
-  for (const name of [...directory.disks.keys()].sort()) {
+  for (const [name, { removed }] of directory.disks) {
+    if (removed) continue;
     const content = await contentAt(name, directory);
     const key = name === directory.meta.head ? HEAD : name;
     views[key] = createHash("sha256").update(content).digest("hex");

@@ -1,6 +1,6 @@
 /** Plays one scenario and judges it by its promises. */
-import { openSync, closeSync, readdirSync, readSync, rmSync, fstatSync } from "node:fs";
-import { join } from "node:path";
+import { rmSync } from "node:fs";
+import { viewsOf } from "../engine/chain-views.js";
 import { checkHistory } from "./history/check.js";
 import type { Operation } from "./history/operation.js";
 import { VIOLATIONS_TOLD } from "./limits.js";
@@ -38,7 +38,7 @@ export async function judge(name: string, scenario: Scenario, seed: number, fold
     broken.set(promise, [...(broken.get(promise) ?? []), seen].slice(0, VIOLATIONS_TOLD));
   };
   let operations: Operation[];
-  const world = await World.make(folder, seed);
+  const world = await World.make(folder, seed, { commandLine: scenario.commandLine });
   try {
     try {
       await scenario.prepare(world);
@@ -61,6 +61,7 @@ export async function judge(name: string, scenario: Scenario, seed: number, fold
     if (scenario.except.equal === undefined && !broken.has("healthy"))
       for (const difference of await stopAndCompare(world)) breaks("equal", difference);
   } finally {
+    if (broken.size > 0) await world.keep();
     await world.remove();
   }
   const open = {
@@ -102,39 +103,10 @@ async function stopAndCompare(world: World): Promise<string[]> {
     const end = await process.ended();
     if (end !== 0) differences.push(`a process was stopped in order and ended with ${end}`);
   }
-  const heads = world.replicas.map(({ directory }) =>
-    readdirSync(directory)
-      .filter((name) => /^volume-head-.*\.img$/.test(name))
-      .map((name) => join(directory, name)),
-  );
-  const [one, other] = heads.map(([path]) => path);
-  if (one === undefined || other === undefined || heads.some(({ length }) => length !== 1))
-    return [...differences, `heads: ${JSON.stringify(heads)}`];
-  const at = firstDifference(one, other);
-  if (at !== null) differences.push(`byte ${at} of the heads differs`);
+  const [one, other] = await Promise.all([viewsOf(world.a.directory), viewsOf(world.b.directory)]);
+  for (const name of new Set([...Object.keys(one), ...Object.keys(other)]))
+    if (one[name] !== other[name]) differences.push(`${name} differs`);
   return differences;
-}
-
-const COMPARED_BYTES = 1 << 20;
-
-/** The offset of the first byte that differs, or null. */
-export function firstDifference(one: string, other: string): number | null {
-  const files = [openSync(one, "r"), openSync(other, "r")] as const;
-  try {
-    const sizes = files.map((file) => fstatSync(file).size);
-    const size = Math.min(...sizes);
-    const [left, right] = [Buffer.alloc(COMPARED_BYTES), Buffer.alloc(COMPARED_BYTES)];
-    for (let offset = 0; offset < size; offset += COMPARED_BYTES) {
-      const length = Math.min(COMPARED_BYTES, size - offset);
-      readSync(files[0], left, 0, length, offset);
-      readSync(files[1], right, 0, length, offset);
-      if (left.compare(right, 0, length, 0, length) === 0) continue;
-      for (let at = 0; at < length; at++) if (left[at] !== right[at]) return offset + at;
-    }
-    return sizes[0] === sizes[1] ? null : size;
-  } finally {
-    for (const file of files) closeSync(file);
-  }
 }
 
 function count(operations: readonly Operation[]): Counts {

@@ -1,4 +1,5 @@
 /** What a scenario is: a sentence, what is promised while and after it, and what happens. One file each in `scenarios/`. */
+import { AUROCHS, type CommandLine } from "./world/command-line.js";
 import type { World } from "./world/world.js";
 
 /** In the order of the report's columns. */
@@ -17,6 +18,8 @@ export interface Scenario {
   about: string;
   /** part of the phase of the test suite */
   quick: boolean;
+  /** that engine and replicas are started by */
+  commandLine: CommandLine;
   /** of what always holds, what is not promised here, and why */
   except: Partial<Record<PromiseName, string>>;
   /** what is special about the hosts, before anything runs on them */
@@ -29,8 +32,8 @@ export type ScenarioOptions = Partial<Omit<Scenario, "about" | "play">>;
 /** Load is running when `play` begins, on a volume with two copies; it goes on until all is judged. */
 export function scenario(
   about: string,
-  { quick = false, except = {}, prepare = () => Promise.resolve() }: ScenarioOptions,
+  { quick = false, commandLine = AUROCHS, except = {}, prepare = () => Promise.resolve() }: ScenarioOptions,
   play: (world: World) => Promise<void>,
 ): Scenario {
-  return { about, quick, except, prepare, play };
+  return { about, quick, commandLine, except, prepare, play };
 }

@@ -9,7 +9,10 @@ export const RATE = 400;
 /** MiB of each replica's disk: the volume, two snapshots of all of it, and one more while two are merged */
 export const DISK_MIB = 384;
 
-/** per cent of an hour's samples count for nothing: what follows is compared, see `flatness.ts` */
+/** ms from one look at what processes use to the next */
+export const SAMPLE_MS = 5_000;
+
+/** of a life's samples count for nothing: what follows is compared, see `flatness.ts` */
 export const WARM_UP = 0.25;
 
 /** samples in each of the two windows that are compared; with less, nothing is said */

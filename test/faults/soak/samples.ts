@@ -1,4 +1,4 @@
-/** What processes use, from /proc, while nothing is under way. */
+/** What processes use, from /proc. */
 import { readdirSync, readFileSync } from "node:fs";
 
 export interface Sample {
@@ -21,13 +21,17 @@ export interface Life {
 export class Lives {
   readonly all: Life[] = [];
 
-  /** Looks at each role's present process. */
-  sample(processes: readonly { role: string; pid: number }[]): void {
-    for (const { role, pid } of processes) {
-      let life = this.all.findLast((each) => each.role === role);
-      if (life?.pid !== pid) this.all.push((life = { role, pid, samples: [] }));
-      life.samples.push(lookAt(pid));
+  /** Looks at a role's present process. */
+  sample(role: string, pid: number): void {
+    let sample: Sample;
+    try {
+      sample = lookAt(pid);
+    } catch {
+      return; // it has just ended
     }
+    let life = this.all.findLast((each) => each.role === role);
+    if (life?.pid !== pid) this.all.push((life = { role, pid, samples: [] }));
+    life.samples.push(sample);
   }
 }
 

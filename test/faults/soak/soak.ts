@@ -2,15 +2,14 @@
  *
  * The time is divided into three shifts. In each of them one process (the engine, a replica, the other one) is spared what
  * would end it, so that it lives long enough to show a leak. At the end of a shift everything loses its power. */
-import { join } from "node:path";
-import { run, sleep } from "../../tools/process.js";
+import { sleep } from "../../tools/process.js";
 import { LONGHORN } from "../world/command-line.js";
 import { cutEverything } from "../world/power.js";
 import type { Replica } from "../world/replica.js";
 import { World } from "../world/world.js";
 import type { Bug } from "../lies/bugs.js";
 import { Ledger, SECTORS, type Verified } from "./ledger.js";
-import { DISK_MIB } from "./limits.js";
+import { DISK_MIB, SAMPLE_MS } from "./limits.js";
 import { Lives, type Life } from "./samples.js";
 import { choose } from "./strikes.js";
 
@@ -50,12 +49,6 @@ export interface Survived {
 }
 
 const POLL_MS = 100;
-/** Copies' directories are on disks that go with the rig. */
-async function keep({ folder, replicas }: World): Promise<void> {
-  for (const { host, directory } of replicas)
-    await run("cp", ["--archive", directory, join(folder, `copy-${host}`)]).catch(() => undefined);
-}
-
 const POWER_CUT = "power-cut-everything";
 
 export class Soak {
@@ -82,10 +75,12 @@ export class Soak {
   async run(): Promise<Survived> {
     const { folder, seed, rate, bug, seconds } = this.options;
     const world = await World.make(folder, seed, { commandLine: LONGHORN, load: { sectors: SECTORS, rate } });
+    let sampling: NodeJS.Timeout | undefined;
     try {
       for (const replica of world.replicas) await world.disk(replica, "ext4", DISK_MIB);
       await bug?.plant(world);
       await world.start();
+      sampling = setInterval(() => this.#sample(world), SAMPLE_MS);
       const spared = ["engine", world.a, world.b] as const;
       for (const [index, each] of spared.entries()) {
         await this.#shift(world, each, (seconds * (index + 1)) / spared.length);
@@ -94,7 +89,8 @@ export class Soak {
     } catch (error) {
       this.#survived.violations.push(`healthy: ${(error as Error).message}`);
     } finally {
-      if (this.#survived.violations.length > 0) await keep(world);
+      clearInterval(sampling);
+      if (this.#survived.violations.length > 0) await world.keep();
       await world.remove();
     }
     this.#survived.seconds = this.#elapsed;
@@ -136,10 +132,6 @@ export class Soak {
     while (this.#elapsed < next && !this.#stopped) await sleep(POLL_MS);
     await world.healthy(); // a replica that was killed may have been missed only now
     const verified = await this.#ledger.verify(world);
-    this.#lives.sample([
-      { role: "engine", pid: world.engine.process.pid },
-      ...world.replicas.map(({ host, process }) => ({ role: `replica ${host}`, pid: process.pid })),
-    ]);
     this.#count(verified);
     world.load.run();
     const { operations, blocks, violations } = verified;
@@ -147,6 +139,15 @@ export class Soak {
     this.options.tell(
       `${this.#elapsed.toFixed(0).padStart(6)} s  ${(name + which).padEnd(22)} ${recovery.toFixed(1).padStart(5)} s until healthy, ${operations} operations, ${blocks} blocks verified${found}`,
     );
+  }
+
+  #sample({ engine, replicas }: World): void {
+    const processes = [
+      { role: "engine", process: engine.process },
+      ...replicas.map(({ host, process }) => ({ role: `replica ${host}`, process })),
+    ];
+    for (const { role, process } of processes)
+      if (process.end === null) this.#lives.sample(role, process.pid);
   }
 
   #count({ violations, ...counts }: Verified): void {

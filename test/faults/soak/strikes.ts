@@ -1,12 +1,12 @@
 /** What a soak does to a volume, one thing at a time. Each leaves it such that it gets healthy by itself. */
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { sleep, waitFor } from "../../tools/process.js";
-import { PATIENCE_MS, VOLUME_BYTES } from "../limits.js";
+import { sleep } from "../../tools/process.js";
 import { fill } from "../world/ballast.js";
 import { UPGRADE } from "../world/engine.js";
 import { cutOne } from "../world/power.js";
 import type { Replica } from "../world/replica.js";
+import { addReplica, purged, restartAsNew, startPurge, takeSnapshot } from "../world/snapshots.js";
 import type { World } from "../world/world.js";
 
 export interface Strike {
@@ -156,16 +156,11 @@ export const STRIKES: Record<string, Strike> = {
     ends: "nothing",
     play: async ({ engine, load }) => {
       for (let times = 0; times < 2; times++) {
-        await engine.command("snapshots", "create");
+        await takeSnapshot(engine);
         await load.progress(200);
       }
-      const [, ...older] = (await engine.command("snapshots", "ls")).split("\n").slice(1);
-      for (const name of older.map((line) => line.trim()).filter((line) => line !== ""))
-        await engine.command("snapshots", "rm", name);
-      await engine.command("snapshots", "purge");
-      await waitFor("snapshots to be purged", PATIENCE_MS, async () =>
-        (await engine.command("snapshots", "purge-status")).includes('"isPurging": true') ? undefined : true,
-      );
+      await startPurge(engine);
+      await purged(engine);
     },
   },
   rebuild: {
@@ -173,16 +168,11 @@ export const STRIKES: Record<string, Strike> = {
     weight: 2,
     ends: "replica",
     play: async (world, replica) => {
-      const { engine } = world;
-      const address = world.addressOf(replica);
       await replica.kill();
       await leftOut(world, replica);
-      await engine.command("rm-replica", address);
       rmSync(replica.directory, { recursive: true });
-      replica.start();
-      await engine.closeReplica(address);
-      const size = String(VOLUME_BYTES);
-      await engine.command("add-replica", address, "--size", size, "--current-size", size);
+      await restartAsNew(world, replica);
+      await addReplica(world, replica);
     },
   },
 };

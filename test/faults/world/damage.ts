@@ -1,6 +1,7 @@
 /** Damages a replica's file while nobody has it open, and brings it back as it was. */
 import { copyFileSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
+import type { Engine } from "./engine.js";
 import { lastLines } from "./host-process.js";
 import type { Replica } from "./replica.js";
 import type { World } from "./world.js";
@@ -26,6 +27,18 @@ export function truncate(path: string): void {
   writeFileSync(path, readFileSync(path).subarray(0, 10));
 }
 
+/** The file, or the directory and what is missing there. */
+function names(said: string, path: string): boolean {
+  return said.includes(dirname(path)) && said.includes(basename(path));
+}
+
+/** The cause that the engine tells; where nobody asks it for one, its log. */
+async function saidBy(engine: Engine, slot: number): Promise<string> {
+  const cause = (await engine.status())?.replicas[slot]?.cause ?? "";
+  return cause === "" ? lastLines(engine.log, LINES) : cause;
+}
+
+const LINES = 20;
 const START_MS = 3_000;
 
 /** A replica is stopped, a file of it damaged, and it is started again: it refuses and names the file, or it is made right by
@@ -50,10 +63,8 @@ export async function playDamage(
     world.clearly("it goes on with what is left", true);
     return;
   }
-  const said = replica.isRunning
-    ? ((await engine.status())?.replicas[slot]?.cause ?? "")
-    : lastLines(replica.log, 1);
-  world.clearly(`the damaged file is named: ${said.slice(0, 300)}`, said.includes(path));
+  const said = replica.isRunning ? await saidBy(engine, slot) : lastLines(replica.log, 1);
+  world.clearly(`the damaged file is named: ${said.slice(-300)}`, names(said, path));
   if (replica.isRunning) await replica.kill();
   copyFileSync(`${world.folder}/kept`, path);
   replica.start();

@@ -19,6 +19,8 @@ export class Replica {
   /** put before its command: limits, a preloaded library */
   wrapper: string[] = [];
   env: NodeJS.ProcessEnv = {};
+  /** further ones of its command */
+  flags: string[] = [];
   /** what happens to its files while it is not there */
   beforeStart: () => void = () => undefined;
   #process: HostProcess | null = null;
@@ -60,6 +62,7 @@ export class Replica {
           ...{ id: this.host, directory: this.directory, listen: this.address, volume: this.volume },
           ...{ size: String(VOLUME_BYTES), bootIdFile: this.#bootIdFile },
         }),
+        ...this.flags,
       ],
       env: this.env,
       log: this.log,

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { Load } from "../load/load.js";
 import { Network } from "../net/network.js";
 import { numbers } from "../../tools/random.js";
-import { sleep } from "../../tools/process.js";
+import { run, sleep } from "../../tools/process.js";
 import { LOAD_RATE, LOAD_SECTORS, RECOVERY_MS } from "../limits.js";
 import type { Time } from "../history/operation.js";
 import type { LieName } from "../lies/lie.js";
@@ -79,7 +79,8 @@ export class World {
   }
 
   /** @param folder a fresh one, for data and logs */
-  static async make(folder: string, seed: number, options = FOR_SCENARIOS): Promise<World> {
+  static async make(folder: string, seed: number, different: Partial<WorldOptions> = {}): Promise<World> {
+    const options = { ...FOR_SCENARIOS, ...different };
     mkdirSync(folder, { recursive: true });
     const network = await Network.make(HOSTS);
     return new World(
@@ -181,6 +182,12 @@ export class World {
   /** Does `undo` in the end, however the scenario goes. */
   finally(undo: () => Promise<void>): void {
     this.#cleanUps.push(undo);
+  }
+
+  /** Copies what is on disks that go with the rig to where the logs are: somebody will want to look at it. */
+  async keep(): Promise<void> {
+    for (const { host, directory } of this.disks.keys())
+      await run("cp", ["--archive", directory, join(this.folder, `data-${host}`)]).catch(() => undefined);
   }
 
   async remove(): Promise<void> {

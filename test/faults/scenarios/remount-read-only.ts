@@ -1,0 +1,30 @@
+import { scenario } from "../scenario.js";
+
+export default scenario(
+  "ext4 finds an error below a replica and goes read-only; it is mounted again, and the replica started",
+  {
+    prepare: async (world) => {
+      await world.disk(world.b);
+    },
+  },
+  async (world) => {
+    const { b, engine, load } = world;
+    const disk = world.disks.get(b);
+    await world.moment();
+    await disk?.remountReadOnly();
+    const { replicas } = await engine.until(
+      "the replica to be left out",
+      ({ replicas }) => replicas[1]?.mode === "ERR",
+    );
+    world.clearly(
+      `it is said to be read-only: ${replicas[1]?.cause}`,
+      /read-only/i.test(replicas[1]?.cause ?? ""),
+    );
+    await load.progress(500);
+    await b.kill();
+    await disk?.powerOff();
+    await disk?.powerOn();
+    b.start();
+    await world.healthy();
+  },
+);
