@@ -222,6 +222,22 @@ t.test("snapshots may be shorter than the volume, never longer, and have to be t
   await t.rejects(openDirectory(path), { code: "SIZE_MISMATCH" });
 });
 
+t.test("a snapshot that is shorter than the one before was cut off", async (t) => {
+  const path = await fresh(t);
+  for (const [name, parent] of [
+    ["a", ""],
+    ["b", "volume-snap-a.img"],
+  ] as const) {
+    writeFileSync(join(path, `volume-snap-${name}.img`), "");
+    truncateSync(join(path, `volume-snap-${name}.img`), SIZE);
+    writeFileSync(join(path, `volume-snap-${name}.img.meta`), JSON.stringify({ Parent: parent }));
+  }
+  edit(path, `${HEAD}.meta`, { Parent: "volume-snap-b.img" });
+  t.equal((await openDirectory(path)).chain.length, 3);
+  truncateSync(join(path, "volume-snap-b.img"), SIZE / 2);
+  await t.rejects(openDirectory(path), { code: "SIZE_MISMATCH", message: /volume-snap-b\.img has/ });
+});
+
 t.test("leftovers are listed and stay", async (t) => {
   const path = await fresh(t);
   writeFileSync(join(path, "volume.meta.tmp"), "half");

@@ -87,7 +87,7 @@ export async function openDirectory(path: string): Promise<ReplicaDirectory> {
   const { names } = found;
   const { disks, damaged } = await readDisks(path, names);
   const chain = chainFrom(found.meta.head, { path, disks, damaged });
-  for (const name of chain) await checkDataFile(join(path, name), name === found.meta.head, found.meta.size);
+  await checkDataFiles(path, chain, found.meta.size);
   // Which file is the head's parent is told by the head's meta; volume.meta repeats it.
   const parent = disks.get(found.meta.head)?.parent ?? "";
   const meta = found.meta.parent === parent ? found.meta : withChanges(found.meta, { parent });
@@ -126,7 +126,21 @@ function withoutData(path: string): ReplicaError {
   );
 }
 
-async function checkDataFile(path: string, isHead: boolean, volumeSize: number): Promise<void> {
+/** A snapshot from before an expansion is shorter than the volume; but the volume never shrinks. That the oldest was cut off does not
+ * show. @param chain head first */
+async function checkDataFiles(path: string, chain: readonly string[], volumeSize: number): Promise<void> {
+  let child: { name: string; size: number } | null = null;
+  for (const name of chain) {
+    const size = await sizeOfDataFile(join(path, name), child === null, volumeSize);
+    if (child !== null && child.size < size) {
+      const message = `${join(path, child.name)} has ${child.size} bytes, less than ${name}, its parent, with ${size}`;
+      throw new ReplicaError("SIZE_MISMATCH", message);
+    }
+    child = { name, size };
+  }
+}
+
+async function sizeOfDataFile(path: string, isHead: boolean, volumeSize: number): Promise<number> {
   let found;
   try {
     found = await stat(path);
@@ -134,10 +148,10 @@ async function checkDataFile(path: string, isHead: boolean, volumeSize: number):
     throw systemError(error, "find data file", path);
   }
   if (!found.isFile()) throw new ReplicaError("FOREIGN", `${path} is not a plain file`);
-  // A snapshot from before an expansion is shorter; nothing is ever longer than the volume.
   const fits = isHead ? found.size === volumeSize : found.size <= volumeSize;
   if (!fits)
     throw new ReplicaError("SIZE_MISMATCH", `${path} has ${found.size} bytes, the volume ${volumeSize}`);
+  return found.size;
 }
 
 function leftoversOf(
