@@ -20,6 +20,8 @@ export class ReplicaEntry {
   readonly #connection: ReplicaConnection;
   /** opened by us */
   isOpen = false;
+  /** one of ours that cannot be opened, and answers for its record all the same */
+  isDamaged = false;
   /** of one of Longhorn's own; `clean`: it was closed in order before it was opened. Null: it is one of ours; undefined: it
    * could not be asked yet */
   longhorn: { clean: boolean } | null | undefined = undefined;
@@ -124,7 +126,7 @@ export class ReplicaEntry {
     );
   }
 
-  /** It became a copy, and whoever rebuilt it was stopped before it could say so. */
+  /** It is a copy, also where whoever rebuilt it was stopped before it could say so. */
   async #isWhole(): Promise<boolean> {
     const link = new ReplicaLink(this.peer);
     try {
@@ -132,6 +134,11 @@ export class ReplicaEntry {
     } finally {
       link.close();
     }
+  }
+
+  /** To be asked about one that could not be opened. */
+  async noteDamage(): Promise<void> {
+    this.isDamaged = !(await this.#isWhole().catch(() => true));
   }
 
   /** Closes the replica, not the connection. */

@@ -37,6 +37,9 @@ export interface StartOptions {
 }
 
 export class Start {
+  /** `host:port` of those that cannot be used, but have a say in who is current, and are left out durably */
+  #damaged: string[] = [];
+
   constructor(
     private readonly state: VolumeState,
     private readonly settings: Settings,
@@ -97,6 +100,7 @@ export class Start {
       opened.map(({ entry }) => entry),
       (entry, cause) => this.#giveUp(entry, cause),
     );
+    this.#damaged = entries.filter(({ isDamaged }) => isDamaged).map(({ peer }) => peer);
     await this.#attach(
       opened.filter(({ entry }) => entry.unusable === null),
       succession?.after ?? null,
@@ -144,6 +148,7 @@ export class Start {
         opened.push({ entry, replica: await this.#openOne(entry, entries.length === 1, resumes) });
       } catch (error) {
         entry.unusable = errorText(error);
+        await entry.noteDamage();
         unreachable ||= isUnavailable(error);
         log.warn({ replica: entry.address, reason: entry.unusable }, "replica cannot be used");
       }
@@ -194,17 +199,18 @@ export class Start {
     }
   }
 
-  #takeOver(
+  async #takeOver(
     entries: readonly ReplicaEntry[],
     salvage: string | null,
     waitMs: number,
     after: readonly string[] | null = null,
   ): Promise<AttachedVolume> {
     const { options, size, log } = this.state;
-    return AttachedVolume.attach({
+    const ours = entries.filter(({ longhorn }) => !longhorn).map(({ peer }) => peer);
+    const attached = await AttachedVolume.attach({
       volume: options.volume,
       size,
-      replicas: entries.filter(({ longhorn }) => !longhorn).map(({ peer }) => peer),
+      replicas: [...ours, ...this.#damaged],
       longhorn: entries.flatMap((entry) => entry.longhornLink() ?? []),
       engineId: this.options.engineId,
       engineBootId: readBootId(options.bootIdFile),
@@ -219,6 +225,9 @@ export class Start {
       signal: this.options.signal,
       log,
     });
+    // As others that cannot be used: somebody has to add it again.
+    for (const peer of this.#damaged) await attached.replicas.remove(peer);
+    return attached;
   }
 
   /** Frontend down, replicas closed; the volume can be started again. */
