@@ -11,20 +11,20 @@ function life(count: number, at: (index: number) => Partial<Sample>) {
 }
 
 t.test("noise and what a process needs to warm up are no growth", async (t) => {
-  const noisy = life(100, (i) => ({ uss: (i < 20 ? 5 : 20 + (i % 7)) * MIB, descriptors: 30 + (i % 3) }));
+  const noisy = life(400, (i) => ({ uss: (i < 90 ? 5 : 20 + (i % 7)) * MIB, descriptors: 30 + (i % 3) }));
   t.strictSame(flatnessOf(noisy)?.grows, []);
   // A few that are far off, at the end of all places.
-  t.strictSame(flatnessOf(life(100, (i) => ({ uss: (i > 90 ? 200 : 20) * MIB })))?.grows, []);
+  t.strictSame(flatnessOf(life(400, (i) => ({ uss: (i > 380 ? 200 : 20) * MIB })))?.grows, []);
 });
 
 t.test("what leaks is seen, each by itself", async (t) => {
-  t.strictSame(flatnessOf(life(100, (i) => ({ uss: (20 + i / 5) * MIB })))?.grows, ["uss"]);
-  t.strictSame(flatnessOf(life(100, (i) => ({ threads: 8 + Math.floor(i / 20) })))?.grows, ["threads"]);
-  t.strictSame(flatnessOf(life(100, (i) => ({ descriptors: 30 + Math.floor(i / 8) })))?.grows, [
+  t.strictSame(flatnessOf(life(400, (i) => ({ uss: (20 + i / 20) * MIB })))?.grows, ["uss"]);
+  t.strictSame(flatnessOf(life(400, (i) => ({ threads: 8 + Math.floor(i / 80) })))?.grows, ["threads"]);
+  t.strictSame(flatnessOf(life(400, (i) => ({ descriptors: 30 + Math.floor(i / 32) })))?.grows, [
     "descriptors",
   ]);
 });
 
 t.test("a short life tells nothing", async (t) => {
-  t.equal(flatnessOf(life(20, (i) => ({ uss: i * 100 * MIB }))), null);
+  t.equal(flatnessOf(life(200, (i) => ({ uss: i * 100 * MIB }))), null);
 });

@@ -15,8 +15,9 @@ export const SAMPLE_MS = 5_000;
 /** of a life's samples count for nothing: what follows is compared, see `flatness.ts` */
 export const WARM_UP = 0.25;
 
-/** samples in each of the two windows that are compared; with less, nothing is said */
-export const WINDOW_MIN = 8;
+/** samples in each of the two windows that are compared: five minutes. With less nothing is said: memory rises in steps, with the first
+ * resync, the first snapshot, the first rebuild, and stays there */
+export const WINDOW_MIN = 60;
 
 /** What a later median may have above an earlier one. Of memory: V8 collects when it likes, and maps grow with what they hold. */
 export const GROWTH_MAX = {
