@@ -1,0 +1,41 @@
+/** Whether a volume may become larger. Pure. Facts: manager.md section 11. */
+import type { Resource } from "../objects/resource.js";
+import { bytesOf, formatBytes } from "../objects/bytes.js";
+import { RuleError } from "../rule-error.js";
+import type { Cluster } from "../schedule/cluster.js";
+import { promisable } from "../schedule/space.js";
+
+/** @param size bytes, wanted
+ * @throws {RuleError} */
+export function checkExpansion(
+  { metadata, spec, status }: Resource<"Volume">,
+  size: number,
+  replicas: readonly Resource<"Replica">[],
+  cluster: Cluster,
+): void {
+  const refuse = (why: string) => new RuleError("REFUSED", `volume ${metadata.name}: size: ${why}`);
+  const present = bytesOf(spec.size);
+  if (size < present)
+    throw refuse(
+      `a volume cannot become smaller: it has ${formatBytes(present)}, ${formatBytes(size)} are asked for`,
+    );
+  if (spec.Standby) throw refuse("a standby volume is not expanded");
+  if (status.robustness === "faulted") throw refuse("the volume is faulted");
+  if (status.state !== "attached" && status.state !== "detached")
+    throw refuse(
+      `the volume has to be attached or detached, not ${status.state === "" ? "creating" : status.state}`,
+    );
+  const scheduled = status.conditions.find(({ type }) => type === "Scheduled");
+  if (scheduled !== undefined && scheduled.status !== "True")
+    throw refuse(`not all replicas have a place: ${scheduled.message}`);
+  const disks = cluster.nodes.flatMap((node) => node.disks.map((disk) => ({ node: node.name, disk })));
+  for (const replica of replicas) {
+    const found = disks.find(({ disk }) => disk.uuid !== "" && disk.uuid === replica.spec.diskID);
+    if (found === undefined) continue;
+    const room = promisable(found.disk, cluster.rules);
+    if (room < size - present)
+      throw refuse(
+        `disk ${found.disk.name} of node ${found.node} can be promised ${formatBytes(Math.max(0, room))} more, less than the ${formatBytes(size - present)} that the volume would grow by`,
+      );
+  }
+}
