@@ -1,0 +1,169 @@
+/** What users do, by a client that works from the schemas alone. */
+import t from "tap";
+import { startRig } from "./testing/rig.js";
+import { SchemaClient } from "./testing/schema-client.js";
+import { addNodes, attach } from "./testing/world.js";
+
+t.test("a volume's life: made, attached, snapshotted, changed, expanded, detached, removed", async (t) => {
+  const rig = await startRig(t);
+  await addNodes(rig);
+  const client = await SchemaClient.connect(`${rig.url}/v1`);
+  t.ok(client.creatable("volume").includes("numberOfReplicas"));
+  let volume = await client.create("volume", { name: "Data", size: "10.5Mi", numberOfReplicas: 2 });
+  t.match(volume, {
+    id: "data",
+    name: "data",
+    size: String(12 << 20),
+    state: "creating",
+    numberOfReplicas: 2,
+    frontend: "blockdev",
+    dataLocality: "disabled",
+    staleReplicaTimeout: 0,
+    snapshotMaxCount: 250,
+    replicaAutoBalance: "ignored",
+    controllers: [],
+    replicas: [],
+    volumeAttachment: { attachments: {} },
+  });
+  t.match(volume.created, /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \+0000 UTC$/);
+  t.strictSame(
+    (await client.list("volume")).map(({ id }) => id),
+    ["data"],
+  );
+
+  volume = await client.act(volume, "attach", { hostId: "node-1", attachmentID: "mine", attachedBy: "me" });
+  t.match(volume.volumeAttachment.attachments, {
+    mine: { nodeID: "node-1", attachmentType: "longhorn-api", satisfied: false, parameters: { disableFrontend: "false", lastAttachedBy: "me" } }, // prettier-ignore
+  });
+  await attach(rig, "data");
+  volume = await client.reload(volume);
+  t.match(volume, {
+    state: "attached",
+    robustness: "healthy",
+    ready: true,
+    controllers: [{ name: "data-e-0", hostId: "node-1", endpoint: "/dev/longhorn/data", running: true, actualSize: "8192" }], // prettier-ignore
+    replicas: [
+      { name: "data-r-0", mode: "RW", running: true, address: "10.0.0.1", dataPath: "/var/lib/longhorn/replicas/data-0" }, // prettier-ignore
+      { name: "data-r-1", mode: "RW", hostId: "node-2" },
+    ],
+    rebuildStatus: [{ replica: "data-r-1", fromReplica: "data-r-0", isRebuilding: true, progress: 40 }],
+    conditions: { Scheduled: { status: "True" } },
+  });
+
+  const snapshot = await client.act(volume, "snapshotCreate", { name: "one", labels: { of: "test" } });
+  t.match(snapshot, { id: "one", usercreated: true, removed: false, labels: { of: "test" } });
+  const { data } = await client.act(volume, "snapshotList");
+  t.strictSame(data.map(({ name }: { name: string }) => name).sort(), ["one", "volume-head"]);
+  // Replies are complete where Longhorn's have empty lists.
+  const marked = await client.act(volume, "snapshotDelete", { name: "one" });
+  t.match(marked, { replicas: [{ name: "data-r-0" }, { name: "data-r-1" }], controllers: [{}] });
+  t.match(await client.act(volume, "snapshotGet", { name: "one" }), { removed: true });
+  await client.act(volume, "snapshotPurge");
+  await client.act(volume, "trimFilesystem");
+  t.strictSame(rig.engines.asked, ["purge data", "trim data on node-1"]);
+
+  const object = await client.act(volume, "snapshotCRCreate", { labels: { a: "b" } });
+  t.match(object, {
+    name: /^snap-[0-9a-f]{16}$/,
+    createSnapshot: true,
+    readyToUse: false,
+    labels: { a: "b" },
+  });
+  t.equal((await client.act(volume, "snapshotCRList")).data.length, 1);
+  await client.act(volume, "snapshotCRDelete", { name: object.name });
+  await client.act(volume, "snapshotCRDelete", { name: "none" });
+
+  volume = await client.act(volume, "updateReplicaCount", { replicaCount: 3 });
+  t.match(volume, { numberOfReplicas: 3, replicas: [{}, {}] });
+  volume = await client.act(volume, "expand", { size: "1Gi" });
+  t.equal(volume.size, String(2 ** 30));
+  volume = await client.act(volume, "cancelExpansion");
+  t.equal(volume.size, String(12 << 20));
+
+  volume = await client.act(volume, "detach", { attachmentID: "mine", hostId: "node-2" });
+  t.match(volume.volumeAttachment.attachments, { mine: {} }, "the ticket is for another node");
+  volume = await client.act(volume, "detach", { attachmentID: "mine" });
+  t.strictSame(volume.volumeAttachment.attachments, {});
+  await client.delete(volume);
+  t.equal((await client.reload(volume)).state, "deleting");
+  await t.rejects(client.act(volume, "attach", { hostId: "node-1" }), {
+    status: 422,
+    message: /being deleted/,
+  });
+});
+
+t.test("recurring jobs are made, changed, given to volumes and taken from them", async (t) => {
+  const { url } = await startRig(t);
+  const client = await SchemaClient.connect(`${url}/v1`);
+  const job = await client.create("recurringJob", { name: "nightly", task: "snapshot", cron: "0 2 * * *", retain: 7, groups: ["important"] }); // prettier-ignore
+  t.match(job, { concurrency: 10, groups: ["important"], executionCount: 0 });
+  // As a dashboard does: all of it comes back, changed.
+  t.match(await client.update(job, { ...job, retain: 3, task: "backup" }), { retain: 3, task: "snapshot" });
+  const volume = await client.create("volume", { name: "v1", size: "1Gi", recurringJobSelector: [{ name: "important", isGroup: true }] }); // prettier-ignore
+  const detached = { ...volume, actions: (await client.byId("volume", "v1")).actions };
+  t.equal(detached.actions.recurringJobAdd, undefined, "not while it is being made");
+  await client.delete(job);
+  t.strictSame(await client.list("recurringJob"), []);
+});
+
+t.test("nodes, disks and settings are changed, as dashboards do it", async (t) => {
+  const rig = await startRig(t);
+  await addNodes(rig);
+  const client = await SchemaClient.connect(`${rig.url}/v1`);
+  let node = await client.byId("node", "node-1");
+  t.match(node, {
+    address: "10.0.0.1",
+    zone: "zone-of-node-1",
+    disks: { main: { diskUUID: "disk-of-node-1" } },
+  });
+  node = await client.update(node, {
+    ...node,
+    tags: ["slow"],
+    allowScheduling: false,
+    evictionRequested: true,
+  });
+  t.match(node, { tags: ["slow"], allowScheduling: false, evictionRequested: true });
+  const more = { path: "/mnt/more/", allowScheduling: true, tags: ["hdd"] };
+  node = await client.act(node, "diskUpdate", { disks: { ...node.disks, more } });
+  t.match(node.disks, {
+    main: { path: "/var/lib/longhorn" },
+    more: { diskType: "filesystem", tags: ["hdd"] },
+  });
+  const { disks } = node;
+  await t.rejects(
+    client.act(node, "diskUpdate", { disks: { main: disks.main } }),
+    /disks\.more: .*scheduling/,
+  );
+  disks.more.allowScheduling = false;
+  node = await client.act(node, "diskUpdate", { disks });
+  node = await client.act(node, "diskUpdate", { disks: { main: disks.main } });
+  t.strictSame(Object.keys(node.disks), ["main"]);
+
+  const setting = await client.byId("setting", "replica-soft-anti-affinity");
+  t.match(setting, { value: "false", applied: true, definition: { category: "scheduling", type: "bool" } });
+  t.match(await client.update(setting, { ...setting, value: " true" }), { value: "true" });
+  t.match(await client.byId("setting", "replica-soft-anti-affinity"), { value: "true" });
+});
+
+t.test("a faulted volume is salvaged with replicas that are named", async (t) => {
+  const rig = await startRig(t);
+  await addNodes(rig);
+  const client = await SchemaClient.connect(`${rig.url}/v1`);
+  await client.create("volume", { name: "v1", size: "1Gi", numberOfReplicas: 2 });
+  await attach(rig, "v1");
+  for (const replica of await rig.store.list("Replica")) {
+    replica.spec.failedAt = replica.spec.lastFailedAt = "2026-02-01T00:00:00Z";
+    await rig.store.update(replica);
+  }
+  const stored = await rig.store.get("Volume", "v1");
+  if (stored === null) throw new Error("gone");
+  Object.assign(stored.status, { state: "detached", robustness: "faulted" });
+  await rig.store.updateStatus(stored);
+  const faulted = await client.byId("volume", "v1");
+  t.strictSame(Object.keys(faulted.actions).sort(), ["attach", "detach", "salvage"]);
+  await t.rejects(client.act(faulted, "salvage", { names: ["other-r-0"] }), { status: 422, message: /no replica other-r-0/ }); // prettier-ignore
+  const salvaged = await client.act(faulted, "salvage", { names: ["v1-r-1"] });
+  t.match(salvaged, { robustness: "unknown", replicas: [{ failedAt: /./ }, { failedAt: "" }] });
+  const removal = await rig.call("POST", "/v1/volumes/v1?action=replicaRemove", { name: "v1-r-1" });
+  t.match(removal.json, { status: 422, message: /v1-r-1 may be the last that has its data/ });
+});

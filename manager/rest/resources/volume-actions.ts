@@ -1,0 +1,57 @@
+/** Which actions a volume allows, by its state: clients show the others as not possible. */
+
+const ALWAYS = ["attach", "detach"];
+const FAULTED = ["salvage"];
+const WHOLE = ["snapshotBackup", "snapshotCRCreate", "snapshotCRDelete", "snapshotCRGet", "snapshotCRList"];
+
+/** A detached volume, one on its way, and an attached one have these. */
+const MOVING = [
+  "cancelExpansion",
+  "offlineReplicaRebuilding",
+  "recurringJobAdd",
+  "recurringJobDelete",
+  "recurringJobList",
+];
+const SETTLED = [
+  "activate",
+  "engineUpgrade",
+  "expand",
+  "pvCreate",
+  "pvcCreate",
+  "replicaRemove",
+  "updateBackupCompressionMethod",
+  "updateBackupTargetName",
+  "updateDataLocality",
+  "updateFreezeFilesystemForSnapshot",
+  "updateReplicaAutoBalance",
+  "updateReplicaDiskSoftAntiAffinity",
+  "updateReplicaRebuildingBandwidthLimit",
+  "updateReplicaSoftAntiAffinity",
+  "updateReplicaZoneSoftAntiAffinity",
+  "updateSnapshotDataIntegrity",
+  "updateSnapshotMaxCount",
+  "updateSnapshotMaxSize",
+  "updateUnmapMarkSnapChainRemoved",
+];
+const DETACHED = ["updateAccessMode"];
+const ATTACHED = [
+  "snapshotCreate",
+  "snapshotDelete",
+  "snapshotGet",
+  "snapshotList",
+  "snapshotPurge",
+  "snapshotRevert",
+  "trimFilesystem",
+  "updateReplicaCount",
+];
+
+export function actionsOf(state: string, robustness: string): readonly string[] {
+  if (robustness === "faulted") return [...ALWAYS, ...FAULTED];
+  return [...ALWAYS, ...WHOLE, ...(BY_STATE[state] ?? [])];
+}
+
+const BY_STATE: Readonly<Record<string, readonly string[]>> = {
+  detached: [...MOVING, ...SETTLED, ...DETACHED],
+  attaching: MOVING,
+  attached: [...MOVING, ...SETTLED, ...ATTACHED],
+};

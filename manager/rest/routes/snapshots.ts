@@ -1,0 +1,180 @@
+/** Snapshots of a volume: what its engine has, and the objects that stand for them. */
+import { randomBytes } from "node:crypto";
+import { FINALIZER, type Resource } from "../../objects/resource.js";
+import { ownLabels } from "../../volume/objects.js";
+import { need, settingValues, volumeView, type Backend } from "../backend.js";
+import { ApiError, missing, notAvailable } from "../http/errors.js";
+import { collection, EMPTY, item, type Call, type Reply, type Route } from "../http/router.js";
+import { snapshotObjectToResource, snapshotToResource } from "../resources/snapshot.js";
+import { checkInput } from "../schemas/input.js";
+import { volumeAction } from "./volume-actions.js";
+import { volumeReply } from "./volumes.js";
+
+export function snapshotRoutes(backend: Backend): Route[] {
+  return [
+    volumeAction("snapshotCreate", (name, call) => createSnapshot(backend, name, call)),
+    volumeAction("snapshotList", async (name) => {
+      const { snapshots } = await snapshotsOf(backend, name);
+      return collection("snapshot", snapshots);
+    }),
+    volumeAction("snapshotGet", async (name, call) => {
+      const wanted = await snapshotName(call);
+      return item(await snapshotItem(backend, name, wanted));
+    }),
+    volumeAction("snapshotDelete", (name, call) => deleteSnapshot(backend, name, call)),
+    volumeAction("snapshotRevert", (name, call) => revert(backend, name, call)),
+    volumeAction("snapshotPurge", (name) => purge(backend, name)),
+    volumeAction("trimFilesystem", (name) => trim(backend, name)),
+    volumeAction("snapshotBackup", async (name, call) => {
+      checkInput("snapshotInput", await call.body(), { uses: ["name", "labels", "backupMode"], ignores: ["backupTargetName"] }); // prettier-ignore
+      await need(backend, "Volume", "volume", name);
+      throw notAvailable("backups");
+    }),
+    volumeAction("snapshotCRCreate", (name, call) => createObject(backend, name, call)),
+    volumeAction("snapshotCRList", async (name) => {
+      await need(backend, "Volume", "volume", name);
+      const all = await backend.store.list("Snapshot");
+      const own = all.filter(({ spec }) => spec.volume === name);
+      return collection("snapshotCR", own.map(snapshotObjectToResource));
+    }),
+    volumeAction("snapshotCRGet", async (name, call) => {
+      const wanted = await objectName(call);
+      const object = await objectOf(backend, name, wanted);
+      if (object === null) throw missing("snapshotCR", wanted);
+      return item(snapshotObjectToResource(object));
+    }),
+    volumeAction("snapshotCRDelete", async (name, call) => {
+      const object = await objectOf(backend, name, await objectName(call));
+      if (object !== null) await backend.store.delete("Snapshot", object.metadata.name, object.metadata.uid);
+      return item({ type: "empty", id: "", actions: [], body: {} });
+    }),
+  ];
+}
+
+/** @throws {ApiError} none runs: the volume is not attached */
+async function runningEngine(backend: Backend, name: string): Promise<Resource<"Engine">> {
+  const { volume, engines } = await volumeView(backend, await need(backend, "Volume", "volume", name));
+  const engine = engines.find(({ status }) => status.currentState === "running");
+  if (engine === undefined || volume.status.state !== "attached")
+    throw new ApiError(
+      "REFUSED",
+      `volume ${name} has to be attached: it is ${volume.status.state || "creating"}`,
+    );
+  return engine;
+}
+
+async function snapshotName(call: Call): Promise<string> {
+  const { name = "" } = checkInput("snapshotInput", await call.body(), { uses: ["name"], needs: ["name"] });
+  if (name === "") throw new ApiError("INVALID", "snapshotInput: name is empty");
+  return name;
+}
+
+/** Of an engine that runs it is asked; of another volume the last is told that its engine has said. */
+async function snapshotsOf(backend: Backend, name: string) {
+  const { engines } = await volumeView(backend, await need(backend, "Volume", "volume", name));
+  const running = engines.find(({ status }) => status.currentState === "running");
+  const found =
+    running === undefined
+      ? (engines[0]?.status.snapshots ?? {})
+      : await backend.engines.listSnapshots(running);
+  const objects = new Map((await backend.store.list("Snapshot")).map((one) => [one.metadata.name, one]));
+  const snapshots = Object.values(found).map((snapshot) => {
+    const object = objects.get(snapshot.name);
+    return snapshotToResource(snapshot, object?.spec.volume === name ? object.status.checksum : "");
+  });
+  return { snapshots };
+}
+
+async function snapshotItem(backend: Backend, volume: string, wanted: string) {
+  const { snapshots } = await snapshotsOf(backend, volume);
+  const found = snapshots.find(({ id }) => id === wanted);
+  if (found === undefined) throw missing(`snapshot of volume ${volume}:`, wanted);
+  return found;
+}
+
+async function createSnapshot(backend: Backend, volume: string, call: Call): Promise<Reply> {
+  const { name = "", labels = {} } = checkInput("snapshotInput", await call.body(), {
+    uses: ["name", "labels"],
+  });
+  if (name !== "") checkSnapshotName("snapshotInput", name);
+  const engine = await runningEngine(backend, volume);
+  const made = await backend.engines.createSnapshot(engine, name, labels);
+  return item(await snapshotItem(backend, volume, made));
+}
+
+async function deleteSnapshot(backend: Backend, volume: string, call: Call): Promise<Reply> {
+  const name = await snapshotName(call);
+  if (name === "volume-head")
+    throw new ApiError("INVALID", "snapshotInput: name: volume-head is no snapshot");
+  await backend.engines.deleteSnapshot(await runningEngine(backend, volume), name);
+  return reply(backend, volume);
+}
+
+async function revert(backend: Backend, volume: string, call: Call): Promise<Reply> {
+  const name = await snapshotName(call);
+  if (name === "volume-head")
+    throw new ApiError("INVALID", "snapshotInput: name: volume-head is no snapshot");
+  const engine = await runningEngine(backend, volume);
+  const { spec } = await need(backend, "Volume", "volume", volume);
+  if (spec.Standby) throw new ApiError("REFUSED", `volume ${volume} is a standby volume`);
+  if (!spec.disableFrontend)
+    throw new ApiError("REFUSED", `volume ${volume} has to be attached with its frontend disabled: somebody may be using it`); // prettier-ignore
+  await backend.engines.revertToSnapshot(engine, name);
+  return EMPTY;
+}
+
+async function purge(backend: Backend, volume: string): Promise<Reply> {
+  if ((await settingValues(backend)).flag("disable-snapshot-purge"))
+    throw new ApiError("REFUSED", "the setting disable-snapshot-purge is on");
+  await backend.engines.startPurge(await runningEngine(backend, volume));
+  return reply(backend, volume);
+}
+
+async function trim(backend: Backend, volume: string): Promise<Reply> {
+  const { spec } = await runningEngine(backend, volume);
+  await backend.nodes.trimFilesystem(spec.nodeID, volume);
+  return reply(backend, volume);
+}
+
+async function reply(backend: Backend, volume: string): Promise<Reply> {
+  return volumeReply(backend, await need(backend, "Volume", "volume", volume));
+}
+
+async function createObject(backend: Backend, volume: string, call: Call): Promise<Reply> {
+  const given = checkInput("snapshotCRInput", await call.body(), { uses: ["name", "labels"] });
+  const name = given.name || `snap-${randomBytes(8).toString("hex")}`;
+  checkSnapshotName("snapshotCRInput", name);
+  const { metadata } = await need(backend, "Volume", "volume", volume);
+  if (metadata.deletionTimestamp !== "") throw new ApiError("REFUSED", `volume ${volume} is being deleted`);
+  const object = await backend.store.create({
+    kind: "Snapshot",
+    name,
+    finalizers: [FINALIZER],
+    labels: ownLabels(volume),
+    ownerReferences: [{ kind: "Volume", name: volume, uid: metadata.uid }],
+    spec: { createSnapshot: true, volume, labels: given.labels ?? {} },
+  });
+  return item(snapshotObjectToResource(object));
+}
+
+async function objectName(call: Call): Promise<string> {
+  const { name = "" } = checkInput("snapshotCRInput", await call.body(), { uses: ["name"], needs: ["name"] });
+  if (name === "") throw new ApiError("INVALID", "snapshotCRInput: name is empty");
+  return name;
+}
+
+async function objectOf(
+  backend: Backend,
+  volume: string,
+  name: string,
+): Promise<Resource<"Snapshot"> | null> {
+  await need(backend, "Volume", "volume", volume);
+  const object = await backend.store.get("Snapshot", name);
+  return object?.spec.volume === volume ? object : null;
+}
+
+/** It becomes part of the names of files. */
+function checkSnapshotName(input: string, name: string): void {
+  if (name === "volume-head" || !/^[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?$/.test(name))
+    throw new ApiError("INVALID", `${input}: name: ${JSON.stringify(name)} is no name of a snapshot: lower-case letters, digits, "-" and ".", 63 at most`); // prettier-ignore
+}
