@@ -234,11 +234,17 @@ export class TwinReplica {
       },
       agreed: () => this.#noted("agreed", () => (this.inherited = new Uint8Array())),
       release: done,
-      prepareSnapshot: (request) => this.#noted("prepareSnapshot", () => (this.#prepared = request)),
+      prepareSnapshot: async (request) => {
+        // Whoever cannot expand cannot prepare it either.
+        if (request.expandTo > 0) await this.faults.get("replicaExpand")?.();
+        return this.#noted("prepareSnapshot", () => (this.#prepared = request));
+      },
       commitSnapshot: () =>
         this.#noted("commitSnapshot", () => {
           if (this.#prepared === null) throw new RpcError(status.FAILED_PRECONDITION, "no snapshot is prepared"); // prettier-ignore
-          this.#snapshot(this.#prepared.name, this.#prepared);
+          const { name, expandTo } = this.#prepared;
+          if (expandTo > 0) this.#expand(expandTo);
+          else this.#snapshot(name, this.#prepared);
           this.#prepared = null;
         }),
       abandonSnapshot: () => this.#noted("abandonSnapshot", () => (this.#prepared = null)),
