@@ -1,5 +1,6 @@
 /** Adding a replica by the controller's calls, over replicas in memory: what is asked of whom, and what is refused. */
 import { status } from "@grpc/grpc-js";
+import { setTimeout as sleep } from "node:timers/promises";
 import t from "tap";
 import { ReplicaMode } from "../../proto/longhorn.js";
 import { waitFor } from "../tools/process.js";
@@ -173,14 +174,17 @@ t.test("a snapshot does not wait for a rebuild, and is the same on the new repli
   t.equal(await rig.modes(), "RW RW WO");
   // It holds what was written to it, and not yet what is below.
   t.not(added.digestOf("after-files"), first.digestOf("after-files"));
-  // One more while it is made equal.
+  // One more while it is made equal. It is told of when it is durable, which waits for the I/O that is held here.
+  let last: Promise<unknown> = Promise.resolve();
   added.faults.set("revisionCounterSet", async () => {
     added.faults.delete("revisionCounterSet");
     first.backend.content.fill(8, 8192, 12288);
     rig.twins[1]?.backend.content.fill(8, 8192, 12288);
-    await rig.calls.volumeSnapshot({ name: "at-the-end" }, CALL);
+    last = rig.calls.volumeSnapshot({ name: "at-the-end" }, CALL);
+    while (!added.snapshots.includes("volume-snap-at-the-end.img")) await sleep(1);
   });
   await rig.calls.replicaVerifyRebuild({ address }, CALL);
+  await last;
   t.equal(await rig.modes(), "RW RW RW");
   t.strictSame(added.snapshots, first.snapshots);
   for (const name of first.snapshots) t.equal(added.digestOf(name), first.digestOf(name), name);
