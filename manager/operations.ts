@@ -32,7 +32,7 @@ export interface VolumePerformance {
   writeLatency: number;
 }
 
-/** All of them throw OperationError, and take engines that run. */
+/** All of them take engines that run, end by themselves within some seconds, and throw OperationError. */
 export interface EngineOperations {
   /** What the head holds is kept under a name from now on.
    * @param name "": one is made up

@@ -40,6 +40,15 @@ const CASES: Case[] = [
   ],
   ["a negative size", "POST", "/v1/volumes", volume({ size: "-1Gi" }), 400, /volume: size: "-1Gi"/],
   ["too large a size", "POST", "/v1/volumes", volume({ size: "99Ei" }), 400, /volume: size: "99Ei"/],
+  ["a size at the end of numbers", "POST", "/v1/volumes", volume({ size: "9007199254740991" }), 400, /volume: size: .* is more than 4 PiB/], // prettier-ignore
+  [
+    "growth to there",
+    "POST",
+    act("expand", "idle"),
+    { size: "9007199254740991" },
+    400,
+    /expandInput: size: .* 4 PiB/,
+  ],
   ["a size as a number", "POST", "/v1/volumes", volume({ size: 1 }), 400, /size: has to be a text, not 1/],
   ["no name", "POST", "/v1/volumes", volume({ name: "" }), 400, /volume: name: "" is no name/],
   ["a short name", "POST", "/v1/volumes", volume({ name: "a" }), 400, /volume: name: "a"/],

@@ -92,6 +92,29 @@ t.test("a volume's life: made, attached, snapshotted, changed, expanded, detache
   });
 });
 
+t.test(
+  "of those who make the same volume at once one does, and whoever wanted an older one is forgotten",
+  async (t) => {
+    const { call, store } = await startRig(t);
+    const tickets = {
+      old: { id: "old", type: "longhorn-api", nodeID: "node-1", generation: 1, parameters: {} },
+    };
+    await store.create({
+      kind: "VolumeAttachment",
+      name: "vol",
+      spec: { volume: "vol", attachmentTickets: tickets },
+    });
+    const all = await Promise.all(Array.from({ length: 8 }, () => call("POST", "/v1/volumes", { name: "vol", size: "1Gi" }))); // prettier-ignore
+    t.strictSame(all.map(({ status }) => status).sort(), [200, ...Array<number>(7).fill(422)]);
+    const [volume, attachment] = [
+      await store.get("Volume", "vol"),
+      await store.get("VolumeAttachment", "vol"),
+    ];
+    t.match(attachment, { spec: { attachmentTickets: {} }, metadata: { ownerReferences: [{ uid: volume?.metadata.uid }] } }); // prettier-ignore
+    t.equal(attachment?.spec.attachmentTickets["old"], undefined);
+  },
+);
+
 t.test("recurring jobs are made, changed, given to volumes and taken from them", async (t) => {
   const { url } = await startRig(t);
   const client = await SchemaClient.connect(`${url}/v1`);

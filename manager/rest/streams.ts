@@ -2,6 +2,7 @@
  * Lists that are sent again when they have changed, over WebSockets. Each message is a whole list. A client has one message on
  * its way at most: what changes meanwhile is in the next one, and who does not take it in time is closed.
  */
+import { createHash } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import { WebSocket } from "ws";
 import type { Backend } from "./backend.js";
@@ -73,6 +74,7 @@ function decode(text: string): string {
 export class Stream {
   readonly #unwatch: (() => void)[];
   readonly #urls: Urls;
+  /** digest of the last message */
   #last = "";
   #lastAt = -Infinity;
   #stale = true;
@@ -148,8 +150,9 @@ export class Stream {
     this.#stale = false;
     const { of, list } = this.wanted.source;
     const message = JSON.stringify(renderCollection({ of, items: await list(this.backend) }, this.#urls));
-    if (message !== this.#last && this.socket.readyState === WebSocket.OPEN) {
-      this.#last = message;
+    const digest = createHash("sha256").update(message).digest("base64");
+    if (digest !== this.#last && this.socket.readyState === WebSocket.OPEN) {
+      this.#last = digest;
       this.#lastAt = performance.now();
       if (!(await this.#write(message))) return;
     }

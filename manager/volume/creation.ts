@@ -12,6 +12,9 @@ type VolumeSpec = SpecOf<"Volume">;
 /** Sizes of volumes are multiples of it. */
 export const SIZE_UNIT_BYTES = 2 << 20;
 
+/** More than any file system here has, and twice of it is still a whole number. */
+export const SIZE_BYTES_MAX = 2 ** 52;
+
 const NAME_LENGTH_MAX = 40;
 const MIB = 1 << 20;
 

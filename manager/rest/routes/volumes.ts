@@ -1,12 +1,18 @@
 /** Volumes: made, removed, attached, detached, expanded. */
 import { parseQuantity } from "../../objects/quantity.js";
-import { bytesOf } from "../../objects/bytes.js";
+import { bytesOf, formatBytes } from "../../objects/bytes.js";
 import { checkSpec } from "../../objects/check.js";
 import { isDeleted, type Resource } from "../../objects/resource.js";
 import type { SpecOf } from "../../objects/kinds.js";
 import { modify } from "../../store/store.js";
 import { checkExpansion } from "../../volume/expansion.js";
-import { newVolume, newVolumeAttachment, roundUpSize, volumeName } from "../../volume/creation.js";
+import {
+  newVolume,
+  newVolumeAttachment,
+  roundUpSize,
+  SIZE_BYTES_MAX,
+  volumeName,
+} from "../../volume/creation.js";
 import { withDefaultGroup, withJob } from "../../volume/recurring-labels.js";
 import { checkNewVolume, checkVolumeName, type VolumeSurroundings } from "../../volume/validation.js";
 import { need, readCluster, settingValues, volumeView, type Backend } from "../backend.js";
@@ -60,10 +66,11 @@ async function create(backend: Backend, call: Call): Promise<Reply> {
   checkVolumeName(name);
   const object = newVolume(name, givenSpec(given), givenLabels(given), await settingValues(backend));
   checkNewVolume(checkSpec("Volume", name, object.spec), await surroundings(backend));
+  // Of a volume of this name that is gone, unless that is there: who wanted that one does not want this one.
+  const stale = await store.get("VolumeAttachment", name);
   if ((await store.get("Volume", name)) !== null)
     throw new ApiError("REFUSED", `volume: name: volume ${name} exists already`);
-  // Of a volume of this name that is gone: who wanted that one does not want this one.
-  await store.delete("VolumeAttachment", name);
+  if (stale !== null) await store.delete("VolumeAttachment", name, stale.metadata.uid);
   const volume = await store.create(object);
   await store.create(newVolumeAttachment(volume));
   return volumeReply(backend, volume);
@@ -108,8 +115,9 @@ export function isJobName(name: unknown): name is string {
  * @returns bytes, as decimal digits */
 export function quantity(field: string, text: string): string {
   const bytes = text === "" ? 0 : parseQuantity(text);
-  if (bytes === null)
-    throw new ApiError("INVALID", `${field}: ${JSON.stringify(text)} is no amount of bytes, as "10Gi"`);
+  const refuse = (why: string) => new ApiError("INVALID", `${field}: ${JSON.stringify(text)} ${why}`);
+  if (bytes === null) throw refuse('is no amount of bytes, as "10Gi"');
+  if (bytes > SIZE_BYTES_MAX) throw refuse(`is more than ${formatBytes(SIZE_BYTES_MAX)}`);
   return String(bytes);
 }
 
