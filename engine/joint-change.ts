@@ -141,9 +141,17 @@ export class JointChanges {
     });
     if (survives && snapshot !== undefined && isFollowed(snapshot))
       failing.push(...(await followers.take(snapshot.request.name, make)));
-    if (survives && failing.length > 0) await this.#drop(failing);
+    // And what no copy has is nothing that one may come to have.
+    if (!survives) failing.splice(0, failing.length, ...this.#madeInVain(slots, failures));
+    if (failing.length > 0) await this.#drop(failing);
     if (survives) await then?.();
     return failures;
+  }
+
+  #madeInVain(slots: readonly Slot[], failures: ReadonlyMap<string, Error>): Failing[] {
+    return slots
+      .filter(({ address }) => !failures.has(address))
+      .map((slot) => ({ slot, cause: "it made a change that no copy made" }));
   }
 
   /** I/O waits for this: those that failed may hold other data than the others by now, and must not be read again. */

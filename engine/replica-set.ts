@@ -365,6 +365,11 @@ export class ReplicaSet {
     this.#returning.watch(slot);
   }
 
+  /** Whether one at that address is being made a copy again, though it may have been removed meanwhile. */
+  looksAfter(address: string): boolean {
+    return this.#returning.looksAfter(address);
+  }
+
   /** Takes a replica out for good: durably no member, and nobody keeps what it misses.
    * @returns false when no other replica that may be read could record that: then it stays */
   async remove(address: string): Promise<boolean> {

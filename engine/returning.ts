@@ -8,6 +8,9 @@ import type { Roster } from "./roster.js";
 import type { Slot } from "./slot.js";
 
 export class Returning {
+  /** addresses of those that are being made copies at this moment */
+  readonly #attempts = new Set<string>();
+
   constructor(
     private readonly roster: Roster,
     private readonly resync: Resync,
@@ -18,6 +21,11 @@ export class Returning {
     // Nothing tells what one of Longhorn's holds when it is back: somebody adds it again.
     if (isLonghorn(slot.link)) return;
     this.#watch(slot).catch(this.roster.onError);
+  }
+
+  /** Also of one that is removed by now: what was begun there goes on until it fails. */
+  looksAfter(address: string): boolean {
+    return this.#attempts.has(address);
   }
 
   async #watch(slot: Slot): Promise<void> {
@@ -45,6 +53,7 @@ export class Returning {
   /** @returns whether it is a copy again */
   async #attempt(slot: Slot): Promise<boolean> {
     const { roster } = this;
+    this.#attempts.add(slot.address);
     try {
       await this.resync.run(slot);
       return true;
@@ -53,6 +62,8 @@ export class Returning {
       if (err instanceof DeclinedError) this.#decline(slot, err.message);
       else roster.log.debug({ err, replica: slot.address }, "replica does not come back yet");
       return false;
+    } finally {
+      this.#attempts.delete(slot.address);
     }
   }
 

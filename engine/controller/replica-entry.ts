@@ -32,8 +32,9 @@ export class ReplicaEntry {
     private readonly volumeName: string,
     /** why it was never part of the volume; null when it was */
     public unusable: string | null = null,
-    /** while it is added to the running volume; `restored`: its data come from a backup, not from a copy */
-    public rebuild: { restored: boolean } | null = null,
+    /** while it is added to the running volume; `restored`: its data come from a backup, not from a copy; `prepared`: somebody
+     * was told what to copy to it */
+    public rebuild: { restored: boolean; prepared: boolean } | null = null,
   ) {
     this.peer = grpcAddress(address);
     this.#connection = connectReplica(address, { volumeName });

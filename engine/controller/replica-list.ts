@@ -45,9 +45,15 @@ export class ReplicaList {
     if (state.inMode(ReplicaMode.WO).length > 0) throw new Error("can only have one WO replica at a time");
     if (this.expansion.running) throw new Error("cannot add WO replica during expansion");
     if (snapshotRequired) await this.settings.checkRoom();
-    const entry = new ReplicaEntry(address, state.options.volume, null, { restored: !snapshotRequired });
+    const entry = new ReplicaEntry(address, state.options.volume, null, {
+      restored: !snapshotRequired,
+      prepared: false,
+    });
     // Removed and added again at once.
     await this.#closing.get(address);
+    // What was begun when it was part of the volume would go on in its directory.
+    if (attached.replicas.looksAfter(entry.peer))
+      throw new Error(`replica ${address} is still being looked after by the engine: try again later`);
     try {
       await this.#openNew(entry);
       await this.#letJoin(attached, entry, snapshotRequired);
@@ -103,6 +109,7 @@ export class ReplicaList {
       prepareRebuild(source, entry, this.state.options.volume),
     );
     this.state.running().replicas.beginFiles(entry.peer);
+    if (entry.rebuild !== null) entry.rebuild.prepared = true;
     return files;
   }
 
@@ -148,8 +155,10 @@ export class ReplicaList {
     const { address, peer, rebuild } = entry;
     const { volume } = this.state.options;
     const { replicas } = this.state.running();
-    const restored = rebuild?.restored ?? false;
+    const { restored, prepared } = rebuild ?? { restored: false, prepared: false };
     try {
+      // What its sync agent has copied may be what somebody else asked for, before.
+      if (!restored && !prepared) throw new Error("nobody has asked what is to be copied to it");
       if (!restored) await checkSynced(entry, volume);
       await replicas.finishRebuild(peer, {
         compareAll: restored,

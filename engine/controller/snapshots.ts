@@ -37,17 +37,13 @@ export class Snapshots {
       harmless: isSnapshotExisting,
       snapshot: inTwoParts(request, state.options.replicaTimeoutMs),
     });
-    const reported =
-      [...failures.values()].some(isSnapshotExisting) || failures.size >= this.#copiesBefore(failures);
+    // Whoever failed while a copy succeeded is none any more. What is written, but not read yet, does not count.
+    const copies = state.inMode(ReplicaMode.RW);
+    const inVain = copies.every(({ peer }) => failures.has(peer));
+    const reported = inVain || [...failures.values()].some(isSnapshotExisting);
     if (failures.size > 0 && reported) throw state.failureOf(failures);
     state.log.info({ snapshot, failed: [...failures.keys()] }, "snapshot taken");
     return snapshot;
-  }
-
-  /** How many replicas took part in a change with these failures. */
-  #copiesBefore(failures: ReadonlyMap<string, Error>): number {
-    const left = this.state.written().filter(({ peer }) => !failures.has(peer));
-    return failures.size + left.length;
   }
 
   /** @throws {Error} */

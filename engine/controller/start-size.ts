@@ -2,7 +2,7 @@
 
 /** @param size nominal, bytes
  * @param currentSize bytes; 0 when it is not known
- * @param sizes of the replicas that could be opened */
+ * @param sizes of the copies that could be opened */
 export function volumeSizeAtStart(size: number, currentSize: number, sizes: readonly number[]): number {
   if (currentSize === 0) return size;
   // An expansion had ended on all of them before its result could be stored.

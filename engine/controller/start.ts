@@ -17,7 +17,7 @@ import { ReplicaEntry, type Opened } from "./replica-entry.js";
 import { bestForSalvage } from "./salvage.js";
 import type { Settings } from "./settings.js";
 import { volumeSizeAtStart } from "./start-size.js";
-import { finishExpansion } from "./unfinished-expansion.js";
+import { finishExpansion, isUnused, newestCopies } from "./unfinished-expansion.js";
 import type { VolumeState } from "./volume-state.js";
 
 /** What a volume is started from that another engine served, or this one. */
@@ -80,7 +80,7 @@ export class Start {
   ): Promise<void> {
     const { state } = this;
     let opened = await finishExpansion(await this.#open(entries, succession?.crashed ?? false), size);
-    const sizes = opened.map(({ replica }) => Number(replica.size));
+    const sizes = (await newestCopies(opened)).map(({ replica }) => Number(replica.size));
     state.size = volumeSizeAtStart(size, currentSize, sizes);
     const { disableRevisionCounter, upgrade } = state.options;
     for (const { entry, replica } of opened) {
@@ -96,6 +96,7 @@ export class Start {
         false,
         entries.map(({ address }) => address),
       );
+    await this.#refuseGuess(entries, opened);
     await this.settings.pushUnmapMark(
       opened.map(({ entry }) => entry),
       (entry, cause) => this.#giveUp(entry, cause),
@@ -105,6 +106,18 @@ export class Start {
       opened.filter(({ entry }) => entry.unusable === null),
       succession?.after ?? null,
     );
+  }
+
+  /** What nobody ever used says nothing of what the others hold, as one whose directory was replaced: it does not stand for the volume
+   * unless all that were given are there.
+   * @throws {MembershipError} */
+  async #refuseGuess(entries: ReplicaEntry[], opened: Opened[]): Promise<void> {
+    const missing = entries.filter(({ unusable }) => unusable !== null);
+    if (missing.length === 0 || this.state.options.salvageRequested) return;
+    if (opened.some(({ entry }) => entry.longhorn !== null)) return;
+    if (!(await Promise.all(opened.map(isUnused))).every((unused) => unused)) return;
+    const causes = missing.map(({ address, unusable }) => `${address}: ${unusable}`).join("; ");
+    throw new MembershipError(`what could be opened was never used, and others may have been: ${causes}`); // prettier-ignore
   }
 
   /** Where Longhorn's replicas are in the set: by its rules, when there are no others.
@@ -217,7 +230,8 @@ export class Start {
       replicaTimeoutMs: options.replicaTimeoutMs,
       waitMs,
       salvage,
-      acceptLostWrites: salvage !== null,
+      // Whoever asks for a salvage has been told what it may cost.
+      acceptLostWrites: options.salvageRequested,
       after,
       copier: this.options.copier,
       onHealth: this.options.onHealth,

@@ -1,4 +1,5 @@
 /** An expansion in whose middle everything ended: some copies have grown, others have not. It is finished at the next start. */
+import type { ReplicaFacts } from "../../proto/control.js";
 import { EXPAND_CALL_TIMEOUT_MS } from "./limits.js";
 import type { Opened } from "./replica-entry.js";
 
@@ -25,24 +26,41 @@ export async function finishExpansion(opened: Opened[], size: number): Promise<O
   );
 }
 
+/** Those that the newest record names as members: what a stale one has grown to, or has not, tells nothing. All, where that is
+ * not known, or their sizes are the same. */
+export async function newestCopies(opened: Opened[]): Promise<Opened[]> {
+  const sizes = new Set(opened.map(({ replica }) => replica.size));
+  if (sizes.size === 1 || opened.some(({ entry }) => entry.longhorn !== null)) return opened;
+  const facts = await Promise.all(opened.map((one) => factsOf(one).catch(() => undefined)));
+  const generation = Math.max(0, ...facts.map((one) => one?.record?.generation ?? 0));
+  const newest = opened.filter((_, index) => isMemberUnder(generation, facts[index]));
+  return newest.length === 0 ? opened : newest;
+}
+
 async function areCopiesOfOneGeneration(opened: Opened[]): Promise<boolean> {
   if (opened.some(({ entry }) => entry.longhorn !== null)) return false;
-  const facts = await Promise.all(
-    opened.map(async ({ entry }) => {
-      const link = entry.link();
-      try {
-        return await link.identify();
-      } finally {
-        link.close();
-      }
-    }),
-  );
+  const facts = await Promise.all(opened.map(factsOf));
   const generation = facts[0]?.record?.generation ?? 0;
-  return (
-    generation > 0 &&
-    facts.every(({ record, replicaId, unfit }) => {
-      if (record?.generation !== generation || unfit !== "") return false;
-      return record.members.includes(replicaId);
-    })
-  );
+  return facts.every((one) => isMemberUnder(generation, one) && one.unfit === "");
+}
+
+function isMemberUnder(generation: number, facts: ReplicaFacts | undefined): boolean {
+  const record = facts?.record ?? null;
+  if (facts === undefined || record === null || generation === 0) return false;
+  return record.generation === generation && record.members.includes(facts.replicaId);
+}
+
+async function factsOf({ entry }: Opened): Promise<ReplicaFacts> {
+  const link = entry.link();
+  try {
+    return await link.identify();
+  } finally {
+    link.close();
+  }
+}
+
+/** No engine of ours has ever recorded itself there, and nothing was written. */
+export async function isUnused(opened: Opened): Promise<boolean> {
+  const { record, allocated } = await factsOf(opened);
+  return record === null && allocated === 0;
 }
