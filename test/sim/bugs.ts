@@ -10,31 +10,8 @@ import { Disk } from "./disk.js";
 import { RegionMap } from "./region-map.js";
 import { SimStore, type StoreRequest } from "./store.js";
 import { SimVolume } from "./volume.js";
-
-export interface Bug {
-  name: string;
-  /** @returns what takes it out again */
-  install: () => () => void;
-}
-
-// A method of any class, private ones among them.
-// eslint-disable-next-line @typescript-eslint/no-explicit-any
-type Method = (this: any, ...args: any[]) => unknown;
-
-/** Puts another method in the place of one. @param make of the one that was there */
-function replacing(
-  of: { prototype: object },
-  method: string,
-  make: (original: Method) => Method,
-): Bug["install"] {
-  return () => {
-    const methods = of.prototype as Record<string, Method>;
-    const original = methods[method];
-    if (original === undefined) throw new Error(`there is no method ${method}`);
-    methods[method] = make(original);
-    return () => (methods[method] = original);
-  };
-}
+import { replacing, type Bug, type Method } from "./bug.js";
+import { CHAIN_BUGS } from "./chain-bugs.js";
 
 function submitting(change: (request: StoreRequest, submit: (request: StoreRequest) => void) => void) {
   return replacing(SimStore, "submit", (submit) => {
@@ -143,4 +120,5 @@ export const BUGS: Bug[] = [
     name: "directories are not synced",
     install: replacing(Disk, "syncNames", () => () => undefined),
   },
+  ...CHAIN_BUGS,
 ];

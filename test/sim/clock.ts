@@ -1,5 +1,5 @@
 /** Stands in for `node:timers/promises` and for the global timers and clock, wherever a simulated process runs. */
-import { runningProcess, simulation, type Scheduled } from "./simulation.js";
+import { EPOCH_MS, runningProcess, simulation, type Scheduled } from "./simulation.js";
 
 /** `setTimeout` of `node:timers/promises`. */
 export function sleep<T>(delayMs = 0, value?: T, options: { signal?: AbortSignal } = {}): Promise<T> {
@@ -51,8 +51,6 @@ class Timer {
   }
 }
 
-const EPOCH_MS = Date.UTC(2030, 0, 1);
-
 /** Simulated processes see simulated time from here on; all other code sees what there was. */
 export function installClock(): void {
   const real = { setTimeout, setInterval, clearTimeout, clearInterval, now: Date.now };
@@ -76,7 +74,14 @@ export function installClock(): void {
     clearTimeout: cancel(real.clearTimeout),
     clearInterval: cancel(real.clearInterval),
   });
-  Date.now = now;
+  const RealDate = Date;
+  globalThis.Date = class extends RealDate {
+    constructor(...args: unknown[]) {
+      // Without arguments it would ask the machine.
+      super(...((args.length === 0 ? [now()] : args) as [number]));
+    }
+    static override now = now;
+  } as DateConstructor;
   const realNow = performance.now.bind(performance);
   const elapsed = () => (runningProcess() === undefined ? realNow() : simulation().now);
   Object.defineProperty(performance, "now", { value: elapsed });

@@ -3,12 +3,14 @@
  * power cut loses the end; content that was not synced is lost as `block-file.ts` says.
  */
 import { BlockFile } from "./block-file.js";
-import { runningProcess, simulation, type Process } from "./simulation.js";
+import { EPOCH_MS, runningProcess, simulation, type Process } from "./simulation.js";
 import type { Random } from "./random.js";
 
 /** A small file's content, or a map's: replaced as a whole. */
 export class WholeFile<T> {
   private pending: T[] = [];
+  /** how often it was replaced */
+  changes = 0;
   private durable: T;
 
   constructor(
@@ -21,6 +23,7 @@ export class WholeFile<T> {
 
   set(content: T): void {
     this.content = content;
+    this.changes++;
     this.pending.push(content);
   }
 
@@ -47,8 +50,19 @@ export class Inode {
   /** of a sparse file, bytes; 0: a small one */
   sparseBytes = 0;
   lockedBy: Process | null = null;
+  /** of its names and its size */
+  changes = 0;
 
-  constructor(readonly number: number) {}
+  constructor(
+    readonly number: number,
+    /** ns since 1970 */
+    private readonly createdNs: bigint,
+  ) {}
+
+  /** Another one after each change, as a file system's is. */
+  get ctimeNs(): bigint {
+    return this.createdNs + BigInt(this.changes + this.text.changes + this.data.changes);
+  }
 
   get size(): number {
     return Math.max(this.sparseBytes, this.text.content.length);
@@ -92,13 +106,14 @@ export class Disk {
   }
 
   create(path: string): Inode {
-    const inode = new Inode(++this.inodes);
+    const inode = new Inode(++this.inodes, BigInt(Math.floor(EPOCH_MS + simulation().now)) * 1_000_000n);
     this.change((names) => names.set(path, inode));
     return inode;
   }
 
   rename(from: string, to: string): void {
     const inode = this.find(from);
+    inode.changes++;
     this.change((names) => {
       names.set(to, inode);
       names.delete(from);
@@ -108,11 +123,12 @@ export class Disk {
   link(from: string, to: string): void {
     const inode = this.find(from);
     if (this.names.has(to)) throw systemError("EEXIST", to);
+    inode.changes++;
     this.change((names) => names.set(to, inode));
   }
 
   unlink(path: string): void {
-    this.find(path);
+    this.find(path).changes++;
     this.change((names) => names.delete(path));
   }
 

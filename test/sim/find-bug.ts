@@ -1,18 +1,18 @@
 /** How soon a deliberate bug is found: seeds are run with it until one fails. */
-import type { Bug } from "./bugs.js";
-import { planOf } from "./plan.js";
+import type { Bug } from "./bug.js";
+import { managedPlanOf, planOf } from "./plan.js";
 import { play } from "./play.js";
 
 /** More than it takes to find any of them, several times over. */
 const SEEDS_MAX = 300;
 
 /** @returns whether it was found */
-export async function find({ name, install }: Bug): Promise<boolean> {
+export async function find({ name, world, install }: Bug): Promise<boolean> {
   const began = process.cpuUsage();
   const remove = install();
   try {
     for (let seed = 1; seed <= SEEDS_MAX; seed++) {
-      const { failure } = await play(planOf(seed));
+      const { failure } = await play(world === "managed" ? managedPlanOf(seed) : planOf(seed));
       if (failure === null) continue;
       const seconds = process.cpuUsage(began).user / 1e6;
       console.log(

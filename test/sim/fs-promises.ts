@@ -1,9 +1,23 @@
 /** Stands in for `node:fs/promises`: as much of it as the replica uses. */
 import { dirname } from "node:path";
 import { diskOf, systemError, type Disk, type Inode } from "./disk.js";
+import { closeSync, newFileDescriptor } from "./fs.js";
+import { BLOCK_BYTES, BLOCK_SECTORS, bytesOf, SECTOR_BYTES, sectorsOf } from "./sectors.js";
 import { simulation } from "./simulation.js";
 
-type Stat = { isFile: () => boolean; isDirectory: () => boolean; size: number; blocks: number; ino: number };
+interface Stat {
+  isFile: () => boolean;
+  isDirectory: () => boolean;
+  size: number;
+  blocks: number;
+  ino: number;
+  dev: number;
+  ctimeNs: bigint;
+  mtimeNs: bigint;
+}
+
+/** Files of which blocks are kept; all others are small. */
+const DATA_FILE = /\.img(\.receiving)?$/;
 
 function cached<T>(disk: Disk, work: () => T): Promise<T> {
   return simulation().answer(disk.cachedMs(), work);
@@ -18,18 +32,31 @@ function statOf(disk: Disk, path: string): Stat {
   const inode = disk.names.get(path);
   if (inode === undefined) {
     if (!isDirectory(disk, path)) throw systemError("ENOENT", path);
-    return { isFile: () => false, isDirectory: () => true, size: 0, blocks: 0, ino: 0 };
+    const times = { ctimeNs: 0n, mtimeNs: 0n };
+    return { isFile: () => false, isDirectory: () => true, size: 0, blocks: 0, ino: 0, dev: 0, ...times };
   }
-  const blocks = inode.data.blocks.size * 8 + (inode.text.content.length > 0 ? 8 : 0);
-  return { isFile: () => true, isDirectory: () => false, size: inode.size, blocks, ino: inode.number };
+  const blocks = inode.data.blocks.size * BLOCK_SECTORS + (inode.text.content.length > 0 ? BLOCK_SECTORS : 0);
+  const { size, number: ino, ctimeNs } = inode;
+  const times = { ctimeNs, mtimeNs: ctimeNs };
+  return { isFile: () => true, isDirectory: () => false, size, blocks, ino, dev: 0, ...times };
 }
 
 class FileHandle {
+  private descriptor: number | null = null;
+
   constructor(
     private readonly disk: Disk,
     private readonly path: string,
     private readonly inode: Inode | null,
   ) {}
+
+  get fd(): number {
+    return (this.descriptor ??= newFileDescriptor(this.file));
+  }
+
+  private get isData(): boolean {
+    return DATA_FILE.test(this.path);
+  }
 
   private get file(): Inode {
     if (this.inode === null) throw systemError("EISDIR", this.path);
@@ -53,7 +80,57 @@ class FileHandle {
 
   truncate(bytes: number): Promise<void> {
     return cached(this.disk, () => {
-      this.file.sparseBytes = bytes;
+      const { file } = this;
+      if (!this.isData) {
+        const content = Buffer.alloc(bytes);
+        file.text.content.copy(content);
+        file.text.set(content);
+        return;
+      }
+      for (const block of [...file.data.blocks.keys()])
+        if (block * BLOCK_BYTES >= bytes) file.data.set(block, null);
+      file.sparseBytes = bytes;
+      file.changes++;
+    });
+  }
+
+  read(
+    into: Buffer,
+    at: number,
+    length: number,
+    position: number,
+  ): Promise<{ bytesRead: number; buffer: Buffer }> {
+    return cached(this.disk, () => {
+      this.disk.check(this.path, 0);
+      const bytes = Math.max(0, Math.min(length, this.file.size - position));
+      const content = this.isData
+        ? dataOf(this.file, position, bytes)
+        : this.file.text.content.subarray(position, position + bytes);
+      content.copy(into, at);
+      return { bytesRead: bytes, buffer: into };
+    });
+  }
+
+  write(
+    from: Uint8Array,
+    at: number,
+    length: number,
+    position: number,
+  ): Promise<{ bytesWritten: number; buffer: Uint8Array }> {
+    return cached(this.disk, () => {
+      const { file } = this;
+      const data = from.slice(at, at + length);
+      if (this.isData) {
+        this.disk.check(this.path, Math.ceil(length / BLOCK_BYTES));
+        putData(file, position, data);
+      } else {
+        this.disk.check(this.path, 1);
+        const content = Buffer.alloc(Math.max(file.text.content.length, position + length));
+        file.text.content.copy(content);
+        content.set(data, position);
+        file.text.set(content);
+      }
+      return { bytesWritten: length, buffer: from };
     });
   }
 
@@ -70,11 +147,31 @@ class FileHandle {
   }
 
   close(): Promise<void> {
+    if (this.descriptor !== null) closeSync(this.descriptor);
+    this.descriptor = null;
     return Promise.resolve();
   }
 }
 
 export type { FileHandle };
+
+function dataOf({ data }: Inode, offset: number, length: number): Buffer {
+  const sectors = new Int32Array(Math.ceil(length / BLOCK_BYTES) * BLOCK_SECTORS);
+  for (let done = 0; done < length; done += BLOCK_BYTES) {
+    const found = data.blocks.get((offset + done) / BLOCK_BYTES);
+    if (found !== undefined) sectors.set(found, done / SECTOR_BYTES);
+  }
+  return bytesOf(sectors).subarray(0, length);
+}
+
+/** Whole blocks: nothing else is written but by stores. */
+function putData({ data }: Inode, offset: number, bytes: Uint8Array): void {
+  const sectors = sectorsOf(bytes);
+  for (let done = 0; done < bytes.length; done += BLOCK_BYTES) {
+    const first = done / SECTOR_BYTES;
+    data.set((offset + done) / BLOCK_BYTES, sectors.slice(first, first + BLOCK_SECTORS));
+  }
+}
 
 export function open(path: string, flags = "r"): Promise<FileHandle> {
   const disk = diskOf(path);
@@ -82,7 +179,7 @@ export function open(path: string, flags = "r"): Promise<FileHandle> {
     const found = disk.names.get(path);
     if (found !== undefined) {
       if (flags === "wx") throw systemError("EEXIST", path);
-      if (flags === "w") found.text.set(Buffer.alloc(0));
+      if (flags.startsWith("w")) empty(found);
       return new FileHandle(disk, path, found);
     }
     if (flags.startsWith("r")) {
@@ -92,6 +189,12 @@ export function open(path: string, flags = "r"): Promise<FileHandle> {
     disk.check(path, 1);
     return new FileHandle(disk, path, disk.create(path));
   });
+}
+
+function empty(inode: Inode): void {
+  if (inode.text.content.length > 0) inode.text.set(Buffer.alloc(0));
+  for (const block of [...inode.data.blocks.keys()]) inode.data.set(block, null);
+  inode.sparseBytes = 0;
 }
 
 export function readFile(path: string, encoding: "utf8"): Promise<string> {
@@ -117,6 +220,8 @@ export function stat(path: string): Promise<Stat> {
   const disk = diskOf(path);
   return cached(disk, () => statOf(disk, path));
 }
+
+export { stat as lstat };
 
 export function rename(from: string, to: string): Promise<void> {
   const disk = diskOf(from);

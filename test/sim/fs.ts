@@ -23,6 +23,24 @@ export function newDescriptor(inode: Inode | null, close: () => void): number {
   return fd;
 }
 
+/** The same for a file of which nothing is left to be done when its process dies. */
+export function newFileDescriptor(inode: Inode): number {
+  descriptors.set(++last, { inode, process: runningProcess() ?? null, close: () => undefined });
+  return last;
+}
+
+/** The file that a descriptor stands for. */
+export function inodeOf(fd: number): Inode {
+  const inode = descriptors.get(fd)?.inode;
+  if (inode == null) throw new Error(`${fd} is no file`);
+  return inode;
+}
+
+/** Another world begins. */
+export function forgetDescriptors(): void {
+  descriptors.clear();
+}
+
 export function closeSync(fd: number): void {
   const descriptor = descriptors.get(fd);
   descriptors.delete(fd);
@@ -57,9 +75,17 @@ export function ftruncateSync(): void {
 export function writeSync(): number {
   return 0;
 }
-export function readFileSync(): string {
-  return "";
+/** A lock file says nothing. */
+export function readFileSync(file: string | number): string {
+  return typeof file === "number" ? "" : diskOf(file).find(file).text.content.toString();
 }
 export function readdirSync(): string[] {
   return [];
 }
+export function mkdirSync(): void {
+  // There are no directories but by the names of what is in them.
+}
+const absent = (): never => {
+  throw new Error("not simulated");
+};
+export { absent as statSync, absent as truncateSync, absent as writeFileSync };

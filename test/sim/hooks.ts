@@ -2,13 +2,16 @@
 import type { ResolveHook } from "node:module";
 
 const STANDS_IN: Record<string, string> = {
+  "node:crypto": "./crypto.js",
   "node:fs": "./fs.js",
   "node:fs/promises": "./fs-promises.js",
+  "node:http": "./http.js",
   "node:net": "./net.js",
   "node:timers/promises": "./clock.js",
   "@grpc/grpc-js": "./grpc.js",
 };
-const PRODUCT = /\/dist\/(engine|replica|proto)\//;
+/** The initiator of a machine is no part of the simulated world. */
+const PRODUCT = /\/dist\/(engine(?!\/initiator)|replica|proto)\//;
 const ADDON = /\/dist\/native\/index\.js$/;
 
 export const resolve: ResolveHook = async (specifier, context, next) => {

@@ -2,18 +2,25 @@
 import type { Logger } from "pino";
 import { HostedReplica } from "../../replica/hosted-replica.js";
 import { serveControl } from "../../replica/server.js";
+import { serveSyncAgent } from "../../replica/sync/server.js";
 import { Disk } from "./disk.js";
 import { network } from "./network.js";
 import { Process, simulation } from "./simulation.js";
 
 export const CONTROL_PORT = 10_000;
 const DATA_PORT = 10_001;
+const SYNC_AGENT_PORT = 10_002;
+const RECEIVER_PORTS = { first: 10_003, last: 10_012 };
 const RESTART_MS = 200;
+/** that a daemon has to end in order */
+const STOP_MS = 2_000;
 
 export interface Hosting {
   volume: string;
-  /** bytes */
+  /** bytes, of a volume that is created */
   size: number;
+  /** as Longhorn hosts replicas: closed until an engine opens them, with a sync agent beside */
+  managed: boolean;
   log: (process: Process) => Logger;
 }
 
@@ -40,7 +47,7 @@ export class Machine {
   get directory(): string {
     return `/${this.name}/replica`;
   }
-  private get bootIdFile(): string {
+  get bootIdFile(): string {
     return `/${this.name}/boot_id`;
   }
   get bootId(): string {
@@ -93,15 +100,45 @@ export class Machine {
   }
 
   private async open(log: Logger): Promise<HostedReplica> {
-    const { volume, size } = this.hosting;
+    const { volume, size, managed } = this.hosting;
     const options = {
-      ...{ directory: this.directory, size, volume, replicaId: `replica-${this.name}` },
+      ...{ directory: this.directory, size, volume, replicaId: `replica-${this.name}`, startClosed: managed },
       ...{ cache: "writeback" as const, backingFile: null, bootIdFile: this.bootIdFile },
     };
     const hosted = await HostedReplica.open(options, log);
     hosted.listen(this.name, DATA_PORT);
     await serveControl(hosted, this.name, CONTROL_PORT, log);
+    if (managed) await this.serveSyncAgent(hosted, log);
     return hosted;
+  }
+
+  private async serveSyncAgent(hosted: HostedReplica, log: Logger): Promise<void> {
+    const options = {
+      ...{ directory: this.directory, replicaAddress: this.address, volumeName: this.hosting.volume },
+      ...{ instanceName: undefined, ports: RECEIVER_PORTS, backingFile: null, rateLimit: null },
+      ...{ limitsRate: null, purging: () => hosted.current?.purge ?? null },
+      hashLockPath: `/${this.name}/hash.lock`,
+    };
+    await serveSyncAgent(options, this.name, SYNC_AGENT_PORT, log);
+  }
+
+  /** What a manager does before it starts an engine: an end in order, or a sudden one, and another beginning. */
+  restartReplica(inOrder: boolean): void {
+    const { replica } = this;
+    this.isWanted = true;
+    if (replica === null) {
+      this.startReplica();
+      return;
+    }
+    const { process, hosted } = replica;
+    const kill = () => process.die();
+    if (!inOrder || hosted === null) {
+      kill();
+      return;
+    }
+    simulation().after(STOP_MS, null, kill);
+    const end = () => void simulation().after(0, null, kill);
+    process.run(() => void hosted.close().then(end, end));
   }
 
   /** The daemon ends, and is started again after a while. */

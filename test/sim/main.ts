@@ -1,14 +1,15 @@
 /**
  * Runs seeds: `SEED=123` replays one, `--seeds N` runs so many, `--seconds S` goes on for that long, `--soak` until something
  * fails, `--plan FILE` plays steps that were written down, `--bug TEXT` shows how soon the
- * deliberate bugs are found whose names have that in them. `TRACE=1` tells everything that happens.
+ * deliberate bugs are found whose names have that in them. `--world managed`: as Longhorn drives a volume, `--world plain`: as
+ * `aurochs engine` does; else both in turn. `TRACE=1` tells everything that happens.
  */
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { BUGS } from "./bugs.js";
 import { find } from "./find-bug.js";
 import { play, shrink } from "./play.js";
-import { planOf, type Plan } from "./plan.js";
+import { managedPlanOf, planOf, type Plan } from "./plan.js";
 import { simulation } from "./simulation.js";
 
 const SHRINK_RUNS_MAX = 400;
@@ -19,6 +20,7 @@ const { values: options } = parseArgs({
     seconds: { type: "string" },
     first: { type: "string" },
     soak: { type: "boolean" },
+    world: { type: "string" },
     plan: { type: "string" },
     bug: { type: "string" },
     "keep-going": { type: "boolean" },
@@ -40,6 +42,12 @@ async function tell(plan: Plan, failure: Error): Promise<void> {
   const { steps, ...world } = shorter.plan;
   console.log(`${JSON.stringify(world).slice(0, -1)},"steps":[`);
   console.log(`${steps.map((step) => JSON.stringify(step)).join(",\n")}]}`);
+}
+
+/** Both worlds in turn, unless one is asked for. */
+function planFor(seed: number): Plan {
+  const isManaged = options.world === undefined ? seed % 2 === 0 : options.world === "managed";
+  return isManaged ? managedPlanOf(seed) : planOf(seed);
 }
 
 async function main(): Promise<number> {
@@ -86,7 +94,7 @@ async function main(): Promise<number> {
     return found ? 0 : 1;
   }
   for (let seed = first; seed < first + count && seconds() < limit; seed++) {
-    const plan = planOf(seed);
+    const plan = planFor(seed);
     const outcome = await play(plan);
     total.seeds++;
     for (const key of ["simulatedMs", "operations", "acknowledged", "events", "emptied"] as const)

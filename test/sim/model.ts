@@ -4,6 +4,8 @@
  * flushed may be older, once. Two reads without a write in between are equal.
  */
 
+import { SnapshotModel } from "./snapshot-model.js";
+
 /** When something happened: the order of all beginnings and ends. */
 type Moment = number;
 
@@ -43,30 +45,40 @@ export class Violation extends Error {
 
 const BEFORE_ALL = { at: 0 };
 
+function newSector(): Sector {
+  return { present: [{ value: 0, ended: BEFORE_ALL }], gone: [] };
+}
+
 export class Model {
   private readonly sectors = new Map<number, Sector>();
   /** that have values which are gone */
   private readonly changed = new Set<Sector>();
   private readonly open = new Set<Operation>();
   private moment: Moment = 0;
+  readonly snapshots = new SnapshotModel();
 
   begin(kind: Operation["kind"], sector = 0, count = 0, value = 0, fua = false): Operation {
     const operation = { kind, sector, count, value, fua, begunAt: ++this.moment, ended: { at: Infinity } };
     this.open.add(operation);
-    if (kind === "write")
+    if (kind === "write") {
       for (const one of this.of(operation)) one.present.push({ value, ended: operation.ended });
+      this.snapshots.written(operation);
+    }
     return operation;
   }
 
-  private *of({ sector, count }: Operation): Generator<Sector> {
+  get isIdle(): boolean {
+    return this.open.size === 0;
+  }
+
+  private of({ sector, count }: Operation): Sector[] {
+    const found: Sector[] = [];
     for (let i = sector; i < sector + count; i++) {
-      let found = this.sectors.get(i);
-      if (found === undefined) {
-        found = { present: [{ value: 0, ended: BEFORE_ALL }], gone: [] };
-        this.sectors.set(i, found);
-      }
-      yield found;
+      let one = this.sectors.get(i);
+      if (one === undefined) this.sectors.set(i, (one = newSector()));
+      found.push(one);
     }
+    return found;
   }
 
   /** Nobody will say how it ended: it was done, or not, and is not done later. */
@@ -81,19 +93,22 @@ export class Model {
       this.flushed(operation.begunAt);
       return;
     }
+    const isThere = (entry: Entry) => entry.ended === operation.ended;
+    const oldest = this.oldest();
     for (const sector of this.of(operation)) {
-      this.replace(sector, operation.begunAt, (entry) => entry.ended === operation.ended);
+      this.replace(sector, operation.begunAt, isThere);
       if (operation.fua) for (const gone of sector.gone) gone.isVolatile = false;
-      this.prune(sector);
+      this.prune(sector, oldest);
     }
   }
 
   private flushed(begunAt: Moment): void {
+    const oldest = this.oldest();
     for (const sector of this.changed) {
       for (const gone of sector.gone) if (gone.goneAt < begunAt) gone.isVolatile = false;
-      this.prune(sector);
+      this.prune(sector, oldest);
+      if (sector.gone.length === 0) this.changed.delete(sector);
     }
-    for (const sector of this.changed) if (sector.gone.length === 0) this.changed.delete(sector);
   }
 
   /** @throws {Violation} */
@@ -101,13 +116,14 @@ export class Model {
     if (!this.open.delete(operation)) return;
     const { begunAt } = operation;
     operation.ended.at = ++this.moment;
+    const oldest = this.oldest();
     let index = 0;
+    let value = 0;
+    const is = (entry: Entry) => entry.value === value;
     for (const sector of this.of(operation)) {
-      const value = values[index++] ?? 0;
-      const is = (entry: Entry) => entry.value === value;
-      const possible =
-        sector.present.some(is) || sector.gone.some((gone) => is(gone) && gone.goneAt >= begunAt);
-      if (!possible) {
+      value = values[index++] ?? 0;
+      const isPresent = sector.present.some(is);
+      if (!isPresent && !sector.gone.some((gone) => is(gone) && gone.goneAt >= begunAt)) {
         const allowed = sector.present.map((entry) => entry.value).join(", ");
         const was = sector.gone.some(is) ? " (an older value)" : "";
         throw new Violation(
@@ -115,32 +131,63 @@ export class Model {
         );
       }
       // Unless a write changed it meanwhile, every later read agrees.
-      if (sector.present.some(is)) this.replace(sector, begunAt, is);
-      this.prune(sector);
+      if (isPresent) this.replace(sector, begunAt, is);
+      this.prune(sector, oldest);
     }
   }
 
-  /** `is` names what is there; whatever had ended before `begunAt` is not any more. */
-  private replace(sector: Sector, begunAt: Moment, is: (entry: Entry) => boolean): void {
-    const stays = (entry: Entry) => is(entry) || entry.ended.at > begunAt;
-    const [only] = sector.present;
-    if (sector.present.length === 1 && only !== undefined && stays(only)) return;
+  /** What is there is known; whatever else had ended before `begunAt` is not any more. */
+  private replace(sector: Sector, begunAt: Moment, isThere: (entry: Entry) => boolean): void {
+    const { present } = sector;
+    let kept = 0;
+    for (const entry of present) {
+      if (isThere(entry) || entry.ended.at > begunAt) present[kept++] = entry;
+      else
+        sector.gone.push({ value: entry.value, ended: entry.ended, goneAt: this.moment, isVolatile: true });
+    }
+    if (kept === present.length) return;
+    present.length = kept;
     this.changed.add(sector);
-    for (const entry of sector.present)
-      if (!stays(entry)) sector.gone.push({ ...entry, goneAt: this.moment, isVolatile: true });
-    sector.present = sector.present.filter(stays);
   }
 
-  private prune(sector: Sector): void {
-    if (sector.gone.length === 0) return;
+  private prune({ gone }: Sector, oldest: Moment): void {
+    let kept = 0;
+    for (const entry of gone) if (entry.isVolatile || entry.goneAt >= oldest) gone[kept++] = entry;
+    gone.length = kept;
+  }
+
+  /** When the operation began that is under way for longest. */
+  private oldest(): Moment {
     // In the order in which they began.
-    const [first] = this.open;
-    const oldest = first?.begunAt ?? Infinity;
-    sector.gone = sector.gone.filter(({ isVolatile, goneAt }) => isVolatile || goneAt >= oldest);
+    for (const { begunAt } of this.open) return begunAt;
+    return Infinity;
+  }
+
+  /** A snapshot is being taken from now on, of what may be there until it has been. */
+  beginSnapshot(name: string): void {
+    const values = new Map<number, Set<number>>();
+    for (const [index, { present }] of this.sectors)
+      values.set(index, new Set(present.map(({ value }) => value)));
+    this.snapshots.begin(name, values);
+  }
+
+  /** While no operation is open. @param certain false: it may have been done, or not */
+  reverted(name: string, certain: boolean): void {
+    const moment = { at: ++this.moment };
+    const then = this.snapshots.valuesOf(name);
+    for (const [index, sector] of this.sectors) {
+      const values = [...(then.get(index) ?? [0])].map((value) => ({ value, ended: moment }));
+      if (certain) Object.assign(sector, { present: values, gone: [] });
+      else sector.present = [...sector.present, ...values];
+    }
   }
 
   /** Nobody holds any more what was not flushed. */
   losePower(): void {
+    for (const [index, { present, gone }] of this.sectors) {
+      const values = [...present, ...gone].map(({ value }) => value);
+      this.snapshots.losePower(index, values);
+    }
     for (const sector of this.sectors.values()) {
       for (const { value, ended, isVolatile } of sector.gone)
         if (isVolatile) sector.present.push({ value, ended });

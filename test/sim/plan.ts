@@ -1,4 +1,5 @@
 /** What happens to a world, and when: made from a seed, before anything runs, so that steps can be left out. */
+import { chainStep, isChainStep, performChain, type ChainStep } from "./chain-steps.js";
 import { Random } from "./random.js";
 import { VOLUME_BYTES, type World } from "./world.js";
 import { SECTOR_BYTES } from "./sectors.js";
@@ -21,6 +22,7 @@ export type Step = { at: number } & (
   | { do: "break"; a: number; b: number }
   | { do: "damage"; ms: number; amount: number }
   | { do: "jumpClock"; machine: number; ms: number }
+  | ChainStep
 );
 
 export interface Plan {
@@ -29,6 +31,8 @@ export interface Plan {
   engineAlone: boolean;
   /** the volume has to become whole without anybody's help */
   unattended?: true;
+  /** driven as Longhorn drives it, with snapshots and all that is done with them */
+  managed?: true;
   steps: Step[];
 }
 
@@ -37,7 +41,32 @@ const CHAOS_MS = 40_000;
 /** When the first step is made: the volume is served by then. */
 const BEGIN_MS = 500;
 
+const MANAGED = 0x5a5a5a5a;
+const RETURNS: ReadonlySet<string> = new Set(["killReplica", "hangReplica", "cutPower", "block", "fullDisk"]);
 const SECTORS = VOLUME_BYTES / SECTOR_BYTES;
+
+/** The same world driven as Longhorn drives it, with what is done to the chain. */
+export function managedPlanOf(seed: number): Plan {
+  const random = new Random(seed ^ MANAGED);
+  const plan = { ...planOf(seed), managed: true as const };
+  const steps = [...plan.steps];
+  const actions = 3 + random.below(20);
+  for (let i = 0; i < actions; i++) {
+    const at = random.between(BEGIN_MS, CHAOS_MS);
+    steps.push(chainStep(at, random, plan.replicas));
+    if (random.chance(0.3)) steps.push(chainStep(at + random.between(0, 500), random, plan.replicas));
+  }
+  // And while replicas come back.
+  for (const step of plan.steps) {
+    if (!RETURNS.has(step.do) || !("ms" in step) || !random.chance(0.5)) continue;
+    for (let at = step.at + step.ms; random.chance(0.7);) {
+      at += random.between(0, 300);
+      steps.push(random.chance(0.7) ? { at, do: "snapshot" } : chainStep(at, random, plan.replicas));
+    }
+  }
+  steps.sort((a, b) => a.at - b.at);
+  return { ...plan, steps };
+}
 
 export function planOf(seed: number): Plan {
   const random = new Random(seed);
@@ -148,6 +177,11 @@ function faultStep(at: number, random: Random, kind: (typeof KINDS)[number], rep
 
 /** Makes one step. */
 export function perform(world: World, step: Step): void {
+  if (isChainStep(step)) {
+    world.simulation.touch();
+    performChain(world, step);
+    return;
+  }
   const { simulation, network } = world;
   const later = (ms: number, work: () => void) => simulation.after(ms, null, work);
   const replica = (index: number): Machine => world.replicas[index] as Machine;
@@ -173,6 +207,7 @@ export function perform(world: World, step: Step): void {
       return;
     }
     default:
+      simulation.touch();
       world.trace(`FAULT ${JSON.stringify(step)}`);
   }
   switch (step.do) {

@@ -1,9 +1,12 @@
 /** One run of a plan, and how a plan that fails is made shorter. */
+import { ManagedWorld } from "./managed-world.js";
 import { perform, type Plan } from "./plan.js";
 import { World } from "./world.js";
 
 /** ms that the volume may take to be whole again when nothing is wrong any more. */
 const RECOVERY_MS = 240_000;
+/** the same where a manager looks after replicas only now and then */
+const MANAGED_RECOVERY_MS = 900_000;
 
 export interface Outcome {
   failure: Error | null;
@@ -16,19 +19,21 @@ export interface Outcome {
 }
 
 export async function play(plan: Plan, trace: ((text: string) => void) | null = null): Promise<Outcome> {
-  const { seed, replicas, engineAlone, unattended = false, steps } = plan;
-  const world = new World({ seed, replicas, engineAlone, attended: !unattended, trace });
+  const { seed, replicas, engineAlone, unattended = false, managed = false, steps } = plan;
+  const options = { seed, replicas, engineAlone, attended: !unattended, trace };
+  const world = managed ? new ManagedWorld(options) : new World(options);
   let failure: Error | null = null;
   try {
     world.start();
     let last = 0;
     for (const step of steps) {
-      world.simulation.after(step.at, null, () => perform(world, step));
+      const { simulation } = world;
+      simulation.after(step.at, null, () => perform(world, step), true);
       last = step.at;
     }
     await world.runFor(last + 1);
     world.heal();
-    await world.settle(RECOVERY_MS);
+    await world.settle(managed ? MANAGED_RECOVERY_MS : RECOVERY_MS);
   } catch (error) {
     failure = error as Error;
   }

@@ -9,6 +9,9 @@ import { Random } from "./random.js";
 /** Before anything replaces it. */
 const realImmediate = setImmediate;
 
+/** What simulated clocks show at the beginning. */
+export const EPOCH_MS = Date.UTC(2030, 0, 1);
+
 export class Process {
   alive = true;
   /** its machine's clock is ahead by so much, ms */

@@ -111,6 +111,10 @@ export class SimStore implements ReplicaStore {
   private readonly idle: (() => void)[] = [];
   private readonly unchanging: (() => void)[] = [];
   private prepared: { layers: LayerFile[]; size: number } | null = null;
+  /** by path: directly behind the head, marked as removed */
+  private removed: ReadonlySet<string> = new Set();
+  /** merged or pruned, and left alone meanwhile */
+  private readonly busy = new Set<Inode>();
 
   constructor(
     private readonly disk: Disk,
@@ -274,10 +278,7 @@ export class SimStore implements ReplicaStore {
       const held = this.visible(block, this.layers.length);
       if (op === "unmap") {
         if (held === null) continue;
-        if (whole && this.visible(block, this.layers.length - 1) === null) {
-          head.data.set(block, null);
-          continue;
-        }
+        if (whole && this.punch(block)) continue;
       }
       const sectors = new Int32Array(BLOCK_SECTORS);
       if (held !== null) sectors.set(held);
@@ -289,6 +290,18 @@ export class SimStore implements ReplicaStore {
     }
     this.changed++;
     this.unsynced.add(head);
+  }
+
+  /** Frees a block in the head and in the removed layers behind it, the lowest first: what shows until then is the old content.
+   * A file system's journal keeps that order, so that it is the head's hole alone that a power cut may take back.
+   * @returns false where a layer that stays holds the block: only zeros hide that */
+  private punch(block: number): boolean {
+    const behind = this.layers.slice(0, -1);
+    const mayGo = ({ path, inode }: LayerFile) => this.removed.has(path) && !this.busy.has(inode);
+    if (behind.some((layer) => !mayGo(layer) && layer.inode.data.blocks.has(block))) return false;
+    for (const { inode } of behind) inode.data.free(block);
+    this.head.data.set(block, null);
+    return true;
   }
 
   /** What the lowest `count` layers show. */
@@ -631,10 +644,17 @@ export class SimStore implements ReplicaStore {
     // What was written to the former head is still to be synced.
     this.layers = prepared.layers;
     this.prepared = null;
+    this.removed = new Set();
   }
 
-  setRemovedLayers(): Promise<void> {
-    return Promise.resolve();
+  setRemovedLayers(paths: string[]): Promise<void> {
+    return simulation().answer(0.01, () => {
+      const behind = this.layers.slice(0, -1).reverse();
+      const run = behind.slice(0, paths.length).map(({ path }) => path);
+      if (!paths.every((path) => run.includes(path)))
+        throw nativeError("INVALID", "not the layers directly behind the head");
+      this.removed = new Set(paths);
+    });
   }
 
   renameLayer(from: string, to: string): Promise<void> {
@@ -646,26 +666,63 @@ export class SimStore implements ReplicaStore {
   }
 
   async mergeLayers(lower: string, upper: string, onProgress: OnProgress): Promise<void> {
-    const [into, from] = [lower, upper].map((name) => this.layers.find(({ path }) => path === name));
-    if (into === undefined || from === undefined) throw nativeError("INVALID", "no such layers");
-    await simulation().answer(this.disk.syncMs() * 4, () => {
-      for (const [block, sectors] of from.inode.data.blocks) into.inode.data.set(block, sectors);
+    const at = this.layers.findIndex(({ path }) => path === lower);
+    const [into, from] = [this.layers[at], this.layers[at + 1]];
+    if (into === undefined || from?.path !== upper || at + 2 === this.layers.length)
+      throw nativeError("INVALID", "no such layers");
+    await this.whileBusy([into, from], async () => {
+      const blocks = [...from.inode.data.blocks];
+      const half = blocks.length >> 1;
+      for (const part of [blocks.slice(0, half), blocks.slice(half)]) {
+        await this.step(this.disk.syncMs() * 2, part.length, () => {
+          for (const [block, sectors] of part) into.inode.data.set(block, sectors);
+        });
+      }
+      const upTo = into.inode.data.beginSync();
+      await this.step(this.disk.syncMs(), 0, () => into.inode.data.endSync(upTo));
+      this.layers = this.layers.filter((layer) => layer !== from);
+      // What both held is kept if the upper one was.
+      const removed = new Set(this.removed);
+      if (removed.delete(upper)) removed.add(lower);
+      else removed.delete(lower);
+      this.removed = removed;
     });
-    const upTo = into.inode.data.beginSync();
-    await simulation().answer(this.disk.syncMs(), () => into.inode.data.endSync(upTo));
-    this.layers = this.layers.filter((layer) => layer !== from);
     onProgress(1, 1);
   }
 
   async pruneLayer(path: string, onProgress: OnProgress): Promise<void> {
-    const layer = this.layers.find((candidate) => candidate.path === path);
-    if (layer === undefined) throw nativeError("INVALID", "no such layer");
-    const hidden = [...this.head.data.blocks.keys()];
-    await this.flush();
-    await simulation().answer(this.disk.syncMs(), () => {
-      for (const block of hidden) if (this.head.data.blocks.has(block)) layer.inode.data.set(block, null);
+    const layer = this.layers.at(-2);
+    if (layer?.path !== path) throw nativeError("INVALID", "no such layer");
+    await this.whileBusy([layer], async () => {
+      const hidden = [...this.head.data.blocks.keys()];
+      await this.flush();
+      await this.step(this.disk.syncMs(), 0, () => {
+        for (const block of hidden) if (this.head.data.blocks.has(block)) layer.inode.data.set(block, null);
+      });
+      const upTo = layer.inode.data.beginSync();
+      await this.step(this.disk.syncMs(), 0, () => layer.inode.data.endSync(upTo));
     });
     onProgress(1, 1);
+  }
+
+  private async whileBusy(layers: LayerFile[], work: () => Promise<void>): Promise<void> {
+    const inodes = layers.map(({ inode }) => inode);
+    for (const inode of inodes) this.busy.add(inode);
+    try {
+      await work();
+    } finally {
+      for (const inode of inodes) this.busy.delete(inode);
+    }
+  }
+
+  /** @param blocks that it allocates
+   * @throws {NativeError} */
+  private step(delayMs: number, blocks: number, work: () => void): Promise<void> {
+    return simulation().answer(delayMs, () => {
+      const refusal = this.refusal("a layer", blocks);
+      if (refusal !== null) throw nativeError(...refusal);
+      work();
+    });
   }
 
   stats(): StoreStats {

@@ -467,14 +467,19 @@ export class SimVolume implements Simulated {
     return slot;
   }
 
-  private with(modes: SlotMode[]): number[] {
-    return this.slots.flatMap(({ mode }, index) => (modes.includes(mode) ? [index] : []));
+  private with(one: SlotMode, other: SlotMode): number[] {
+    const found: number[] = [];
+    for (let index = 0; index < SLOTS; index++) {
+      const mode = this.slots[index]?.mode;
+      if (mode === one || mode === other) found.push(index);
+    }
+    return found;
   }
   private readers(): number[] {
-    return this.with(["RW"]);
+    return this.with("RW", "RW");
   }
   private writers(): number[] {
-    return this.with(["RW", "WO"]);
+    return this.with("RW", "WO");
   }
 
   private connectSlot(

@@ -7,6 +7,7 @@ import { AttachedVolume } from "../../engine/attached-volume.js";
 import type { Health } from "../../engine/health.js";
 import { parseRecord } from "../../replica/member-record.js";
 import { setDisks } from "./disk.js";
+import { forgetDescriptors } from "./fs.js";
 import { Machine } from "./machine.js";
 import { Model, Violation, type Operation } from "./model.js";
 import { beginNetwork, type Network } from "./network.js";
@@ -16,11 +17,11 @@ import { SimVolume } from "./volume.js";
 
 export const VOLUME = "vol";
 export const VOLUME_BYTES = 4 << 20;
-const REPLICA_TIMEOUT_MS = 8_000;
+export const REPLICA_TIMEOUT_MS = 8_000;
 const MEMBERS_WAIT_MS = 10_000;
 const RESTART_MS = 300;
 /** between two looks of an operator, ms: longer than a replica takes to be found again */
-const ATTENDED_MS = 30_000;
+export const ATTENDED_MS = 30_000;
 /** of one read, as much as a message may carry */
 const PIECE_SECTORS = 2048;
 
@@ -35,7 +36,7 @@ export interface WorldOptions {
 }
 
 /** One engine process and what the initiator knows of it. */
-class Engine {
+export class Engine {
   attached: AttachedVolume | null = null;
   health: Health | null = null;
   /** not acknowledged yet */
@@ -77,20 +78,29 @@ export class World {
   acknowledged = 0;
   /** directories that somebody had to empty */
   emptied = 0;
-  private emptiedAt = 0;
+  protected emptiedAt = 0;
   acceptLostWrites = false;
 
-  constructor(private readonly options: WorldOptions) {
+  constructor(protected readonly options: WorldOptions) {
     this.simulation = beginSimulation(options.seed);
     this.network = beginNetwork();
-    const hosting = { volume: VOLUME, size: VOLUME_BYTES, log: (process: Process) => this.logOf(process) };
+    const hosting = {
+      ...{ volume: VOLUME, size: VOLUME_BYTES, managed: this.isManaged },
+      log: (process: Process) => this.logOf(process),
+    };
     this.replicas = Array.from({ length: options.replicas }, (_, i) => new Machine(`m${i + 1}`, hosting));
     const first = options.engineAlone ? new Machine("e1", hosting) : this.replicas[0];
     if (first === undefined) throw new Error("a world has replicas");
     this.home = first;
     this.hosts = [first, new Machine("e2", hosting)];
+    forgetDescriptors();
     setDisks(this.machines.map(({ disk }) => disk));
     for (const machine of this.replicas) machine.disk.onSyncFailed = () => this.lose(machine);
+  }
+
+  /** Whether replicas are hosted as Longhorn hosts them. */
+  protected get isManaged(): boolean {
+    return false;
   }
 
   get machines(): Machine[] {
@@ -142,25 +152,8 @@ export class World {
       if (text === "replica state changed")
         this.replicaChanged(String(fields["replica"]), String(fields["to"]), String(fields["from"]));
     });
-    const options = {
-      volume: VOLUME,
-      size: VOLUME_BYTES,
-      replicas: this.replicas.map(({ address }) => address),
-      engineId: `engine-${++this.engines}`,
-      engineBootId: host.bootId,
-      replicaTimeoutMs: REPLICA_TIMEOUT_MS,
-      waitMs: MEMBERS_WAIT_MS,
-      salvage: null,
-      acceptLostWrites: this.acceptLostWrites,
-      after: null,
-      copier: null,
-      onHealth: (health: Health) => this.healthChanged(engine, health),
-      onWait: (evidence: string) => this.trace(`${process.name} waits: ${evidence}`),
-      signal: new AbortController().signal,
-      log,
-    };
     void process.run(() =>
-      AttachedVolume.attach(options).then(
+      this.serve(engine, log).then(
         (attached) => this.attached(engine, attached),
         (error: unknown) => {
           this.trace(`${process.name} did not start: ${(error as Error).message}`);
@@ -170,7 +163,28 @@ export class World {
     );
   }
 
-  private attached(engine: Engine, attached: AttachedVolume): void {
+  /** The engine's own code, until it serves. */
+  protected serve(engine: Engine, log: Logger): Promise<AttachedVolume> {
+    return AttachedVolume.attach({
+      volume: VOLUME,
+      size: VOLUME_BYTES,
+      replicas: this.replicas.map(({ address }) => address),
+      engineId: `engine-${++this.engines}`,
+      engineBootId: engine.machine.bootId,
+      replicaTimeoutMs: REPLICA_TIMEOUT_MS,
+      waitMs: MEMBERS_WAIT_MS,
+      salvage: null,
+      acceptLostWrites: this.acceptLostWrites,
+      after: null,
+      copier: null,
+      onHealth: (health: Health) => this.healthChanged(engine, health),
+      onWait: (evidence: string) => this.trace(`${engine.process.name} waits: ${evidence}`),
+      signal: new AbortController().signal,
+      log,
+    });
+  }
+
+  protected attached(engine: Engine, attached: AttachedVolume): void {
     engine.attached = attached;
     this.trace(`${engine.process.name} serves`);
     for (const { address, state } of attached.replicas.replicas())
@@ -184,7 +198,7 @@ export class World {
     if (to === "ERR") this.holders.delete(machineOf(address));
   }
 
-  private healthChanged(engine: Engine, health: Health): void {
+  protected healthChanged(engine: Engine, health: Health): void {
     engine.health = health;
     if (health.type === "fenced") {
       this.simulation.after(RESTART_MS, null, () => engine.process.die());
@@ -300,31 +314,39 @@ export class World {
     return (former ? this.former[0] : undefined) ?? this.engine;
   }
 
+  /** Whether the initiator may use the volume. */
+  protected get admitsIo(): boolean {
+    return true;
+  }
+
   private issue(
     engine: Engine | null,
     begin: () => Operation,
     perform: (volume: SimVolume) => Promise<unknown>,
   ): void {
     const volume = engine?.volume;
-    if (engine === null || volume == null || !engine.process.alive) return;
+    if (engine === null || volume == null || !engine.process.alive || !this.admitsIo) return;
     const operation = begin();
     this.operations++;
     engine.open.add(operation);
-    const name = `${operation.kind} ${operation.sector}+${operation.count}`;
-    this.trace(`${name} begins${operation.kind === "write" ? `, value ${operation.value}` : ""}`);
+    const say = (what: string) => {
+      const { kind, sector, count, value } = operation;
+      if (this.options.trace !== null) this.trace(`${kind} ${sector}+${count} ${what}, value ${value}`);
+    };
+    say("begins");
     engine.process
       .run(() => perform(volume))
       .then(
         (result) => {
           engine.open.delete(operation);
           this.acknowledged++;
-          this.trace(`${name} done`);
+          say("done");
           if (result instanceof Int32Array) this.model.answer(operation, result);
           else this.model.acknowledge(operation);
         },
         (error: unknown) => {
           engine.open.delete(operation);
-          this.trace(`${name} failed: ${(error as Error).message}`);
+          say(`failed: ${(error as Error).message}`);
           this.model.abandon(operation);
         },
       )
@@ -370,14 +392,8 @@ export class World {
   /** @throws {Violation} not all replicas have become copies, or what they hold is not what they should */
   async settle(withinMs: number): Promise<void> {
     const deadline = this.simulation.now + withinMs;
-    const isWhole = () => {
-      const { engine } = this;
-      if (engine === null || !engine.isServing || engine.health?.type !== "served" || engine.open.size > 0)
-        return false;
-      return engine.attached?.replicas.replicas().every(({ state }) => state.mode === "RW") === true;
-    };
     do {
-      while (!isWhole()) {
+      while (!this.isWhole()) {
         if (this.simulation.now >= deadline)
           throw new Violation(`the volume does not recover: ${this.describe()}`);
         this.attend();
@@ -387,8 +403,15 @@ export class World {
     } while (!(await this.checkAll()));
   }
 
+  protected isWhole(): boolean {
+    const { engine } = this;
+    if (engine === null || !engine.isServing || engine.health?.type !== "served" || engine.open.size > 0)
+      return false;
+    return engine.attached?.replicas.replicas().every(({ state }) => state.mode === "RW") === true;
+  }
+
   /** The engine keeps what may be somebody's data, and an operator says that it is not. */
-  private attend(): void {
+  protected attend(): void {
     if (!this.options.attended || this.simulation.now < this.emptiedAt + ATTENDED_MS) return;
     for (const { address, state } of this.engine?.attached?.replicas.replicas() ?? []) {
       if (state.mode !== "ERR" || !state.cause.includes("kept until its directory is emptied")) continue;
@@ -400,7 +423,7 @@ export class World {
   }
 
   /** @returns false when something went wrong on the way that may go wrong */
-  private async checkAll(): Promise<boolean> {
+  protected async checkAll(): Promise<boolean> {
     const { engine } = this;
     const before = this.acknowledged;
     let operations = 1;
@@ -416,14 +439,14 @@ export class World {
     return this.acknowledged === before + operations && (await this.copiesAreEqual());
   }
 
-  private async runUntil(done: () => boolean): Promise<boolean> {
+  protected async runUntil(done: () => boolean): Promise<boolean> {
     const deadline = this.simulation.now + 60_000;
     this.simulation.after(60_000, null, () => undefined);
     await this.simulation.run(() => done() || this.simulation.now >= deadline);
     return done();
   }
 
-  private describe(): string {
+  protected describe(): string {
     const { engine } = this;
     if (engine === null) return "no engine runs";
     const replicas = engine.attached?.replicas.replicas().map(({ address, state }) => {
