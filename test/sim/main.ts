@@ -7,6 +7,7 @@
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { BUGS } from "./bugs.js";
+import { exhaust } from "./exhaustive.js";
 import { find } from "./find-bug.js";
 import { play, shrink } from "./play.js";
 import { managedPlanOf, planOf, type Plan } from "./plan.js";
@@ -22,6 +23,8 @@ const { values: options } = parseArgs({
     soak: { type: "boolean" },
     world: { type: "string" },
     plan: { type: "string" },
+    exhaustive: { type: "string" },
+    every: { type: "string" },
     bug: { type: "string" },
     "keep-going": { type: "boolean" },
     "no-shrink": { type: "boolean" },
@@ -86,6 +89,14 @@ async function main(): Promise<number> {
     );
     console.log(failure === null ? `ok - ${options.plan}` : `not ok - ${options.plan}: ${failure.message}`);
     return failure === null ? 0 : 1;
+  }
+  if (options.exhaustive !== undefined) {
+    const tell = (text: string) => console.log(text);
+    const { sequences, crashPoints, failed } = await exhaust(Number(options.exhaustive), Number(options.every ?? 1), tell); // prettier-ignore
+    console.log(
+      `${sequences} sequences, ${crashPoints} crash points, ${failed} failed, in ${seconds().toFixed(1)} s`,
+    );
+    return failed === 0 ? 0 : 1;
   }
   const { bug } = options;
   if (bug !== undefined) {

@@ -18,12 +18,19 @@ export type Step = { at: number } & (
       ms: number;
       amount: number;
     }
+  | { do: "startReplica"; machine: number }
   | { do: "block"; from: number; to: number; both: boolean; ms: number }
   | { do: "break"; a: number; b: number }
   | { do: "damage"; ms: number; amount: number }
   | { do: "jumpClock"; machine: number; ms: number }
   | ChainStep
 );
+
+/** What dies when so many events have happened. */
+export interface Crash {
+  event: number;
+  victim: "engine" | "m1" | "m2" | "all";
+}
 
 export interface Plan {
   seed: number;
@@ -33,6 +40,7 @@ export interface Plan {
   unattended?: true;
   /** driven as Longhorn drives it, with snapshots and all that is done with them */
   managed?: true;
+  crash?: Crash;
   steps: Step[];
 }
 
@@ -175,6 +183,15 @@ function faultStep(at: number, random: Random, kind: (typeof KINDS)[number], rep
   }
 }
 
+const CRASH_MS = 400;
+
+export function crash(world: World, { victim }: Crash): void {
+  world.trace(`CRASH of ${victim}`);
+  if (victim === "engine") world.killEngine(CRASH_MS);
+  else if (victim === "all") for (const one of world.machines) world.cutPower(one, CRASH_MS);
+  else for (const one of world.machines) if (one.name === victim) world.cutPower(one, CRASH_MS);
+}
+
 /** Makes one step. */
 export function perform(world: World, step: Step): void {
   if (isChainStep(step)) {
@@ -213,6 +230,10 @@ export function perform(world: World, step: Step): void {
   switch (step.do) {
     case "killReplica": {
       replica(step.machine).killReplica(step.ms);
+      return;
+    }
+    case "startReplica": {
+      replica(step.machine).startReplica();
       return;
     }
     case "killEngine": {

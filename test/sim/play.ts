@@ -1,6 +1,6 @@
 /** One run of a plan, and how a plan that fails is made shorter. */
 import { ManagedWorld } from "./managed-world.js";
-import { perform, type Plan } from "./plan.js";
+import { crash, perform, type Plan } from "./plan.js";
 import { World } from "./world.js";
 
 /** ms that the volume may take to be whole again when nothing is wrong any more. */
@@ -16,6 +16,9 @@ export interface Outcome {
   events: number;
   /** directories that somebody had to empty */
   emptied: number;
+  /** that had happened when the first step was made, and when everything began to be put right */
+  eventsBefore: number;
+  eventsOfSteps: number;
 }
 
 export async function play(plan: Plan, trace: ((text: string) => void) | null = null): Promise<Outcome> {
@@ -23,7 +26,12 @@ export async function play(plan: Plan, trace: ((text: string) => void) | null = 
   const options = { seed, replicas, engineAlone, attended: !unattended, trace };
   const world = managed ? new ManagedWorld(options) : new World(options);
   let failure: Error | null = null;
+  let [eventsBefore, eventsOfSteps] = [0, 0];
   try {
+    const { crash: asked } = plan;
+    if (asked !== undefined)
+      world.simulation.interruption = { event: asked.event, work: () => crash(world, asked) };
+    world.simulation.after(steps[0]?.at ?? 0, null, () => (eventsBefore = world.simulation.events), true);
     world.start();
     let last = 0;
     for (const step of steps) {
@@ -32,6 +40,7 @@ export async function play(plan: Plan, trace: ((text: string) => void) | null = 
       last = step.at;
     }
     await world.runFor(last + 1);
+    eventsOfSteps = world.simulation.events;
     world.heal();
     await world.settle(managed ? MANAGED_RECOVERY_MS : RECOVERY_MS);
   } catch (error) {
@@ -46,6 +55,8 @@ export async function play(plan: Plan, trace: ((text: string) => void) | null = 
     acknowledged,
     events: simulation.events,
     emptied,
+    eventsBefore,
+    eventsOfSteps,
   };
 }
 

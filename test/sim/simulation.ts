@@ -101,6 +101,8 @@ export class Simulation {
   now = 0;
   events = 0;
   readonly random: Random;
+  /** done when so many events have happened */
+  interruption: { event: number; work: () => void } | null = null;
   private readonly heap: Event[] = [];
   private order = 0;
   private touched = false;
@@ -155,6 +157,7 @@ export class Simulation {
       if (event.cancelled) continue;
       this.now = Math.max(this.now, event.at);
       this.events++;
+      if (this.interruption?.event === this.events) this.interruption.work();
       const { process, work } = event;
       if (process === null) work();
       else {

@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { summaryLine } from "../runner/count.js";
 import { BUGS } from "./bugs.js";
+import { exhaust } from "./exhaustive.js";
 import { find } from "./find-bug.js";
 import { managedPlanOf, planOf, type Plan } from "./plan.js";
 import { play } from "./play.js";
@@ -32,6 +33,9 @@ for (const name of existsSync(PLANS) ? readdirSync(PLANS).sort() : [])
 for (let seed = 1; seed <= PLAIN_SEEDS; seed++) await check(`SEED=${seed} --world plain`, planOf(seed));
 for (let seed = 1; seed <= MANAGED_SEEDS; seed++)
   await check(`SEED=${seed} --world managed`, managedPlanOf(seed));
+const small = await exhaust(1, 25, (text) => console.log(text));
+total.passed += small.sequences + small.crashPoints - small.failed;
+total.failed += small.failed;
 // That it bites.
 for (const bug of BUGS.filter(({ isRare }) => isRare !== true)) {
   if (await find(bug)) total.passed++;
