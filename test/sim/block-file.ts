@@ -8,9 +8,6 @@ export const SECTOR_BYTES = 512;
 export const BLOCK_BYTES = 4096;
 export const BLOCK_SECTORS = BLOCK_BYTES / SECTOR_BYTES;
 
-/** What a sector that has rotted differs by: no value that was ever written. */
-const ROTTEN = 1 << 30;
-
 /** null: a hole */
 type Content = Int32Array | null;
 
@@ -47,16 +44,6 @@ export class BlockFile {
     this.set(block, null);
     this.durable.delete(block);
     this.pending.delete(block);
-  }
-
-  /** A bit of what lies on the disk flips: nobody wrote, and no change time tells. */
-  rot(block: number, sector: number): void {
-    for (const content of [this.blocks, this.durable]) {
-      const found = content.get(block)?.slice();
-      if (found === undefined) continue;
-      found[sector] = (found[sector] ?? 0) ^ ROTTEN;
-      content.set(block, found);
-    }
   }
 
   get isDirty(): boolean {

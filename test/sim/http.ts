@@ -1,6 +1,8 @@
 /** Stands in for `node:http`: one request over a connection of the simulated network, and its answer, both whole. */
 import { EventEmitter } from "node:events";
-import { network, type End, type Listener } from "./network.js";
+import { FRAMES_HEADER } from "../../replica/sync/frames.js";
+import type { Socket } from "./net.js";
+import { network, type End } from "./network.js";
 import { runningProcess, simulation, type Process } from "./simulation.js";
 
 type Headers = Record<string, string | number>;
@@ -62,7 +64,8 @@ export class ServerResponse extends EventEmitter {
   }
 
   setHeader(name: string, value: string): void {
-    this.headers[name] = value;
+    // Nothing goes past requests here.
+    if (name !== FRAMES_HEADER) this.headers[name] = value;
   }
 
   writeHead(status: number, headers: Headers): void {
@@ -79,49 +82,24 @@ export class ServerResponse extends EventEmitter {
 }
 
 class Server extends EventEmitter {
-  maxConnections = 0;
   keepAliveTimeout = 0;
-  private listener: Listener | null = null;
-  private port = 0;
-  private readonly connections = new Set<End>();
+  timeout = 0;
 
   constructor(private readonly serve: (request: IncomingMessage, response: ServerResponse) => void) {
     super();
+    this.on("connection", (socket: Socket) => this.connected(socket));
   }
 
-  listen(port: number, done: () => void): this {
-    const process = runningProcess() as Process;
-    this.port = port;
-    this.listener = network().listen(process, port, (end) => this.connected(end));
-    simulation().after(0.02, process, done);
-    return this;
-  }
-
-  private connected(end: End): void {
-    this.connections.add(end);
-    end.onClose = () => this.connections.delete(end);
+  private connected(socket: Socket): void {
+    const { end } = socket;
+    if (end === null) return;
+    end.onClose = () => socket.emit("close");
     end.onMessage = (message) => {
       const { url, method, headers, body } = message as Sent;
       simulation().touch();
       const request = Object.assign(new IncomingMessage(headers, body), { url, method });
       this.serve(request, new ServerResponse(end));
     };
-  }
-
-  address(): { port: number } {
-    return { port: this.port };
-  }
-
-  /** What was answered already arrives. */
-  close(done: () => void): void {
-    if (this.listener !== null) network().unlisten(this.listener);
-    this.listener = null;
-    simulation().after(0.02, runningProcess() ?? null, done);
-  }
-
-  closeAllConnections(): void {
-    for (const end of this.connections) end.close();
-    this.connections.clear();
   }
 }
 

@@ -1,7 +1,8 @@
 /** Stands in for `native/index.ts`, for the product's modules in the simulated world. */
 import { diskOf, systemError } from "./disk.js";
 import { inodeOf, newDescriptor } from "./fs.js";
-import { network } from "./network.js";
+import { newConnection } from "./net.js";
+import { network, type Listener } from "./network.js";
 import { BLOCK_BYTES } from "./sectors.js";
 import { runningProcess, simulation, type Process } from "./simulation.js";
 import { nativeError } from "./store.js";
@@ -17,7 +18,7 @@ export { SimVolume as Volume } from "./volume.js";
 const absent = (): never => {
   throw new Error("not simulated");
 };
-export { absent as Target };
+export { absent as sendFile, absent as Target };
 
 const EXTENTS_MAX = 1024;
 
@@ -84,4 +85,29 @@ export function listenTcp(host: string, port: number): { fd: number; host: strin
   const fd = newDescriptor(null, () => network().unlisten(listener));
   sockets.set(fd, { listener, host });
   return { fd, host, port: bound };
+}
+
+/** Takes connections; nobody offers to send by frames here, so that all goes by requests. */
+export class FileReceiver {
+  private cancelled: (() => void) | null = null;
+
+  constructor(fd: number, onConnection: (fd: number) => void) {
+    const { listener } = sockets.get(fd) as { listener: Listener };
+    listener.onConnection = (end) => onConnection(newConnection(end));
+  }
+
+  receive(): Promise<number> {
+    return new Promise((_, reject) => {
+      this.cancelled = () => reject(nativeError("ABORTED", "no sender came"));
+    });
+  }
+
+  cancel(): void {
+    this.cancelled?.();
+    this.cancelled = null;
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
 }

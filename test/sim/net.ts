@@ -3,12 +3,29 @@ import { EventEmitter } from "node:events";
 import { network, type End } from "./network.js";
 import { runningProcess, simulation } from "./simulation.js";
 
-class Socket extends EventEmitter {
-  private end: End | null = null;
+/** That were accepted, by what stands for their descriptors. */
+const accepted = new Map<number, End>();
+let lastConnection = 1_000_000;
+
+export function newConnection(end: End): number {
+  accepted.set(++lastConnection, end);
+  return lastConnection;
+}
+
+type Options = { host: string; port: number; signal?: AbortSignal };
+
+export class Socket extends EventEmitter {
+  end: End | null = null;
   private isOver = false;
 
-  constructor({ host, port, signal }: { host: string; port: number; signal?: AbortSignal }) {
+  constructor(options: Options | { fd: number }) {
     super();
+    if ("fd" in options) {
+      this.end = accepted.get(options.fd) ?? null;
+      accepted.delete(options.fd);
+      return;
+    }
+    const { host, port, signal } = options;
     const process = runningProcess();
     if (process === undefined) throw new Error("only a simulated process connects");
     const fail = (reason: string) => {
@@ -39,7 +56,7 @@ class Socket extends EventEmitter {
   }
 }
 
-export function connect(options: { host: string; port: number; signal?: AbortSignal }): Socket {
+export function connect(options: Options): Socket {
   return new Socket(options);
 }
 

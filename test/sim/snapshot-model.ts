@@ -40,8 +40,8 @@ export class SnapshotModel {
     }
   }
 
-  isRemoved(name: string): boolean {
-    return this.all.get(name)?.state === "removed";
+  isTaken(name: string): boolean {
+    return this.all.get(name)?.state === "taken";
   }
 
   /** @param certain it was acknowledged; else it may be there or not, and is not taken any more */
