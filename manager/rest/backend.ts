@@ -4,7 +4,7 @@ import type { Kind } from "../objects/kinds.js";
 import type { Resource } from "../objects/resource.js";
 import type { EngineOperations, NodeOperations } from "../operations.js";
 import { clusterOf, type Cluster } from "../schedule/cluster.js";
-import { SettingValues } from "../settings/settings.js";
+import { loadSettings } from "../settings/stored.js";
 import type { Store } from "../store/store.js";
 import { missing } from "./http/errors.js";
 import type { SchemaId } from "./schemas/index.js";
@@ -30,14 +30,8 @@ export async function need<K extends Kind>(
   return object;
 }
 
-export async function settingValues({ store }: Backend): Promise<SettingValues> {
-  const stored = await store.list("Setting");
-  return new SettingValues(new Map(stored.map(({ metadata, spec }) => [metadata.name, spec.value])));
-}
-
-export async function readCluster(backend: Backend): Promise<Cluster> {
-  const { store } = backend;
-  return clusterOf(await store.list("Node"), await store.list("Replica"), await settingValues(backend));
+export async function readCluster({ store }: Backend): Promise<Cluster> {
+  return clusterOf(await store.list("Node"), await store.list("Replica"), await loadSettings(store));
 }
 
 export async function volumeView({ store }: Backend, volume: Resource<"Volume">): Promise<VolumeView> {

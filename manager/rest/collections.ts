@@ -2,7 +2,8 @@
 import type { Kind } from "../objects/kinds.js";
 import type { Resource } from "../objects/resource.js";
 import { DEFINITIONS, type SettingName } from "../settings/definitions.js";
-import { settingValues, volumeViews, type Backend } from "./backend.js";
+import { loadSettings } from "../settings/stored.js";
+import { volumeViews, type Backend } from "./backend.js";
 import type { AnyItem } from "./http/envelope.js";
 import {
   backingImageToResource,
@@ -81,7 +82,7 @@ export const COLLECTIONS = {
     of: "engineImage",
     changesOf: ["EngineImage"],
     list: async (backend) => {
-      const image = (await settingValues(backend)).text("default-engine-image");
+      const image = (await loadSettings(backend.store)).text("default-engine-image");
       return (await backend.store.list("EngineImage")).map((one) => engineImageToResource(one, image));
     },
   },

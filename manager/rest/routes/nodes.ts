@@ -4,7 +4,8 @@ import type { SpecOf } from "../../objects/kinds.js";
 import type { Resource } from "../../objects/resource.js";
 import { checkDisks, checkNode, checkNodeRemoval } from "../../node/rules.js";
 import { modify } from "../../store/store.js";
-import { need, settingValues, type Backend } from "../backend.js";
+import { loadSettings } from "../../settings/stored.js";
+import { need, type Backend } from "../backend.js";
 import { addressOf } from "../collections.js";
 import { missing, notAvailable } from "../http/errors.js";
 import { EMPTY, item, type Call, type Reply, type Route } from "../http/router.js";
@@ -68,7 +69,7 @@ export function nodeRoutes(backend: Backend): Route[] {
       path: "/v1/engineimages/{name}",
       handle: async (call) => {
         const image = await need(backend, "EngineImage", "engineImage", nameOf(call));
-        const settings = await settingValues(backend);
+        const settings = await loadSettings(backend.store);
         return item(engineImageToResource(image, settings.text("default-engine-image")));
       },
     },

@@ -5,7 +5,8 @@ import { checkRecurringJob } from "../../recurring-job/rules.js";
 import type { SettingName } from "../../settings/definitions.js";
 import { checkSetting, definitionOf, isSetting, presentName } from "../../settings/settings.js";
 import { modify } from "../../store/store.js";
-import { need, settingValues, type Backend } from "../backend.js";
+import { loadSettings } from "../../settings/stored.js";
+import { need, type Backend } from "../backend.js";
 import { ApiError, missing } from "../http/errors.js";
 import { EMPTY, item, type Call, type Reply, type Route } from "../http/router.js";
 import { recurringJobToResource, settingToResource } from "../resources/setting.js";
@@ -84,7 +85,7 @@ const EXCLUSIVE = ["auto-cleanup-system-generated-snapshot", "disable-snapshot-p
 async function checkTogether(backend: Backend, name: SettingName, value: string): Promise<void> {
   const other = EXCLUSIVE.find((one) => one !== name);
   if (!(EXCLUSIVE as readonly string[]).includes(name) || value !== "true" || other === undefined) return;
-  if ((await settingValues(backend)).flag(other))
+  if ((await loadSettings(backend.store)).flag(other))
     throw new ApiError("REFUSED", `setting ${name}: it cannot be on together with ${other}`);
 }
 
@@ -108,14 +109,14 @@ async function createJob(backend: Backend, call: Call): Promise<Reply> {
   });
   const name = given.name ?? "";
   const spec = checkSpec("RecurringJob", name, { ...given, concurrency: given.concurrency || CONCURRENCY_DEFAULT }); // prettier-ignore
-  checkRecurringJob(spec, await settingValues(backend));
+  checkRecurringJob(spec, await loadSettings(backend.store));
   return item(recurringJobToResource(await backend.store.create({ kind: "RecurringJob", name, spec })));
 }
 
 /** Another name or task is ignored, as Longhorn does: neither can be changed. */
 async function putJob(backend: Backend, name: string, call: Call): Promise<Reply> {
   const given = checkInput("recurringJob", await call.body(), { uses: JOB_FIELDS });
-  const settings = await settingValues(backend);
+  const settings = await loadSettings(backend.store);
   const changed = await modify(backend.store, "RecurringJob", name, "spec", (job) => {
     job.spec = checkSpec("RecurringJob", name, { ...job.spec, ...given });
     checkRecurringJob(job.spec, settings);

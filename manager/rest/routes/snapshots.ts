@@ -2,7 +2,8 @@
 import { randomBytes } from "node:crypto";
 import { FINALIZER, type Resource } from "../../objects/resource.js";
 import { ownLabels } from "../../volume/objects.js";
-import { need, settingValues, volumeView, type Backend } from "../backend.js";
+import { loadSettings } from "../../settings/stored.js";
+import { need, volumeView, type Backend } from "../backend.js";
 import { ApiError, missing, notAvailable } from "../http/errors.js";
 import { collection, EMPTY, item, type Call, type Reply, type Route } from "../http/router.js";
 import { snapshotObjectToResource, snapshotToResource } from "../resources/snapshot.js";
@@ -124,7 +125,7 @@ async function revert(backend: Backend, volume: string, call: Call): Promise<Rep
 }
 
 async function purge(backend: Backend, volume: string): Promise<Reply> {
-  if ((await settingValues(backend)).flag("disable-snapshot-purge"))
+  if ((await loadSettings(backend.store)).flag("disable-snapshot-purge"))
     throw new ApiError("REFUSED", "the setting disable-snapshot-purge is on");
   await backend.engines.startPurge(await runningEngine(backend, volume));
   return reply(backend, volume);

@@ -15,7 +15,8 @@ import {
 } from "../../volume/creation.js";
 import { withDefaultGroup, withJob } from "../../volume/recurring-labels.js";
 import { checkNewVolume, checkVolumeName, type VolumeSurroundings } from "../../volume/validation.js";
-import { need, readCluster, settingValues, volumeView, type Backend } from "../backend.js";
+import { loadSettings } from "../../settings/stored.js";
+import { need, readCluster, volumeView, type Backend } from "../backend.js";
 import { ApiError, missing } from "../http/errors.js";
 import { EMPTY, item, type Call, type Reply, type Route } from "../http/router.js";
 import { volumeToResource } from "../resources/volume.js";
@@ -64,7 +65,7 @@ async function create(backend: Backend, call: Call): Promise<Reply> {
   });
   const name = volumeName(given.name ?? "");
   checkVolumeName(name);
-  const object = newVolume(name, givenSpec(given), givenLabels(given), await settingValues(backend));
+  const object = newVolume(name, givenSpec(given), givenLabels(given), await loadSettings(backend.store));
   checkNewVolume(checkSpec("Volume", name, object.spec), await surroundings(backend));
   // Of a volume of this name that is gone, unless that is there: who wanted that one does not want this one.
   const stale = await store.get("VolumeAttachment", name);
