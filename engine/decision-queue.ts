@@ -5,6 +5,8 @@ export interface DecisionQueueOptions {
   signal: AbortSignal;
   /** of decisions whose outcome nobody waits for */
   onError: (error: unknown) => void;
+  /** after each decision, however it went; absent: nobody wants to know */
+  onDecided?: () => void;
 }
 
 export class DecisionQueue {
@@ -15,7 +17,7 @@ export class DecisionQueue {
   /** Makes a decision when all earlier ones are made; one that failed does not stop the next. */
   run<T>(decision: () => Promise<T>): Promise<T> {
     const result = this.#last.then(decision);
-    this.#last = result.catch(() => undefined);
+    this.#last = result.catch(() => undefined).then(this.options.onDecided);
     return result;
   }
 

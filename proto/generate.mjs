@@ -1,7 +1,15 @@
 // Generates static protobuf code and its types from the .proto files into proto/generated/, and the descriptors of all
 // services for gRPC reflection. For Longhorn's packages, with their hundreds of messages, and for ours that use them, also
 // plain types and services as `control.ts` has them by hand.
-import { copyFileSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { fileURLToPath } from "node:url";
 import pbjs from "protobufjs-cli/pbjs.js";
 import pbts from "protobufjs-cli/pbts.js";
@@ -62,7 +70,8 @@ for (const { base, packages, files } of plain) {
   const targets = [`${out}/${base}.js`, `${out}/${base}.d.ts`, `${out}/${base}-plain.ts`];
   // They import each other.
   if (!current(targets, allPlain)) {
-    await makeStatic(base, files, "--no-comments", "--sparse");
+    await makeStatic(base, files, "--no-comments");
+    shareForeign(base, packages);
     const root = await load(files);
     writeFileSync(`${out}/${base}.d.ts`, typesOf(root, packages));
     writeFileSync(`${out}/${base}-plain.ts`, plainModule(root, packages, moduleOf));
@@ -76,6 +85,23 @@ if (!current([descriptors], all)) writeFileSync(descriptors, descriptorsModule(a
 
 async function makeStatic(base, files, ...flags) {
   await run(pbjs, ["-t", "static-module", "-w", "es6", "--es6", "--force-number", "--no-verify", "--no-delimited", "--no-service", ...flags, "-p", longhorn, "-r", base, "-o", `${out}/${base}.js`, ...files]); // prettier-ignore
+}
+
+/** pbjs puts what a file imports into its module as well: a process that needs both would have it twice. */
+function shareForeign(base, packages) {
+  const path = `${out}/${base}.js`;
+  const [head, ...parts] = readFileSync(path, "utf8").split(/^(?=export )/m);
+  const isForeign = (name) => moduleOf.has(name) && !packages.includes(name);
+  const imports = [];
+  const own = parts.filter((part) => {
+    const name = /^export const (\w+) = \$root/.exec(part)?.[1];
+    const isOwn = packages.includes("") || packages.some((one) => one.split(".")[0] === name);
+    if (name === undefined || name === "google" || (isOwn && !isForeign(name))) return true;
+    if (moduleOf.has(name))
+      imports.push(`import { ${name} } from "./${moduleOf.get(name)}.js";\n$root.${name} = ${name};\n`);
+    return false;
+  });
+  writeFileSync(path, [head, ...imports, ...own].join(""));
 }
 
 /** Longhorn's files name each other from the folder that holds them. */

@@ -78,7 +78,8 @@ export function streamHandlers<S extends StreamService>(
         .then(() => handler(call.request, out))
         .then(
           () => call.end(),
-          (error: unknown) => call.destroy(statusOf(error)),
+          // How grpc-js is told a status.
+          (error: unknown) => call.emit("error", statusOf(error)),
         )
         .finally(() => gone.abort());
     };

@@ -40,6 +40,8 @@ export class Controller {
   readonly #next: NextEngine;
   readonly #freeze: FilesystemFreeze;
   #offer: HandOverOffer | null = null;
+  readonly #listeners = new Set<() => void>();
+  #changeCount = 0;
   #resumeFrom: readonly string[];
 
   /** @param onEnd called with the reason when nothing is left to do but end
@@ -57,6 +59,7 @@ export class Controller {
     const changes = (this.#changes = new DecisionQueue({
       signal: this.#stop.signal,
       onError: (err) => this.log.error({ err }, "a change of the volume failed"),
+      onDecided: () => this.#changed(),
     }));
     this.#replicas = new ReplicaList(state, settings, frontend, this.#expansion, changes);
     const start = (this.#start = new Start(state, settings, frontend, {
@@ -97,6 +100,23 @@ export class Controller {
       address: entry.address,
       mode: this.#state.modeOf(entry),
     }));
+  }
+
+  /** How often a client has changed something. */
+  get changes(): number {
+    return this.#changeCount;
+  }
+
+  /** @param listener called when what can be asked may have changed
+   * @returns what ends it */
+  watch(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #changed(): void {
+    this.#changeCount += 1;
+    for (const listener of this.#listeners) listener();
   }
 
   metrics(): Metrics {
@@ -153,6 +173,7 @@ export class Controller {
 
   #onHealth(health: Health): void {
     this.log.info({ health }, "health of the volume");
+    for (const listener of this.#listeners) listener();
     if (health.type === "fenced")
       this.onEnd(new FencedError(`another engine has taken over: ${health.reason}`));
   }

@@ -1,17 +1,23 @@
 /** The controller's gRPC port: Longhorn's services, health and reflection. */
 import { Server, ServerCredentials } from "@grpc/grpc-js";
+import { EngineWatchStreams } from "../../proto/engine-watch.js";
 import { addHealth } from "../../proto/health.js";
 import type { ServerIdentity } from "../../proto/identity.js";
 import { ControllerService, Profiler } from "../../proto/longhorn.js";
 import { profilerHandlers } from "../../proto/profiler.js";
 import { addReflection } from "../../proto/reflection.js";
+import { streamHandlers } from "../../proto/server-stream.js";
 import { unaryHandlers } from "../../proto/unary.js";
 import { ListenError } from "../engine.js";
 import { formatHostPort, type HostPort } from "../host-port.js";
 import type { Controller } from "./controller.js";
 import { controllerHandlers } from "./service.js";
+import { watchHandlers } from "./watch-service.js";
 
-const SERVICES = ["ptypes.ControllerService", "profilerrpc.Profiler", "grpc.health.v1.Health"];
+const SERVICES = [
+  ...["ptypes.ControllerService", "profilerrpc.Profiler", "aurochs.engine.v1.EngineWatch"],
+  "grpc.health.v1.Health",
+];
 
 export interface ControllerServer {
   /** a port 0 is replaced by the one that was free */
@@ -33,6 +39,7 @@ export async function serveController(
     unaryHandlers(ControllerService, controllerHandlers(controller, version), identity),
   );
   server.addService(Profiler, unaryHandlers(Profiler, profilerHandlers(listen.port), identity));
+  server.addService(EngineWatchStreams, streamHandlers(EngineWatchStreams, watchHandlers(controller)));
   addHealth(server);
   addReflection(server, SERVICES);
   const port = await new Promise<number>((resolve, reject) => {

@@ -45,7 +45,7 @@ export function instanceHandlers(
     instanceCreate: async ({ spec }) => instanceResponse(await instances.create(specOf(spec))),
     instanceDelete: async ({ name, uuid, dataEngine }) => {
       checkEngine(dataEngine);
-      return Promise.resolve(instanceResponse(instances.delete(name, uuid), true));
+      return instanceResponse(await instances.delete(name, uuid), true);
     },
     instanceGet: async ({ name, dataEngine }) => {
       checkEngine(dataEngine);

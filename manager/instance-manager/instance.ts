@@ -27,6 +27,7 @@ export abstract class Instance {
   #settle: () => void = () => undefined;
   /** Resolves when it runs for the first time, or is over. */
   readonly settled: Promise<void>;
+  #isLeaving = false;
   /** another one has its place, and its record */
   #replaced = false;
 
@@ -71,19 +72,22 @@ export abstract class Instance {
       this.apply({ type: "failed", reason: "the machine was restarted since it was started" });
     } else if (!this.isOver) await this.resume();
     this.#resolve();
-    if (record.deleting) this.delete();
+    if (record.deleting) await this.delete();
   }
 
-  /** Ends it, and takes it from the list when it has ended. Idempotent. */
-  delete(): void {
-    const { record } = this;
-    const isFirst = !record.deleting;
-    record.deleting = true;
-    if (this.isOver) void this.#remove();
-    else {
-      if (isFirst) void this.over.then(() => this.#remove());
-      this.stop();
+  /** Ends it, and takes it from the list when it has ended. Idempotent. Resolves when the next agent would do so, too. */
+  async delete(): Promise<void> {
+    this.record.deleting = true;
+    if (!this.#isLeaving) {
+      this.#isLeaving = true;
+      void this.over.then(() => this.#remove());
     }
+    if (this.isOver) return;
+    this.apply({ type: "stop" });
+    await this.home.records.write(this.key, this.record).catch((err: unknown) => {
+      this.log.error({ err }, "a deletion could not be recorded");
+    });
+    this.end();
   }
 
   /** Ends it; it stays in the list. Idempotent. */

@@ -97,7 +97,7 @@ export class Instances {
     await next.adopt();
     await Promise.race([next.settled, sleep(REPLACE_WAIT_MS)]);
     if (next.record.status.state !== "running") {
-      next.delete();
+      await next.delete();
       return false;
     }
     if (before?.process && isAlive(before.process, this.options.bootId))
@@ -184,11 +184,11 @@ export class Instances {
   /** @param uuid "" for whichever has the name
    * @returns the instance, which is being stopped
    * @throws {RpcError} NOT_FOUND */
-  delete(name: string, uuid: string): Instance {
+  async delete(name: string, uuid: string): Promise<Instance> {
     const instance = this.get(name);
     if (uuid !== "" && uuid !== instance.record.uuid)
       throw new RpcError(status.NOT_FOUND, `cannot find process ${name} with UUID ${uuid}`);
-    instance.delete();
+    await instance.delete();
     return instance;
   }
 
@@ -214,7 +214,7 @@ export class Instances {
       this.#tell(next, false);
       return next;
     }
-    next.delete();
+    await next.delete();
     if (state === "running")
       throw new RpcError(status.ALREADY_EXISTS, `process ${spec.name} was changed meanwhile`);
     throw new RpcError(status.UNKNOWN, `failed to wait for the new process of ${spec.name}: ${errorMsg}`);

@@ -21,10 +21,7 @@ export function processHandlers(
 ): Handlers<typeof ProcessManagerService> {
   return {
     processCreate: async ({ spec }) => processResponse(await instances.create(required(spec))),
-    processDelete: async ({ name, uuid }) => {
-      const instance = instances.delete(name, uuid);
-      return Promise.resolve(processResponse(instance, true));
-    },
+    processDelete: async ({ name, uuid }) => processResponse(await instances.delete(name, uuid), true),
     processGet: ({ name }) => Promise.resolve().then(() => processResponse(instances.get(name))),
     processList: () =>
       Promise.resolve({

@@ -175,8 +175,9 @@ export class Agent implements Clients {
     return JSON.parse(readFileSync(path, "utf8")) as InstanceRecord;
   }
 
-  pid(name: string): number {
-    return this.record(name).process?.pid ?? 0;
+  /** Of its process, once that is recorded. */
+  pid(name: string): Promise<number> {
+    return waitFor(`the process of ${name}`, WAIT_MS, () => this.record(name).process?.pid);
   }
 
   get replicaHostPid(): number {
@@ -203,7 +204,7 @@ export class Agent implements Clients {
     const folder = join(this.stateDirectory, "instances");
     const pids = readdirSync(folder)
       .filter((file) => file.endsWith(".json"))
-      .map((file) => this.pid(decodeURIComponent(file.slice(0, -".json".length))));
+      .map((file) => this.record(decodeURIComponent(file.slice(0, -".json".length))).process?.pid ?? 0);
     try {
       pids.push(this.replicaHostPid);
     } catch {

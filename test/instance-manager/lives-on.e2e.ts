@@ -22,6 +22,7 @@ t.test("I/O goes on while the agent is killed, and the next agent finds what run
   const agent = await new Agent(t).start();
   const { engine, io } = await volume(agent);
   await io.write(0, 4096, 1);
+  await agent.pid("vol-e-0");
   const before = agent.record("vol-e-0");
   const host = agent.replicaHostPid;
   await agent.kill();
@@ -48,16 +49,16 @@ t.test("an engine that is killed is back under its initiator, also one of an ear
   const { io } = await volume(agent);
   for (const round of [1, 2]) {
     await io.write(0, 4096, round);
-    const pid = agent.pid("vol-e-0");
+    const pid = await agent.pid("vol-e-0");
     await killProcess(pid);
     await io.write(4096, 4096, round);
     t.strictSame(await io.read(0, 8192), [{ version: round, sectors: 16 }]);
     await agent.reaches("vol-e-0", "running");
-    t.not(agent.pid("vol-e-0"), pid);
+    t.not(await agent.pid("vol-e-0"), pid);
     await agent.kill();
     await agent.start();
   }
-  const pid = agent.pid("vol-e-0");
+  const pid = await agent.pid("vol-e-0");
   await agent.kill();
   await killProcess(pid);
   await agent.start();
@@ -89,7 +90,7 @@ t.test("after a restart of the machine nothing is taken for what it was", async 
   const agent = await new Agent(t).start();
   const { io } = await volume(agent);
   io.kill();
-  const pids = [agent.pid("vol-e-0"), agent.replicaHostPid];
+  const pids = [await agent.pid("vol-e-0"), agent.replicaHostPid];
   await agent.kill();
   agent.reboot();
   await agent.start();

@@ -1,0 +1,44 @@
+/** `longhorn-disk.cfg`: by which a disk is known, wherever it is mounted. */
+import { randomUUID } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { replaceFile } from "../../replica/durable-file.js";
+
+const NAME = "longhorn-disk.cfg";
+
+export interface DiskConfig {
+  diskName: string;
+  diskUUID: string;
+  state: string;
+}
+
+/** @returns null when the directory is no disk
+ * @throws {Error} naming a file that cannot be read, or holds something else: it is never written over */
+export async function readDiskConfig(directory: string): Promise<DiskConfig | null> {
+  const path = join(directory, NAME);
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
+    throw error;
+  }
+  try {
+    const { diskName = "", diskUUID = "", state = "" } = JSON.parse(text) as Partial<DiskConfig>;
+    if (typeof diskUUID !== "string" || diskUUID === "") throw new Error("it has no diskUUID");
+    return { diskName, diskUUID, state };
+  } catch (error) {
+    throw new Error(`${path} is damaged: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+/** Makes a directory a disk. @param uuid "": one is made */
+export async function writeDiskConfig(
+  directory: string,
+  diskName: string,
+  uuid: string,
+): Promise<DiskConfig> {
+  const config = { diskName, diskUUID: uuid === "" ? randomUUID() : uuid, state: "ready" };
+  await replaceFile(join(directory, NAME), JSON.stringify(config));
+  return config;
+}

@@ -1,0 +1,260 @@
+/** The node's disks: directories that are known by a file in them, and how much room they have. */
+import { lstat, mkdir, readdir, readFile, realpath, rm, statfs } from "node:fs/promises";
+import { isAbsolute, join } from "node:path";
+import { status } from "@grpc/grpc-js";
+import type { Logger } from "pino";
+import type { DiskStatus, ReplicaDirectory } from "../../proto/instance-manager.js";
+import { RpcError } from "../../proto/rpc-error.js";
+import { replaceFile, syncDirectory } from "../../replica/durable-file.js";
+import { readDiskConfig, writeDiskConfig } from "./disk-config.js";
+import { mountTablePath } from "./filesystem-conditions.js";
+import { AVAILABLE_STEP_BYTES, DISKS_PERIOD_MS } from "./limits.js";
+import { Serial } from "./serial.js";
+
+/** As given to DiskInit: what the agent looks after, also after its end. */
+interface KnownDisk {
+  name: string;
+  path: string;
+  uuid: string;
+}
+
+export type DiskWatcher = (disk: DiskStatus | null, name: string) => void;
+
+const REPLICAS = "replicas";
+/** Of an open replica directory. */
+const LOCK_NAME = "aurochs.lock";
+
+export class Disks {
+  readonly #known = new Map<string, KnownDisk>();
+  readonly #told = new Map<string, DiskStatus>();
+  readonly #watchers = new Set<DiskWatcher>();
+  readonly #turns = new Serial();
+  readonly #timer: NodeJS.Timeout;
+
+  private constructor(
+    private readonly file: string,
+    /** whether a replica of this node uses a directory */
+    private readonly isHosted: (directory: string) => boolean,
+    private readonly log: Logger,
+  ) {
+    this.#timer = setInterval(() => void this.#turns.run(() => this.#lookAtAll()), DISKS_PERIOD_MS);
+  }
+
+  /** @throws {Error} the list of disks cannot be read */
+  static async open(
+    stateDirectory: string,
+    isHosted: (directory: string) => boolean,
+    log: Logger,
+  ): Promise<Disks> {
+    const disks = new Disks(join(stateDirectory, "disks.json"), isHosted, log);
+    const text = await readFile(disks.file, "utf8").catch((error: unknown) => {
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return "[]";
+      throw error;
+    });
+    for (const disk of JSON.parse(text) as KnownDisk[]) disks.#known.set(disk.name, disk);
+    await disks.#lookAtAll();
+    return disks;
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  list(): DiskStatus[] {
+    return [...this.#told.values()];
+  }
+
+  /** @returns what ends it */
+  watch(watcher: DiskWatcher): () => void {
+    this.#watchers.add(watcher);
+    return () => this.#watchers.delete(watcher);
+  }
+
+  // -------------------------------------------------------------------------------------------- changes
+
+  /** Makes a directory a disk, or finds that it is one.
+   * @param uuid of a new disk, or the one that it has to have; "": any
+   * @throws {RpcError | Error} */
+  init(name: string, path: string, uuid: string): Promise<DiskStatus> {
+    return this.#turns.run(async () => {
+      if (name === "" || !isAbsolute(path))
+        throw new RpcError(status.INVALID_ARGUMENT, "a disk needs a name and an absolute path");
+      const other = [...this.#known.values()].find((disk) => disk.path === path && disk.name !== name);
+      if (other !== undefined) throw new RpcError(status.ALREADY_EXISTS, `${path} is the disk ${other.name}`);
+      await mkdir(join(path, REPLICAS), { recursive: true });
+      const config = (await readDiskConfig(path)) ?? (await writeDiskConfig(path, name, uuid));
+      if (uuid !== "" && config.diskUUID !== uuid)
+        throw new RpcError(
+          status.FAILED_PRECONDITION,
+          `${path} holds the disk ${config.diskUUID}, not ${uuid}`,
+        );
+      this.#known.set(name, { name, path, uuid: config.diskUUID });
+      await this.#save();
+      return this.#lookAt(this.#get(name));
+    });
+  }
+
+  forget(name: string): Promise<void> {
+    return this.#turns.run(async () => {
+      if (!this.#known.delete(name)) return;
+      this.#told.delete(name);
+      await this.#save();
+      for (const watcher of [...this.#watchers]) watcher(null, name);
+    });
+  }
+
+  /** Removes a directory below DISK/replicas/ with all that is in it; links are removed, not followed.
+   * @throws {RpcError} it is none, or in use */
+  removeReplicaDirectory(diskName: string, name: string): Promise<void> {
+    return this.#turns.run(async () => {
+      const { path } = await this.#ready(diskName);
+      if (name === "" || name === "." || name === ".." || name.includes("/") || name.includes("\0"))
+        throw new RpcError(status.INVALID_ARGUMENT, `"${name}" is no name of a replica's directory`);
+      const folder = join(path, REPLICAS);
+      // The folder itself might be a link to where other things are.
+      if ((await realpath(folder)) !== join(await realpath(path), REPLICAS))
+        throw new RpcError(status.FAILED_PRECONDITION, `${folder} is a link`);
+      const directory = join(folder, name);
+      const found = await lstat(directory).catch(() => null);
+      if (found === null) return;
+      if (!found.isDirectory())
+        throw new RpcError(status.FAILED_PRECONDITION, `${directory} is no directory`);
+      if (this.isHosted(directory) || (await isLocked(directory)))
+        throw new RpcError(status.FAILED_PRECONDITION, `${directory} is used by a replica`);
+      await rm(directory, { recursive: true });
+      await syncDirectory(folder);
+      this.log.info({ disk: diskName, directory }, "replica directory removed");
+    });
+  }
+
+  // -------------------------------------------------------------------------------------------- questions
+
+  /** Looks at a disk now. @throws {RpcError} NOT_FOUND */
+  scan(name: string): Promise<{ disk: DiskStatus; replicas: ReplicaDirectory[] }> {
+    return this.#turns.run(async () => {
+      const disk = await this.#lookAt(this.#get(name));
+      return { disk, replicas: disk.ready ? await this.#replicasOn(disk.path) : [] };
+    });
+  }
+
+  async #replicasOn(path: string): Promise<ReplicaDirectory[]> {
+    const folder = join(path, REPLICAS);
+    const entries = await readdir(folder, { withFileTypes: true }).catch((error: unknown) => {
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+      throw error;
+    });
+    const directories = entries.filter((entry) => entry.isDirectory());
+    return Promise.all(
+      directories.map(async ({ name }) => {
+        const directory = join(folder, name);
+        return { name, hosted: this.isHosted(directory), ...(await sizeOf(directory)) };
+      }),
+    );
+  }
+
+  #get(name: string): KnownDisk {
+    const disk = this.#known.get(name);
+    if (disk === undefined) throw new RpcError(status.NOT_FOUND, `there is no disk ${name}`);
+    return disk;
+  }
+
+  async #ready(name: string): Promise<DiskStatus> {
+    const disk = await this.#lookAt(this.#get(name));
+    if (!disk.ready) throw new RpcError(status.FAILED_PRECONDITION, `disk ${name}: ${disk.message}`);
+    return disk;
+  }
+
+  async #lookAtAll(): Promise<void> {
+    for (const disk of this.#known.values()) await this.#lookAt(disk);
+  }
+
+  /** Tells when something has changed. */
+  async #lookAt(disk: KnownDisk): Promise<DiskStatus> {
+    const found = this.#withoutDuplicate(await statusOf(disk));
+    const before = this.#told.get(disk.name);
+    this.#told.set(disk.name, found);
+    if (JSON.stringify(found) !== JSON.stringify(before)) {
+      this.log.info({ disk: found }, "disk changed");
+      for (const watcher of [...this.#watchers]) watcher(found, disk.name);
+    }
+    return found;
+  }
+
+  /** Room that two disks share must not be given twice: the one that was added later has none. */
+  #withoutDuplicate(disk: DiskStatus): DiskStatus {
+    if (!disk.ready) return disk;
+    for (const name of this.#known.keys()) {
+      if (name === disk.name) return disk;
+      const earlier = this.#told.get(name);
+      if (earlier?.ready === true && earlier.filesystemId === disk.filesystemId)
+        return notReady(disk, "DiskFilesystemChanged", `it is on the same file system as disk ${name}`);
+    }
+    return disk;
+  }
+
+  #save(): Promise<void> {
+    return replaceFile(this.file, JSON.stringify([...this.#known.values()], null, 1));
+  }
+}
+
+function notReady(disk: DiskStatus, reason: string, message: string): DiskStatus {
+  return { ...disk, ready: false, reason, message };
+}
+
+async function statusOf({ name, path, uuid }: KnownDisk): Promise<DiskStatus> {
+  const nothing = {
+    ...{ name, path, uuid, ready: true, reason: "", message: "", capacity: 0, available: 0 },
+    ...{ filesystemType: "", filesystemId: "" },
+  };
+  try {
+    const config = await readDiskConfig(path);
+    if (config === null)
+      return notReady(nothing, "NoDiskInfo", `${path} is no disk: it has no longhorn-disk.cfg`);
+    const { blocks, bavail, bsize, type } = await statfs(path);
+    const { dev } = await lstat(path);
+    const found = {
+      ...nothing,
+      uuid: config.diskUUID,
+      capacity: blocks * bsize,
+      available: Math.floor((bavail * bsize) / AVAILABLE_STEP_BYTES) * AVAILABLE_STEP_BYTES,
+      filesystemType: (await typeOfMount(path)) ?? `0x${type.toString(16)}`,
+      filesystemId: dev.toString(16),
+    };
+    return config.diskUUID === uuid
+      ? found
+      : notReady(found, "DiskFilesystemChanged", `it was the disk ${uuid}, and is ${config.diskUUID}`);
+  } catch (error) {
+    return notReady(nothing, "NoDiskInfo", (error as Error).message);
+  }
+}
+
+/** As the mount table names it, of the mount that a path is below. */
+async function typeOfMount(path: string): Promise<string | null> {
+  const real = await realpath(path);
+  const mounts = (await readFile(mountTablePath(), "utf8")).split("\n").map((line) => line.split(" "));
+  let best: { length: number; type: string } | null = null;
+  for (const [, point = "", type = ""] of mounts) {
+    const isAbove = point === "/" || real === point || real.startsWith(`${point}/`);
+    // The later of two at one point hides the other.
+    if (isAbove && point.length >= (best?.length ?? 0)) best = { length: point.length, type };
+  }
+  return best?.type ?? null;
+}
+
+/** Whether a process has it open, one that nobody here has started too: by the kernel's list of locks, proc(5). */
+async function isLocked(directory: string): Promise<boolean> {
+  const lock = await lstat(join(directory, LOCK_NAME)).catch(() => null);
+  if (lock === null) return false;
+  const locks = await readFile("/proc/locks", "latin1");
+  return locks.split("\n").some((line) => line.split(/\s+/).some((field) => field.endsWith(`:${lock.ino}`)));
+}
+
+async function sizeOf(directory: string): Promise<{ size: number; problem: string }> {
+  try {
+    const { Size } = JSON.parse(await readFile(join(directory, "volume.meta"), "utf8")) as { Size?: unknown };
+    if (typeof Size !== "number") throw new Error("volume.meta has no size");
+    return { size: Size, problem: "" };
+  } catch (error) {
+    return { size: 0, problem: (error as Error).message };
+  }
+}
