@@ -13,6 +13,7 @@
 #include "base/buffer.h"
 #include "base/crc32c.h"
 #include "base/event_loop.h"
+#include "base/limits.h"
 #include "base/output_queue.h"
 
 namespace aurochs {
@@ -51,6 +52,24 @@ TEST(Buffer, IsAlignedAndReturnsToThePoolWithItsLastOwner) {
     EXPECT_FALSE(buffer.unique());
   }
   EXPECT_EQ(Buffer::Allocate(5000).data(), first);
+}
+
+TEST(Buffer, WhatIsNotNeededForAWhileGoesBack) {
+  int64_t now = 1'000'000'000;  // later than any other test has said
+  while (Buffer::ReleaseUnused(now)) now += kBufferUnusedMs;
+  const uint8_t* small;
+  {
+    BufferRef large = Buffer::Allocate(1u << 20);
+    BufferRef other = Buffer::Allocate(1u << 20);
+    BufferRef little = Buffer::Allocate(4096);
+    small = little.data();
+    memset(large.data(), 1, large->capacity());
+  }
+  EXPECT_TRUE(Buffer::ReleaseUnused(now + kBufferUnusedMs - 1)) << "kept for whoever comes next";
+  EXPECT_TRUE(Buffer::ReleaseUnused(now += kBufferUnusedMs));
+  { EXPECT_EQ(Buffer::Allocate(4096).data(), small) << "and used meanwhile"; }
+  EXPECT_TRUE(Buffer::ReleaseUnused(now += kBufferUnusedMs)) << "so that it stays, and the large ones go";
+  EXPECT_FALSE(Buffer::ReleaseUnused(now += kBufferUnusedMs));
 }
 
 TEST(OutputQueue, SendsHeadersAndPayloadsInOrderThroughAFullSocket) {

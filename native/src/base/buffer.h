@@ -10,12 +10,16 @@ namespace aurochs {
 
 class BufferRef;
 
-/// Bytes with a count of owners. Aligned to 4096, so that O_DIRECT can use it. Thread-safe to share and
-/// release.
+/// Bytes with a count of owners. Aligned to 4096 at least, so that O_DIRECT can use it. Thread-safe to share
+/// and release.
 class Buffer {
  public:
   /// At least `capacity` bytes, uninitialised. Aborts the process when memory is out.
   static BufferRef Allocate(size_t capacity);
+
+  /// Gives back what was kept for reuse and not needed for kBufferUnusedMs. To be called often; cheap.
+  /// @returns whether anything is kept still
+  static bool ReleaseUnused(int64_t now_ms);
 
   uint8_t* data() { return data_; }
   size_t capacity() const { return capacity_; }

@@ -11,6 +11,9 @@
 #include <cerrno>
 #include <cstdlib>
 
+#include "base/buffer.h"
+#include "base/limits.h"
+
 namespace aurochs {
 
 namespace {
@@ -137,6 +140,7 @@ void EventLoop::Run() {
     RunTimers();
     RunCycleTasks();
     removed_.clear();
+    buffers_kept_ = Buffer::ReleaseUnused(now_ms_);
   }
 }
 
@@ -190,9 +194,10 @@ void EventLoop::RunCycleTasks() {
 }
 
 int EventLoop::NextTimeoutMs() const {
-  if (timers_.empty()) return -1;
-  int64_t wait = timers_.begin()->first.first - MonotonicMs();
-  return static_cast<int>(std::clamp<int64_t>(wait, 0, 60'000));
+  int64_t wait = timers_.empty() ? INT64_MAX : timers_.begin()->first.first - MonotonicMs();
+  // Whoever has nothing to do gives back what it kept.
+  if (buffers_kept_) wait = std::min(wait, kBufferUnusedMs);
+  return wait == INT64_MAX ? -1 : static_cast<int>(std::clamp<int64_t>(wait, 0, 60'000));
 }
 
 }  // namespace aurochs

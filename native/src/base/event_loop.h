@@ -89,6 +89,7 @@ class EventLoop {
   std::thread::id thread_id_;
   bool stopping_ = false;
   int64_t now_ms_ = 0;
+  bool buffers_kept_ = false;
   PollRule poll_rule_;
 
   std::mutex mutex_;

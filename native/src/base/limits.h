@@ -6,8 +6,13 @@
 
 namespace aurochs {
 
-/// Free buffers kept for reuse, bytes per process: a depth-128 burst of 4 KiB plus a few receive buffers.
-constexpr size_t kBufferPoolBytesMax = 4u << 20;
+/// Free buffers kept for reuse, bytes per process: those of a few long operations come and go without page
+/// faults. What is not needed for kBufferUnusedMs goes back.
+constexpr size_t kBufferPoolBytesMax = 16u << 20;
+constexpr int64_t kBufferUnusedMs = 2'000;
+
+/// From this size on buffers are mapped, not taken from malloc, bytes.
+constexpr size_t kBufferMappedBytes = 128u << 10;
 
 /// One socket read, bytes: what is parsed in place per cycle (design: measured best with large batches).
 constexpr size_t kReceiveBufferBytes = 512u << 10;
