@@ -32,6 +32,8 @@ export interface AttachOptions {
   copier: SnapshotCopier | null;
   onHealth: (health: Health) => void;
   onWait: (evidence: string) => void;
+  /** unmaps wait until `volume.watchUnmaps(false)`. Absent: nobody lets them wait */
+  onUnmapsWaiting?: () => void;
   signal: AbortSignal;
   log: Logger;
 }
@@ -64,7 +66,10 @@ export class AttachedVolume {
     try {
       const wanted = { volume: options.volume, size, salvage: options.salvage };
       const takeover = await takeOver({ ...options, wanted, links, longhorn });
-      const native = new Volume({ size, replicaTimeoutMs }, (event) => set.onVolumeEvent(event));
+      const native = new Volume({ size, replicaTimeoutMs }, (event) => {
+        if (event.type === "unmapsWaiting") options.onUnmapsWaiting?.();
+        else set.onSlotEvent(event);
+      });
       volume = native;
       const rules = { engineBootId, acceptLostWrites };
       const set = new ReplicaSet(native, { takeover, size, rules, copier, onHealth, log });

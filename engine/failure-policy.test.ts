@@ -1,12 +1,12 @@
 import t from "tap";
-import type { StatusName, VolumeEvent } from "../native/index.js";
+import type { StatusName, SlotEvent } from "../native/index.js";
 import { remedyFor } from "./failure-policy.js";
 
-function failed(status: StatusName): VolumeEvent {
+function failed(status: StatusName): SlotEvent {
   return { type: "failed", slot: 0, status, message: "", op: "write", offset: 0, length: 4096 };
 }
 
-const CASES: [name: string, event: VolumeEvent, withOther: string, last: string][] = [
+const CASES: [name: string, event: SlotEvent, withOther: string, last: string][] = [
   ["the stream ended", { type: "disconnected", slot: 0, reason: "r" }, "reconnect", "reconnect"],
   ["no answer in time", { type: "timeout", slot: 0, op: "write", offset: 0, length: 1, elapsedMs: 8_000 }, "drop", "wait"],
   ["the disk failed", failed("IO_ERROR"), "drop", "answer IO_ERROR"],

@@ -1,5 +1,5 @@
 /** What to do about a replica that ended its stream, answered with an error, or does not answer: one table. */
-import type { StatusName, VolumeEvent } from "../native/index.js";
+import type { StatusName, SlotEvent } from "../native/index.js";
 
 export type Remedy =
   /** record on the survivors that it failed, then go on without it */
@@ -44,7 +44,7 @@ const REMEDY_OF_STATUS: Record<StatusName, FailedRow> = {
 };
 
 /** In words. */
-export function causeOf(event: VolumeEvent): string {
+export function causeOf(event: SlotEvent): string {
   switch (event.type) {
     case "disconnected":
       return event.reason;
@@ -56,7 +56,7 @@ export function causeOf(event: VolumeEvent): string {
 }
 
 /** @param otherCopy whether another connected replica may be read: the last one is never dropped */
-export function remedyFor(event: VolumeEvent, otherCopy: boolean): Remedy {
+export function remedyFor(event: SlotEvent, otherCopy: boolean): Remedy {
   const cause = causeOf(event);
   switch (event.type) {
     case "disconnected":
@@ -70,7 +70,7 @@ export function remedyFor(event: VolumeEvent, otherCopy: boolean): Remedy {
 
 /** The same for one of Longhorn's replicas, which does not come back: nothing says whether it is still what it was, nor
  * whether what was sent to it before is carried out later. */
-export function remedyForLonghorn(event: VolumeEvent, otherCopy: boolean): Remedy {
+export function remedyForLonghorn(event: SlotEvent, otherCopy: boolean): Remedy {
   const remedy = remedyFor(event, otherCopy);
   if (remedy.type !== "reconnect") return remedy;
   return otherCopy ? { type: "drop", cause: remedy.reason } : { type: "end", reason: remedy.reason };

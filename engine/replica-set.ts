@@ -2,7 +2,7 @@
  * The replicas of a running engine: hears what goes wrong, decides one thing at a time, and lets held operations go only
  * when a failure is durably recorded on every survivor.
  */
-import type { Volume, VolumeEvent } from "../native/index.js";
+import type { Volume, SlotEvent } from "../native/index.js";
 import type { ReplicaFacts } from "../proto/control.js";
 import type { Logger } from "pino";
 import { Agreement } from "./agreement.js";
@@ -222,7 +222,7 @@ export class ReplicaSet {
 
   // -------------------------------------------------------------------------------------------- events
 
-  onVolumeEvent(event: VolumeEvent): void {
+  onSlotEvent(event: SlotEvent): void {
     const { signal, log, decisions } = this.#roster;
     const slot = this.#roster.slot(event.slot);
     // A replica that is released ends its stream.
@@ -237,7 +237,7 @@ export class ReplicaSet {
     });
   }
 
-  async #handle(slot: Slot, event: VolumeEvent): Promise<void> {
+  async #handle(slot: Slot, event: SlotEvent): Promise<void> {
     const roster = this.#roster;
     const again = () => roster.later(() => this.#handle(slot, event), RECONNECT_DELAY_MS);
     if (roster.end !== null || slot.state.mode === "ERR") return;
@@ -289,7 +289,7 @@ export class ReplicaSet {
   }
 
   /** The last copy was silent: it may have answered since, or another copy may have come back. */
-  async #checkSilent(slot: Slot, event: VolumeEvent): Promise<void> {
+  async #checkSilent(slot: Slot, event: SlotEvent): Promise<void> {
     const roster = this.#roster;
     if (slot.silent === null || slot.state.mode === "ERR" || slot.state.mode === "AWAY") return;
     if (this.#bytesReceived(slot) !== slot.silent.bytesReceived) slot.silent = null;

@@ -86,7 +86,8 @@ export interface HelloReply {
 /** `RW`: read and written; `WO`: written only; `OFF`: not part of the volume. Default `OFF`. */
 export type SlotMode = "RW" | "WO" | "OFF";
 
-export type VolumeEvent =
+/** What a replica did not do well. */
+export type SlotEvent =
   /** The stream of `slot` ended. Its operations are held until `connect` succeeds again or `setMode(slot, "OFF")`. */
   | { type: "disconnected"; slot: number; reason: string }
   /** A replica answered `status`. The operation is held until `setMode(slot, "OFF")` or `failHeld(slot, ...)`. */
@@ -101,6 +102,11 @@ export type VolumeEvent =
     }
   /** The oldest unanswered operation of `slot` is older than `replicaTimeoutMs`. Once until the slot answers again. */
   | { type: "timeout"; slot: number; op: OperationKind; offset: number; length: number; elapsedMs: number };
+
+export type VolumeEvent =
+  | SlotEvent
+  /** An unmap waits because of `watchUnmaps`; once for all that wait at a time. */
+  | { type: "unmapsWaiting" };
 
 export type OperationKind =
   | "read" | "write" | "flush" | "unmap" | "writeZeroes" | "compareAndWrite" | "orWrite" | "copy" | "extents"; // prettier-ignore
@@ -187,6 +193,9 @@ export interface Volume {
    *   way; the status that a replica answered a flush with (a `failed` event tells which) */
   settle(): Promise<void>;
 
+  /** Whether unmaps that name no slot wait, each with its range: other I/O goes on. Those that wait go on when this ends, and
+   * when the volume is quiesced: what is done to it may come before what they wait for. */
+  watchUnmaps(on: boolean): Promise<void>;
   /** Stops admitting operations and resolves when none is in flight. Nested calls count. */
   quiesce(): Promise<void>;
   resume(): Promise<void>;

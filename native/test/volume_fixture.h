@@ -14,7 +14,7 @@
 namespace aurochs {
 
 struct Event {
-  enum class Type { kDisconnected, kFailed, kTimeout };
+  enum class Type { kDisconnected, kFailed, kTimeout, kUnmapsWaiting };
   Type type;
   int slot;
   Status status = Status::kOk;
@@ -70,6 +70,9 @@ class VolumeFixture final : public Volume::Listener {
   }
   void SetMode(int slot, SlotMode mode) {
     OnLoop(loop, [&] { volume->SetMode(slot, mode); });
+  }
+  void WatchUnmaps(bool on) {
+    OnLoop(loop, [&] { volume->WatchUnmaps(on); });
   }
   size_t FailHeld(int slot, Status status) {
     return OnLoop(loop, [&] { return volume->FailHeld(slot, status); });
@@ -151,6 +154,8 @@ class VolumeFixture final : public Volume::Listener {
   void OnTimeout(int slot, OperationKind kind, uint64_t, uint64_t, int64_t) override {
     Add({Event::Type::kTimeout, slot, Status::kOk, kind});
   }
+
+  void OnUnmapsWaiting() override { Add({Event::Type::kUnmapsWaiting, Volume::kAnySlot}); }
 
   std::mutex mutex_;
   std::condition_variable arrived_;

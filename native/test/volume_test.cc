@@ -508,6 +508,111 @@ TEST(Volume, ExtentsOfALargeRangeAreJoinedFromParts) {
   EXPECT_EQ(extents->extents, (Extents{{0, 512}, {(1ull << 29) - 512, 1024}, {kLarge - 512, 512}}));
 }
 
+TEST(Volume, AWatchedUnmapWaitsWithItsRangeAndNothingElseDoes) {
+  VolumeFixture f(kSize, 2);
+  EXPECT_EQ(f.Write(0, 8192, 1)->Wait(), Status::kOk);
+  f.WatchUnmaps(true);
+  auto unmap = f.Submit(Kind::kUnmap, 0, 4096);
+  f.WaitFor(Event::Type::kUnmapsWaiting);
+  auto behind = f.Write(0, 512, 2);
+  auto second = f.Submit(Kind::kUnmap, 4096, 4096);
+  EXPECT_EQ(f.Write(1 << 20, 512, 3)->Wait(), Status::kOk);
+  EXPECT_EQ(f.Submit(Kind::kFlush, 0, 0)->Wait(), Status::kOk);
+  EXPECT_EQ(f.Submit(Kind::kUnmap, 8192, 4096, Slice(), 0)->Wait(), Status::kOk) << "it names its slot";
+  f.Drain();
+  EXPECT_FALSE(unmap->ended() || behind->ended() || second->ended());
+  EXPECT_EQ(Stored(f, 0, 0), 1);
+  EXPECT_EQ(f.EventCount(), 0u) << "told once";
+  f.WatchUnmaps(false);
+  for (auto& operation : {unmap, behind, second}) EXPECT_EQ(operation->Wait(), Status::kOk);
+  for (int replica : {0, 1}) {
+    EXPECT_EQ(Stored(f, replica, 0), 2) << "the write came after the unmap";
+    EXPECT_EQ(Stored(f, replica, 512), 0);
+    EXPECT_EQ(Stored(f, replica, 4096), 0);
+  }
+  EXPECT_EQ(f.Submit(Kind::kUnmap, 0, 4096)->Wait(), Status::kOk) << "not watched any more";
+}
+
+TEST(Volume, AWatchedUnmapThatWaitsForItsRangeIsToldWhenItHasIt) {
+  VolumeFixture f(kSize, 2);
+  Hold(f, 0);
+  auto write = f.Write(0, 512, 1);
+  WaitHeld(f, 0, 1);
+  f.WatchUnmaps(true);
+  auto unmap = f.Submit(Kind::kUnmap, 0, 4096);
+  f.Drain();
+  EXPECT_EQ(f.EventCount(), 0u);
+  Release(f, 0);
+  f.WaitFor(Event::Type::kUnmapsWaiting);
+  EXPECT_EQ(write->Wait(), Status::kOk);
+  f.WatchUnmaps(false);
+  EXPECT_EQ(unmap->Wait(), Status::kOk);
+  EXPECT_EQ(f.Byte(0), 0);
+}
+
+TEST(Volume, QuiesceLetsWatchedUnmapsGoAndLaterOnesWaitAgain) {
+  VolumeFixture f(kSize, 2);
+  f.WatchUnmaps(true);
+  auto unmap = f.Submit(Kind::kUnmap, 0, 4096);
+  f.WaitFor(Event::Type::kUnmapsWaiting);
+  std::promise<void> quiet;
+  OnLoop(f.loop, [&] { f.volume->Quiesce([&] { quiet.set_value(); }); });
+  quiet.get_future().get();
+  EXPECT_EQ(unmap->Wait(), Status::kOk);
+  auto later = f.Submit(Kind::kUnmap, 0, 4096);
+  OnLoop(f.loop, [&] { f.volume->Resume(); });
+  f.WaitFor(Event::Type::kUnmapsWaiting);
+  EXPECT_FALSE(later->ended());
+  f.WatchUnmaps(false);
+  EXPECT_EQ(later->Wait(), Status::kOk);
+}
+
+TEST(Volume, AWatchedUnmapGoesToWhoeverIsThereWhenItGoesOn) {
+  VolumeFixture f(kSize, 2);
+  f.SetMode(1, SlotMode::kOff);
+  EXPECT_EQ(f.Write(0, 4096, 1)->Wait(), Status::kOk);
+  f.WatchUnmaps(true);
+  auto unmap = f.Submit(Kind::kUnmap, 0, 4096);
+  f.WaitFor(Event::Type::kUnmapsWaiting);
+  EXPECT_EQ(f.Connect(1), Status::kOk);
+  f.SetMode(1, SlotMode::kReadWrite);
+  f.replicas[1]->Do([&] { f.replicas[1]->store.bytes[0] = 1; });
+  f.SetMode(0, SlotMode::kOff);
+  f.WatchUnmaps(false);
+  EXPECT_EQ(unmap->Wait(), Status::kOk);
+  EXPECT_EQ(Stored(f, 0, 0), 1);
+  EXPECT_EQ(Stored(f, 1, 0), 0);
+}
+
+TEST(Volume, AWatchedUnmapThatLosesItsStreamIsHeldAsAnyOther) {
+  VolumeFixture f(kSize, 1);
+  f.WatchUnmaps(true);
+  auto unmap = f.Submit(Kind::kUnmap, 0, 4096);
+  f.WaitFor(Event::Type::kUnmapsWaiting);
+  f.replicas[0]->Cut();
+  f.WaitFor(Event::Type::kDisconnected);
+  f.WatchUnmaps(false);
+  f.Drain();
+  EXPECT_FALSE(unmap->ended());
+  EXPECT_EQ(f.Connect(0), Status::kOk);
+  EXPECT_EQ(unmap->Wait(), Status::kOk);
+}
+
+TEST(Volume, CloseAbortsWatchedUnmapsAndWhatWaitsBehind) {
+  VolumeFixture f(kSize, 2);
+  f.WatchUnmaps(true);
+  auto unmap = f.Submit(Kind::kUnmap, 0, 4096);
+  f.WaitFor(Event::Type::kUnmapsWaiting);
+  auto behind = f.Submit(Kind::kUnmap, 0, 4096);
+  auto last = f.Write(0, 512, 1);
+  f.Drain();
+  OnLoop(f.loop, [&] {
+    f.volume->Close();
+    f.volume->WatchUnmaps(false);
+  });
+  for (auto& operation : {unmap, behind, last}) EXPECT_EQ(operation->Wait(), Status::kAborted);
+}
+
 TEST(Volume, CloseAbortsWhatIsLeftInWhateverStateItIs) {
   VolumeFixture f(kSize, 2);
   Hold(f, 0);

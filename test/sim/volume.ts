@@ -122,7 +122,7 @@ function overlap(one: Flight, other: Flight): boolean {
 type Simulated = Pick<
   Volume,
   | "connect" | "setMode" | "failHeld" | "refuse" | "grow" | "read" | "write" | "unmap" | "writeZeroes" | "flush" | "extents"
-  | "copy" | "settle" | "quiesce" | "resume" | "stats" | "close"
+  | "copy" | "settle" | "watchUnmaps" | "quiesce" | "resume" | "stats" | "close"
 >; // prettier-ignore
 
 export class SimVolume implements Simulated {
@@ -140,6 +140,8 @@ export class SimVolume implements Simulated {
   private readonly flights = new Set<Flight>();
   private parked: Operation[] = [];
   private refusal: StatusName | null = null;
+  private watchingUnmaps = false;
+  private waitingUnmaps: Flight[] = [];
   private quiesced = 0;
   private quiescing: (() => void)[] = [];
   private closed = false;
@@ -257,6 +259,12 @@ export class SimVolume implements Simulated {
       this.size = size;
     });
   }
+  watchUnmaps(on: boolean): Promise<void> {
+    return this.onThread(() => {
+      this.watchingUnmaps = on;
+      if (!on) this.startWaitingUnmaps();
+    });
+  }
   resume(): Promise<void> {
     return this.onThread(() => {
       if (this.quiesced > 0 && --this.quiesced === 0) this.runReady();
@@ -266,6 +274,7 @@ export class SimVolume implements Simulated {
     return new Promise((resolve) => {
       this.enter(() => {
         this.quiesced++;
+        this.startWaitingUnmaps();
         const done = () => this.leave(resolve);
         if (this.flights.size === 0) done();
         else this.quiescing.push(done);
@@ -685,6 +694,8 @@ export class SimVolume implements Simulated {
     if (this.closed) return;
     this.closed = true;
     this.quiesced = 0;
+    this.watchingUnmaps = false;
+    this.waitingUnmaps = [];
     const parked = this.parked.splice(0);
     for (const [index, slot] of this.slots.entries()) {
       slot.mode = "OFF";
@@ -833,9 +844,22 @@ export class SimVolume implements Simulated {
     return best?.index ?? null;
   }
 
+  private waitsAsUnmap({ kind, slot }: Operation): boolean {
+    return kind === "unmap" && slot === null && this.watchingUnmaps && this.quiesced === 0;
+  }
+
+  private startWaitingUnmaps(): void {
+    for (const flight of this.waitingUnmaps.splice(0)) this.start(flight);
+  }
+
   private start(flight: Flight): void {
     const { operation } = flight;
     if (operation === null || flight.started) return;
+    if (this.waitsAsUnmap(operation)) {
+      this.waitingUnmaps.push(flight);
+      if (this.waitingUnmaps.length === 1) this.report({ type: "unmapsWaiting" });
+      return;
+    }
     flight.started = true;
     const { offset, length, data, slot } = operation;
     const named = slot === null ? [] : [slot];

@@ -425,6 +425,11 @@ Napi::Value VolumeObject::Refuse(const Napi::CallbackInfo& info) {
   return OnLoop(info.Env(), arguments.error(), [status](Volume& volume) { volume.Refuse(status); });
 }
 
+Napi::Value VolumeObject::WatchUnmaps(const Napi::CallbackInfo& info) {
+  bool on = Arguments::IsTrue(info[0]);
+  return OnLoop(info.Env(), "", [on](Volume& volume) { volume.WatchUnmaps(on); });
+}
+
 Napi::Value VolumeObject::Quiesce(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   if (closing_) return Rejected(env, "CLOSED", "the volume is closed");
@@ -614,6 +619,10 @@ void VolumeObject::OnTimeout(int slot, OperationKind kind, uint64_t offset, uint
   });
 }
 
+void VolumeObject::OnUnmapsWaiting() {
+  EmitEvent([](Napi::Env, Napi::Object event) { event.Set("type", "unmapsWaiting"); });
+}
+
 VolumeObject::VolumeObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<VolumeObject>(info) {
   Napi::Env env = info.Env();
   Arguments arguments(info);
@@ -664,6 +673,7 @@ Napi::Function VolumeObject::Define(Napi::Env env) {
                          InstanceMethod<&VolumeObject::Extents>("extents"),
                          InstanceMethod<&VolumeObject::Copy>("copy"),
                          InstanceMethod<&VolumeObject::Settle>("settle"),
+                         InstanceMethod<&VolumeObject::WatchUnmaps>("watchUnmaps"),
                          InstanceMethod<&VolumeObject::Quiesce>("quiesce"),
                          InstanceMethod<&VolumeObject::Resume>("resume"),
                          InstanceMethod<&VolumeObject::OpenSocket>("openSocket"),

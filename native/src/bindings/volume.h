@@ -67,6 +67,7 @@ class VolumeObject : public Napi::ObjectWrap<VolumeObject>,
   Napi::Value Extents(const Napi::CallbackInfo& info);
   Napi::Value Copy(const Napi::CallbackInfo& info);
   Napi::Value Settle(const Napi::CallbackInfo& info);
+  Napi::Value WatchUnmaps(const Napi::CallbackInfo& info);
   Napi::Value Quiesce(const Napi::CallbackInfo& info);
   Napi::Value Resume(const Napi::CallbackInfo& info);
   Napi::Value OpenSocket(const Napi::CallbackInfo& info);
@@ -78,6 +79,7 @@ class VolumeObject : public Napi::ObjectWrap<VolumeObject>,
   void OnFailed(int slot, Status status, const std::string& message, OperationKind kind, uint64_t offset,
                 uint64_t length) override;
   void OnTimeout(int slot, OperationKind kind, uint64_t offset, uint64_t length, int64_t elapsed_ms) override;
+  void OnUnmapsWaiting() override;
 
   void OnConnectionEnded(const std::string& reason) override;
 

@@ -1,6 +1,7 @@
 // What each kind of operation consists of.
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "volume/volume.h"
 
@@ -28,6 +29,7 @@ void Volume::Start(Flight* flight) {
     case OperationKind::kFlush:
       return StartWrite(flight, StreamOp::kFlush, Slice());
     case OperationKind::kUnmap:
+      if (WaitsAsUnmap(flight)) return;
       return StartWrite(flight, StreamOp::kUnmap, Slice());
     case OperationKind::kWriteZeroes:
       return StartWrite(flight, StreamOp::kWriteZeroes, Slice());
@@ -43,6 +45,17 @@ void Volume::Start(Flight* flight) {
       operation->extents.clear();
       return NextExtents(flight);
   }
+}
+
+bool Volume::WaitsAsUnmap(Flight* flight) {
+  if (!watching_unmaps_ || quiesced_ > 0 || flight->named != 0) return false;
+  waiting_unmaps_.push_back(flight);
+  if (waiting_unmaps_.size() == 1) listener_->OnUnmapsWaiting();
+  return true;
+}
+
+void Volume::StartWaitingUnmaps() {
+  for (Flight* flight : std::exchange(waiting_unmaps_, {})) Start(flight);
 }
 
 void Volume::StepDone(Flight* flight) {

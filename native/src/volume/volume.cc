@@ -218,8 +218,15 @@ void Volume::Count(const Flight& flight, const Operation& operation, Status stat
   }
 }
 
+void Volume::WatchUnmaps(bool on) {
+  watching_unmaps_ = on;
+  if (!on) StartWaitingUnmaps();
+}
+
 void Volume::Quiesce(std::function<void()> done) {
   ++quiesced_;
+  // Whoever is to look at them may come after whoever waits for their end.
+  StartWaitingUnmaps();
   if (flights_.empty()) {
     done();
   } else {
@@ -254,6 +261,8 @@ void Volume::Close() {
   if (closed_) return;
   closed_ = true;
   quiesced_ = 0;
+  watching_unmaps_ = false;
+  waiting_unmaps_.clear();
   readers_ = writers_ = 0;
   loop_->CancelTimer(timeout_timer_);
   auto parked = std::exchange(parked_, {});

@@ -51,6 +51,7 @@ class Volume final : public Backend, public ReplicaClient::Owner, public EventLo
                           uint64_t offset, uint64_t length) = 0;
     virtual void OnTimeout(int slot, OperationKind kind, uint64_t offset, uint64_t length,
                            int64_t elapsed_ms) = 0;
+    virtual void OnUnmapsWaiting() = 0;
 
    protected:
     ~Listener() = default;
@@ -111,6 +112,9 @@ class Volume final : public Backend, public ReplicaClient::Owner, public EventLo
   /// @param size bytes, not less than before; the replicas have it already
   void Grow(uint64_t size) { options_.size = size; }
   void Refuse(std::optional<Status> status) { refusal_ = status; }
+  /// Whether unmaps that name no slot wait, each with its range; told when the first of them does. Those that
+  /// wait go on when this ends, and when the volume is quiesced.
+  void WatchUnmaps(bool on);
   void Quiesce(std::function<void()> done);
   void Resume();
   Stats stats() const;
@@ -171,6 +175,8 @@ class Volume final : public Backend, public ReplicaClient::Owner, public EventLo
 
   // ---- steps.cc: what each kind of operation does
   void Start(Flight* flight);
+  bool WaitsAsUnmap(Flight* flight);
+  void StartWaitingUnmaps();
   void StepDone(Flight* flight);
   void StartRead(Flight* flight, uint64_t offset, uint64_t length, Slice into);
   void StartWrite(Flight* flight, StreamOp op, Slice data);
@@ -204,6 +210,8 @@ class Volume final : public Backend, public ReplicaClient::Owner, public EventLo
 
   bool closed_ = false;
   std::optional<Status> refusal_;
+  bool watching_unmaps_ = false;
+  std::vector<Flight*> waiting_unmaps_;  // have got their range and are not started
   int quiesced_ = 0;
   std::vector<std::function<void()>> quiescing_;
   Stats stats_;
