@@ -1,4 +1,5 @@
-/** A replica's disks as its ReplicaService tells them: what another replica needs to have the same snapshots. Pure. */
+/** A replica's disks as its ReplicaService tells them: what another replica needs to have the same snapshots, and which of them
+ * only the head needs. Pure. */
 import type { DiskInfo, Replica, SyncFileInfo } from "../proto/longhorn.js";
 
 const META_SUFFIX = ".meta";
@@ -9,6 +10,18 @@ export type Disks = ReadonlyMap<string, DiskInfo>;
 /** Without the head and the backing file. */
 export function snapshotsOf({ disks, head, backingFile }: Replica): Disks {
   return new Map(Object.entries(disks).filter(([name]) => name !== head && name !== backingFile));
+}
+
+/** Snapshots that nothing but the head is based on, the newest first: up to the first that has several children. */
+export function behindHead(replica: Replica): { disks: DiskInfo[]; endsAtBranch: boolean } {
+  const snapshots = snapshotsOf(replica);
+  const disks: DiskInfo[] = [];
+  let disk = snapshots.get(replica.parent);
+  while (disk !== undefined && Object.keys(disk.children).length <= 1) {
+    disks.push(disk);
+    disk = snapshots.get(disk.parent);
+  }
+  return { disks, endsAtBranch: disk !== undefined };
 }
 
 /** What is to be copied of those disks: data files, and their metas with size 0. A parent comes before its children, so that

@@ -22,6 +22,7 @@ import { ReplicaList } from "./replica-list.js";
 import { Settings } from "./settings.js";
 import { Snapshots } from "./snapshots.js";
 import { Start } from "./start.js";
+import { UnmapMarks } from "./unmap-marks.js";
 import { VolumeState } from "./volume-state.js";
 
 export class Controller {
@@ -31,6 +32,7 @@ export class Controller {
   readonly #engineId: string;
   readonly #state: VolumeState;
   readonly #settings: Settings;
+  readonly #unmapMarks: UnmapMarks;
   readonly #frontend: FrontendSwitch;
   readonly #start: Start;
   readonly #snapshots: Snapshots;
@@ -61,12 +63,14 @@ export class Controller {
       onError: (err) => this.log.error({ err }, "a change of the volume failed"),
       onDecided: () => this.#changed(),
     }));
+    const unmapMarks = (this.#unmapMarks = new UnmapMarks(state, settings, changes));
     this.#replicas = new ReplicaList(state, settings, frontend, this.#expansion, changes);
     const start = (this.#start = new Start(state, settings, frontend, {
       engineId: this.#engineId,
       signal: this.#stop.signal,
       copier: this.#replicas.copier,
       onHealth: (health) => this.#onHealth(health),
+      onUnmapsWaiting: () => unmapMarks.onUnmapsWaiting(),
     }));
     this.#snapshots = new Snapshots(state, settings, frontend);
     this.#expander = new Expander(state, this.#expansion, settings, frontend);
@@ -129,7 +133,7 @@ export class Controller {
    * @param currentSize bytes; 0 when it is not known
    * @throws {NoBackendError | MembershipError | Error} and then there are no replicas */
   start(addresses: readonly string[], size: number, currentSize: number): Promise<void> {
-    return this.#changes.run(async () => {
+    return this.#changeChain(async () => {
       const duplicate = addresses.find((address, index) => addresses.indexOf(address) !== index);
       if (duplicate !== undefined)
         throw new Error(`invalid ReplicaAddress: duplicate replica addresses ${duplicate}`);
@@ -174,6 +178,8 @@ export class Controller {
   #onHealth(health: Health): void {
     this.log.info({ health }, "health of the volume");
     for (const listener of this.#listeners) listener();
+    // A copy that has come back may have been away when marks were made.
+    void this.#unmapMarks.arm();
     if (health.type === "fenced")
       this.onEnd(new FencedError(`another engine has taken over: ${health.reason}`));
   }
@@ -203,16 +209,27 @@ export class Controller {
     return this.#changes.run(() => this.#frontend.stop());
   }
 
+  /** Makes a change after which other snapshots may be behind the head. */
+  #changeChain<T>(change: () => Promise<T>): Promise<T> {
+    return this.#changes.run(async () => {
+      try {
+        return await change();
+      } finally {
+        await this.#unmapMarks.arm();
+      }
+    });
+  }
+
   /** @see {Snapshots.take} @param freeze the file system on the volume's block device, if it has one */
   snapshot(name: string, labels: Record<string, string>, freeze: boolean): Promise<string> {
-    const take = () => this.#changes.run(() => this.#snapshots.take(name, labels));
+    const take = () => this.#changeChain(() => this.#snapshots.take(name, labels));
     // What the file system writes before it is frozen goes on while another change is made.
     const device = freeze ? this.#frontend.device : null;
     return device === null ? take() : this.#freeze.during(device, take);
   }
 
   revert(name: string): Promise<void> {
-    return this.#changes.run(() => this.#snapshots.revert(name));
+    return this.#changeChain(() => this.#snapshots.revert(name));
   }
 
   setSnapshotMaxCount(count: number): Promise<void> {
@@ -224,21 +241,21 @@ export class Controller {
   }
 
   setUnmapMark(enabled: boolean): Promise<void> {
-    return this.#changes.run(() => this.#settings.setUnmapMark(enabled));
+    return this.#changeChain(() => this.#settings.setUnmapMark(enabled));
   }
 
   /** Resolves when it has begun; what comes of it is told by `volume()`. */
   expand(size: number): Promise<void> {
     return this.#changes.run(() => {
       if (this.#expansion.begin(this.#state.size, size))
-        this.#changes.post(() => this.#expander.expand(size));
+        void this.#changeChain(() => this.#expander.expand(size));
       return Promise.resolve();
     });
   }
 
   /** @see {ReplicaList.add} */
   addReplica(address: string, snapshotRequired: boolean, mode: number): Promise<void> {
-    return this.#changes.run(() => this.#replicas.add(address, snapshotRequired, mode));
+    return this.#changeChain(() => this.#replicas.add(address, snapshotRequired, mode));
   }
 
   /** @see {ReplicaList.prepareRebuild} */

@@ -40,6 +40,12 @@ export const FILE_SYNC_TIMEOUT_S = 5;
  * replica that does not answer holds a snapshot up (`--engine-replica-timeout`), shorter than a hung task is reported. */
 export const FREEZE_MS_MAX = 45_000;
 
+/** ms that unmaps wait for marks at most: initiators give up on a command after 30 s. */
+export const UNMAP_MARK_WAIT_MS = 5_000;
+
+/** ms after which marks that could not be made are tried again at the next unmap. */
+export const UNMAP_MARK_PAUSE_MS = 10_000;
+
 /** ns by which the last write of one of Longhorn's replicas may be later than that of ours after both were written by one
  * engine: clocks of nodes differ by less. */
 export const ALONE_TIME_TOLERANCE_NS = 60e9;

@@ -34,6 +34,7 @@ export interface StartOptions {
   signal: AbortSignal;
   copier: SnapshotCopier;
   onHealth: (health: Health) => void;
+  onUnmapsWaiting: () => void;
 }
 
 export class Start {
@@ -235,6 +236,7 @@ export class Start {
       after,
       copier: this.options.copier,
       onHealth: this.options.onHealth,
+      onUnmapsWaiting: this.options.onUnmapsWaiting,
       onWait: (evidence) => log.warn({ evidence }, "waiting for replicas"),
       signal: this.options.signal,
       log,
