@@ -3,4 +3,5 @@ import { noteExit } from "../../manager/instance-manager/exit-file.js";
 import { run } from "./run.js";
 
 noteExit();
-process.exitCode = await run(process.argv.slice(2));
+// What still is under way must not keep the process: that of an engine that was fenced, say.
+process.exit(await run(process.argv.slice(2)));

@@ -91,8 +91,8 @@ export class ReplicaEntry {
     const found = await this.get();
     const isOpen = found.state === "open" || found.state === "dirty";
     if (!isOpen || !(await this.#keepsRecord())) return this.open(false, log);
+    // Not opened by us: it may turn out to be another engine's, and is not ours to close then.
     this.longhorn = null;
-    this.isOpen = true;
     return found;
   }
 

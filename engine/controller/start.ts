@@ -1,5 +1,6 @@
 /** How a volume begins: closed replicas are opened, those that fit are taken over, and the frontend comes up. */
 import { setTimeout as sleep } from "node:timers/promises";
+import type { MemberRecord } from "../../proto/control.js";
 import type { Replica } from "../../proto/longhorn.js";
 import { errorText, isUnavailable } from "../../proto/rpc-error.js";
 import { AttachedVolume } from "../attached-volume.js";
@@ -8,7 +9,7 @@ import type { Health } from "../health.js";
 import { MEMBERS_POLL_MS, MEMBERS_WAIT_MS, RECONNECT_GRACE_MS } from "../limits.js";
 import { ReplicaLink } from "../replica-link.js";
 import type { SnapshotCopier } from "../snapshot-followers.js";
-import { MembershipError } from "../takeover.js";
+import { MembershipError, OtherEngineError } from "../takeover.js";
 import type { FrontendSwitch } from "./frontend-switch.js";
 import { staleByLonghorn } from "../longhorn/longhorn-members.js";
 import { ALONE_TIME_TOLERANCE_NS, SALVAGE_TIME_TOLERANCE_NS, SALVAGE_WAIT_MS } from "./limits.js";
@@ -65,7 +66,7 @@ export class Start {
       await this.frontend.startIfAny(succession);
     } catch (error) {
       await state.detach();
-      for (const entry of entries.filter(({ unusable }) => unusable === null))
+      for (const entry of entries.filter(({ unusable, isOpen }) => unusable === null && isOpen))
         await entry.close().catch((err: unknown) => state.log.warn({ err }, "replica could not be closed"));
       for (const entry of entries) entry.disconnect();
       state.entries = [];
@@ -80,7 +81,9 @@ export class Start {
     succession: Succession | null,
   ): Promise<void> {
     const { state } = this;
-    let opened = await finishExpansion(await this.#open(entries, succession?.crashed ?? false), size);
+    const found = await this.#open(entries, succession?.crashed ?? false);
+    if (succession?.crashed === true) await checkLast(found, succession.after ?? []);
+    let opened = await finishExpansion(found, size);
     const sizes = (await newestCopies(opened)).map(({ replica }) => Number(replica.size));
     state.size = volumeSizeAtStart(size, currentSize, sizes);
     const { disableRevisionCounter, upgrade } = state.options;
@@ -192,6 +195,7 @@ export class Start {
     const { log } = this.state;
     log.warn({ replica: entry.address, cause }, "replica is left out");
     entry.unusable = cause;
+    if (!entry.isOpen) return; // of an engine that crashed, or of the one that came after it
     await entry.close().catch((err: unknown) => log.warn({ err }, "replica could not be closed"));
   }
 
@@ -275,6 +279,30 @@ function checkTogether(ours: Opened[], foreign: Opened[]): void {
           "start the volume with those alone that hold what you want",
       );
   }
+}
+
+/** Before anything is changed at replicas that may be another engine's by now.
+ * @param after ids of the engines in whose place this one comes
+ * @throws {OtherEngineError} the newest record is another one's */
+async function checkLast(opened: readonly Opened[], after: readonly string[]): Promise<void> {
+  const records = await Promise.all(
+    opened
+      .filter(({ entry }) => entry.longhorn === null)
+      .map(async ({ entry }) => {
+        const link = new ReplicaLink(entry.peer);
+        try {
+          return await link.recorded();
+        } finally {
+          link.close();
+        }
+      }),
+  );
+  const newest = records.reduce<MemberRecord | null>(
+    (best, record) => (record !== null && record.generation > (best?.generation ?? 0) ? record : best),
+    null,
+  );
+  if (newest !== null && !after.includes(newest.engineId))
+    throw new OtherEngineError(`engine ${newest.engineId} is recorded, not ${after.join(" or ")}`);
 }
 
 async function replicaIdOf(peer: string): Promise<string> {

@@ -69,7 +69,7 @@ export class Instances {
   }
 
   async #adopt(records: ReadonlyMap<string, InstanceRecord>): Promise<void> {
-    for (const { ports } of records.values()) if (ports !== null) this.#ports.take(ports);
+    for (const record of records.values()) for (const block of blocksOf(record)) this.#ports.take(block);
     await this.#daemon.adopt();
     const replaced = new Set<string>();
     for (const [key, record] of records) {
@@ -174,7 +174,7 @@ export class Instances {
     const kind = kindOf(binary, args, longhorn);
     const record: InstanceRecord = {
       ...{ version: 1, spec: { ...spec, binary, args }, uuid: randomUUID(), ports, bootId },
-      ...{ status: STARTING, hasRun: false, deleting: false, process: null },
+      ...{ status: STARTING, hasRun: false, deleting: false, process: null, inheritedPorts: [] },
       kind: kind === "replica" ? "replica" : "process",
       engine: kind === "engine" ? { last: null, ids: [] } : null,
     };
@@ -202,6 +202,7 @@ export class Instances {
     if (present.record.spec.binary === programPath(spec.binary)) return present;
     const key = spec.name + NEXT;
     const next = this.#prepare(spec, key);
+    next.record.inheritedPorts = portsNamed(blocksOf(present.record), spec.args);
     await this.#home.records.write(key, next.record);
     next.begin();
     await Promise.race([next.settled, sleep(REPLACE_WAIT_MS)]);
@@ -209,7 +210,8 @@ export class Instances {
     if (state === "running" && this.#instances.get(spec.name) === present) {
       // In this order: an agent that finds both knows by the record that the newer one has the volume.
       if (present instanceof ProcessInstance) present.hangUp();
-      this.#ports.free(present.record.ports);
+      this.#free(present.record);
+      for (const port of next.record.inheritedPorts) this.#ports.take({ first: port, last: port });
       await this.#takePlace(next);
       this.#tell(next, false);
       return next;
@@ -242,9 +244,15 @@ export class Instances {
     }
   }
 
+  #free(record: InstanceRecord): void {
+    for (const block of blocksOf(record)) this.#ports.free(block);
+  }
+
   #gone(instance: Instance): void {
-    this.#ports.free(instance.record.ports);
+    // One that was to replace another, and did not, leaves that one its ports.
+    if (instance.key.endsWith(NEXT)) this.#ports.free(instance.record.ports);
     if (this.#instances.get(instance.name) !== instance) return;
+    this.#free(instance.record);
     this.#instances.delete(instance.name);
     this.#tell(instance, true);
   }
@@ -264,6 +272,17 @@ function checkSpec({ name, binary, portCount, portArgs }: InstanceSpec): void {
   if (portCount < 0) throw new RpcError(status.INVALID_ARGUMENT, `invalid port count ${portCount}`);
   if (portArgs.length > portCount)
     throw new Error(`too many port args ${portArgs.length} for port count ${portCount}`);
+}
+
+function blocksOf({ ports, inheritedPorts }: InstanceRecord): PortRange[] {
+  const inherited = inheritedPorts.map((port) => ({ first: port, last: port }));
+  return ports === null ? inherited : [ports, ...inherited];
+}
+
+/** Ports among `blocks` that an argument ends with. */
+function portsNamed(blocks: readonly PortRange[], args: readonly string[]): number[] {
+  const named = new Set(args.map((arg) => Number(/:(\d+)$/.exec(arg)?.[1])));
+  return [...named].filter((port) => blocks.some(({ first, last }) => port >= first && port <= last));
 }
 
 /** Each argument has its port behind it, and is taken apart at commas. */

@@ -30,6 +30,8 @@ export interface InstanceRecord {
   uuid: string;
   /** null: it has none */
   ports: PortRange | null;
+  /** ports of the instance in whose place it came that its arguments name: initiators look for their target there */
+  inheritedPorts: number[];
   /** `replica`: in the replica host; otherwise it is a process of its own */
   kind: "process" | "replica";
   /** of the boot in which it was started */

@@ -112,7 +112,12 @@ export class Agent implements Clients {
   }
 
   /** One whose target has a port of its own: the next one. */
-  engine(name: string, replicas: readonly Running[], volume = "vol"): Promise<Running> {
+  engine(
+    name: string,
+    replicas: readonly Running[],
+    volume = "vol",
+    flags: readonly string[] = [],
+  ): Promise<Running> {
     return this.create(
       name,
       2,
@@ -121,6 +126,7 @@ export class Agent implements Clients {
         ...["--engine-instance-name", name, "controller", volume, "--frontend", "tgt-iscsi"],
         ...["--size", String(SIZE), "--current-size", String(SIZE), "--boot-id-file", this.#bootIdFile],
         ...replicas.flatMap(({ port }) => ["--replica", `tcp://127.0.0.1:${port}`]),
+        ...flags,
       ],
     );
   }

@@ -1,5 +1,8 @@
 /** Engines and replicas outlive their agent, and what crashes is back at once. */
+import { symlinkSync } from "node:fs";
+import { join, resolve } from "node:path";
 import t from "tap";
+import { EXIT } from "../../engine/exit-codes.js";
 import { IscsiIo } from "../tools/iscsi-io.js";
 import { isAlive, waitFor } from "../tools/process.js";
 import { Agent, CALL, killProcess, WAIT_MS, type Running } from "./agent.js";
@@ -84,6 +87,59 @@ t.test("the replica host is killed: all its replicas are back, and the volume is
   t.strictSame(await io.read(0, 8192), [{ version: 2, sectors: 8 }, { version: 1, sectors: 8 }]); // prettier-ignore
   t.match(agent.log("vol-r-1"), /replica opened/, "its lines are in its own file");
   await io.logout();
+});
+
+t.test(
+  "an engine that another one has fenced is not started again, nor is one that finds another",
+  async (t) => {
+    const agent = await new Agent(t).start();
+    const { replicas, io } = await volume(agent);
+    io.kill();
+    const [id = ""] = agent.record("vol-e-0").engine?.ids ?? [];
+    const next = await agent.engine("vol-e-1", replicas, "vol", ["--resume-from", id]);
+    const hasEnded = async (name: string) =>
+      waitFor(`${name} to be an error`, WAIT_MS, async () => {
+        const { status } = await agent.get(name);
+        return status?.state === "error" ? status.errorMsg : undefined;
+      });
+    t.equal(await hasEnded("vol-e-0"), `exit status ${EXIT.FENCED.code}`);
+    await t.rejects(agent.engine("vol-e-2", replicas, "vol", ["--resume-from", id]), {
+      message: /exit status 4/,
+    });
+    const other = await agent.connect(next);
+    await other.write(0, 4096, 1);
+  },
+);
+
+t.test("another version takes an engine's place under its initiator, and keeps its portal", async (t) => {
+  const agent = await new Agent(t).start();
+  const { engine, io } = await volume(agent);
+  await io.write(0, 4096, 1);
+  const pid = await agent.pid("vol-e-0");
+  // The same program under another path stands for the other version.
+  const binary = join(agent.directory, "longhorn");
+  symlinkSync(resolve("bin/longhorn"), binary);
+  const { spec } = agent.record("vol-e-0");
+  const kept = spec.args.slice(0, spec.args.indexOf("--listen"));
+  const portal = ["--portal", `127.0.0.1:${engine.port + 1}`, "--upgrade"];
+  const replaced = await agent.processes.processReplace(
+    {
+      spec: { ...spec, binary, args: [...kept, ...portal], portCount: 1, portArgs: ["--listen,127.0.0.1:"] },
+      terminateSignal: "SIGHUP",
+    },
+    CALL,
+  );
+  t.match(replaced, { spec: { name: "vol-e-0", binary }, status: { state: "running" } });
+  t.not(replaced.status?.uuid, engine.uuid);
+  await io.write(4096, 4096, 2);
+  await waitFor("the engine before to end", WAIT_MS, () => (isAlive(pid) ? undefined : true));
+  t.strictSame(agent.record("vol-e-0").inheritedPorts, [engine.port + 1]);
+  await agent.kill();
+  await agent.start();
+  const next = await agent.pid("vol-e-0");
+  await killProcess(next);
+  t.strictSame(await io.read(0, 8192), [{ version: 1, sectors: 8 }, { version: 2, sectors: 8 }]); // prettier-ignore
+  await agent.reaches("vol-e-0", "running");
 });
 
 t.test("after a restart of the machine nothing is taken for what it was", async (t) => {
