@@ -42,6 +42,8 @@ export class ManagedWorld extends World {
   /** being rebuilt, at most one */
   private adding: Machine | null = null;
   private addedAt = 0;
+  /** addresses of those whose removal is asked for, and may still come */
+  private readonly removing = new Set<string>();
   private readonly failures = new Map<Machine, number>();
 
   constructor(options: WorldOptions) {
@@ -255,9 +257,21 @@ export class ManagedWorld extends World {
   }
 
   removeReplica(machine: Machine): void {
+    const { address } = machine;
     // The last copy stays.
-    if (this.adding !== null || !this.readable().some((address) => address !== machine.address)) return;
-    this.background(this.ask(`remove ${machine.name}`, (volume) => removeReplica(volume, machine.address)));
+    const stays = (one: string) => one !== address && !this.removing.has(one);
+    if (this.adding !== null || !this.readable().some(stays)) return;
+    this.removing.add(address);
+    const end = () => this.removing.delete(address);
+    this.background(
+      this.ask(`remove ${machine.name}`, (volume) => removeReplica(volume, address)).then(
+        end,
+        (error: unknown) => {
+          if (isCutOff(error)) this.simulation.after(UNHEARD_MS, null, end);
+          else end();
+        },
+      ),
+    );
   }
 
   addReplica(machine: Machine, empty: boolean): void {
