@@ -24,7 +24,14 @@ function facts(heldGeneration: number, patch: Partial<ReplicaFacts> = {}): Repli
   return {
     ...{ volume: "v", replicaId: "B", size: 4096, record: record(heldGeneration), lostWrites: false },
     ...{ inheritedRegions: 0, regionSize: 1, bootId: "b", directory: "/b", dataPort: 1, revision: 0 },
-    ...{ allocated: 4096, chain: ["volume-head-000.img"], chainCreated: [], opening: "", heldGeneration },
+    ...{
+      allocated: 4096,
+      chain: ["volume-head-000.img"],
+      chainCreated: [],
+      opening: "",
+      snapshots: [],
+      heldGeneration,
+    },
     ...{ unfit: "", rebuildInterrupted: false },
     ...patch,
   };

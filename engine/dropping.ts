@@ -1,14 +1,19 @@
 /** Going on without replicas: recorded durably on every survivor before anything that waits for them is let go. */
+import type { ReplicaFacts } from "../proto/control.js";
 import { isLonghorn } from "./longhorn/longhorn-link.js";
 import { markFailed } from "./longhorn/mark-failed.js";
 import type { Change } from "./record-keeper.js";
 import type { Roster } from "./roster.js";
 import { isCopy, isMember, type Slot } from "./slot.js";
+import { unsharedSnapshot } from "./unshared-snapshot.js";
 
 export interface Failing {
   slot: Slot;
   cause: string;
 }
+
+/** It has told what it holds since the engine took over. */
+type Started = Slot & { facts: ReplicaFacts };
 
 export class Dropping {
   constructor(private readonly roster: Roster) {}
@@ -32,6 +37,22 @@ export class Dropping {
     }
     await this.#letGo([...failing, ...failures]);
     return true;
+  }
+
+  /** At a start: where a snapshot was being taken, or a revert made, when everything ended. Nobody was told of it, and whichever
+   * chain `from` has is the volume's; the others get it as any replica that was away.
+   * @throws {Error} that could not be recorded */
+  async dropUnshared(from: Started, members: readonly Started[]): Promise<void> {
+    const failing = members.flatMap((slot) => {
+      // Those of Longhorn's are as Longhorn leaves them.
+      const file = [from, slot].some(({ link }) => isLonghorn(link))
+        ? null
+        : unsharedSnapshot(from.facts, slot.facts);
+      return file === null ? [] : [{ slot, cause: `${file} is not both there and at ${from.address}` }];
+    });
+    if (failing.length === 0) return;
+    if (!(await this.drop(failing)) || from.state.mode === "ERR")
+      throw new Error(`it was not recorded that snapshots differ from those of ${from.address}`);
   }
 
   /** Those of Longhorn's are marked as Longhorn marks what is no copy, if they can be reached. Where that is the only thing

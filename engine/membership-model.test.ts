@@ -103,6 +103,7 @@ function choose(world: World, reachable: number): Choice {
       chain: [],
       opening: "",
       chainCreated: [],
+      snapshots: [],
       unfit: "",
       rebuildInterrupted: false,
       heldGeneration: 0,

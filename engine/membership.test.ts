@@ -37,6 +37,7 @@ function up(id: string, stored: MemberRecord | null, facts: Partial<ReplicaFacts
       chain: ["volume-head-000.img"],
       opening: "",
       chainCreated: [],
+      snapshots: [],
       unfit: "",
       rebuildInterrupted: false,
       heldGeneration: stored?.generation ?? 0,

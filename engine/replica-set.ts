@@ -142,18 +142,20 @@ export class ReplicaSet {
 
   async #start(): Promise<void> {
     const roster = this.#roster;
-    const members = await this.#connectMembers();
-    const source = chooseSource(members, this.#rules);
+    const connected = await this.#connectMembers();
+    const source = chooseSource(connected, this.#rules);
     if (source.type === "lost-writes") {
       await roster.finish({ type: "writesLost", reason: source.evidence });
       return;
     }
+    const from = connected[source.index];
+    if (from === undefined) throw new Error("no source");
+    await this.#dropping.dropUnshared(from, connected);
+    const members = connected.filter(({ state }) => state.mode === "CONNECTING");
     const regions = await Promise.all(
       members.map(({ link, ...slot }) => link.inheritedRegions(roster.request(slot))),
     );
     const ranges = members.length > 1 ? unionOfRegions(regions, roster.size, AGREEMENT_COPY_BYTES_MAX) : [];
-    const from = members[source.index];
-    if (from === undefined) throw new Error("no source");
     // The source last: with it I/O starts, and every write has to reach all.
     for (const slot of [...members.filter((member) => member !== from), from]) {
       const readable = slot === from || ranges.length === 0;

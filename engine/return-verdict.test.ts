@@ -36,6 +36,7 @@ function facts(generation: number, engineId: string, patch: Partial<ReplicaFacts
       chain: [],
       opening: "",
       chainCreated: [],
+      snapshots: [],
       unfit: "",
       rebuildInterrupted: false,
       heldGeneration: generation,

@@ -52,6 +52,8 @@ export interface ReplicaFacts {
   chain: string[];
   /** of each of `chain`, RFC 3339 */
   chainCreated: string[];
+  /** of `chain`, what a user took and nobody removed */
+  snapshots: string[];
   /** another one each time that the directory is opened */
   opening: string;
   /** why this copy is not whole and must not be a member; "" when it is fit */

@@ -13,6 +13,7 @@ import type {
   ReplicaFacts,
 } from "../proto/control.js";
 import { RpcError } from "../proto/unary.js";
+import type { DiskMeta } from "./disk-meta.js";
 import { decideAgreed, decideEngine, decideRecord, decideRelease, type ControlDecision } from "./decide.js";
 import type { HostedReplica } from "./hosted-replica.js";
 import { REGION_BYTES } from "./limits.js";
@@ -56,6 +57,7 @@ export class ReplicaDecisions {
       chain: [...directory.chain],
       opening: replica.opening,
       chainCreated: directory.chain.map((name) => directory.disks.get(name)?.created ?? ""),
+      snapshots: directory.chain.slice(1).filter((name) => isKept(directory.disks.get(name))),
       heldGeneration: record.heldGeneration,
     };
   }
@@ -203,4 +205,8 @@ export class ReplicaDecisions {
 /** @throws {RpcError} */
 function accepted(decided: ControlDecision): void {
   if (!decided.accept) throw new RpcError(status[decided.code], decided.message);
+}
+
+function isKept(disk: DiskMeta | undefined): boolean {
+  return disk !== undefined && disk.userCreated && !disk.removed;
 }

@@ -60,7 +60,15 @@ export class UnusableReplica {
         record: member,
       },
       ...{ lostWrites, inheritedRegions: 0, regionSize: REGION_BYTES, bootId, directory: this.directory },
-      ...{ dataPort, revision: 0, allocated: this.allocated, chain: [], opening: "", chainCreated: [] },
+      ...{
+        dataPort,
+        revision: 0,
+        allocated: this.allocated,
+        chain: [],
+        opening: "",
+        chainCreated: [],
+        snapshots: [],
+      },
       heldGeneration,
     };
   }

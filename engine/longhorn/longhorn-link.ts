@@ -75,6 +75,7 @@ export class LonghornLink extends ReplicaLink {
       chain: replica.chain,
       opening: "",
       chainCreated: replica.chain.map((name) => replica.disks[name]?.created ?? ""),
+      snapshots: [],
       unfit: "",
       rebuildInterrupted: false,
       heldGeneration: this.#record?.generation ?? 0,

@@ -208,6 +208,7 @@ export class TwinReplica {
             dataPort: this.#data?.port ?? 0,
             chain: this.#chain,
             chainCreated: this.#chain.map((file) => this.#snapshots.get(file)?.disk.created ?? ""),
+            snapshots: [],
           };
         }),
       recorded: () => Promise.resolve({ record: this.#member }),

@@ -58,8 +58,8 @@ export class SnapshotFiles {
   static check(replicas: readonly SnapshotFiles[], model: SnapshotModel): void {
     const [first, ...others] = replicas;
     if (first === undefined) return;
-    // One whose taking or removal was broken off may be there, or marked, at some alone.
-    const kept = ({ names }: SnapshotFiles) => names.filter((name) => model.isTaken(name));
+    // One whose removal was broken off may be marked at some alone.
+    const kept = ({ names }: SnapshotFiles) => names.filter((name) => model.isKept(name));
     for (const other of others) {
       const [here, there] = [first, other].map((files) => kept(files).join(", "));
       if (here !== there)

@@ -40,8 +40,9 @@ export class SnapshotModel {
     }
   }
 
-  isTaken(name: string): boolean {
-    return this.all.get(name)?.state === "taken";
+  isKept(name: string): boolean {
+    const state = this.all.get(name)?.state;
+    return state !== undefined && state !== "removed";
   }
 
   /** @param certain it was acknowledged; else it may be there or not, and is not taken any more */
