@@ -18,8 +18,10 @@ export async function compileTool(source: string, flags: string[]): Promise<stri
   const path = join(process.cwd(), CACHE, `${basename(source, ".cc")}-${hash}`);
   if (!existsSync(path)) {
     mkdirSync(CACHE, { recursive: true });
-    await run("g++", [source, "-o", `${path}.new`, ...all]);
-    renameSync(`${path}.new`, path);
+    // Others may be compiling it, too.
+    const own = `${path}.${process.pid}`;
+    await run("g++", [source, "-o", own, ...all]);
+    renameSync(own, path);
   }
   return path;
 }
