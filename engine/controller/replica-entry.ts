@@ -110,6 +110,18 @@ export class ReplicaEntry {
     }
   }
 
+  /** Whether an engine of ours has recorded itself there, or it cannot be asked. */
+  async mayHaveRecord(): Promise<boolean> {
+    const link = new ReplicaLink(this.peer);
+    try {
+      return (await link.recorded()) !== null;
+    } catch (error) {
+      return !isUnimplemented(error);
+    } finally {
+      link.close();
+    }
+  }
+
   /** To be closed by whoever uses it. */
   link(): ReplicaLink {
     return this.longhornLink() ?? new ReplicaLink(this.peer);

@@ -113,13 +113,16 @@ export class Start {
   }
 
   /** What nobody ever used says nothing of what the others hold, as one whose directory was replaced: it does not stand for the volume
-   * unless all that were given are there.
+   * where one that cannot be used was used before, or cannot be asked.
    * @throws {MembershipError} */
   async #refuseGuess(entries: ReplicaEntry[], opened: Opened[]): Promise<void> {
-    const missing = entries.filter(({ unusable }) => unusable !== null);
-    if (missing.length === 0 || this.state.options.salvageRequested) return;
+    const unusable = entries.filter((entry) => entry.unusable !== null);
+    if (unusable.length === 0 || this.state.options.salvageRequested) return;
     if (opened.some(({ entry }) => entry.longhorn !== null)) return;
     if (!(await Promise.all(opened.map(isUnused))).every((unused) => unused)) return;
+    const mayBeUsed = await Promise.all(unusable.map((entry) => entry.mayHaveRecord()));
+    const missing = unusable.filter((_, index) => mayBeUsed[index]);
+    if (missing.length === 0) return;
     const causes = missing.map(({ address, unusable }) => `${address}: ${unusable}`).join("; ");
     throw new MembershipError(`what could be opened was never used, and others may have been: ${causes}`); // prettier-ignore
   }
