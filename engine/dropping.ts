@@ -111,7 +111,15 @@ export class Dropping {
 
   /** Records the members as they are, when what is recorded beside them has changed. */
   async renew(): Promise<void> {
-    await this.#letGo((await this.#record(this.roster.members())) ?? []);
+    await this.confirm();
+  }
+
+  /** The same, to know who still answers: what was asked of a replica before it has stored this, it does not do any more.
+   * @returns false when nobody stored it who could stand alone */
+  async confirm(): Promise<boolean> {
+    const failures = await this.#record(this.roster.members());
+    await this.#letGo(failures ?? []);
+    return failures !== null;
   }
 
   async #letGo(failed: Failing[]): Promise<void> {

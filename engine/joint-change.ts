@@ -14,6 +14,8 @@ export interface JointChange {
   apply: (address: string) => Promise<unknown>;
   /** whether a failure leaves the replica as it was, so that it may stay although others succeeded */
   harmless?: (error: Error) => boolean;
+  /** what was written goes with it: who is dropped lacks more than what it missed since */
+  discards?: boolean;
   /** the same change in two parts: what takes time is done while I/O goes on. Where a replica cannot do that, all of them
    * `apply` it */
   snapshot?: TwoParts;
@@ -31,6 +33,7 @@ function isFollowed(snapshot: Pick<TwoParts, "request"> | undefined): boolean {
 }
 
 type Then = () => Promise<void>;
+type Heads = ReadonlyMap<Slot, string>;
 
 export class JointChanges {
   constructor(
@@ -40,7 +43,7 @@ export class JointChanges {
   ) {}
 
   /** Makes the change on all active replicas while no I/O is under way. Those that fail are dropped if one that may be read
-   * succeeded; else all stay, and the volume with them. One that is no copy yet takes a snapshot as well, if it can.
+   * succeeded; else those stay that are as they were. One that is no copy yet takes a snapshot as well, if it can.
    * @param then what is to be done before I/O goes on, once a replica that may be read has made the change
    * @returns failures by address; empty when all succeeded
    * @throws {Error} when a replica is away for too long, or nothing is served any more; what `then` throws */
@@ -50,7 +53,8 @@ export class JointChanges {
     for (;;) {
       await this.#allPresent(change, deadline);
       const prepared = change.snapshot === undefined ? [] : await this.#prepare(change.snapshot);
-      const failures = await this.#held(() => this.#apply(change, prepared, then));
+      const heads = await this.#heads(this.roster.members());
+      const failures = await this.#held(() => this.#apply(change, prepared, heads, then));
       if (failures === null) continue;
       // What a snapshot holds is durable once it is told of; whoever fails here is dropped as with any other flush.
       if (prepared.length > 0 && failures.size < prepared.length) await volume.flush(null);
@@ -111,8 +115,9 @@ export class JointChanges {
 
   /** @returns null when a replica went away meanwhile */
   async #apply(
-    { apply, harmless = () => false, snapshot }: JointChange,
+    { apply, harmless = () => false, discards = false, snapshot }: JointChange,
     prepared: readonly Slot[],
+    heads: Heads,
     then: Then | null,
   ): Promise<Map<string, Error> | null> {
     const { roster, followers } = this;
@@ -141,36 +146,69 @@ export class JointChanges {
     });
     if (survives && snapshot !== undefined && isFollowed(snapshot))
       failing.push(...(await followers.take(snapshot.request.name, make)));
-    // And what no copy has is nothing that one may come to have.
-    if (!survives) failing.splice(0, failing.length, ...this.#madeInVain(slots, failures));
-    if (failing.length > 0) await this.#drop(failing);
+    // One that gave no answer may have made the change all the same.
+    if (!survives && failing.length > 0) failing.splice(0, failing.length, ...(await this.#unlike(heads)));
+    if (failing.length > 0) await this.#drop(failing, discards);
     if (survives) await then?.();
     return failures;
   }
 
-  #madeInVain(slots: readonly Slot[], failures: ReadonlyMap<string, Error>): Failing[] {
-    return slots
-      .filter(({ address }) => !failures.has(address))
-      .map((slot) => ({ slot, cause: "it made a change that no copy made" }));
+  /** Each change makes another head. @returns their files, of those that tell */
+  async #heads(slots: readonly Slot[]): Promise<Heads> {
+    const heads = new Map<Slot, string>();
+    const ask = async (slot: Slot) => heads.set(slot, (await slot.link.identify()).chain[0] ?? "");
+    await Promise.allSettled(slots.map(ask));
+    return heads;
+  }
+
+  /** Where none is known to have made the change: one that is as it was stays, and with it those that are known to be as it is. When
+   * nobody is, all have made it, or may have.
+   * @param before the heads then
+   * @returns the others */
+  async #unlike(before: Heads): Promise<Failing[]> {
+    const { roster, dropping } = this;
+    const deadline = Date.now() + JOINT_CHANGE_WAIT_MS;
+    while (!(await dropping.confirm()) && Date.now() < deadline && !roster.signal.aborted)
+      await sleep(RECONNECT_DELAY_MS, undefined, { signal: roster.signal }).catch(() => undefined);
+    const slots = roster.members();
+    const after = await this.#heads(slots);
+    const did = (slot: Slot): "unknown" | "nothing" | "change" => {
+      const [then, now] = [before.get(slot), after.get(slot)];
+      if (then === undefined || now === undefined) return "unknown";
+      return then === now ? "nothing" : "change";
+    };
+    const copies = slots.filter(({ state }) => state.mode === "RW");
+    const copyThat = (done: string) => copies.find((slot) => did(slot) === done);
+    const stays = copyThat("nothing") ?? copyThat("change") ?? copies[0];
+    const isLike = (slot: Slot) =>
+      slot === stays || (did(slot) !== "unknown" && stays && did(slot) === did(stays));
+    const cause = "it is not known to have done what the others did about a change";
+    return slots.filter((slot) => !isLike(slot)).map((slot) => ({ slot, cause }));
   }
 
   /** I/O waits for this: those that failed may hold other data than the others by now, and must not be read again. */
-  async #drop(failing: Failing[]): Promise<void> {
-    const { roster, dropping } = this;
+  async #drop(failing: Failing[], discards: boolean): Promise<void> {
+    const { roster } = this;
     const deadline = Date.now() + JOINT_CHANGE_WAIT_MS;
-    while (!(await dropping.drop(failing))) {
+    while (!(await this.#dropOnce(failing, discards))) {
       if (Date.now() >= deadline || roster.signal.aborted) {
         for (const { slot } of failing) await roster.volume.setMode(slot.index, "WO");
-        roster.later(() => this.#dropLater(failing), RECONNECT_DELAY_MS);
+        roster.later(() => this.#dropLater(failing, discards), RECONNECT_DELAY_MS);
         throw new Error("no replica recorded that others failed");
       }
       await sleep(RECONNECT_DELAY_MS, undefined, { signal: roster.signal }).catch(() => undefined);
     }
   }
 
-  async #dropLater(failing: Failing[]): Promise<void> {
+  /** @returns whether it is recorded */
+  #dropOnce(failing: Failing[], discards: boolean): Promise<boolean> {
+    if (discards) for (const { slot } of failing) this.roster.keeper.forget(slot.replicaId);
+    return this.dropping.drop(failing);
+  }
+
+  async #dropLater(failing: Failing[], discards: boolean): Promise<void> {
     const left = failing.filter(({ slot }) => slot.state.mode !== "ERR");
-    if (left.length === 0 || (await this.dropping.drop(left))) return;
-    this.roster.later(() => this.#dropLater(left), RECONNECT_DELAY_MS);
+    if (left.length === 0 || (await this.#dropOnce(left, discards))) return;
+    this.roster.later(() => this.#dropLater(left, discards), RECONNECT_DELAY_MS);
   }
 }

@@ -64,6 +64,7 @@ export class Snapshots {
     // What a replica that is away has missed is then more than what was written.
     await state.running().replicas.forgetAbsent();
     const failures = await state.running().replicas.changeTogether({
+      discards: true,
       apply: (peer) =>
         state
           .entryAt(peer)

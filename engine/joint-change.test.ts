@@ -1,0 +1,84 @@
+import t from "tap";
+import type { Logger } from "pino";
+import type { Volume } from "../native/index.js";
+import type { MemberRecord } from "../proto/control.js";
+import { Dropping } from "./dropping.js";
+import { JointChanges } from "./joint-change.js";
+import { NOTHING_STORED, RecordKeeper } from "./record-keeper.js";
+import type { ReplicaLink } from "./replica-link.js";
+import { Roster } from "./roster.js";
+import { newSlot, type Slot } from "./slot.js";
+import { SnapshotFollowers } from "./snapshot-followers.js";
+
+/** A replica that has a head. */
+class Replica {
+  head = 0;
+  readonly stored: MemberRecord[] = [];
+  readonly slot: Slot;
+
+  constructor(index: number, replicaId: string) {
+    const link = {
+      identify: () => Promise.resolve({ chain: [`volume-head-00${this.head}.img`] }),
+      record: (_volume: string, _id: string, record: MemberRecord) => {
+        this.stored.push(record);
+        return Promise.resolve();
+      },
+    } as unknown as ReplicaLink;
+    const known = { index, address: replicaId, replicaId, link, facts: null, readable: true };
+    this.slot = newSlot({ ...known, state: { mode: "RW" }, stored: NOTHING_STORED });
+  }
+}
+
+function changesOf(replicas: Replica[]): JointChanges {
+  const members = replicas.map(({ slot }) => slot.replicaId);
+  const record = { generation: 1, members, engineId: "e", engineBootId: "", engineState: new Uint8Array(), revisionAtLeast: 0, absent: [] }; // prettier-ignore
+  const done = () => Promise.resolve();
+  const volume = { setMode: done, quiesce: done, resume: done, stats: () => ({ differing: 0 }) };
+  const roster = new Roster({
+    volume: volume as unknown as Volume,
+    keeper: new RecordKeeper("v", record),
+    slots: replicas.map(({ slot }) => slot),
+    size: 4096,
+    onHealth: () => undefined,
+    log: { info: () => undefined, warn: () => undefined } as unknown as Logger,
+  });
+  const dropping = new Dropping(roster);
+  return new JointChanges(roster, dropping, new SnapshotFollowers(roster, dropping, null));
+}
+
+/** @param doing addresses of those that make a change although they do not say so */
+async function unanswered(doing: string[], discards = false) {
+  const replicas = [new Replica(0, "a"), new Replica(1, "b"), new Replica(2, "c")];
+  const failures = await changesOf(replicas).make({
+    discards,
+    apply: (address) => {
+      for (const replica of replicas)
+        if (replica.slot.address === address && doing.includes(address)) replica.head++;
+      return Promise.reject(new Error("no answer in time"));
+    },
+  });
+  t.equal(failures.size, 3);
+  return { replicas, modes: replicas.map(({ slot }) => slot.state.mode).join(" ") };
+}
+
+void t.test("who made a change of which nobody told is no copy beside those that did not", async (t) => {
+  const { replicas, modes } = await unanswered(["b"]);
+  t.equal(modes, "RW ERR RW");
+  const last = replicas[0]?.stored.at(-1);
+  t.strictSame(last?.members, ["a", "c"]);
+  t.strictSame(
+    last?.absent.map(({ replicaId }) => replicaId),
+    ["b"],
+  );
+});
+
+void t.test("where all refused, or all made it, all stay", async (t) => {
+  t.equal((await unanswered([])).modes, "RW RW RW");
+  t.equal((await unanswered(["a", "b", "c"])).modes, "RW RW RW");
+});
+
+void t.test("who made a revert lacks more than what it misses from then on", async (t) => {
+  const { replicas, modes } = await unanswered(["a"], true);
+  t.equal(modes, "ERR RW RW");
+  t.strictSame(replicas[1]?.stored.at(-1)?.absent, []);
+});
