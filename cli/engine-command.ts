@@ -9,6 +9,7 @@ import { collect, parseAddress, parsePath, parsePeer, parseSize, parseVolumeName
 interface Flags extends EngineFlags {
   size: number;
   replica: string[];
+  witness?: string;
   portal: HostPort[];
   listen?: HostPort;
   readyFile?: string;
@@ -26,6 +27,11 @@ export function addEngineCommand(program: Command): void {
     .argument("<volume>", "name of the volume", parseVolumeName)
     .requiredOption("--size <size>", "size of the volume", parseSize)
     .requiredOption("--replica <host:port>", "control address of a replica (repeatable)", collect(parsePeer))
+    .option(
+      "--witness <host:port>",
+      "control address of the witness: with it, one of two replicas can be gone on with",
+      parsePeer,
+    )
     .requiredOption(
       "--portal <host:port>",
       "address that initiators connect to (repeatable)",
@@ -47,6 +53,7 @@ export function addEngineCommand(program: Command): void {
         volume,
         size: flags.size,
         replicas: flags.replica,
+        witness: flags.witness ?? null,
         portals: flags.portal,
         control: flags.listen ?? null,
         readyFile: flags.readyFile ?? null,

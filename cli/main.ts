@@ -7,6 +7,7 @@ import { addReplicaCommand } from "./replica-command.js";
 import { addReplicaHostCommand } from "./replica-host-command.js";
 import { addStatusCommand } from "./status-command.js";
 import { addUpCommand } from "./up-command.js";
+import { addWitnessCommand } from "./witness-command.js";
 import { version } from "./version.js";
 
 const program = new Command("aurochs")
@@ -14,6 +15,7 @@ const program = new Command("aurochs")
   .version(version())
   .exitOverride();
 addReplicaCommand(program);
+addWitnessCommand(program);
 addEngineCommand(program);
 addUpCommand(program);
 addStatusCommand(program);

@@ -20,6 +20,7 @@ const STATUS: EngineStatus = {
   ],
   sessions: [{ initiator: "iqn.x:y", address: "10.0.0.1:5", commands: 3 }],
   counters: COUNTERS,
+  witness: { address: "w:1", replicaId: "r4", member: true, cause: "" },
 }; // prettier-ignore
 
 t.test("a status says what is served, from where, and how it is", (t) => {
@@ -30,6 +31,7 @@ t.test("a status says what is served, from where, and how it is", (t) => {
       "  iscsi://[::1]:3260/iqn.2019-10.io.longhorn:vol/1",
       "  replica  a:1  r1  RW",
       "  replica  c:1  r3  WO  compared 1 MiB of 4 MiB",
+      "  witness  w:1  r4  counts",
       "  session  iqn.x:y  10.0.0.1:5  3 commands",
       "  reads 10 (40 KiB)  writes 20 (80 KiB)  flushes 1  unmaps 0  failed 0",
       "",

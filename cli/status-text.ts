@@ -1,6 +1,6 @@
 /** A volume's status as text for people. Pure. */
 import { formatBytes } from "../manager/objects/bytes.js";
-import type { Counters, EngineStatus, ReplicaStatus } from "../proto/control.js";
+import type { Counters, EngineStatus, ReplicaStatus, WitnessStatus } from "../proto/control.js";
 
 /** @param before the same engine's status `intervalMs` ago, for rates; null: none */
 export function statusText(status: EngineStatus, before: EngineStatus | null, intervalMs: number): string {
@@ -9,6 +9,7 @@ export function statusText(status: EngineStatus, before: EngineStatus | null, in
     `volume ${status.volume}  ${formatBytes(status.size)}  ${status.state}${reason}  generation ${status.generation}`,
     ...status.portals.map((portal) => `  iscsi://${portal}/${status.target}/${status.lun}`),
     ...status.replicas.map(replicaLine),
+    ...(status.witness === null ? [] : [witnessLine(status.witness)]),
     ...status.sessions.map(
       ({ initiator, address, commands }) => `  session  ${initiator}  ${address}  ${commands} commands`,
     ),
@@ -31,6 +32,10 @@ function replicaLine({
       ? `  compared ${formatBytes(reconciledBytes)} of ${formatBytes(reconcileTotalBytes)}`
       : "";
   return `  replica  ${address}  ${replicaId}  ${mode}${progress}${cause === "" ? "" : `  ${cause}`}`;
+}
+
+function witnessLine({ address, replicaId, member, cause }: WitnessStatus): string {
+  return `  witness  ${address}  ${replicaId}  ${member ? "counts" : `does not count  ${cause}`}`;
 }
 
 /** Counters start anew with each engine. */

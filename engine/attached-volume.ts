@@ -16,6 +16,8 @@ export interface AttachOptions {
   size: number;
   /** control addresses, `host:port` */
   replicas: string[];
+  /** control address of the witness; null: there is none */
+  witness: string | null;
   /** replicas of Longhorn's own in the same set, opened; closed with the volume. Absent: there are none */
   longhorn?: readonly LonghornLink[];
   engineId: string;
@@ -61,25 +63,27 @@ export class AttachedVolume {
       longhorn = [],
     } = options;
     const links = options.replicas.map((address) => new ReplicaLink(address));
+    const witness = options.witness === null ? null : new ReplicaLink(options.witness);
+    const all = [...links, ...longhorn, ...(witness === null ? [] : [witness])];
     let volume: Volume | null = null;
     let replicas: ReplicaSet | null = null;
     try {
       const wanted = { volume: options.volume, size, salvage: options.salvage };
-      const takeover = await takeOver({ ...options, wanted, links, longhorn });
+      const takeover = await takeOver({ ...options, wanted, links, longhorn, witness });
       const native = new Volume({ size, replicaTimeoutMs }, (event) => {
         if (event.type === "unmapsWaiting") options.onUnmapsWaiting?.();
         else set.onSlotEvent(event);
       });
       volume = native;
       const rules = { engineBootId, acceptLostWrites };
-      const set = new ReplicaSet(native, { takeover, size, rules, copier, onHealth, log });
+      const set = new ReplicaSet(native, { takeover, size, rules, witness, copier, onHealth, log });
       replicas = set;
       await set.start();
-      return new AttachedVolume(native, set, new SettleLoop(native, set, log), [...links, ...longhorn], log);
+      return new AttachedVolume(native, set, new SettleLoop(native, set, log), all, log);
     } catch (error) {
       replicas?.close();
       await volume?.close();
-      for (const link of [...links, ...longhorn]) link.close();
+      for (const link of all) link.close();
       throw error;
     }
   }

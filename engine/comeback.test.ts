@@ -16,7 +16,13 @@ const EXPECTED: Expected = {
 const SNAPSHOTS = ["volume-snap-b.img", "volume-snap-a.img"];
 
 function record(generation: number): MemberRecord {
-  const engine = { engineId: "e", engineBootId: "b", engineState: new Uint8Array(), revisionAtLeast: 0 };
+  const engine = {
+    engineId: "e",
+    engineBootId: "b",
+    engineState: new Uint8Array(),
+    revisionAtLeast: 0,
+    witnesses: [],
+  };
   return { generation, members: ["A"], absent: [], ...engine };
 }
 
@@ -31,6 +37,7 @@ function facts(heldGeneration: number, patch: Partial<ReplicaFacts> = {}): Repli
       opening: "",
       snapshots: [],
       heldGeneration,
+      witness: false,
     },
     ...{ unfit: "", rebuildInterrupted: false },
     ...patch,

@@ -1,8 +1,9 @@
 /** Going on without replicas: recorded durably on every survivor before anything that waits for them is let go. */
 import type { ReplicaFacts } from "../proto/control.js";
+import { AGREEMENT_RETRY_MS } from "./limits.js";
 import { isLonghorn } from "./longhorn/longhorn-link.js";
 import { markFailed } from "./longhorn/mark-failed.js";
-import type { Change } from "./record-keeper.js";
+import type { Change, Holder } from "./record-keeper.js";
 import type { Roster } from "./roster.js";
 import { isCopy, isMember, type Slot } from "./slot.js";
 import { unsharedSnapshot } from "./unshared-snapshot.js";
@@ -16,6 +17,8 @@ export interface Failing {
 type Started = Slot & { facts: ReplicaFacts };
 
 export class Dropping {
+  #settling = false;
+
   constructor(private readonly roster: Roster) {}
 
   /** Records on all survivors that `failing` failed, durably, and only then lets their operations go.
@@ -109,6 +112,13 @@ export class Dropping {
     return true;
   }
 
+  /** Takes a witness in, or goes on without the present one. */
+  async changeWitness(witness: Holder | null): Promise<void> {
+    await this.#letGo((await this.#record(this.roster.members(), { witness })) ?? []);
+    const { generation, witness: now } = this.roster.keeper;
+    this.roster.log.info({ generation, witness: now?.replicaId ?? null }, "witness changed");
+  }
+
   /** Records the members as they are, when what is recorded beside them has changed. */
   async renew(): Promise<void> {
     await this.confirm();
@@ -120,6 +130,20 @@ export class Dropping {
     const failures = await this.#record(this.roster.members());
     await this.#letGo(failures ?? []);
     return failures !== null;
+  }
+
+  /** Who stored a record that did not come to count could be started from alone: until all have stored another one, nothing
+   * is decided without them. */
+  #settleLater(): void {
+    const { roster } = this;
+    if (this.#settling || !roster.keeper.unsettled) return;
+    this.#settling = true;
+    roster.later(async () => {
+      this.#settling = false;
+      if (!roster.keeper.unsettled) return;
+      if (roster.someAway()) this.#settleLater();
+      else await this.renew();
+    }, AGREEMENT_RETRY_MS);
   }
 
   async #letGo(failed: Failing[]): Promise<void> {
@@ -143,7 +167,10 @@ export class Dropping {
     const stillAbsent = members.filter((slot) => slot.joining).map(({ replicaId }) => replicaId);
     stillAbsent.push(...(change.stillAbsent ?? []));
     const advance = await this.roster.keeper.advance(members, { ...change, stillAbsent });
-    if (advance === null) return null;
+    if (advance === null) {
+      this.#settleLater();
+      return null;
+    }
     return advance.failures.map(({ holder, error }) => ({
       slot: holder,
       cause: `did not record: ${error.message}`,

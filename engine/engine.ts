@@ -14,6 +14,7 @@ import type { Health } from "./health.js";
 import type { ReplicaView } from "./replica-set.js";
 import { PORTAL_WAIT_MS } from "./target/limits.js";
 import { checkTakeable, MembershipError } from "./takeover.js";
+import type { WitnessView } from "./witness-watch.js";
 import { createTarget, iqnOf, LUN } from "./volume-target.js";
 import type { IscsiTarget, SessionInfo } from "./target/target.js";
 import type { VolumeStats } from "../native/index.js";
@@ -70,9 +71,9 @@ export class Engine {
    * @throws {MembershipError | ListenError | HandOverRefusedError} */
   async start(): Promise<void> {
     const { options, log } = this;
-    const { volume, size, replicas, upgrade } = options;
+    const { volume, size, replicas, witness, upgrade } = options;
     // What cannot be served here does not trouble the engine that serves it.
-    if (upgrade) await checkTakeable(replicas, { volume, size, salvage: null });
+    if (upgrade) await checkTakeable(replicas, witness, { volume, size, salvage: null });
     const handOver = upgrade ? await HandOver.ask(this.id, replicas, log) : null;
     try {
       await this.#serve({ unitState: handOver?.unit ?? null, after: null });
@@ -208,6 +209,13 @@ export class Engine {
       slot: null,
     });
     return this.#serving?.attached.replicas.replicas() ?? this.options.replicas.map(connecting);
+  }
+
+  /** null: there is none */
+  witness(): WitnessView | null {
+    const { witness } = this.options;
+    if (witness === null || this.#serving !== null) return this.#serving?.attached.replicas.witness() ?? null;
+    return { address: witness, replicaId: "", member: false, cause: "not asked yet" };
   }
 
   sessions(): SessionInfo[] {

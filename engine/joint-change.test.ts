@@ -31,7 +31,7 @@ class Replica {
 
 function changesOf(replicas: Replica[]): JointChanges {
   const members = replicas.map(({ slot }) => slot.replicaId);
-  const record = { generation: 1, members, engineId: "e", engineBootId: "", engineState: new Uint8Array(), revisionAtLeast: 0, absent: [] }; // prettier-ignore
+  const record = { generation: 1, members, engineId: "e", engineBootId: "", engineState: new Uint8Array(), revisionAtLeast: 0, absent: [], witnesses: [] }; // prettier-ignore
   const done = () => Promise.resolve();
   const volume = { setMode: done, quiesce: done, resume: done, stats: () => ({ differing: 0 }) };
   const roster = new Roster({

@@ -21,6 +21,14 @@ export const CONNECT_TIMEOUT_MS = 2_000;
 /** ms an engine waits at start for members that have not answered before it refuses. */
 export const MEMBERS_WAIT_MS = 30_000;
 
+/** ms an engine waits at start for a member that is not needed: a machine that starts at the same time comes in this time, and
+ * initiators wait longer than that. */
+export const MISSING_MEMBER_WAIT_MS = 5_000;
+
+/** ms between looks at the witness, and without an answer until copies go on without it: a restart is no reason. */
+export const WITNESS_POLL_MS = 1_000;
+export const WITNESS_GRACE_MS = 5_000;
+
 /** ms between two rounds of asking at start. */
 export const MEMBERS_POLL_MS = 100;
 

@@ -14,6 +14,7 @@ function record(generation: number, members: string, engineId = "e"): MemberReco
     engineBootId: "boot",
     engineState: new Uint8Array(),
     revisionAtLeast: 0,
+    witnesses: [],
     absent: [],
   };
 }
@@ -41,6 +42,7 @@ function up(id: string, stored: MemberRecord | null, facts: Partial<ReplicaFacts
       unfit: "",
       rebuildInterrupted: false,
       heldGeneration: stored?.generation ?? 0,
+      witness: false,
       ...facts,
     },
   };
@@ -146,6 +148,49 @@ for (const [name, lost, sameBoot, acceptLostWrites, expected] of SOURCES) {
     const rules = { engineBootId: "boot", lastEngineBootId: sameBoot ? "boot" : "older", acceptLostWrites };
     const source = chooseSource(members(...lost), rules);
     t.equal(source.type === "source" ? source.index : source.type, expected);
+    t.end();
+  });
+}
+
+/** A record that names the witness W. */
+function quorum(generation: number, members: string, engineId = "e"): MemberRecord {
+  return { ...record(generation, `${members}W`, engineId), witnesses: ["W"] };
+}
+
+function told(stored: MemberRecord | null, facts: Partial<ReplicaFacts> = {}): Answer {
+  return up("W", stored, { witness: true, size: 0, allocated: 0, ...facts });
+}
+
+const ALL = quorum(4, "AB");
+const WITNESSED: [name: string, answers: Answer[], witness: Answer, expected: string][] = [
+  ["all answer", [up("A", ALL), up("B", ALL)], told(ALL), "proved AB, told W"],
+  ["the other copy is gone", [up("A", ALL), down("B")], told(ALL), "proved A, told W, without B"],
+  ["the witness is gone", [up("A", ALL), up("B", ALL)], down("W"), "proved AB"],
+  ["both others are gone", [up("A", ALL), down("B")], down("W"), "wait"],
+  ["another witness than the copies had", [up("A", ALL), down("B")], told(null, { replicaId: "V" }), "wait"],
+  ["it knows that the other one was gone on with", [up("A", ALL), down("B")], told(record(5, "B")), "wait"],
+  ["... and that one answers", [up("A", ALL), up("B", ALL)], told(record(5, "B")), "proved B, told W"],
+  ["one copy was gone on with, and needs nobody", [up("A", record(5, "A")), down("B")], down("W"), "proved A"],
+  ["it was given up, and does not know that the other was gone on with", [up("A", record(5, "AB")), down("B")], told(ALL), "wait"],
+  ["it was just joining: the other may have been gone on with", [up("A", record(4, "AB")), down("B")], told(quorum(5, "AB")), "wait"],
+  ["... and a copy has stored that", [up("A", quorum(5, "AB")), down("B")], told(quorum(5, "AB")), "proved A, told W, without B"],
+  ["it was just joining, and both answer: its word is not needed", [up("A", record(4, "AB")), up("B", record(4, "AB"))], told(quorum(5, "AB")), "proved AB"],
+  ["of a new volume it knows nothing", [up("A", null), up("B", null)], told(null), "new AB"],
+  ["it knows the volume, and the copies do not", [up("A", null), up("C", null)], told(ALL), "NO_RECORD"],
+  ["a replica in its place", [up("A", ALL), up("B", ALL)], up("W", ALL), "WRONG_ROLE"],
+  ["it stands for a replica", [up("A", ALL), { ...told(ALL), address: "x:1" }], told(ALL, { replicaId: "V" }), "WRONG_ROLE"],
+  ["another volume's", [up("A", ALL), up("B", ALL)], told(ALL, { volume: "other" }), "WRONG_VOLUME"],
+]; // prettier-ignore
+
+for (const [name, answers, witness, expected] of WITNESSED) {
+  t.test(`members with a witness: ${name}: ${expected}`, (t) => {
+    const choice = chooseMembers(answers, WANTED, witness);
+    const more =
+      choice.type !== "start"
+        ? ""
+        : (choice.witness === null ? "" : ", told W") +
+          (choice.missing.length === 0 ? "" : `, without ${choice.missing.join("")}`);
+    t.equal(short(choice) + more, expected);
     t.end();
   });
 }

@@ -4,6 +4,7 @@
  */
 import type { MemberRecord, ReplicaFacts } from "../proto/control.js";
 import { SALVAGE_GENERATION_LEAP } from "./limits.js";
+import { canProve } from "./quorum.js";
 
 /** What asking one configured replica brought. */
 export type Answer = { address: string; facts: ReplicaFacts } | { address: string; unreachable: string };
@@ -32,6 +33,7 @@ export type RefusalCode =
   | "WRONG_VOLUME"
   | "WRONG_SIZE"
   | "DUPLICATE"
+  | "WRONG_ROLE"
   | "NOT_CONFIGURED"
   | "NO_RECORD"
   | "SPLIT"
@@ -47,6 +49,11 @@ export type Choice =
       /** The newest records name these as well, but they are not current. They have to store the next record, too: an engine
        * that is still making one of them a member could otherwise go on with it alone. */
       fenced: Member[];
+      /** the records of all members name it: it stores the next one before all others, and is named there; null: there is none, or it is
+       * nobody's witness yet, or did not answer */
+      witness: Member | null;
+      /** members that have not answered, and without which the others can prove what they hold */
+      missing: string[];
       leftOut: LeftOut[];
       /** the next record's generation is above this one */
       generation: number;
@@ -58,25 +65,36 @@ export type Choice =
   | { type: "refuse"; code: RefusalCode; evidence: string };
 
 /** Chooses the current replicas among those that answered, or says why nobody can be chosen.
- * @param answers one of each configured replica, in the order of configuration */
-export function chooseMembers(answers: Answer[], wanted: Wanted): Choice {
+ * @param answers one of each configured replica, in the order of configuration
+ * @param witness what asking the configured witness brought; null: there is none */
+export function chooseMembers(answers: Answer[], wanted: Wanted, witness: Answer | null = null): Choice {
   const answered = answers.filter((answer): answer is Member => "facts" in answer);
-  const wrong = misconfigured(answered, wanted);
+  const arbiter = witness !== null && "facts" in witness ? witness : null;
+  const wrong = misconfigured(answered, arbiter, wanted);
   if (wrong !== null) return wrong;
-  const newest = Math.max(0, ...answered.map(({ facts }) => generationOf(facts)));
+  const everybody = arbiter === null ? answered : [...answered, arbiter];
+  const newest = Math.max(0, ...everybody.map(({ facts }) => generationOf(facts)));
   if (wanted.salvage !== null) return salvage(answers, answered, wanted.salvage, newest);
   if (answered.length === 0) return { type: "wait", evidence: describe(answers) };
-  return newest === 0 ? firstStart(answers, answered) : proved(answers, answered, newest);
+  if (newest === 0) return firstStart(answers, answered);
+  return new Proof(answers, answered, arbiter, witness !== arbiter, newest).choose();
 }
 
-function misconfigured(answered: Member[], wanted: Wanted): Choice | null {
+function misconfigured(answered: Member[], witness: Member | null, wanted: Wanted): Choice | null {
   const addressOfId = new Map<string, string>();
-  for (const { address, facts } of answered) {
+  for (const { address, facts } of witness === null ? answered : [...answered, witness]) {
+    const role = address === witness?.address;
+    if (facts.witness !== role) {
+      const evidence = role
+        ? `${address} is no witness, but a replica`
+        : `${address} is a witness: it has no data`;
+      return { type: "refuse", code: "WRONG_ROLE", evidence };
+    }
     if (facts.volume !== wanted.volume) {
       const evidence = `replica ${address} holds volume ${facts.volume}, not ${wanted.volume}`;
       return { type: "refuse", code: "WRONG_VOLUME", evidence };
     }
-    if (facts.size !== wanted.size) {
+    if (!role && facts.size !== wanted.size) {
       const evidence = `replica ${address} has ${facts.size} bytes, the volume has ${wanted.size}`;
       return { type: "refuse", code: "WRONG_SIZE", evidence };
     }
@@ -111,6 +129,9 @@ function salvage(answers: Answer[], answered: Member[], id: string, newest: numb
     origin: "salvaged",
     members: [chosen],
     fenced: [],
+    // What it has stored is another history from here on. It joins again as a new one does.
+    witness: null,
+    missing: [],
     leftOut: leaveOut(answers, [chosen], () => `replica ${id} was salvaged without it`),
     // A replica that is away may have gone on under generations that nobody here has seen: it must not win later.
     generation: newest + SALVAGE_GENERATION_LEAP,
@@ -126,78 +147,136 @@ function firstStart(answers: Answer[], answered: Member[]): Choice {
     const evidence = `there are data without a record of who is current; ${describe(answers)}`;
     return { type: "refuse", code: "NO_RECORD", evidence };
   }
-  return start(answers, answered, answered, 0, null);
+  return start({ answers, newest: 0, named: answered, witness: null, missing: [] }, answered, null);
 }
 
 /**
- * An engine asks all members before it takes over or goes on without one, so the newest record's members are the only
- * ones who can know more. Whoever is excluded by the record of any of them is stale: a takeover that reached some members
- * only may carry the highest generation, while the engine before it still went on with the others. A record that nobody
- * current holds decides nothing: the newest one of the others does, and its members have to be asked as well.
- * @param newest highest generation among the answers, > 0
+ * An engine asks the members before it takes over or goes on without one (`quorum.ts`), so the newest record's members are the
+ * only ones who can know more. Whoever is excluded by the record of any of them is stale: a takeover that reached some
+ * members only may carry the highest generation, while the engine before it still went on with the others. A record that no
+ * current copy holds decides nothing: the newest one of the others does, and its members have to be asked as well.
+ *
+ * Every record that names a witness was stored there first, each from the one before it. So what the witness excludes is
+ * excluded, even if nobody else has stored that.
  */
-function proved(answers: Answer[], answered: Member[], newest: number): Choice {
-  const fenced: Member[] = [];
-  for (let trusted = answered; ;) {
-    const generation = Math.max(0, ...trusted.map(({ facts }) => generationOf(facts)));
-    const round = currentOf(answers, answered, trusted, generation);
-    if ("type" in round) return round;
-    const { asked, members } = round;
-    fenced.push(...asked.filter((member) => !fenced.includes(member)));
-    const isNewest = ({ facts }: Member) => generationOf(facts) === generation;
-    if (members.length === 0 || members.some(isNewest)) return startFrom(answers, fenced, members, newest);
-    trusted = trusted.filter((member) => !isNewest(member));
-  }
-}
+class Proof {
+  /** named by the records that were looked at */
+  readonly #named: Member[] = [];
+  readonly #missing = new Set<string>();
+  #needsWitness = false;
 
-/** Those that the records of `generation`, the newest among `trusted`, name, and who of them is current. */
-function currentOf(
-  answers: Answer[],
-  answered: Member[],
-  trusted: Member[],
-  generation: number,
-): { asked: Member[]; members: Member[] } | Choice {
-  const newestRecords = trusted.flatMap(({ facts }) =>
-    facts.record !== null && facts.record.generation === generation ? [facts.record] : [],
-  );
-  const named = new Set(newestRecords.flatMap((record) => record.members));
-  if (answered.filter(({ facts }) => named.has(facts.replicaId)).length < named.size) {
-    const asked = answered.filter(({ facts }) => named.has(facts.replicaId));
-    const missing = [...named].filter((id) => !asked.some(({ facts }) => facts.replicaId === id));
-    const evidence = `members that may have gone on have not answered: ${missing.join(", ")}; ${describe(answers)}`;
-    return answered.length < answers.length
+  /** @param newest highest generation among the answers, > 0 */
+  constructor(
+    private readonly answers: Answer[],
+    private readonly answered: Member[],
+    private readonly witness: Member | null,
+    private readonly witnessIsSilent: boolean,
+    private readonly newest: number,
+  ) {}
+
+  choose(): Choice {
+    const { answered, witness } = this;
+    for (let trusted = witness === null ? answered : [...answered, witness]; ;) {
+      const generation = Math.max(0, ...trusted.map(({ facts }) => generationOf(facts)));
+      const isNewest = ({ facts }: Member) => generationOf(facts) === generation;
+      const members = this.#round(trusted, trusted.filter(isNewest));
+      if (!Array.isArray(members)) return members;
+      if (members.length === 0 || members.some(isNewest)) return this.#startFrom(members);
+      trusted = trusted.filter((member) => !isNewest(member));
+    }
+  }
+
+  /** Who of those that the records of `holders`, the newest among `trusted`, name is current. */
+  #round(trusted: Member[], holders: Member[]): Member[] | Choice {
+    const { answered, witness } = this;
+    const records = holders.flatMap(({ facts }) =>
+      facts.record !== null && facts.record.generation > 0 ? [facts.record] : [],
+    );
+    const unproved = records.find((record) => !canProve(record, (id) => this.#hasAnswered(id)));
+    if (unproved !== undefined) return this.#wait(unproved);
+    const named = new Set(records.flatMap((record) => record.members));
+    for (const id of named) if (!this.#hasAnswered(id)) this.#missing.add(id);
+    for (const record of records) for (const id of record.witnesses) this.#missing.delete(id);
+    const asked = trusted.filter((member) => member !== witness && named.has(member.facts.replicaId));
+    this.#named.push(...answered.filter((member) => asked.includes(member) && !this.#named.includes(member)));
+    const voices = [...asked];
+    if (witness !== null && named.has(witness.facts.replicaId)) {
+      this.#needsWitness = true;
+      voices.push(witness);
+    }
+    const excludes = ({ facts }: Member, id: string) =>
+      generationOf(facts) > 0 && !facts.record?.members.includes(id);
+    return asked.filter(({ facts }) => !voices.some((voice) => excludes(voice, facts.replicaId)));
+  }
+
+  #startFrom(members: Member[]): Choice {
+    const { answers } = this;
+    // A record that is on its way to its members may name one that another engine has gone on without.
+    for (const { facts } of members) {
+      const { record } = facts;
+      if (this.#missing.size > 0 && record !== null && !canProve(record, (id) => this.#hasAnswered(id)))
+        return this.#wait(record);
+    }
+    const record = members.map(({ facts }) => facts.record).reduce(newer, null);
+    if (record === null) {
+      const emptied = this.#named.find(({ facts }) => generationOf(facts) === 0);
+      if (emptied !== undefined) return replaced(emptied, answers);
+      const evidence = `the replicas' records exclude each other; ${describe(answers)}`;
+      if (this.#missing.size > 0 && this.#someSilent()) return { type: "wait", evidence };
+      return { type: "refuse", code: "SPLIT", evidence };
+    }
+
+    // A member that never recorded anything is legitimate only while nothing was ever written. Otherwise its directory
+    // was emptied, and what it knew of later generations is gone.
+    const blank = members.find(({ facts }) => generationOf(facts) === 0);
+    if (blank !== undefined && members.some(({ facts }) => facts.allocated > 0))
+      return replaced(blank, answers);
+    // An engine that does not take it for its witness (it was just joining, or given up) goes on without its word.
+    const { witness } = this;
+    const counts =
+      witness !== null &&
+      members.every(({ facts }) => facts.record?.members.includes(witness.facts.replicaId) === true);
+    const named = this.#needsWitness && witness !== null && !counts ? [...this.#named, witness] : this.#named;
+    const proof = {
+      ...{ answers, newest: this.newest, named, missing: [...this.#missing] },
+      witness: counts ? witness : null,
+    };
+    return start(proof, members, record);
+  }
+
+  #wait(record: MemberRecord): Choice {
+    const missing = record.members.filter((id) => !this.#hasAnswered(id));
+    const evidence = `members that may have gone on have not answered: ${missing.join(", ")}; ${describe(this.answers)}`;
+    return this.#someSilent()
       ? { type: "wait", evidence }
       : { type: "refuse", code: "NOT_CONFIGURED", evidence };
   }
-  const asked = trusted.filter(({ facts }) => named.has(facts.replicaId));
-  const excludes = ({ facts }: Member, id: string) =>
-    generationOf(facts) > 0 && !facts.record?.members.includes(id);
-  const members = asked.filter(({ facts }) => !asked.some((other) => excludes(other, facts.replicaId)));
-  return { asked, members };
+
+  #hasAnswered(id: string): boolean {
+    return this.witness?.facts.replicaId === id || this.answered.some(({ facts }) => facts.replicaId === id);
+  }
+
+  #someSilent(): boolean {
+    return this.answered.length < this.answers.length || this.witnessIsSilent;
+  }
 }
 
-function startFrom(answers: Answer[], asked: Member[], members: Member[], newest: number): Choice {
-  const record = members.map(({ facts }) => facts.record).reduce(newer, null);
-  if (record === null) {
-    const evidence = `the replicas' records exclude each other; ${describe(answers)}`;
-    return { type: "refuse", code: "SPLIT", evidence };
-  }
+function replaced({ facts }: Member, answers: Answer[]): Choice {
+  const evidence = `replica ${facts.replicaId} is a member but has no record: its directory was replaced; ${describe(answers)}`;
+  return { type: "refuse", code: "NO_RECORD", evidence };
+}
 
-  // A member that never recorded anything is legitimate only while nothing was ever written. Otherwise its directory
-  // was emptied, and what it knew of later generations is gone.
-  const blank = members.find(({ facts }) => generationOf(facts) === 0);
-  if (blank !== undefined && members.some(({ facts }) => facts.allocated > 0)) {
-    const evidence = `replica ${blank.facts.replicaId} is a member but has no record: its directory was replaced; ${describe(answers)}`;
-    return { type: "refuse", code: "NO_RECORD", evidence };
-  }
-  return start(answers, asked, members, newest, record);
+interface Proved {
+  answers: Answer[];
+  newest: number;
+  named: Member[];
+  witness: Member | null;
+  missing: string[];
 }
 
 function start(
-  answers: Answer[],
-  named: Member[],
+  { answers, newest, named, witness, missing }: Proved,
   current: Member[],
-  newest: number,
   record: MemberRecord | null,
 ): Choice {
   const members = current.filter(({ facts }) => facts.unfit === "");
@@ -215,6 +294,8 @@ function start(
     origin: record === null ? "new" : "proved",
     members,
     fenced: named.filter((member) => !members.includes(member)),
+    witness,
+    missing,
     leftOut,
     generation: newest,
     record,

@@ -8,6 +8,8 @@ export interface EngineOptions {
   size: number;
   /** control addresses, `host:port` */
   replicas: string[];
+  /** control address of the witness; null: there is none */
+  witness: string | null;
   portals: HostPort[];
   /** where EngineControl is served; null: nowhere */
   control: HostPort | null;

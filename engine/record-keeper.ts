@@ -1,9 +1,14 @@
 /**
  * The member record of this engine, and how it changes: each change takes the next generation and counts once the
- * members hold it durably.
+ * members hold it durably, and enough of those before it (`quorum.ts`).
+ *
+ * A witness stores a record before anybody else, from the one that it has: all engines' decisions about its volume come one
+ * after the other there. It is a member while there are two copies; one alone needs nobody's word.
  */
 import type { Absence, MemberRecord, RecordBasis, ReplicaFacts } from "../proto/control.js";
 import { REPLICAS_MAX } from "./limits.js";
+import { isLonghornId } from "./longhorn/longhorn-link.js";
+import { canChange, type Voters } from "./quorum.js";
 import { FencedError, type ReplicaLink } from "./replica-link.js";
 
 /** A replica that may hold the record. */
@@ -33,11 +38,17 @@ export interface Change {
   engineState?: Uint8Array;
   /** members go on keeping what these replicas missed, although they become some of them: not all may store the record */
   stillAbsent?: readonly string[];
+  /** becomes the witness; null: there is none any more */
+  witness?: Holder | null;
 }
 
 export class RecordKeeper {
   /** generations that replicas are known to have stored as members */
   readonly #held = new Map<string, number>();
+  /** Members that may count: of the last record that all of its members have stored, and of those that copies were asked to
+   * store since. */
+  #open: Voters[] = [];
+  #witness: Holder | null = null;
 
   /** @param record the record that this engine starts from; its generation is the highest known one */
   constructor(
@@ -56,6 +67,21 @@ export class RecordKeeper {
 
   get engineState(): Uint8Array {
     return this.record.engineState;
+  }
+
+  /** It takes part in what is decided: a record that may count names it, or one that is on its way. */
+  get witness(): Holder | null {
+    return this.#witness;
+  }
+
+  /** All members have stored that it is one. */
+  get witnessCounts(): boolean {
+    return this.#open.length === 1 && this.#open[0]?.witnesses.length === 1;
+  }
+
+  /** Records were tried, and it is not known who stored them: only what satisfies all of them can be decided. */
+  get unsettled(): boolean {
+    return this.#open.length > 1;
   }
 
   /** Under which generations a replica that is waited for can have been a member last; null for any other. */
@@ -84,30 +110,46 @@ export class RecordKeeper {
     return any;
   }
 
-  /** Takes the volume over: all of `members`, and of `fenced`, which are none, must record it, or nothing is taken.
+  /** Takes the volume over: all of `members`, the witness, and of `fenced`, which are none, must record it, or nothing is taken.
    * No member is left out here: only an engine that all members have accepted may decide to go on without one.
    * @throws {FencedError} a member has stored something else than was decided from: ask anew
    * @throws {Error} what a member answered */
-  async takeOver(members: Holder[], fenced: Holder[] = []): Promise<void> {
-    this.#next(members, {});
-    // Those first: a member that has stored this record looks as if it had been taken over already.
-    for (const holders of [fenced, members]) {
+  async takeOver(members: Holder[], fenced: Holder[] = [], witness: Holder | null = null): Promise<void> {
+    this.#next(members, {}, witness);
+    // Those that are none first: a member that has stored this record looks as if it had been taken over already.
+    for (const holders of [witness === null ? [] : [witness], fenced, members]) {
       const { failures } = await this.#store(holders);
       if (failures[0] !== undefined) throw failures[0].error;
     }
+    this.#settle(witness);
   }
 
-  /** Makes `holders` the members. One that does not record this is left out, as long as a readable one did.
-   * @returns null when no readable holder recorded it: nothing has been decided, and it may be tried again
+  /** Makes `holders` the members. One that does not record this is left out, as long as a readable one did. So is the witness,
+   * as long as it is not needed.
+   * @returns null when it is not known that enough recorded it: nothing has been decided, and it may be tried again
    * @throws {FencedError} another engine took over */
   async advance<H extends Holder>(holders: H[], change: Change = {}): Promise<Advance<H> | null> {
     const failures: Advance<H>["failures"] = [];
-    for (let members = holders; ;) {
-      this.#next(members, change);
+    let witness = change.witness === undefined ? this.#witness : change.witness;
+    this.#witness = change.witness ?? this.#witness;
+    for (let members = this.#without(holders, failures); ;) {
+      this.#next(members, change, witness);
+      if (witness !== null && (await this.#store([witness])).failures.length > 0) {
+        witness = null;
+        this.#next(members, change, witness);
+      }
+      // Nobody stores what cannot come to count: who was cut off with one copy could not be told from who went on with it.
+      if (!this.#suffices(members, witness) || (witness === null && !(await this.#allAnswer(members))))
+        return null;
+      this.#noteAsked();
       const round = await this.#store(members);
-      if (!round.survivors.some(({ readable }) => readable)) return null;
+      const counts = round.survivors.some(({ readable }) => readable);
+      if (!counts || !this.#suffices(round.survivors, witness)) return null;
       failures.push(...round.failures);
-      if (round.failures.length === 0) return { survivors: round.survivors, failures };
+      if (round.failures.length === 0) {
+        this.#settle(witness);
+        return { survivors: round.survivors, failures };
+      }
       members = round.survivors;
     }
   }
@@ -122,15 +164,23 @@ export class RecordKeeper {
     holder.stored = { ...holder.stored, generation: record.generation, engineId: record.engineId };
   }
 
-  #next(holders: Holder[], { engineState = this.engineState, stillAbsent = [] }: Change): void {
+  #next(
+    holders: Holder[],
+    { engineState = this.engineState, stillAbsent = [] }: Change,
+    witness: Holder | null,
+  ): void {
     const before = this.record;
     const generation = before.generation + 1;
     const members = holders.map(({ replicaId }) => replicaId);
+    const witnesses = witness !== null && ofOurs(members).length > 1 ? [witness.replicaId] : [];
     const waited = before.absent.filter(
       ({ replicaId }) => stillAbsent.includes(replicaId) || !members.includes(replicaId),
     );
     const left = before.members.filter(
-      (id) => !members.includes(id) && !waited.some((absence) => absence.replicaId === id),
+      (id) =>
+        !members.includes(id) &&
+        !before.witnesses.includes(id) &&
+        !waited.some((absence) => absence.replicaId === id),
     );
     const absent = left.map((replicaId) => ({
       replicaId,
@@ -146,10 +196,49 @@ export class RecordKeeper {
     this.record = {
       ...before,
       generation,
-      members,
+      members: [...members, ...witnesses],
       engineState,
       absent: [...waited, ...absent].slice(-REPLICAS_MAX),
+      witnesses,
     };
+  }
+
+  /** Whom a record was tried without is not gone on with where there is a witness: what it is told then, and what the others
+   * have stored, would both be enough to start from.
+   * @param failures takes in who is left out */
+  #without<H extends Holder>(holders: H[], failures: Advance<H>["failures"]): H[] {
+    if (!this.unsettled || this.#open.every(({ witnesses }) => witnesses.length === 0)) return holders;
+    const named = ({ replicaId }: Holder) =>
+      isLonghornId(replicaId) || this.#open.every(({ members }) => members.includes(replicaId));
+    const error = new Error("others may have recorded that it failed");
+    failures.push(...holders.filter((holder) => !named(holder)).map((holder) => ({ holder, error })));
+    return holders.filter(named);
+  }
+
+  /** The present record may count from now on. */
+  #noteAsked(): void {
+    const voters = votersOf(this.record);
+    if (!this.#open.some((open) => isSame(open, voters))) this.#open.push(voters);
+  }
+
+  /** Whether it is enough for everything that may count if these store the present record. */
+  #suffices(holders: Holder[], witness: Holder | null): boolean {
+    const stored = (id: string) =>
+      id === witness?.replicaId || holders.some(({ replicaId }) => replicaId === id);
+    return this.#open.every((voters) => canChange(voters, stored));
+  }
+
+  /** Before copies go on without a witness, all of them are there. Without one, each may go on alone. */
+  async #allAnswer(holders: Holder[]): Promise<boolean> {
+    if (this.#open.every(({ witnesses }) => witnesses.length === 0)) return true;
+    const answers = await Promise.allSettled(holders.map(({ link }) => link.recorded()));
+    return answers.every(({ status }) => status === "fulfilled");
+  }
+
+  /** All members of the present record have stored it. */
+  #settle(witness: Holder | null): void {
+    this.#open = [votersOf(this.record)];
+    this.#witness = this.record.witnesses.length > 0 ? witness : null;
   }
 
   async #store<H extends Holder>(members: H[]): Promise<Advance<H>> {
@@ -173,4 +262,18 @@ export class RecordKeeper {
     if (fenced !== undefined) throw fenced.error;
     return result;
   }
+}
+
+/** Longhorn's replicas keep no record. */
+function ofOurs(ids: readonly string[]): string[] {
+  return ids.filter((id) => !isLonghornId(id));
+}
+
+function votersOf({ members, witnesses }: MemberRecord): Voters {
+  return { members: ofOurs(members), witnesses };
+}
+
+function isSame(a: Voters, b: Voters): boolean {
+  const has = (ids: readonly string[], others: readonly string[]) => ids.every((id) => others.includes(id));
+  return a.members.length === b.members.length && has(a.members, b.members) && has(a.witnesses, b.witnesses);
 }

@@ -29,6 +29,7 @@ import { NOTHING_STORED } from "./record-keeper.js";
 import { isCopy, isMember, newSlot, type Slot } from "./slot.js";
 import { SnapshotFollowers, type SnapshotCopier } from "./snapshot-followers.js";
 import type { Takeover } from "./takeover.js";
+import { WitnessWatch, type WitnessView } from "./witness-watch.js";
 
 export interface ReplicaView {
   address: string;
@@ -46,6 +47,8 @@ export interface ReplicaSetOptions {
   /** bytes */
   size: number;
   rules: Omit<SourceRules, "lastEngineBootId">;
+  /** null: there is none */
+  witness: ReplicaLink | null;
   /** null: no snapshots while a replica is resynced */
   copier: SnapshotCopier | null;
   onHealth: (health: Health) => void;
@@ -92,9 +95,10 @@ export class ReplicaSet {
   readonly #jointChanges: JointChanges;
   readonly #returning: Returning;
   readonly #rebuild: Rebuild;
+  readonly #witness: WitnessWatch | null;
   readonly #rules: SourceRules;
 
-  constructor(volume: Volume, { takeover, size, rules, copier, onHealth, log }: ReplicaSetOptions) {
+  constructor(volume: Volume, { takeover, size, rules, witness, copier, onHealth, log }: ReplicaSetOptions) {
     const { keeper, lastEngineBootId } = takeover;
     const roster = new Roster({ volume, keeper, slots: slotsOf(takeover), size, onHealth, log });
     this.#roster = roster;
@@ -109,6 +113,7 @@ export class ReplicaSet {
     const joining = new Joining(roster, this.#dropping, this.#revisions);
     this.#returning = new Returning(roster, new Resync(roster, joining, followers));
     this.#rebuild = new Rebuild(roster, this.#dropping, joining, this.#jointChanges, followers);
+    this.#witness = witness === null ? null : new WitnessWatch(roster, this.#dropping, witness);
     this.#rules = { ...rules, lastEngineBootId };
   }
 
@@ -131,6 +136,11 @@ export class ReplicaSet {
     }));
   }
 
+  /** null: there is none */
+  witness(): WitnessView | null {
+    return this.#witness?.view() ?? null;
+  }
+
   // -------------------------------------------------------------------------------------------- start and stop
 
   /** Connects all members and lets I/O in; agreement goes on in the background.
@@ -138,6 +148,7 @@ export class ReplicaSet {
   async start(): Promise<void> {
     await this.#roster.decisions.run(() => this.#start());
     for (const slot of this.#roster.slots) this.#returning.watch(slot);
+    this.#witness?.watch();
   }
 
   async #start(): Promise<void> {

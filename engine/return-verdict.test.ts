@@ -15,6 +15,7 @@ function facts(generation: number, engineId: string, patch: Partial<ReplicaFacts
           engineBootId: "b",
           engineState: new Uint8Array(),
           revisionAtLeast: 0,
+          witnesses: [],
           absent: [],
         };
   return {
@@ -40,6 +41,7 @@ function facts(generation: number, engineId: string, patch: Partial<ReplicaFacts
       unfit: "",
       rebuildInterrupted: false,
       heldGeneration: generation,
+      witness: false,
     },
     ...patch,
   };

@@ -28,6 +28,7 @@ export function statusOf(engine: Engine): EngineStatus {
       commands,
     })),
     counters: stats,
+    witness: engine.witness(),
   };
 }
 

@@ -1,7 +1,7 @@
 /** The first half of an engine's start: find the current replicas and become their one engine. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
-import { MEMBERS_POLL_MS } from "./limits.js";
+import { MEMBERS_POLL_MS, MISSING_MEMBER_WAIT_MS } from "./limits.js";
 import type { LonghornLink } from "./longhorn/longhorn-link.js";
 import {
   allLonghorn,
@@ -39,6 +39,8 @@ export interface TakeoverOptions {
   links: ReplicaLink[];
   /** of Longhorn's replicas in the same set */
   longhorn: readonly LonghornLink[];
+  /** null: there is none */
+  witness: ReplicaLink | null;
   engineId: string;
   engineBootId: string;
   /** how long members that have not answered are waited for, ms */
@@ -63,10 +65,11 @@ export interface Takeover {
 export async function takeOver(options: TakeoverOptions): Promise<Takeover> {
   const { wanted, links, log, signal } = options;
   if (links.length === 0) return takeOverLonghorn(options);
-  const deadline = Date.now() + options.waitMs;
+  const begin = Date.now();
+  const deadline = begin + options.waitMs;
   for (;;) {
-    const answers = await Promise.all(links.map((link) => ask(link, wanted.volume)));
-    const choice = chooseMembers(withoutLonghorn(answers), wanted);
+    const { answers, witness } = await askAll(links, options.witness, wanted.volume);
+    const choice = patient(chooseMembers(withoutLonghorn(answers), wanted, witness), answers, begin);
     let evidence: string;
     switch (choice.type) {
       case "refuse":
@@ -80,7 +83,7 @@ export async function takeOver(options: TakeoverOptions): Promise<Takeover> {
         if (options.after !== null && !options.after.includes(before))
           throw new OtherEngineError(`engine ${before} is recorded, not ${options.after.join(" or ")}`);
         log.info(
-          { origin: choice.origin, generation: choice.generation, evidence: describe(answers) },
+          { origin: choice.origin, generation: choice.generation, missing: choice.missing, evidence: describe(answers) }, // prettier-ignore
           "members chosen",
         );
         const attempt = await record(choice, await beside(choice, answers, options), options);
@@ -101,11 +104,35 @@ export async function takeOver(options: TakeoverOptions): Promise<Takeover> {
 
 /** Before another engine is asked to hand the volume over: could it be taken, as far as its replicas say?
  * @throws {MembershipError} */
-export async function checkTakeable(addresses: readonly string[], wanted: Wanted): Promise<void> {
+export async function checkTakeable(
+  addresses: readonly string[],
+  witnessAddress: string | null,
+  wanted: Wanted,
+): Promise<void> {
   const links = addresses.map((address) => new ReplicaLink(address));
-  const choice = chooseMembers(await Promise.all(links.map((link) => ask(link, wanted.volume))), wanted);
-  for (const link of links) link.close();
+  const arbiter = witnessAddress === null ? null : new ReplicaLink(witnessAddress);
+  const { answers, witness } = await askAll(links, arbiter, wanted.volume);
+  const choice = chooseMembers(answers, wanted, witness);
+  for (const link of arbiter === null ? links : [...links, arbiter]) link.close();
   if (choice.type === "refuse") throw new MembershipError(`${choice.code}: ${choice.evidence}`);
+}
+
+async function askAll(
+  links: readonly ReplicaLink[],
+  witness: ReplicaLink | null,
+  volume: string,
+): Promise<{ answers: Answer[]; witness: Answer | null }> {
+  const asked = witness === null ? null : ask(witness, volume);
+  return { answers: await Promise.all(links.map((link) => ask(link, volume))), witness: await asked };
+}
+
+/** One that has not answered may just be starting: with it, nothing has to be copied. */
+function patient(choice: Choice, answers: Answer[], begin: number): Choice {
+  const silent = answers.some((answer) => "unreachable" in answer);
+  if (choice.type !== "start" || choice.missing.length === 0 || !silent) return choice;
+  if (Date.now() - begin >= MISSING_MEMBER_WAIT_MS) return choice;
+  const evidence = `replicas ${choice.missing.join(", ")} may still come; ${describe(answers)}`;
+  return { type: "wait", evidence };
 }
 
 async function ask(link: ReplicaLink, volume: string): Promise<Answer> {
@@ -145,7 +172,7 @@ async function takeOverLonghorn({
   warnOfLonghorn(members, log);
   const keeper = new RecordKeeper(wanted.volume, {
     ...{ generation: 0, members: [], engineId, engineBootId, engineState: new Uint8Array() },
-    ...{ revisionAtLeast: 0, absent: [] },
+    ...{ revisionAtLeast: 0, absent: [], witnesses: [] },
   });
   await keeper.takeOver(members);
   return { members, leftOut: [], keeper, lastEngineBootId: null };
@@ -154,10 +181,11 @@ async function takeOverLonghorn({
 async function record(
   choice: Start,
   alongside: Alongside,
-  { wanted, links, engineId, engineBootId, log }: TakeoverOptions,
+  { wanted, links, witness, engineId, engineBootId, log }: TakeoverOptions,
 ): Promise<Takeover | { problem: string }> {
   const linkOf = (address: string): ReplicaLink => {
-    const link = links.find((candidate) => candidate.address === address);
+    const all = witness === null ? links : [...links, witness];
+    const link = all.find((candidate) => candidate.address === address);
     if (link === undefined) throw new Error(`no link to ${address}`);
     return link;
   };
@@ -169,7 +197,9 @@ async function record(
   const members = choice.members.map(holderOf);
   // What a salvage leaves out is kept as it is until somebody decides about it: nobody waits for it.
   const waited =
-    choice.origin === "proved" && choice.record !== null ? choice.record : { members: [], absent: [] };
+    choice.origin === "proved" && choice.record !== null
+      ? choice.record
+      : { members: [], absent: [], witnesses: [] };
   const keeper = new RecordKeeper(wanted.volume, {
     generation: choice.generation,
     members: waited.members,
@@ -178,9 +208,11 @@ async function record(
     engineState: choice.record?.engineState ?? new Uint8Array(),
     revisionAtLeast: Math.max(...choice.members.map(({ facts }) => facts.revision)),
     absent: waited.absent,
+    witnesses: waited.witnesses,
   });
   try {
-    await keeper.takeOver([...members, ...alongside.members], choice.fenced.map(holderOf));
+    const arbiter = choice.witness === null ? null : { ...holderOf(choice.witness), readable: false };
+    await keeper.takeOver([...members, ...alongside.members], choice.fenced.map(holderOf), arbiter);
   } catch (error) {
     log.warn({ err: error, generation: keeper.generation }, "a member did not record the takeover");
     return {

@@ -54,6 +54,7 @@ t.test("replica facts keep their record and its bytes", (t) => {
     engineBootId: "boot",
     engineState: Buffer.from([1, 2, 3]),
     revisionAtLeast: 9,
+    witnesses: [],
     absent: [{ replicaId: "r3", heldAtLeast: 1, heldAtMost: 2, excludedAt: 3 }],
   };
   const facts = responseDeserialize(responseSerialize({ volume: "v", record }));

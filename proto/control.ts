@@ -20,6 +20,8 @@ export interface MemberRecord {
   revisionAtLeast: number;
   /** replicas that were members and are waited for */
   absent: Absence[];
+  /** those of `members` that hold no data */
+  witnesses: string[];
 }
 
 /** See `control.proto`. */
@@ -61,6 +63,8 @@ export interface ReplicaFacts {
   rebuildInterrupted: boolean;
   /** of the last record that named this replica as a member; 0: there was none */
   heldGeneration: number;
+  /** it keeps the record alone, and no data */
+  witness: boolean;
 }
 
 export interface RecordedReply {
@@ -182,6 +186,18 @@ export interface EngineStatus {
   replicas: ReplicaStatus[];
   sessions: SessionStatus[];
   counters: Counters | null;
+  /** null: the volume has none */
+  witness: WitnessStatus | null;
+}
+
+export interface WitnessStatus {
+  address: string;
+  /** "" while it has never answered */
+  replicaId: string;
+  /** a copy and it are enough to go on with */
+  member: boolean;
+  /** why it is none */
+  cause: string;
 }
 
 export type Empty = Record<string, never>;

@@ -17,6 +17,7 @@ const member: MemberRecord = {
   engineBootId: "b",
   engineState: new Uint8Array(),
   revisionAtLeast: 0,
+  witnesses: [],
   absent: [],
 };
 const standing: Standing = {

@@ -168,6 +168,8 @@ function recordError(record: MemberRecord): string | null {
   if (record.members.length === 0) return "a generation has at least one member";
   if (record.members.length > MEMBERS_MAX) return `a generation has at most ${MEMBERS_MAX} members`;
   if (!record.members.every(isName)) return `a member's id has 1 to ${NAME_LENGTH_MAX} characters`;
+  if (!record.witnesses.every((id) => record.members.includes(id))) return "a witness is a member";
+  if (record.witnesses.length === record.members.length) return "a generation has a member that holds data";
   if (record.absent.length > MEMBERS_MAX) return `a generation has at most ${MEMBERS_MAX} absent members`;
   if (!record.absent.every(({ replicaId }) => isName(replicaId)))
     return `an absent member's id has 1 to ${NAME_LENGTH_MAX} characters`;

@@ -22,6 +22,8 @@ export interface Identity {
 export async function identify(directory: string, given: Identity): Promise<ReplicaRecord> {
   const record = await readRecord(directory);
   if (record === null) return begin(directory, given);
+  if (record.witness === true)
+    throw new ReplicaError("FOREIGN", `${directory} is a witness's: it takes no data`);
   if (given.volume !== null && record.volume !== "" && given.volume !== record.volume) {
     throw new ReplicaError("FOREIGN", `${directory} belongs to volume ${record.volume}, not ${given.volume}`);
   }

@@ -26,6 +26,7 @@ const record: ReplicaRecord = {
     engineBootId: "eb",
     engineState: Buffer.from([0, 255, 10]),
     revisionAtLeast: 12,
+    witnesses: [],
     absent: [{ replicaId: "r3", heldAtLeast: 1, heldAtMost: 2, excludedAt: 3 }],
   },
 };

@@ -28,6 +28,8 @@ export interface ReplicaRecord {
   heldGeneration: number;
   /** acknowledged writes may be lost; stays until copies agree */
   lostWrites: boolean;
+  /** the directory is a witness's; absent in a replica's */
+  witness?: boolean;
 }
 
 /** @returns null when the directory has none
@@ -74,6 +76,7 @@ export function parseRecord(text: string, path: string): ReplicaRecord {
     heldGeneration: 0,
     bootId: fields.string("bootId"),
     lostWrites: fields.boolean("lostWrites"),
+    ...(Object.hasOwn(fields.object, "witness") ? { witness: fields.boolean("witness") } : {}),
   };
   if ((record.volume === "" && record.member !== null) || record.replicaId === "") {
     throw new ReplicaError("DAMAGED", `${path} does not say whose it is`);
@@ -94,6 +97,7 @@ function parseMember(fields: Fields, path: string): MemberRecord {
     engineState: Buffer.from(fields.string("engineState"), "base64"),
     revisionAtLeast: fields.count("revisionAtLeast"),
     absent: Object.hasOwn(fields.object, "absent") ? fields.children("absent").map(parseAbsence) : [],
+    witnesses: Object.hasOwn(fields.object, "witnesses") ? fields.strings("witnesses") : [],
   };
   if (member.generation === 0 || member.engineId === "" || member.members.length === 0) {
     throw new ReplicaError("DAMAGED", `${path}: member lacks generation, engineId or members`);

@@ -8,7 +8,13 @@ const AWAY: Absence = { replicaId: "B", heldAtLeast: 4, heldAtMost: 4, excludedA
 const QUIET = pino({ level: "silent" });
 
 function record(generation: number, members: string[], absent: Absence[]): MemberRecord {
-  const engine = { engineId: "e", engineBootId: "b", engineState: new Uint8Array(), revisionAtLeast: 0 };
+  const engine = {
+    engineId: "e",
+    engineBootId: "b",
+    engineState: new Uint8Array(),
+    revisionAtLeast: 0,
+    witnesses: [],
+  };
   return { generation, members, absent, ...engine };
 }
 

@@ -59,6 +59,7 @@ export class ReplicaDecisions {
       chainCreated: directory.chain.map((name) => directory.disks.get(name)?.created ?? ""),
       snapshots: directory.chain.slice(1).filter((name) => isKept(directory.disks.get(name))),
       heldGeneration: record.heldGeneration,
+      witness: false,
     };
   }
 

@@ -1,11 +1,12 @@
 /** The control port of one replica. */
-import { Server, ServerCredentials, status } from "@grpc/grpc-js";
+import { Server, status } from "@grpc/grpc-js";
 import type { Logger } from "pino";
 import { ReplicaControl } from "../proto/control.js";
 import { addHealth } from "../proto/health.js";
 import { ReplicaService } from "../proto/longhorn.js";
 import { addReflection } from "../proto/reflection.js";
 import { RpcError, unaryHandlers } from "../proto/unary.js";
+import { bindServer } from "./bind-server.js";
 import type { HostedReplica } from "./hosted-replica.js";
 import { ReplicaDecisions } from "./replica-decisions.js";
 import { LonghornReplica } from "./replica-service.js";
@@ -47,16 +48,7 @@ export async function serveControl(
   server.addService(ReplicaService, unaryHandlers(ReplicaService, new LonghornReplica(hosted), identity));
   addHealth(server);
   addReflection(server, ["ptypes.ReplicaService", "grpc.health.v1.Health"]);
-  const address = host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
-  const bound = await new Promise<number>((resolve, reject) => {
-    server.bindAsync(address, ServerCredentials.createInsecure(), (error, boundPort) => {
-      if (error === null) resolve(boundPort);
-      else
-        reject(
-          new ReplicaError("IO_ERROR", `cannot listen on ${address}: ${error.message}`, { cause: error }),
-        );
-    });
-  });
+  const bound = await bindServer(server, host, port);
   return { port: bound, close: () => server.forceShutdown() };
 }
 

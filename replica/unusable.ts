@@ -56,6 +56,7 @@ export class UnusableReplica {
         replicaId,
         unfit: this.reason,
         rebuildInterrupted: false,
+        witness: false,
         size: this.size,
         record: member,
       },

@@ -14,6 +14,8 @@ export interface ControllerOptions {
   frontend: string;
   /** URLs; with none the engine waits for VolumeStart */
   replicas: string[];
+  /** control address of the witness, an extension of ours; null: there is none */
+  witness: string | null;
   /** to take an existing frontend over */
   upgrade: boolean;
   /** what replicas record of this engine; null: one is made up */

@@ -232,6 +232,7 @@ export class Start {
       volume: options.volume,
       size,
       replicas: [...ours, ...this.#damaged],
+      witness: options.witness,
       longhorn: entries.flatMap((entry) => entry.longhornLink() ?? []),
       engineId: this.options.engineId,
       engineBootId: readBootId(options.bootIdFile),

@@ -79,6 +79,7 @@ export class LonghornLink extends ReplicaLink {
       unfit: "",
       rebuildInterrupted: false,
       heldGeneration: this.#record?.generation ?? 0,
+      witness: false,
     };
   }
 

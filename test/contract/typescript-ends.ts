@@ -21,6 +21,7 @@ export const STANDING: Standing = {
     engineBootId: "boot",
     engineState: new Uint8Array(),
     revisionAtLeast: 0,
+    witnesses: [],
     absent: [],
   },
 };

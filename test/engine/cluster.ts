@@ -23,6 +23,12 @@ export interface ReplicaNode {
   process: Daemon;
 }
 
+export interface WitnessNode {
+  directory: string;
+  address: string;
+  process: Daemon;
+}
+
 export interface EngineProcess {
   process: Daemon;
   /** null when it ended before it was ready */
@@ -62,6 +68,21 @@ export class Cluster {
     const replica = { ...node, process: this.#startReplica(node) };
     this.replicas.push(replica);
     return replica;
+  }
+
+  /** Adds a witness and starts it; the engine has to be told of it. */
+  async addWitness(): Promise<WitnessNode> {
+    const directory = join(this.directory, "witness");
+    const address = `127.0.0.1:${(await freePorts([], 1, 1)).join()}`;
+    return { directory, address, process: this.#startWitness(directory, address) };
+  }
+
+  restartWitness(witness: WitnessNode): void {
+    witness.process = this.#startWitness(witness.directory, witness.address);
+  }
+
+  #startWitness(directory: string, address: string): Daemon {
+    return this.#start(["witness", directory, "--listen", address]);
   }
 
   /** Starts a replica's process again, on the same address. */

@@ -35,6 +35,7 @@ async function scene(t: Test): Promise<Scene> {
     engineBootId: "boot",
     replicaTimeoutMs: TIMEOUT_MS,
     waitMs: 10_000,
+    witness: null,
     salvage: null,
     acceptLostWrites: false,
     after: null,

@@ -48,7 +48,7 @@ async function attach(t: Test, twins: TwinReplica[], replicaTimeoutMs = 8_000): 
       .filter(({ isLonghorns }) => isLonghorns)
       .map((twin) => new LonghornLink(peer(twin), VOLUME, clean.get(twin) ?? false)),
     ...{ engineId: `engine-${Math.random()}`, engineBootId: "boot", replicaTimeoutMs, waitMs: 1_000 },
-    ...{ salvage: null, acceptLostWrites: false, after: null, copier: null },
+    ...{ witness: null, salvage: null, acceptLostWrites: false, after: null, copier: null },
     onHealth: (health) => healths.push(health),
     onWait: () => undefined,
     signal: new AbortController().signal,

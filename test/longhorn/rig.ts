@@ -52,6 +52,7 @@ export class Rig {
         upgrade: false,
         engineId: null,
         resumeFrom: [],
+        witness: null,
         disableRevisionCounter: false,
         salvageRequested: false,
         replicaTimeoutMs: 8_000,

@@ -106,6 +106,7 @@ export class Engine {
       engineBootId: "engine-boot",
       engineState,
       revisionAtLeast,
+      witnesses: [],
       absent: [],
     };
     return this.client.calls.record({ volume: "vol", replicaId: "r1", record }, CALL);

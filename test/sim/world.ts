@@ -173,6 +173,7 @@ export class World {
       engineBootId: engine.machine.bootId,
       replicaTimeoutMs: REPLICA_TIMEOUT_MS,
       waitMs: MEMBERS_WAIT_MS,
+      witness: null,
       salvage: null,
       acceptLostWrites: this.acceptLostWrites,
       after: null,

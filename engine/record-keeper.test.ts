@@ -1,0 +1,156 @@
+import t from "tap";
+import type { MemberRecord } from "../proto/control.js";
+import { NOTHING_STORED, RecordKeeper, type Holder } from "./record-keeper.js";
+import { FencedError, type ReplicaLink } from "./replica-link.js";
+
+type Answers = "stores" | "stores, and its answer is lost" | "is away" | "is another engine's";
+
+/** One that stores records as it is told to, and notes in `order` whose turn it was. */
+function holder(replicaId: string, order: string[], readable = true) {
+  const control = { answers: "stores" as Answers, stored: null as MemberRecord | null };
+  const link = {
+    recorded: () => {
+      if (control.answers === "is away") return Promise.reject(new Error("away"));
+      return Promise.resolve(control.stored);
+    },
+    record: (_volume: string, _id: string, record: MemberRecord) => {
+      order.push(replicaId);
+      if (control.answers === "is another engine's") return Promise.reject(new FencedError("fenced"));
+      if (control.answers !== "is away") control.stored = record;
+      return control.answers === "stores" ? Promise.resolve() : Promise.reject(new Error(control.answers));
+    },
+  } as unknown as ReplicaLink;
+  return Object.assign(control, { replicaId, link, readable });
+}
+
+type Fake = ReturnType<typeof holder>;
+
+function as({ replicaId, link, readable }: Fake): Holder {
+  return { replicaId, link, readable, stored: NOTHING_STORED };
+}
+
+/** A volume with copies A and B, and the witness W. */
+async function witnessed() {
+  const order: string[] = [];
+  const [a, b, w] = [holder("A", order), holder("B", order), holder("W", order, false)];
+  const keeper = new RecordKeeper("v", {
+    ...{ generation: 1, members: ["A", "B", "W"], witnesses: ["W"], engineId: "e", engineBootId: "" },
+    ...{ engineState: new Uint8Array(), revisionAtLeast: 0, absent: [] },
+  });
+  const [A, B, W] = [as(a), as(b), as(w)];
+  await keeper.takeOver([A, B], [], W);
+  order.length = 0;
+  return { order, keeper, a, b, w, A, B, W };
+}
+
+t.test("the witness stores a record before the copies", async (t) => {
+  const { order, keeper, a, A, B } = await witnessed();
+  t.not(await keeper.advance([A, B]), null);
+  t.equal(order[0], "W");
+  t.strictSame(a.stored?.witnesses, ["W"]);
+});
+
+t.test("a copy that is gone on with alone needs no witness any more, which knows it", async (t) => {
+  const { keeper, a, w, A } = await witnessed();
+  t.not(await keeper.advance([A]), null);
+  for (const { stored } of [a, w]) {
+    t.strictSame(stored?.members, ["A"]);
+    t.strictSame(
+      stored?.absent.map(({ replicaId }) => replicaId),
+      ["B"],
+    );
+  }
+  t.equal(keeper.witness, null);
+});
+
+t.test("one copy is not asked to go on alone when the witness does not answer", async (t) => {
+  const { order, keeper, a, w, A } = await witnessed();
+  w.answers = "is away";
+  const before = a.stored;
+  t.equal(await keeper.advance([A]), null);
+  t.strictSame(order, ["W"]);
+  t.equal(a.stored, before);
+  t.notOk(keeper.unsettled, "no copy was asked");
+});
+
+t.test("two copies go on without the witness, when both are there", async (t) => {
+  const { order, keeper, a, b, w, A, B } = await witnessed();
+  w.answers = "is away";
+  b.answers = "is away";
+  t.equal(await keeper.advance([A, B]), null);
+  t.strictSame(order, ["W"], "a copy that stored it could not be told from one that was gone on with");
+  b.answers = "stores";
+  t.not(await keeper.advance([A, B]), null);
+  t.strictSame([a.stored?.members, keeper.witness], [["A", "B"], null]);
+  t.not(await keeper.advance([A]), null, "each may be gone on with alone from now on");
+});
+
+t.test(
+  "while a witness joins, a copy is gone on with only as both the old and the new members allow",
+  async (t) => {
+    const { keeper, a, w, A, B, W } = await witnessed();
+    w.answers = "is away";
+    await keeper.advance([A, B], { witness: null });
+    w.answers = "stores";
+    a.answers = "is away";
+    t.equal(await keeper.advance([A, B], { witness: W }).then((done) => done?.survivors.length), 1);
+    t.equal(keeper.witness, null, "B alone, stored by the witness");
+  },
+);
+
+t.test("... and not with the witness away", async (t) => {
+  const { keeper, a, b, w, A, B, W } = await witnessed();
+  w.answers = "is away";
+  await keeper.advance([A, B], { witness: null });
+  w.answers = "stores";
+  a.answers = b.answers = "stores, and its answer is lost";
+  t.equal(await keeper.advance([A, B], { witness: W }), null);
+  t.ok(keeper.unsettled);
+  w.answers = "is away";
+  a.answers = "stores";
+  t.equal(await keeper.advance([A]), null, "B and the witness may be started from");
+  w.answers = b.answers = "stores";
+  t.not(await keeper.advance([A, B]), null);
+  t.notOk(keeper.unsettled);
+});
+
+t.test("whom a record was tried without is left out when its answer was lost", async (t) => {
+  const { keeper, a, A, B } = await witnessed();
+  a.answers = "stores, and its answer is lost";
+  t.equal(await keeper.advance([A]), null);
+  t.equal(await keeper.advance([B]), null, "A may be started from alone");
+  a.answers = "stores";
+  const done = await keeper.advance([A, B]);
+  t.strictSame(done?.survivors, [A]);
+  t.strictSame(
+    done?.failures.map(({ holder: left }) => left),
+    [B],
+  );
+});
+
+t.test("without a witness, nobody goes on without one that may be started from alone", async (t) => {
+  const order: string[] = [];
+  const [a, b] = [holder("A", order), holder("B", order)];
+  const keeper = new RecordKeeper("v", {
+    ...{ generation: 1, members: ["A", "B"], witnesses: [], engineId: "e", engineBootId: "" },
+    ...{ engineState: new Uint8Array(), revisionAtLeast: 0, absent: [] },
+  });
+  const [A, B] = [as(a), as(b)];
+  await keeper.takeOver([A, B]);
+  a.answers = "stores, and its answer is lost";
+  t.equal(await keeper.advance([A]), null);
+  t.strictSame(a.stored?.members, ["A"]);
+  a.answers = "is away";
+  t.equal(await keeper.advance([B]), null);
+  a.answers = "stores";
+  t.not(await keeper.advance([A, B]), null);
+  a.answers = "is away";
+  t.not(await keeper.advance([B]), null);
+});
+
+t.test("a witness that another engine has taken fences", async (t) => {
+  const { order, keeper, w, A, B } = await witnessed();
+  w.answers = "is another engine's";
+  await t.rejects(keeper.advance([A, B]), FencedError);
+  t.strictSame(order, ["W"]);
+});
