@@ -166,7 +166,8 @@ export class Dropping {
     // The others keep what those that join have missed until it is known that all have stored a record that names them.
     const stillAbsent = members.filter((slot) => slot.joining).map(({ replicaId }) => replicaId);
     stillAbsent.push(...(change.stillAbsent ?? []));
-    const advance = await this.roster.keeper.advance(members, { ...change, stillAbsent });
+    const others = this.roster.slots.filter((slot) => !members.includes(slot) && !isLonghorn(slot.link));
+    const advance = await this.roster.keeper.advance(members, { ...change, stillAbsent, others });
     if (advance === null) {
       this.#settleLater();
       return null;

@@ -148,6 +148,31 @@ t.test("without a witness, nobody goes on without one that may be started from a
   t.not(await keeper.advance([B]), null);
 });
 
+t.test(
+  "one that may be started from alone may be gone on without once it has stored that it is",
+  async (t) => {
+    const order: string[] = [];
+    const [a, b] = [holder("A", order), holder("B", order)];
+    const keeper = new RecordKeeper("v", {
+      ...{ generation: 1, members: ["A", "B"], witnesses: [], engineId: "e", engineBootId: "" },
+      ...{ engineState: new Uint8Array(), revisionAtLeast: 0, absent: [] },
+    });
+    const [A, B] = [as(a), as(b)];
+    await keeper.takeOver([A, B]);
+    a.answers = "stores, and its answer is lost";
+    t.equal(await keeper.advance([A], { others: [B] }), null);
+    a.answers = "is away";
+    t.equal(await keeper.advance([B], { others: [A] }), null);
+    a.answers = "stores";
+    b.answers = "is away";
+    t.equal(await keeper.advance([B], { others: [A] }), null);
+    t.strictSame(a.stored?.members, ["A"], "it would wait for one that is not there");
+    b.answers = "stores";
+    t.not(await keeper.advance([B], { others: [A] }), null);
+    t.strictSame([a.stored?.members, b.stored?.members], [["B"], ["B"]]);
+  },
+);
+
 t.test("a witness that another engine has taken fences", async (t) => {
   const { order, keeper, w, A, B } = await witnessed();
   w.answers = "is another engine's";

@@ -40,6 +40,8 @@ export interface Change {
   stillAbsent?: readonly string[];
   /** becomes the witness; null: there is none any more */
   witness?: Holder | null;
+  /** replicas that do not become members */
+  others?: readonly Holder[];
 }
 
 export class RecordKeeper {
@@ -138,13 +140,14 @@ export class RecordKeeper {
         witness = null;
         this.#next(members, change, witness);
       }
+      const fenced = this.#suffices(members, witness) ? [] : await this.#fence(members, change.others ?? []);
       // Nobody stores what cannot come to count: who was cut off with one copy could not be told from who went on with it.
-      if (!this.#suffices(members, witness) || (witness === null && !(await this.#allAnswer(members))))
-        return null;
+      if (!this.#suffices([...members, ...fenced], witness)) return null;
+      if (witness === null && !(await this.#allAnswer(members))) return null;
       this.#noteAsked();
       const round = await this.#store(members);
       const counts = round.survivors.some(({ readable }) => readable);
-      if (!counts || !this.#suffices(round.survivors, witness)) return null;
+      if (!counts || !this.#suffices([...round.survivors, ...fenced], witness)) return null;
       failures.push(...round.failures);
       if (round.failures.length === 0) {
         this.#settle(witness);
@@ -233,6 +236,18 @@ export class RecordKeeper {
     if (this.#open.every(({ witnesses }) => witnesses.length === 0)) return true;
     const answers = await Promise.allSettled(holders.map(({ link }) => link.recorded()));
     return answers.every(({ status }) => status === "fulfilled");
+  }
+
+  /** Who may have stored that it is gone on with alone is told of the present record, of which it is no member: nobody starts
+   * from it without asking those that are.
+   * @returns who has stored that */
+  async #fence(members: readonly Holder[], others: readonly Holder[]): Promise<Holder[]> {
+    const named = ({ replicaId }: Holder) => this.#open.some((open) => open.members.includes(replicaId));
+    const excluded = others.filter((holder) => named(holder) && !members.includes(holder));
+    // Once it has stored that, it waits for them: they have to be there.
+    const answers = await Promise.allSettled(members.map(({ link }) => link.recorded()));
+    if (excluded.length === 0 || answers.some(({ status }) => status === "rejected")) return [];
+    return (await this.#store(excluded)).survivors;
   }
 
   /** All members of the present record have stored it. */
