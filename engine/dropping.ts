@@ -119,14 +119,10 @@ export class Dropping {
     this.roster.log.info({ generation, witness: now?.replicaId ?? null }, "witness changed");
   }
 
-  /** Records the members as they are, when what is recorded beside them has changed. */
-  async renew(): Promise<void> {
-    await this.confirm();
-  }
-
-  /** The same, to know who still answers: what was asked of a replica before it has stored this, it does not do any more.
+  /** Records the members as they are: when what is recorded beside them has changed, or to know who still answers. What was asked of a
+   * replica before it has stored this, it does not do any more.
    * @returns false when nobody stored it who could stand alone */
-  async confirm(): Promise<boolean> {
+  async renew(): Promise<boolean> {
     const failures = await this.#record(this.roster.members());
     await this.#letGo(failures ?? []);
     return failures !== null;

@@ -168,7 +168,7 @@ export class JointChanges {
   async #unlike(before: Heads): Promise<Failing[]> {
     const { roster, dropping } = this;
     const deadline = Date.now() + JOINT_CHANGE_WAIT_MS;
-    while (!(await dropping.confirm()) && Date.now() < deadline && !roster.signal.aborted)
+    while (!(await dropping.renew()) && Date.now() < deadline && !roster.signal.aborted)
       await sleep(RECONNECT_DELAY_MS, undefined, { signal: roster.signal }).catch(() => undefined);
     const slots = roster.members();
     const after = await this.#heads(slots);

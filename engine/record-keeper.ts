@@ -143,7 +143,8 @@ export class RecordKeeper {
       const fenced = this.#suffices(members, witness) ? [] : await this.#fence(members, change.others ?? []);
       // Nobody stores what cannot come to count: who was cut off with one copy could not be told from who went on with it.
       if (!this.#suffices([...members, ...fenced], witness)) return null;
-      if (witness === null && !(await this.#allAnswer(members))) return null;
+      // Before copies go on without a witness, all of them are there. Without one, each may go on alone.
+      if (witness === null && this.#hadWitness() && !(await allAnswer(members))) return null;
       this.#noteAsked();
       const round = await this.#store(members);
       const counts = round.survivors.some(({ readable }) => readable);
@@ -210,7 +211,7 @@ export class RecordKeeper {
    * have stored, would both be enough to start from.
    * @param failures takes in who is left out */
   #without<H extends Holder>(holders: H[], failures: Advance<H>["failures"]): H[] {
-    if (!this.unsettled || this.#open.every(({ witnesses }) => witnesses.length === 0)) return holders;
+    if (!this.unsettled || !this.#hadWitness()) return holders;
     const named = ({ replicaId }: Holder) =>
       isLonghornId(replicaId) || this.#open.every(({ members }) => members.includes(replicaId));
     const error = new Error("others may have recorded that it failed");
@@ -231,11 +232,9 @@ export class RecordKeeper {
     return this.#open.every((voters) => canChange(voters, stored));
   }
 
-  /** Before copies go on without a witness, all of them are there. Without one, each may go on alone. */
-  async #allAnswer(holders: Holder[]): Promise<boolean> {
-    if (this.#open.every(({ witnesses }) => witnesses.length === 0)) return true;
-    const answers = await Promise.allSettled(holders.map(({ link }) => link.recorded()));
-    return answers.every(({ status }) => status === "fulfilled");
+  /** A record that may count names one. */
+  #hadWitness(): boolean {
+    return this.#open.some(({ witnesses }) => witnesses.length > 0);
   }
 
   /** Who may have stored that it is gone on with alone is told of the present record, of which it is no member: nobody starts
@@ -245,8 +244,7 @@ export class RecordKeeper {
     const named = ({ replicaId }: Holder) => this.#open.some((open) => open.members.includes(replicaId));
     const excluded = others.filter((holder) => named(holder) && !members.includes(holder));
     // Once it has stored that, it waits for them: they have to be there.
-    const answers = await Promise.allSettled(members.map(({ link }) => link.recorded()));
-    if (excluded.length === 0 || answers.some(({ status }) => status === "rejected")) return [];
+    if (excluded.length === 0 || !(await allAnswer(members))) return [];
     return (await this.#store(excluded)).survivors;
   }
 
@@ -277,6 +275,11 @@ export class RecordKeeper {
     if (fenced !== undefined) throw fenced.error;
     return result;
   }
+}
+
+async function allAnswer(holders: readonly Holder[]): Promise<boolean> {
+  const answers = await Promise.allSettled(holders.map(({ link }) => link.recorded()));
+  return answers.every(({ status }) => status === "fulfilled");
 }
 
 /** Longhorn's replicas keep no record. */

@@ -1,6 +1,10 @@
-/** The time as metadata of snapshots have it. */
+/** Times as metadata of snapshots and objects have them: RFC 3339, UTC, whole seconds. */
 
-/** RFC 3339, UTC, seconds. */
+/** @param ms since 1970 */
+export function formatTime(ms: number): string {
+  return `${new Date(ms).toISOString().slice(0, 19)}Z`;
+}
+
 export function now(): string {
-  return `${new Date().toISOString().slice(0, 19)}Z`;
+  return formatTime(Date.now());
 }

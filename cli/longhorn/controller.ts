@@ -2,7 +2,7 @@
 import { REPLICA_TIMEOUT_S } from "../../engine/controller/limits.js";
 import { runController } from "../../engine/controller/main.js";
 import { EXIT, EXIT_NO_DATA } from "../../engine/exit-codes.js";
-import { FencedError } from "../../engine/controller/fenced.js";
+import { TakenOverError } from "../../engine/controller/taken-over.js";
 import { NoBackendError } from "../../engine/controller/no-backend.js";
 import type { ControllerOptions } from "../../engine/controller/options.js";
 import { MembershipError, OtherEngineError } from "../../engine/takeover.js";
@@ -37,7 +37,7 @@ export async function runLonghornController({
 
 function finalCode(error: unknown): number | null {
   if (error instanceof NoBackendError && !error.unreachable) return EXIT_NO_DATA;
-  if (error instanceof FencedError || error instanceof OtherEngineError) return EXIT.FENCED.code;
+  if (error instanceof TakenOverError || error instanceof OtherEngineError) return EXIT.FENCED.code;
   if (error instanceof MembershipError) return EXIT.MEMBERSHIP.code;
   return null;
 }

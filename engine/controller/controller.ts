@@ -12,7 +12,7 @@ import { HandOver } from "../hand-over/take.js";
 import type { Health } from "../health.js";
 import { Expander } from "./expand.js";
 import { Expansion } from "./expansion.js";
-import { FencedError } from "./fenced.js";
+import { TakenOverError } from "./taken-over.js";
 import { FilesystemFreeze } from "./filesystem-freeze.js";
 import { FrontendSwitch } from "./frontend-switch.js";
 import { MetricsSampler } from "./metrics.js";
@@ -181,7 +181,7 @@ export class Controller {
     // A copy that has come back may have been away when marks were made.
     void this.#unmapMarks.arm();
     if (health.type === "fenced")
-      this.onEnd(new FencedError(`another engine has taken over: ${health.reason}`));
+      this.onEnd(new TakenOverError(`another engine has taken over: ${health.reason}`));
   }
 
   /** Frontend down, replicas closed; the volume can be started again. */
@@ -211,13 +211,15 @@ export class Controller {
 
   /** Makes a change after which other snapshots may be behind the head. */
   #changeChain<T>(change: () => Promise<T>): Promise<T> {
-    return this.#changes.run(async () => {
-      try {
-        return await change();
-      } finally {
-        await this.#unmapMarks.arm();
-      }
-    });
+    return this.#changes.run(() => this.#thenArm(change));
+  }
+
+  async #thenArm<T>(change: () => Promise<T>): Promise<T> {
+    try {
+      return await change();
+    } finally {
+      await this.#unmapMarks.arm();
+    }
   }
 
   /** @see {Snapshots.take} @param freeze the file system on the volume's block device, if it has one */
@@ -248,7 +250,7 @@ export class Controller {
   expand(size: number): Promise<void> {
     return this.#changes.run(() => {
       if (this.#expansion.begin(this.#state.size, size))
-        void this.#changeChain(() => this.#expander.expand(size));
+        this.#changes.post(() => this.#thenArm(() => this.#expander.expand(size)));
       return Promise.resolve();
     });
   }

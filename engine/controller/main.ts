@@ -8,7 +8,7 @@ import { serveController, type ControllerServer } from "./server.js";
 
 /** Serves until `stop` is aborted or another engine has taken over.
  * @param version our own
- * @throws {FencedError} another engine has taken over
+ * @throws {TakenOverError} another engine has taken over
  * @throws {NoBackendError | MembershipError | Error} when the volume cannot be started with the replicas given, or the port not be used */
 export async function runController(
   options: ControllerOptions,
