@@ -5,8 +5,13 @@ export class Serial {
   private last: Promise<unknown> = Promise.resolve();
   private waiting = 0;
 
-  /** @param waitingMax jobs under way and waiting; one more is refused */
-  constructor(private readonly waitingMax: number) {}
+  /** @param waitingMax jobs under way and waiting; one more is refused. Absent: none is */
+  constructor(private readonly waitingMax = Infinity) {}
+
+  /** Nothing is under way. */
+  get isIdle(): boolean {
+    return this.waiting === 0;
+  }
 
   /** @throws {ReplicaError} `IO_ERROR` when too many wait; and what `job` throws */
   async run<T>(job: () => T | Promise<T>): Promise<T> {

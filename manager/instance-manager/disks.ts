@@ -9,7 +9,7 @@ import { replaceFile, syncDirectory } from "../../replica/durable-file.js";
 import { readDiskConfig, writeDiskConfig } from "./disk-config.js";
 import { mountTablePath } from "./filesystem-conditions.js";
 import { AVAILABLE_STEP_BYTES, DISKS_PERIOD_MS } from "./limits.js";
-import { Serial } from "./serial.js";
+import { Serial } from "../../replica/serial.js";
 
 /** As given to DiskInit: what the agent looks after, also after its end. */
 interface KnownDisk {

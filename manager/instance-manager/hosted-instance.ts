@@ -5,7 +5,7 @@ import { Instance, type InstanceHome } from "./instance.js";
 import { REHOST_ATTEMPTS_MAX, RESTART_DELAY_MS, RESTART_DELAY_MS_MAX } from "./limits.js";
 import type { InstanceRecord } from "./records.js";
 import type { ReplicaDaemon } from "./replica-daemon.js";
-import { Serial } from "./serial.js";
+import { Serial } from "../../replica/serial.js";
 
 export class HostedInstance extends Instance {
   readonly #turns = new Serial();

@@ -5,7 +5,7 @@ import { replaceFile, syncDirectory } from "../../replica/durable-file.js";
 import type { EngineFacts } from "./engine-restart.js";
 import type { PortRange } from "./ports.js";
 import type { ProcessId } from "./proc.js";
-import { Serial } from "./serial.js";
+import { Serial } from "../../replica/serial.js";
 import type { Status } from "./status.js";
 
 export interface InstanceSpec {

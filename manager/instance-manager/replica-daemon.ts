@@ -22,7 +22,7 @@ import {
 } from "./limits.js";
 import { LivingProcess } from "./living-process.js";
 import type { ProcessId } from "./proc.js";
-import { Serial } from "./serial.js";
+import { Serial } from "../../replica/serial.js";
 import { endingText } from "./status.js";
 
 export interface ReplicaDaemonOptions {

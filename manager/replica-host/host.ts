@@ -4,7 +4,7 @@ import type { HostedReplica, HostRequest } from "../../proto/instance-manager.js
 import { runReplica, type ReplicaDaemon } from "../../replica/main.js";
 import { parseArguments } from "../longhorn-command/arguments.js";
 import { commandOf, REPLICA_COMMAND, REPLICA_FLAGS, replicaOptions } from "../longhorn-command/replica.js";
-import { Serial } from "../instance-manager/serial.js";
+import { Serial } from "../../replica/serial.js";
 
 /** Where the lines about one replica go. */
 export interface ReplicaLog {

@@ -1,4 +1,5 @@
 /** Nodes and disks as placement sees them: what each could take, and why it takes nothing. */
+import { isFalse, isTrue } from "../objects/conditions.js";
 import type { Condition } from "../objects/fields.js";
 import { bytesOf } from "../objects/bytes.js";
 import { isDeleted, type Resource } from "../objects/resource.js";
@@ -132,14 +133,6 @@ function diskRefusal(
   if (isFalse(conditions, "Schedulable"))
     return `the disk takes no replicas${because(conditions, "Schedulable")}`;
   return null;
-}
-
-function isTrue(conditions: readonly Condition[], type: string): boolean {
-  return conditions.some((condition) => condition.type === type && condition.status === "True");
-}
-
-function isFalse(conditions: readonly Condition[], type: string): boolean {
-  return conditions.some((condition) => condition.type === type && condition.status === "False");
 }
 
 function because(conditions: readonly Condition[], type: string): string {

@@ -4,7 +4,7 @@ import { Loop } from "../control/loop.js";
 import { isDeleted, type Resource } from "../objects/resource.js";
 import type { Store } from "../store/store.js";
 import { ticketStatus, wish } from "./tickets.js";
-import { formatTime } from "./time.js";
+import { formatTime } from "../../engine/timestamp.js";
 
 export function startAttachmentLoop(store: Store, log: Logger): Loop {
   return new Loop("attachment", store, (name) => reconcile(store, name), log)

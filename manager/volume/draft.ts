@@ -1,6 +1,6 @@
 /** A plan in the making: copies of all objects, to be changed by one rule after the other. */
 import { isDeleted, type NewResource, type Resource } from "../objects/resource.js";
-import { formatTime } from "./time.js";
+import { formatTime } from "../../engine/timestamp.js";
 import type { Plan, VolumeEvent, World } from "./world.js";
 
 export class Draft {

@@ -1,7 +1,7 @@
 /** The condition that says whether all replicas have a place, and if not, why. */
 import type { Failure, Refusal } from "../schedule/place.js";
+import { dated } from "../objects/conditions.js";
 import type { Draft } from "./draft.js";
-import { dated } from "./tickets.js";
 
 export interface Unplaced {
   failures: Failure[];

@@ -2,7 +2,7 @@
  * Who gets a volume: of all tickets of its VolumeAttachment, the one that decides where it is attached, and which of them are
  * satisfied. Pure.
  */
-import type { Condition } from "../objects/fields.js";
+import { dated } from "../objects/conditions.js";
 import type { Resource } from "../objects/resource.js";
 
 export type Ticket = Resource<"VolumeAttachment">["spec"]["attachmentTickets"][string];
@@ -102,15 +102,4 @@ export function ticketStatus(
   };
   const { id, generation } = ticket;
   return { id, generation, satisfied, conditions: [dated(condition, before?.conditions ?? [], now)] };
-}
-
-/** A condition as it is now, with the time since which it has this status. */
-export function dated(
-  condition: Pick<Condition, "type" | "status" | "reason" | "message">,
-  before: readonly Condition[],
-  now: string,
-): Condition {
-  const was = before.find(({ type }) => type === condition.type);
-  const lastTransitionTime = was?.status === condition.status ? was.lastTransitionTime : now;
-  return { ...condition, lastProbeTime: "", lastTransitionTime };
 }

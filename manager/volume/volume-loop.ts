@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import type { Logger } from "pino";
 import { Loop } from "../control/loop.js";
+import { isTrue } from "../objects/conditions.js";
 import type { Resource } from "../objects/resource.js";
 import { clusterOf } from "../schedule/cluster.js";
 import { loadSettings } from "../settings/stored.js";
@@ -47,14 +48,12 @@ async function observe(store: Store, name: string): Promise<World | null> {
     replicas: replicas.filter(({ spec }) => spec.volumeName === name),
     cluster: clusterOf(nodes, replicas, settings),
     settings,
-    reachable: new Set(nodes.filter(isReady).map(({ metadata }) => metadata.name)),
+    reachable: new Set(
+      nodes.filter(({ status }) => isTrue(status.conditions, "Ready")).map(({ metadata }) => metadata.name),
+    ),
     rebuilding: rebuilding(engines, replicas),
     newSuffix: () => randomBytes(4).toString("hex"),
   };
-}
-
-function isReady({ status }: Resource<"Node">): boolean {
-  return status.conditions.some(({ type, status: is }) => type === "Ready" && is === "True");
 }
 
 function rebuilding(

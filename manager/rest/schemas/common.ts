@@ -1,6 +1,16 @@
 /** What every API of this kind has, and what volumes, nodes and the rest share. */
 import type { SchemaTable } from "./schema.js";
 
+/** Of conditions of every kind. */
+export const CONDITION_FIELDS = {
+  lastProbeTime: "string",
+  lastTransitionTime: "string",
+  message: "string",
+  reason: "string",
+  status: "string",
+  type: "string",
+} as const;
+
 export const COMMON = {
   apiVersion: {
     resource: true,
@@ -34,14 +44,7 @@ export const COMMON = {
     fields: {},
   },
   longhornCondition: {
-    fields: {
-      lastProbeTime: "string",
-      lastTransitionTime: "string",
-      message: "string",
-      reason: "string",
-      status: "string",
-      type: "string",
-    },
+    fields: CONDITION_FIELDS,
   },
   event: {
     resource: true,

@@ -1,4 +1,5 @@
 /** Nodes, their disks, and what runs there. */
+import { CONDITION_FIELDS } from "./common.js";
 import type { SchemaTable } from "./schema.js";
 
 export const NODE = {
@@ -23,14 +24,7 @@ export const NODE = {
     },
   },
   nodeCondition: {
-    fields: {
-      lastProbeTime: "string",
-      lastTransitionTime: "string",
-      message: "string",
-      reason: "string",
-      status: "string",
-      type: "string",
-    },
+    fields: CONDITION_FIELDS,
   },
   diskInfo: {
     fields: {
@@ -51,14 +45,7 @@ export const NODE = {
     },
   },
   diskCondition: {
-    fields: {
-      lastProbeTime: "string",
-      lastTransitionTime: "string",
-      message: "string",
-      reason: "string",
-      status: "string",
-      type: "string",
-    },
+    fields: CONDITION_FIELDS,
   },
   diskUpdate: {
     fields: {

@@ -1,4 +1,5 @@
 /** Volumes, and what is told of them. */
+import { CONDITION_FIELDS } from "./common.js";
 import type { SchemaTable } from "./schema.js";
 
 export const VOLUME = {
@@ -180,14 +181,7 @@ export const VOLUME = {
     },
   },
   volumeCondition: {
-    fields: {
-      lastProbeTime: "string",
-      lastTransitionTime: "string",
-      message: "string",
-      reason: "string",
-      status: "string",
-      type: "string",
-    },
+    fields: CONDITION_FIELDS,
   },
   backupStatus: {
     plural: "backupStatuses",
