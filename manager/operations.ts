@@ -32,7 +32,17 @@ export interface VolumePerformance {
   writeLatency: number;
 }
 
-/** All of them take engines that run, end by themselves within some seconds, and throw OperationError. */
+/** How far the hashing of a snapshot is on one replica. */
+export interface SnapshotHash {
+  /** as the replica says it: "in_progress", "complete", "error", "" when it was never asked for */
+  state: string;
+  checksum: string;
+  error: string;
+  /** the file has changed and nobody wrote to it */
+  silentlyCorrupted: boolean;
+}
+
+/** All of them take engines that run, end by themselves within some seconds but for `cloneSnapshot`, and throw OperationError. */
 export interface EngineOperations {
   /** What the head holds is kept under a name from now on.
    * @param name "": one is made up
@@ -47,10 +57,40 @@ export interface EngineOperations {
   /** Begins to take away marked snapshots; the engine's status tells how far it is. */
   startPurge(engine: Resource<"Engine">): Promise<void>;
   performance(engine: Resource<"Engine">): Promise<VolumePerformance>;
+  /** Begins to hash a snapshot on all replicas; `REFUSED` while one of them hashes another one.
+   * @param rehash also where the file has not changed since it was hashed */
+  hashSnapshot(engine: Resource<"Engine">, name: string, rehash: boolean): Promise<void>;
+  /** How far that is, by the address of the replica as the engine's status has them. */
+  snapshotHashes(engine: Resource<"Engine">, name: string): Promise<Record<string, SnapshotHash>>;
+  /** A replica that is not what it should be is not used any more.
+   * @param address as the engine's status has it */
+  failReplica(engine: Resource<"Engine">, address: string): Promise<void>;
+  /** Copies a snapshot of one volume into all replicas of another one, whose content it becomes. Resolves when it is whole
+   * there, which may take hours; the target's status tells how far it is. Whoever asked may be gone before: the copy
+   * goes on, and asking again meanwhile is `REFUSED`.
+   * @param target without a frontend, and nothing written to it */
+  cloneSnapshot(target: Resource<"Engine">, source: Resource<"Engine">, name: string): Promise<void>;
+}
+
+/** A directory below `replicas/` of a disk. */
+export interface ReplicaDirectory {
+  name: string;
+  /** a replica runs on it */
+  hosted: boolean;
+  /** bytes, as its metadata say; 0: they cannot be read */
+  size: number;
 }
 
 export interface NodeOperations {
   /** Tells the volume which blocks its mounted file system does not use.
    * @param node where it is mounted */
   trimFilesystem(node: string, volume: string): Promise<void>;
+  /** @param disk its name
+   * @throws {OperationError} also when it is not the disk of that uuid (any more): `REFUSED` */
+  replicaDirectories(node: string, disk: string, uuid: string): Promise<ReplicaDirectory[]>;
+  /** With all that is in it; one that is gone is no error. `REFUSED`: a replica runs on it, or the disk is another one. */
+  removeReplicaDirectory(node: string, disk: string, uuid: string, directory: string): Promise<void>;
+  /** Ends a process that the agent of a node looks after; one that is gone is no error.
+   * @param uuid only that one */
+  removeInstance(node: string, name: string, uuid: string): Promise<void>;
 }

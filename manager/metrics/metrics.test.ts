@@ -1,5 +1,5 @@
 import t from "tap";
-import { FakeEngines } from "../rest/testing/fake-engines.js";
+import { FakeEngines } from "../testing/fake-engines.js";
 import { addNodes, attach } from "../rest/testing/world.js";
 import { SqliteEvents } from "../events/sqlite-events.js";
 import { openDatabase } from "../store/database.js";

@@ -60,7 +60,7 @@ t.test("a volume's life: made, attached, snapshotted, changed, expanded, detache
   t.match(await client.act(volume, "snapshotGet", { name: "one" }), { removed: true });
   await client.act(volume, "snapshotPurge");
   await client.act(volume, "trimFilesystem");
-  t.strictSame(rig.engines.asked, ["purge data", "trim data on node-1"]);
+  t.strictSame(rig.engines.asked.slice(-2), ["purge data", "trim data on node-1"]);
 
   const object = await client.act(volume, "snapshotCRCreate", { labels: { a: "b" } });
   t.match(object, {

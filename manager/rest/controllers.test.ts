@@ -1,42 +1,11 @@
 /** What the API writes, the manager's own loops carry out: a volume's life with nothing but REST. */
 import { pino } from "pino";
 import t from "tap";
-import { modify, type Store } from "../store/store.js";
+import { runProcesses } from "../testing/processes.js";
 import { startAttachmentLoop } from "../volume/attachment-loop.js";
 import { startVolumeLoop } from "../volume/volume-loop.js";
 import { startRig, type Json, type Rig } from "./testing/rig.js";
 import { addNodes } from "./testing/world.js";
-
-/** Processes that do at once what is wanted of them. */
-function runProcesses(store: Store): (() => void)[] {
-  const state = (desireState: string) => (desireState === "running" ? "running" : "stopped");
-  const replicas = store.watch("Replica", {
-    onChange: ({ change, object: { metadata, spec } }) => {
-      if (change === "DELETED") return;
-      void (metadata.deletionTimestamp === ""
-        ? modify(store, "Replica", metadata.name, "status", ({ status }) => {
-            Object.assign(status, { currentState: state(spec.desireState), ip: "10.0.0.1", port: 10_000 });
-          })
-        : modify(store, "Replica", metadata.name, "spec", (replica) => (replica.metadata.finalizers = [])));
-    },
-  });
-  const engines = store.watch("Engine", {
-    onChange: ({ change, object: { metadata, spec } }) => {
-      if (change === "DELETED") return;
-      const isRunning = spec.desireState === "running";
-      const modes = Object.keys(spec.replicaAddressMap).map((replica) => [replica, "RW"]);
-      void (metadata.deletionTimestamp === ""
-        ? modify(store, "Engine", metadata.name, "status", ({ status }) => {
-            status.currentState = state(spec.desireState);
-            status.endpoint = isRunning ? `/dev/longhorn/${spec.volumeName}` : "";
-            status.replicaModeMap = isRunning ? (Object.fromEntries(modes) as Record<string, string>) : {};
-            status.currentSize = spec.volumeSize;
-          })
-        : modify(store, "Engine", metadata.name, "spec", (engine) => (engine.metadata.finalizers = [])));
-    },
-  });
-  return [replicas, engines];
-}
 
 async function until({ call }: Rig, path: string, reached: (answer: Json) => boolean): Promise<Json> {
   for (;;) {
@@ -55,7 +24,7 @@ t.test("a volume is made, attached, expanded, detached and removed", async (t) =
     startVolumeLoop(store, ({ metadata }, event) => events.record({ ...event, source: "longhorn-volume-controller", object: { kind: "Volume", name: metadata.name, uid: metadata.uid } }), log), // prettier-ignore
     startAttachmentLoop(store, log),
   ];
-  const processes = runProcesses(store);
+  const endProcesses = runProcesses(store);
   const path = "/v1/volumes/vol";
   const made = await call("POST", "/v1/volumes", { name: "vol", size: "1Gi", numberOfReplicas: 2 });
   t.equal(made.status, 200);
@@ -77,6 +46,6 @@ t.test("a volume is made, attached, expanded, detached and removed", async (t) =
   await until(rig, path, (volume) => volume === null);
   await until(rig, "/v1/volumeattachments", (list) => list.data.length === 0);
   t.strictSame(await store.list("Replica"), []);
-  for (const end of processes) end();
+  endProcesses();
   for (const loop of loops) await loop.stop();
 });

@@ -6,7 +6,7 @@ import { openDatabase } from "../../store/database.js";
 import { SqliteStore } from "../../store/sqlite-store.js";
 import type { Backend } from "../backend.js";
 import { RestServer, type RestOptions } from "../server.js";
-import { FakeEngines } from "./fake-engines.js";
+import { FakeEngines } from "../../testing/fake-engines.js";
 
 export interface Rig extends Backend {
   engines: FakeEngines;

@@ -1,0 +1,44 @@
+/** Processes of engines and replicas that do at once what is wanted of them, for the manager's own loops to work with. */
+import { modify, type Store } from "../store/store.js";
+import { emptyHead } from "./fake-engines.js";
+
+/** @returns ends them */
+export function runProcesses(store: Store): () => void {
+  const state = (desireState: string) => (desireState === "running" ? "running" : "stopped");
+  let port = 10_000;
+  const replicas = store.watch("Replica", {
+    onChange: ({ change, object: { metadata, spec } }) => {
+      if (change === "DELETED") return;
+      void (metadata.deletionTimestamp === ""
+        ? modify(store, "Replica", metadata.name, "status", ({ status }) => {
+            Object.assign(status, { currentState: state(spec.desireState), ip: "10.0.0.1" });
+            if (status.port === 0) status.port = port++;
+          })
+        : modify(store, "Replica", metadata.name, "spec", (replica) => (replica.metadata.finalizers = [])));
+    },
+  });
+  const engines = store.watch("Engine", {
+    onChange: ({ change, object: { metadata, spec } }) => {
+      if (change === "DELETED") return;
+      const isRunning = spec.desireState === "running";
+      void (metadata.deletionTimestamp === ""
+        ? modify(store, "Engine", metadata.name, "status", ({ status }) => {
+            const modes = Object.keys(spec.replicaAddressMap).map((replica) => [
+              replica,
+              status.replicaModeMap[replica] ?? "RW",
+            ]);
+            status.currentState = state(spec.desireState);
+            status.endpoint = isRunning && !spec.disableFrontend ? `/dev/longhorn/${spec.volumeName}` : "";
+            status.replicaModeMap = isRunning ? (Object.fromEntries(modes) as Record<string, string>) : {};
+            if (!isRunning) return;
+            status.currentSize = spec.volumeSize;
+            status.snapshots["volume-head"] ??= emptyHead();
+          })
+        : modify(store, "Engine", metadata.name, "spec", (engine) => (engine.metadata.finalizers = [])));
+    },
+  });
+  return () => {
+    replicas();
+    engines();
+  };
+}
