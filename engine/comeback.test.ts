@@ -22,6 +22,7 @@ function record(generation: number): MemberRecord {
     engineState: new Uint8Array(),
     revisionAtLeast: 0,
     witnesses: [],
+    reverting: "",
   };
   return { generation, members: ["A"], absent: [], ...engine };
 }

@@ -30,7 +30,7 @@ function replica(index: number, replicaId: string, state: ReplicaState) {
 }
 
 function rosterOf(slots: Slot[], members: string[]): Roster {
-  const record = { generation: 1, members, engineId: "e", engineBootId: "", engineState: new Uint8Array(), revisionAtLeast: 0, absent: [], witnesses: [] }; // prettier-ignore
+  const record = { generation: 1, members, engineId: "e", engineBootId: "", engineState: new Uint8Array(), revisionAtLeast: 0, absent: [], witnesses: [], reverting: "" }; // prettier-ignore
   return new Roster({
     volume: { setMode: () => Promise.resolve() } as unknown as Volume,
     keeper: new RecordKeeper("v", record),

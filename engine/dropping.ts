@@ -6,7 +6,7 @@ import { markFailed } from "./longhorn/mark-failed.js";
 import type { Change, Holder } from "./record-keeper.js";
 import type { Roster } from "./roster.js";
 import { isCopy, isMember, type Slot } from "./slot.js";
-import { unsharedSnapshot } from "./unshared-snapshot.js";
+import { unlikeChain } from "./unlike-chain.js";
 
 export interface Failing {
   slot: Slot;
@@ -43,19 +43,20 @@ export class Dropping {
   }
 
   /** At a start: where a snapshot was being taken, or a revert made, when everything ended. Nobody was told of it, and whichever
-   * chain `from` has is the volume's; the others get it as any replica that was away.
+   * chain `from` has is the volume's; the others get it as any replica that was away, or have to be added again after a revert.
    * @throws {Error} that could not be recorded */
-  async dropUnshared(from: Started, members: readonly Started[]): Promise<void> {
+  async dropUnlike(from: Started, members: readonly Started[]): Promise<void> {
+    const { reverting } = this.roster.keeper;
     const failing = members.flatMap((slot) => {
       // Those of Longhorn's are as Longhorn leaves them.
-      const file = [from, slot].some(({ link }) => isLonghorn(link))
+      const why = [from, slot].some(({ link }) => isLonghorn(link))
         ? null
-        : unsharedSnapshot(from.facts, slot.facts);
-      return file === null ? [] : [{ slot, cause: `${file} is not both there and at ${from.address}` }];
+        : unlikeChain(from.facts, slot.facts, reverting);
+      return why === null ? [] : [{ slot, cause: `${why} ${from.address}` }];
     });
-    if (failing.length === 0) return;
-    if (!(await this.drop(failing)) || from.state.mode === "ERR")
-      throw new Error(`it was not recorded that snapshots differ from those of ${from.address}`);
+    if (failing.length > 0 && (!(await this.drop(failing)) || from.state.mode === "ERR"))
+      throw new Error(`it was not recorded that the chain differs from that of ${from.address}`);
+    await this.endRevert();
   }
 
   /** Those of Longhorn's are marked as Longhorn marks what is no copy, if they can be reached. Where that is the only thing
@@ -81,20 +82,29 @@ export class Dropping {
    * @throws {Error} when nobody could record that */
   async expect(replicaId: string): Promise<void> {
     this.roster.keeper.forget(replicaId);
-    await this.#letGo(await this.#recordOrThrow({ stillAbsent: [replicaId] }));
-  }
-
-  /** Nobody that is away is waited for any more: what it missed does not tell what it lacks.
-   * @throws {Error} when nobody could record that */
-  async forgetAbsent(): Promise<void> {
-    if (!this.roster.keeper.forgetAbsent()) return;
-    await this.#letGo(await this.#recordOrThrow({}));
-  }
-
-  async #recordOrThrow(change: Change): Promise<Failing[]> {
-    const failures = await this.#record(this.roster.members(), change);
+    const failures = await this.#record(this.roster.members(), { stillAbsent: [replicaId] });
     if (failures === null) throw new Error("no replica could record it");
-    return failures;
+    await this.#letGo(failures);
+  }
+
+  /** All members store that they are about to be reverted, or are dropped: from now on a start tells those that have been from those
+   * that have not.
+   * @param created of the heads that this makes
+   * @throws {Error} nobody could record that: nothing may be reverted */
+  async beginRevert(created: string): Promise<void> {
+    const { keeper } = this.roster;
+    keeper.nameRevert(created);
+    if (await this.renew()) return;
+    keeper.nameRevert("");
+    throw new Error("no replica recorded that the volume is being reverted: try again later");
+  }
+
+  /** All members are known to be alike. */
+  async endRevert(): Promise<void> {
+    const { keeper } = this.roster;
+    if (keeper.reverting === "") return;
+    keeper.nameRevert("");
+    await this.renew();
   }
 
   /** Makes a replica that holds everything durably a member.

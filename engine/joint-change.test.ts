@@ -18,7 +18,7 @@ class Replica {
 
   constructor(index: number, replicaId: string) {
     const link = {
-      identify: () => Promise.resolve({ chain: [`volume-head-00${this.head}.img`] }),
+      identify: () => Promise.resolve({ chain: [`volume-head-00${this.head}.img`], chainCreated: [""] }),
       record: (_volume: string, _id: string, record: MemberRecord) => {
         this.stored.push(record);
         return Promise.resolve();
@@ -31,7 +31,7 @@ class Replica {
 
 function changesOf(replicas: Replica[]): JointChanges {
   const members = replicas.map(({ slot }) => slot.replicaId);
-  const record = { generation: 1, members, engineId: "e", engineBootId: "", engineState: new Uint8Array(), revisionAtLeast: 0, absent: [], witnesses: [] }; // prettier-ignore
+  const record = { generation: 1, members, engineId: "e", engineBootId: "", engineState: new Uint8Array(), revisionAtLeast: 0, absent: [], witnesses: [], reverting: "" }; // prettier-ignore
   const done = () => Promise.resolve();
   const volume = { setMode: done, quiesce: done, resume: done, stats: () => ({ differing: 0 }) };
   const roster = new Roster({
@@ -47,10 +47,10 @@ function changesOf(replicas: Replica[]): JointChanges {
 }
 
 /** @param doing addresses of those that make a change although they do not say so */
-async function unanswered(doing: string[], discards = false) {
+async function unanswered(doing: string[], reverts = false) {
   const replicas = [new Replica(0, "a"), new Replica(1, "b"), new Replica(2, "c")];
   const failures = await changesOf(replicas).make({
-    discards,
+    reverts,
     apply: (address) => {
       for (const replica of replicas)
         if (replica.slot.address === address && doing.includes(address)) replica.head++;
@@ -82,3 +82,23 @@ void t.test("who made a revert lacks more than what it misses from then on", asy
   t.equal(modes, "ERR RW RW");
   t.strictSame(replicas[1]?.stored.at(-1)?.absent, []);
 });
+
+void t.test(
+  "a revert is recorded before any replica makes it, and until they are known to be alike",
+  async (t) => {
+    const replicas = [new Replica(0, "a"), new Replica(1, "b")];
+    const named = () => replicas.map(({ stored }) => stored.at(-1)?.reverting);
+    await changesOf(replicas).make({
+      reverts: true,
+      apply: (address, created) => {
+        t.strictSame(named(), [created, created]);
+        return address === "b" ? Promise.reject(new Error("no space")) : Promise.resolve();
+      },
+    });
+    t.equal(replicas[1]?.slot.state.mode, "ERR");
+    const [begun, dropped, ended] = replicas[0]?.stored ?? [];
+    t.strictSame(begun?.members, ["a", "b"]);
+    t.match(dropped, { members: ["a"], absent: [], reverting: begun?.reverting });
+    t.match(ended, { members: ["a"], absent: [], reverting: "" });
+  },
+);

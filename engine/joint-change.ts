@@ -7,15 +7,18 @@ import { isLonghorn } from "./longhorn/longhorn-link.js";
 import type { Roster } from "./roster.js";
 import type { Slot } from "./slot.js";
 import type { SnapshotFollowers } from "./snapshot-followers.js";
+import { formatTime } from "./timestamp.js";
 
 export interface JointChange {
   /** makes it on one replica; has to end by itself, as I/O waits for it
-   * @param address of the replica's control port */
-  apply: (address: string) => Promise<unknown>;
+   * @param address of the replica's control port
+   * @param created RFC 3339, which the head of no replica has: of the heads of a revert */
+  apply: (address: string, created: string) => Promise<unknown>;
   /** whether a failure leaves the replica as it was, so that it may stay although others succeeded */
   harmless?: (error: Error) => boolean;
-  /** what was written goes with it: who is dropped lacks more than what it missed since */
-  discards?: boolean;
+  /** what was written goes with it: who is dropped lacks more than what it missed since, and replicas of which one made it, and another
+   * did not, may have the same chains by their names: so it is recorded before */
+  reverts?: boolean;
   /** the same change in two parts: what takes time is done while I/O goes on. Where a replica cannot do that, all of them
    * `apply` it */
   snapshot?: TwoParts;
@@ -33,7 +36,14 @@ function isFollowed(snapshot: Pick<TwoParts, "request"> | undefined): boolean {
 }
 
 type Then = () => Promise<void>;
-type Heads = ReadonlyMap<Slot, string>;
+
+interface Head {
+  file: string;
+  /** RFC 3339 */
+  created: string;
+}
+
+type Heads = ReadonlyMap<Slot, Head>;
 
 export class JointChanges {
   constructor(
@@ -54,6 +64,8 @@ export class JointChanges {
       await this.#allPresent(change, deadline);
       const prepared = change.snapshot === undefined ? [] : await this.#prepare(change.snapshot);
       const heads = await this.#heads(this.roster.members());
+      if (change.reverts === true && heads.size < this.roster.members().length)
+        throw new Error("a replica does not tell what its head is: try again later");
       const failures = await this.#held(() => this.#apply(change, prepared, heads, then));
       if (failures === null) continue;
       // What a snapshot holds is durable once it is told of; whoever fails here is dropped as with any other flush.
@@ -115,16 +127,20 @@ export class JointChanges {
 
   /** @returns null when a replica went away meanwhile */
   async #apply(
-    { apply, harmless = () => false, discards = false, snapshot }: JointChange,
+    { apply, harmless = () => false, reverts = false, snapshot }: JointChange,
     prepared: readonly Slot[],
     heads: Heads,
     then: Then | null,
   ): Promise<Map<string, Error> | null> {
-    const { roster, followers } = this;
+    const { roster, dropping, followers } = this;
     if (!followers.areExpected(isFollowed(snapshot)) || this.#unsettled() !== null || roster.end !== null)
       return null;
+    const present = roster.members();
+    if (prepared.length > 0 && !present.every((slot) => prepared.includes(slot))) return null;
+    if (reverts && !present.every((slot) => heads.has(slot))) return null;
+    const created = createdUnlike(heads);
+    if (reverts) await dropping.beginRevert(created);
     const slots = roster.members();
-    if (prepared.length > 0 && !slots.every((slot) => prepared.includes(slot))) return null;
     const failures = new Map<string, Error>();
     // A snapshot may come to lie below its head.
     for (const { link, index } of slots)
@@ -132,7 +148,7 @@ export class JointChanges {
     const make = async (slot: Slot) => {
       if (snapshot !== undefined && prepared.includes(slot))
         await slot.link.commitSnapshot(roster.request(slot), snapshot.commitTimeoutMs);
-      else await apply(slot.address);
+      else await apply(slot.address, created);
     };
     await Promise.all(
       slots.map((slot) =>
@@ -148,15 +164,19 @@ export class JointChanges {
       failing.push(...(await followers.take(snapshot.request.name, make)));
     // One that gave no answer may have made the change all the same.
     if (!survives && failing.length > 0) failing.splice(0, failing.length, ...(await this.#unlike(heads)));
-    if (failing.length > 0) await this.#drop(failing, discards);
+    if (failing.length > 0) await this.#drop(failing);
+    if (reverts) await dropping.endRevert();
     if (survives) await then?.();
     return failures;
   }
 
   /** Each change makes another head. @returns their files, of those that tell */
   async #heads(slots: readonly Slot[]): Promise<Heads> {
-    const heads = new Map<Slot, string>();
-    const ask = async (slot: Slot) => heads.set(slot, (await slot.link.identify()).chain[0] ?? "");
+    const heads = new Map<Slot, Head>();
+    const ask = async (slot: Slot) => {
+      const { chain, chainCreated } = await slot.link.identify();
+      heads.set(slot, { file: chain[0] ?? "", created: chainCreated[0] ?? "" });
+    };
     await Promise.allSettled(slots.map(ask));
     return heads;
   }
@@ -175,7 +195,7 @@ export class JointChanges {
     const did = (slot: Slot): "unknown" | "nothing" | "change" => {
       const [then, now] = [before.get(slot), after.get(slot)];
       if (then === undefined || now === undefined) return "unknown";
-      return then === now ? "nothing" : "change";
+      return then.file === now.file ? "nothing" : "change";
     };
     const copies = slots.filter(({ state }) => state.mode === "RW");
     const copyThat = (done: string) => copies.find((slot) => did(slot) === done);
@@ -187,28 +207,30 @@ export class JointChanges {
   }
 
   /** I/O waits for this: those that failed may hold other data than the others by now, and must not be read again. */
-  async #drop(failing: Failing[], discards: boolean): Promise<void> {
-    const { roster } = this;
+  async #drop(failing: Failing[]): Promise<void> {
+    const { roster, dropping } = this;
     const deadline = Date.now() + JOINT_CHANGE_WAIT_MS;
-    while (!(await this.#dropOnce(failing, discards))) {
+    while (!(await dropping.drop(failing))) {
       if (Date.now() >= deadline || roster.signal.aborted) {
         for (const { slot } of failing) await roster.volume.setMode(slot.index, "WO");
-        roster.later(() => this.#dropLater(failing, discards), RECONNECT_DELAY_MS);
+        roster.later(() => this.#dropLater(failing), RECONNECT_DELAY_MS);
         throw new Error("no replica recorded that others failed");
       }
       await sleep(RECONNECT_DELAY_MS, undefined, { signal: roster.signal }).catch(() => undefined);
     }
   }
 
-  /** @returns whether it is recorded */
-  #dropOnce(failing: Failing[], discards: boolean): Promise<boolean> {
-    if (discards) for (const { slot } of failing) this.roster.keeper.forget(slot.replicaId);
-    return this.dropping.drop(failing);
-  }
-
-  async #dropLater(failing: Failing[], discards: boolean): Promise<void> {
+  async #dropLater(failing: Failing[]): Promise<void> {
     const left = failing.filter(({ slot }) => slot.state.mode !== "ERR");
-    if (left.length === 0 || (await this.#dropOnce(left, discards))) return;
-    this.roster.later(() => this.#dropLater(left, discards), RECONNECT_DELAY_MS);
+    if (left.length === 0 || (await this.dropping.drop(left))) return this.dropping.endRevert();
+    this.roster.later(() => this.#dropLater(left), RECONNECT_DELAY_MS);
   }
+}
+
+/** Now, or the first second after it that is not when one of `heads` was created. */
+function createdUnlike(heads: Heads): string {
+  const taken = new Set([...heads.values()].map(({ created }) => created));
+  let ms = Date.now();
+  while (taken.has(formatTime(ms))) ms += 1_000;
+  return formatTime(ms);
 }

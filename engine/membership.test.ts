@@ -15,6 +15,7 @@ function record(generation: number, members: string, engineId = "e"): MemberReco
     engineState: new Uint8Array(),
     revisionAtLeast: 0,
     witnesses: [],
+    reverting: "",
     absent: [],
   };
 }
@@ -145,12 +146,42 @@ const SOURCES: [name: string, lost: boolean[], sameBoot: boolean, accept: boolea
 
 for (const [name, lost, sameBoot, acceptLostWrites, expected] of SOURCES) {
   t.test(`source: ${name}: ${expected}`, (t) => {
-    const rules = { engineBootId: "boot", lastEngineBootId: sameBoot ? "boot" : "older", acceptLostWrites };
+    const rules = {
+      engineBootId: "boot",
+      lastEngineBootId: sameBoot ? "boot" : "older",
+      acceptLostWrites,
+      reverting: "",
+    };
     const source = chooseSource(members(...lost), rules);
     t.equal(source.type === "source" ? source.index : source.type, expected);
     t.end();
   });
 }
+
+t.test(
+  "source: of those that lost as much, one that was reverted, if the record says so: it may have been served",
+  (t) => {
+    const copies = (...lost: boolean[]) =>
+      members(...lost).map((member, i) => ({
+        ...member,
+        facts: { ...member.facts, chainCreated: [`${i}`] },
+      }));
+    const rules = {
+      engineBootId: "boot",
+      lastEngineBootId: "older",
+      acceptLostWrites: false,
+      reverting: "1",
+    };
+    t.strictSame(chooseSource(copies(false, false), rules), { type: "source", index: 1 });
+    t.strictSame(chooseSource(copies(true, true), rules), { type: "source", index: 1 });
+    t.strictSame(chooseSource(copies(false, true), rules), { type: "source", index: 0 });
+    t.strictSame(chooseSource(copies(false, false), { ...rules, reverting: "" }), {
+      type: "source",
+      index: 0,
+    });
+    t.end();
+  },
+);
 
 /** A record that names the witness W. */
 function quorum(generation: number, members: string, engineId = "e"): MemberRecord {

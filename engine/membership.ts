@@ -5,6 +5,7 @@
 import type { MemberRecord, ReplicaFacts } from "../proto/control.js";
 import { SALVAGE_GENERATION_LEAP } from "./limits.js";
 import { canProve } from "./quorum.js";
+import { hasReverted } from "./unlike-chain.js";
 
 /** What asking one configured replica brought. */
 export type Answer = { address: string; facts: ReplicaFacts } | { address: string; unreachable: string };
@@ -339,6 +340,8 @@ export interface SourceRules {
   /** of the machine that the last engine ran on; null when there was none */
   lastEngineBootId: string | null;
   acceptLostWrites: boolean;
+  /** when the heads of a revert that was under way were created; "": there was none */
+  reverting: string;
 }
 
 export type Source =
@@ -347,11 +350,16 @@ export type Source =
 
 /** Chooses the member whose content counts where copies may differ (ARCHITECTURE.md "Write intent and agreement"). */
 export function chooseSource(members: Member[], rules: SourceRules): Source {
-  const index = members.findIndex(({ facts }) => !facts.lostWrites);
-  if (index >= 0) return { type: "source", index };
+  // One that has reverted may have been served; where none was, either is right.
+  const first = (candidates: Member[]) =>
+    candidates.find(({ facts }) => hasReverted(facts, rules.reverting)) ?? candidates[0];
+  const source = first(members.filter(({ facts }) => !facts.lostWrites));
+  if (source !== undefined) return { type: "source", index: members.indexOf(source) };
   // The engine's machine restarted as well: initiators that were told of those writes are gone. A power cut.
   const powerCut = rules.lastEngineBootId !== rules.engineBootId;
-  if (powerCut || rules.acceptLostWrites) return { type: "source", index: 0 };
+  const least = first(members);
+  if (least !== undefined && (powerCut || rules.acceptLostWrites))
+    return { type: "source", index: members.indexOf(least) };
   const ids = members.map(({ facts }) => facts.replicaId).join(", ");
   return {
     type: "lost-writes",

@@ -97,19 +97,23 @@ export class RecordKeeper {
     this.record = { ...this.record, revisionAtLeast };
   }
 
+  /** "" while no revert is under way. */
+  get reverting(): string {
+    return this.record.reverting;
+  }
+
+  /** Members are about to be reverted, one after the other, or are known to be alike again; counts with the next change. As long as
+   * it is named, whoever is left out is not waited for: what was written does not tell what it lacks.
+   * @param reverting when their new heads are created, RFC 3339; "": none is */
+  nameRevert(reverting: string): void {
+    this.record = { ...this.record, reverting };
+  }
+
   /** A replica is not waited for any more; counts with the next change. */
   forget(replicaId: string): void {
     const members = this.record.members.filter((id) => id !== replicaId);
     const absent = this.record.absent.filter((absence) => absence.replicaId !== replicaId);
     this.record = { ...this.record, members, absent };
-  }
-
-  /** Nor is any other; counts with the next change.
-   * @returns whether any was */
-  forgetAbsent(): boolean {
-    const any = this.record.absent.length > 0;
-    this.record = { ...this.record, absent: [] };
-    return any;
   }
 
   /** Takes the volume over: all of `members`, the witness, and of `fenced`, which are none, must record it, or nothing is taken.
@@ -202,7 +206,7 @@ export class RecordKeeper {
       generation,
       members: [...members, ...witnesses],
       engineState,
-      absent: [...waited, ...absent].slice(-REPLICAS_MAX),
+      absent: before.reverting === "" ? [...waited, ...absent].slice(-REPLICAS_MAX) : [],
       witnesses,
     };
   }

@@ -46,7 +46,7 @@ export interface ReplicaSetOptions {
   takeover: Takeover;
   /** bytes */
   size: number;
-  rules: Omit<SourceRules, "lastEngineBootId">;
+  rules: Omit<SourceRules, "lastEngineBootId" | "reverting">;
   /** null: there is none */
   witness: ReplicaLink | null;
   /** null: no snapshots while a replica is resynced */
@@ -96,7 +96,7 @@ export class ReplicaSet {
   readonly #returning: Returning;
   readonly #rebuild: Rebuild;
   readonly #witness: WitnessWatch | null;
-  readonly #rules: SourceRules;
+  readonly #rules: Omit<SourceRules, "reverting">;
 
   constructor(volume: Volume, { takeover, size, rules, witness, copier, onHealth, log }: ReplicaSetOptions) {
     const { keeper, lastEngineBootId } = takeover;
@@ -154,14 +154,14 @@ export class ReplicaSet {
   async #start(): Promise<void> {
     const roster = this.#roster;
     const connected = await this.#connectMembers();
-    const source = chooseSource(connected, this.#rules);
+    const source = chooseSource(connected, { ...this.#rules, reverting: roster.keeper.reverting });
     if (source.type === "lost-writes") {
       await roster.finish({ type: "writesLost", reason: source.evidence });
       return;
     }
     const from = connected[source.index];
     if (from === undefined) throw new Error("no source");
-    await this.#dropping.dropUnshared(from, connected);
+    await this.#dropping.dropUnlike(from, connected);
     const members = connected.filter(({ state }) => state.mode === "CONNECTING");
     const regions = await Promise.all(
       members.map(({ link, ...slot }) => link.inheritedRegions(roster.request(slot))),
@@ -331,11 +331,6 @@ export class ReplicaSet {
   /** All replicas that are written have become larger. @param size bytes */
   grow(size: number): Promise<void> {
     return this.#roster.grow(size);
-  }
-
-  /** Nobody that is away comes back with what it missed. @throws {Error} when that cannot be recorded */
-  forgetAbsent(): Promise<void> {
-    return this.#roster.decisions.run(() => this.#dropping.forgetAbsent());
   }
 
   /** Adds a replica that gets every write from a change on that all copies make; `finishRebuild` makes it a copy.

@@ -16,6 +16,7 @@ function facts(generation: number, engineId: string, patch: Partial<ReplicaFacts
           engineState: new Uint8Array(),
           revisionAtLeast: 0,
           witnesses: [],
+          reverting: "",
           absent: [],
         };
   return {

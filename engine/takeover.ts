@@ -172,7 +172,7 @@ async function takeOverLonghorn({
   warnOfLonghorn(members, log);
   const keeper = new RecordKeeper(wanted.volume, {
     ...{ generation: 0, members: [], engineId, engineBootId, engineState: new Uint8Array() },
-    ...{ revisionAtLeast: 0, absent: [], witnesses: [] },
+    ...{ revisionAtLeast: 0, absent: [], witnesses: [], reverting: "" },
   });
   await keeper.takeOver(members);
   return { members, leftOut: [], keeper, lastEngineBootId: null };
@@ -199,7 +199,7 @@ async function record(
   const waited =
     choice.origin === "proved" && choice.record !== null
       ? choice.record
-      : { members: [], absent: [], witnesses: [] };
+      : { members: [], absent: [], witnesses: [], reverting: "" };
   const keeper = new RecordKeeper(wanted.volume, {
     generation: choice.generation,
     members: waited.members,
@@ -209,6 +209,7 @@ async function record(
     revisionAtLeast: Math.max(...choice.members.map(({ facts }) => facts.revision)),
     absent: waited.absent,
     witnesses: waited.witnesses,
+    reverting: waited.reverting,
   });
   try {
     const arbiter = choice.witness === null ? null : { ...holderOf(choice.witness), readable: false };

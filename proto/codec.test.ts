@@ -55,6 +55,7 @@ t.test("replica facts keep their record and its bytes", (t) => {
     engineState: Buffer.from([1, 2, 3]),
     revisionAtLeast: 9,
     witnesses: [],
+    reverting: "",
     absent: [{ replicaId: "r3", heldAtLeast: 1, heldAtMost: 2, excludedAt: 3 }],
   };
   const facts = responseDeserialize(responseSerialize({ volume: "v", record }));

@@ -22,6 +22,8 @@ export interface MemberRecord {
   absent: Absence[];
   /** those of `members` that hold no data */
   witnesses: string[];
+  /** when the heads that a revert makes are created, RFC 3339; "" while there is none */
+  reverting: string;
 }
 
 /** See `control.proto`. */

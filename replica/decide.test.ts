@@ -18,6 +18,7 @@ const member: MemberRecord = {
   engineState: new Uint8Array(),
   revisionAtLeast: 0,
   witnesses: [],
+  reverting: "",
   absent: [],
 };
 const standing: Standing = {

@@ -173,6 +173,7 @@ function recordError(record: MemberRecord): string | null {
   if (record.absent.length > MEMBERS_MAX) return `a generation has at most ${MEMBERS_MAX} absent members`;
   if (!record.absent.every(({ replicaId }) => isName(replicaId)))
     return `an absent member's id has 1 to ${NAME_LENGTH_MAX} characters`;
+  if (record.reverting.length > NAME_LENGTH_MAX) return `a time has at most ${NAME_LENGTH_MAX} characters`;
   if (record.engineState.length > ENGINE_STATE_BYTES_MAX) {
     return `engine state of ${record.engineState.length} bytes is longer than ${ENGINE_STATE_BYTES_MAX}`;
   }

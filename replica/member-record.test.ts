@@ -27,6 +27,7 @@ const record: ReplicaRecord = {
     engineState: Buffer.from([0, 255, 10]),
     revisionAtLeast: 12,
     witnesses: [],
+    reverting: "2026-01-02T03:04:05Z",
     absent: [{ replicaId: "r3", heldAtLeast: 1, heldAtMost: 2, excludedAt: 3 }],
   },
 };
@@ -39,6 +40,12 @@ t.test("a record survives being written and read", async (t) => {
   await writeRecord(path, { ...record, member: null, lostWrites: false });
   t.same(await readRecord(path), { ...record, member: null, lostWrites: false });
   t.same(readdirSync(path), [RECORD_NAME]);
+});
+
+t.test("one that was written before a revert was named in it names none", (t) => {
+  const text = formatRecord(record).replace(',"reverting":"2026-01-02T03:04:05Z"', "");
+  t.equal(parseRecord(text, "file").member?.reverting, "");
+  t.end();
 });
 
 t.test("a damaged record is an error that names the file, never an absent one", async (t) => {

@@ -14,6 +14,7 @@ function record(generation: number, members: string[], absent: Absence[]): Membe
     engineState: new Uint8Array(),
     revisionAtLeast: 0,
     witnesses: [],
+    reverting: "",
   };
   return { generation, members, absent, ...engine };
 }

@@ -60,17 +60,14 @@ export class Snapshots {
       if (disk.removed) throw new Error(`cannot revert to removed snapshot ${name}`);
     }
     if (this.frontend.isUp) throw new Error("volume frontend enabled, aborting snapshot revert");
-    const request = { name: file, created: now() };
-    // What a replica that is away has missed is then more than what was written.
-    await state.running().replicas.forgetAbsent();
     const failures = await state.running().replicas.changeTogether({
-      discards: true,
-      apply: (peer) =>
+      reverts: true,
+      apply: (peer, created) =>
         state
           .entryAt(peer)
           .call(
             `failed to revert replica ${peer} from remote`,
-            (calls, options) => calls.replicaRevert(request, options),
+            (calls, options) => calls.replicaRevert({ name: file, created }, options),
             state.options.replicaTimeoutMs,
           ),
     });

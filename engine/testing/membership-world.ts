@@ -149,7 +149,7 @@ export class Steps {
     if (generation === 0) return null;
     return {
       ...{ generation, ...this.#voters(members), engineId: `e${engine}`, engineBootId: "b" },
-      ...{ engineState: new Uint8Array(), revisionAtLeast: 0, absent: [] },
+      ...{ engineState: new Uint8Array(), revisionAtLeast: 0, absent: [], reverting: "" },
     };
   }
 

@@ -22,6 +22,7 @@ export const STANDING: Standing = {
     engineState: new Uint8Array(),
     revisionAtLeast: 0,
     witnesses: [],
+    reverting: "",
     absent: [],
   },
 };

@@ -107,6 +107,7 @@ export class Engine {
       engineState,
       revisionAtLeast,
       witnesses: [],
+      reverting: "",
       absent: [],
     };
     return this.client.calls.record({ volume: "vol", replicaId: "r1", record }, CALL);
