@@ -11,6 +11,8 @@ export interface InstanceManagerFlags {
   portRange: PortRange;
   stopInstances: boolean;
   bootIdFile?: string;
+  dataPath?: string;
+  zone: string;
 }
 
 export function addInstanceManagerCommand(program: Command): void {
@@ -37,6 +39,8 @@ export function addInstanceManagerCommand(program: Command): void {
     )
     .option("--stop-instances", "stop all of them when it is stopped", false)
     .option("--boot-id-file <file>", "file that names the machine's boot, where /proc does not", parsePath)
+    .option("--data-path <path>", "the node's first disk (default: as the manager is set)", parsePath)
+    .option("--zone <name>", "copies of a volume are spread over zones", "")
     .action(async (flags: InstanceManagerFlags) => {
       const { runInstanceManager } = await import("./instance-manager.js");
       process.exitCode = await runInstanceManager(flags);

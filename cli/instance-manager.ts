@@ -22,6 +22,8 @@ export async function runInstanceManager(flags: InstanceManagerFlags): Promise<n
         longhorn: program("longhorn"),
         replicaHost: [program("aurochs"), "replica-host"],
         bootIdFile: flags.bootIdFile ?? null,
+        dataPath: flags.dataPath ?? "",
+        zone: flags.zone,
         version: version(),
       },
       log,

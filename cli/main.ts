@@ -3,6 +3,7 @@ import { Command, CommanderError } from "commander";
 import { EXIT } from "../engine/exit-codes.js";
 import { addEngineCommand } from "./engine-command.js";
 import { addInstanceManagerCommand } from "./instance-manager-command.js";
+import { addManagerCommand } from "./manager-command.js";
 import { addReplicaCommand } from "./replica-command.js";
 import { addReplicaHostCommand } from "./replica-host-command.js";
 import { addStatusCommand } from "./status-command.js";
@@ -21,6 +22,7 @@ addUpCommand(program);
 addStatusCommand(program);
 addInstanceManagerCommand(program);
 addReplicaHostCommand(program);
+addManagerCommand(program);
 
 try {
   await program.parseAsync();

@@ -27,17 +27,25 @@ export class Loop {
     kind: K,
     keysOf: (object: Resource<K>) => Iterable<string> | Promise<Iterable<string>>,
   ): this {
-    const onChange = ({ object }: { object: Resource<K> }) => {
-      this.#addAll(keysOf(object)).catch((err: unknown) => {
-        if (!this.#stopped) this.log.error({ err }, "a change was not followed");
-      });
-    };
-    this.#ends.push(this.store.watch(kind, { onChange }));
+    const onChange = ({ object }: { object: Resource<K> }) => this.addAll(keysOf(object));
+    return this.alsoEnds(this.store.watch(kind, { onChange }));
+  }
+
+  /** @param end what is to be ended with the loop: something else is followed as well */
+  alsoEnds(end: () => void): this {
+    this.#ends.push(end);
     return this;
   }
 
-  async #addAll(keys: Iterable<string> | Promise<Iterable<string>>): Promise<void> {
-    for (const key of await keys) this.#queue.add(key);
+  addAll(keys: Iterable<string> | Promise<Iterable<string>>): void {
+    Promise.resolve(keys).then(
+      (all) => {
+        for (const key of all) this.#queue.add(key);
+      },
+      (err: unknown) => {
+        if (!this.#stopped) this.log.error({ err }, "a change was not followed");
+      },
+    );
   }
 
   add(key: string): void {

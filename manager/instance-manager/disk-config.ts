@@ -32,13 +32,9 @@ export async function readDiskConfig(directory: string): Promise<DiskConfig | nu
   }
 }
 
-/** Makes a directory a disk. @param uuid "": one is made */
-export async function writeDiskConfig(
-  directory: string,
-  diskName: string,
-  uuid: string,
-): Promise<DiskConfig> {
-  const config = { diskName, diskUUID: uuid === "" ? randomUUID() : uuid, state: "ready" };
+/** Makes a directory a disk. */
+export async function writeDiskConfig(directory: string, diskName: string): Promise<DiskConfig> {
+  const config = { diskName, diskUUID: randomUUID(), state: "ready" };
   await replaceFile(join(directory, NAME), JSON.stringify(config));
   return config;
 }

@@ -73,7 +73,7 @@ export class Disks {
   // -------------------------------------------------------------------------------------------- changes
 
   /** Makes a directory a disk, or finds that it is one.
-   * @param uuid of a new disk, or the one that it has to have; "": any
+   * @param uuid of the disk that it has to be already: where that is not mounted no other one is made; "": any
    * @throws {RpcError | Error} */
   init(name: string, path: string, uuid: string): Promise<DiskStatus> {
     return this.#turns.run(async () => {
@@ -81,8 +81,10 @@ export class Disks {
         throw new RpcError(status.INVALID_ARGUMENT, "a disk needs a name and an absolute path");
       const other = [...this.#known.values()].find((disk) => disk.path === path && disk.name !== name);
       if (other !== undefined) throw new RpcError(status.ALREADY_EXISTS, `${path} is the disk ${other.name}`);
-      await mkdir(join(path, REPLICAS), { recursive: true });
-      const config = (await readDiskConfig(path)) ?? (await writeDiskConfig(path, name, uuid));
+      if (uuid === "") await mkdir(join(path, REPLICAS), { recursive: true });
+      const config = (await readDiskConfig(path)) ?? (uuid === "" ? await writeDiskConfig(path, name) : null);
+      if (config === null)
+        throw new RpcError(status.FAILED_PRECONDITION, `${path} is no disk, and was to be ${uuid}`);
       if (uuid !== "" && config.diskUUID !== uuid)
         throw new RpcError(
           status.FAILED_PRECONDITION,

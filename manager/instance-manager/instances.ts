@@ -8,7 +8,7 @@ import type { Logger } from "pino";
 import { RpcError } from "../../proto/rpc-error.js";
 import { HostedInstance } from "./hosted-instance.js";
 import type { Instance, InstanceHome } from "./instance.js";
-import { REPLACE_WAIT_MS } from "./limits.js";
+import { PORTS_REMEMBERED_MAX, REPLACE_WAIT_MS } from "./limits.js";
 import { kindOf, programPath } from "./own-program.js";
 import { isAlive } from "./proc.js";
 import { PortAllocator, type PortRange } from "./ports.js";
@@ -37,6 +37,9 @@ export type Watcher = (instance: Instance, deleted: boolean) => void;
 export class Instances {
   readonly #instances = new Map<string, Instance>();
   readonly #ports: PortAllocator;
+  /** by name, of instances that are gone: one that comes back, as a replica after a restart of the machine, is found by its
+   * engine where it was */
+  readonly #lastPorts = new Map<string, PortRange>();
   readonly #watchers = new Set<Watcher>();
   readonly #daemon: ReplicaDaemon;
   readonly #home: InstanceHome;
@@ -168,7 +171,7 @@ export class Instances {
 
   #prepare(spec: InstanceSpec, key: string): Instance {
     const { bootId, longhorn } = this.options;
-    const ports = this.#ports.allocate(spec.portCount);
+    const ports = this.#ports.allocate(spec.portCount, this.#lastPorts.get(spec.name));
     const binary = programPath(spec.binary);
     const args = [...spec.args, ...portArguments(spec, ports)];
     const kind = kindOf(binary, args, longhorn);
@@ -253,8 +256,18 @@ export class Instances {
     if (instance.key.endsWith(NEXT)) this.#ports.free(instance.record.ports);
     if (this.#instances.get(instance.name) !== instance) return;
     this.#free(instance.record);
+    this.#notePorts(instance);
     this.#instances.delete(instance.name);
     this.#tell(instance, true);
+  }
+
+  #notePorts({ name, record }: Instance): void {
+    this.#lastPorts.delete(name);
+    if (record.ports !== null) this.#lastPorts.set(name, record.ports);
+    for (const oldest of this.#lastPorts.keys()) {
+      if (this.#lastPorts.size <= PORTS_REMEMBERED_MAX) break;
+      this.#lastPorts.delete(oldest);
+    }
   }
 
   #hostAgain(): void {

@@ -53,3 +53,6 @@ export const FOLLOW_RETRY_MS = 500;
 
 /** Starts of an engine in vain that are remembered by their ids: an hour of them, at the longest pauses. */
 export const ENGINE_IDS_MAX = 700;
+
+/** Names whose last ports are remembered. */
+export const PORTS_REMEMBERED_MAX = 1_000;

@@ -42,6 +42,10 @@ export interface AgentOptions {
   replicaHost: readonly [string, ...string[]];
   /** file that names the machine's boot; null: the kernel's */
   bootIdFile: string | null;
+  /** of the node's first disk; "": where the manager's setting says */
+  dataPath: string;
+  /** "": none is named */
+  zone: string;
   /** our own */
   version: string;
 }
@@ -55,7 +59,7 @@ export interface RunningAgent {
 
 /** @throws {Error} it cannot be started */
 export async function runAgent(options: AgentOptions, log: Logger): Promise<RunningAgent> {
-  const { stateDirectory, version } = options;
+  const { stateDirectory, version, longhorn, dataPath, zone } = options;
   await mkdir(stateDirectory, { recursive: true, mode: 0o700 });
   const unlock = await lockState(stateDirectory);
   const bootId = readBootId(options.bootIdFile);
@@ -64,7 +68,7 @@ export async function runAgent(options: AgentOptions, log: Logger): Promise<Runn
   const engines = new EngineReports(instances, log);
   const endWatch = watchFilesystems(instances);
   let ports: AgentPorts<number> = { processManager: 0, proxy: 0, disk: 0, instance: 0 };
-  const node = { instances, engines, disks, bootId, version, ports: () => ports };
+  const node = { instances, engines, disks, bootId, version, longhorn, dataPath, zone, ports: () => ports };
   const server = await serveAgent(servicesOf(node, log), options.listen);
   ({ ports } = server);
   log.info({ ports, instances: instances.list().length }, "instance manager serves");

@@ -20,6 +20,12 @@ export interface NodeParts {
   disks: Disks;
   bootId: string;
   version: string;
+  /** path of our `longhorn` */
+  longhorn: string;
+  /** of its first disk; "": where the manager's setting says */
+  dataPath: string;
+  /** "": none is named */
+  zone: string;
   /** told when they are bound */
   ports: () => AgentPorts<number>;
 }
@@ -69,10 +75,11 @@ async function sendNode(node: NodeParts, { send, signal }: Outgoing<NodeEvent>):
   if (tooSlow.signal.aborted) throw new RpcError(status.RESOURCE_EXHAUSTED, "the watcher is too far behind");
 }
 
-function factsOf({ bootId, version, ports }: NodeParts): NodeFacts {
+function factsOf({ bootId, version, longhorn, dataPath, zone, ports }: NodeParts): NodeFacts {
   const { processManager, proxy, disk, instance } = ports();
   return {
     ...{ hostname: hostname(), bootId, version, kernel: release(), architecture: process.arch },
+    ...{ longhorn, dataPath, zone },
     ...{ processManagerPort: processManager, proxyPort: proxy, diskPort: disk, instancePort: instance },
   };
 }

@@ -15,10 +15,15 @@ export class PortAllocator {
     this.#next = range.first;
   }
 
-  /** @returns null for no ports
+  /** @param preferred block that is taken if it is free and has the size
+   * @returns null for no ports
    * @throws {Error} no such block is free */
-  allocate(count: number): PortRange | null {
+  allocate(count: number, preferred: PortRange | null = null): PortRange | null {
     if (count <= 0) return null;
+    if (preferred !== null && preferred.last - preferred.first + 1 === count && this.#isFree(preferred)) {
+      this.take(preferred);
+      return preferred;
+    }
     const { first, last } = this.range;
     const size = last - first + 1;
     for (let step = 0; step < size; step++) {

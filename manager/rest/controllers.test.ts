@@ -20,10 +20,7 @@ t.test("a volume is made, attached, expanded, detached and removed", async (t) =
   const { store, events, call } = rig;
   await addNodes(rig);
   const log = pino({ level: "silent" });
-  const loops = [
-    startVolumeLoop(store, ({ metadata }, event) => events.record({ ...event, source: "longhorn-volume-controller", object: { kind: "Volume", name: metadata.name, uid: metadata.uid } }), log), // prettier-ignore
-    startAttachmentLoop(store, log),
-  ];
+  const loops = [startVolumeLoop(store, events, log), startAttachmentLoop(store, log)];
   const endProcesses = runProcesses(store);
   const path = "/v1/volumes/vol";
   const made = await call("POST", "/v1/volumes", { name: "vol", size: "1Gi", numberOfReplicas: 2 });

@@ -7,14 +7,29 @@ const TIB = 2 ** 40;
 /** bytes of the longest file, by file system: ext4 with blocks of 4 KiB; xfs. */
 const FILE_BYTES_MAX: Readonly<Record<string, number>> = { ext4: 16 * TIB, ext3: 2 * TIB, ext2: 2 * TIB };
 
+type Space = Pick<Disk, "maximum" | "available" | "reserved" | "scheduled">;
+
 /** Bytes that may still be promised of a disk. */
-export function promisable({ maximum, reserved, scheduled }: Disk, { overProvisioning }: SpaceRules): number {
+export function promisable(
+  { maximum, reserved, scheduled }: Space,
+  { overProvisioning }: SpaceRules,
+): number {
   return ((maximum - reserved) * overProvisioning) / 100 - scheduled;
 }
 
 /** Bytes that may still be written to a disk before it counts as full. */
-export function writable({ available, maximum }: Disk, { minimalAvailable }: SpaceRules): number {
+export function writable({ available, maximum }: Space, { minimalAvailable }: SpaceRules): number {
   return available - (maximum * minimalAvailable) / 100;
+}
+
+/** @returns why a disk takes nothing at all any more; null when it takes something */
+export function isFull(disk: Space, rules: SpaceRules): string | null {
+  const { minimalAvailable, overProvisioning } = rules;
+  if (writable(disk, rules) <= 0)
+    return `${formatBytes(disk.available)} of ${formatBytes(disk.maximum)} are available, and ${minimalAvailable} % have to stay so`;
+  if (promisable(disk, rules) < 0)
+    return `${formatBytes(disk.scheduled)} are promised to replicas, more than ${overProvisioning} % of what may be`;
+  return null;
 }
 
 /** @param size bytes that the replica may grow to

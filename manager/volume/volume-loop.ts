@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import type { Logger } from "pino";
 import { Loop } from "../control/loop.js";
+import type { Events } from "../events/events.js";
 import { isTrue } from "../objects/conditions.js";
 import type { Resource } from "../objects/resource.js";
 import { clusterOf } from "../schedule/cluster.js";
@@ -10,9 +11,7 @@ import type { Store } from "../store/store.js";
 import { decideVolume } from "./decide.js";
 import type { Plan, VolumeEvent, World } from "./world.js";
 
-export type VolumeEvents = (volume: Resource<"Volume">, event: VolumeEvent) => void;
-
-export function startVolumeLoop(store: Store, events: VolumeEvents, log: Logger): Loop {
+export function startVolumeLoop(store: Store, events: Events, log: Logger): Loop {
   const loop = new Loop("volume", store, (name) => reconcile(store, name, events), log);
   const all = async () => (await store.list("Volume")).map(({ metadata }) => metadata.name);
   return loop
@@ -23,13 +22,17 @@ export function startVolumeLoop(store: Store, events: VolumeEvents, log: Logger)
     .follow("Setting", all);
 }
 
-async function reconcile(store: Store, name: string, events: VolumeEvents): Promise<number | null> {
+async function reconcile(store: Store, name: string, events: Events): Promise<number | null> {
   const world = await observe(store, name);
   if (world === null) return null;
   const plan = decideVolume(world);
   await apply(store, plan);
-  for (const event of plan.events) events(plan.volume, event);
+  for (const event of plan.events) record(events, plan.volume, event);
   return plan.lookAgainAt;
+}
+
+function record(events: Events, { metadata: { name, uid } }: Resource<"Volume">, event: VolumeEvent): void {
+  events.record({ ...event, source: "longhorn-volume-controller", object: { kind: "Volume", name, uid } });
 }
 
 async function observe(store: Store, name: string): Promise<World | null> {

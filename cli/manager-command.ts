@@ -1,0 +1,48 @@
+/** `aurochs manager`: the control plane. */
+import { InvalidArgumentError, type Command } from "commander";
+import type { HostPort } from "../engine/host-port.js";
+import { parseAddress, parsePath } from "./flags.js";
+
+export interface ManagerFlags {
+  stateDir: string;
+  node: Map<string, HostPort>;
+  listen: HostPort;
+  tokenFile?: string;
+  readyFile?: string;
+}
+
+export function addManagerCommand(program: Command): void {
+  program
+    .command("manager")
+    .description("place, attach, rebuild and look after volumes on nodes; serves Longhorn's REST API")
+    .requiredOption("--state-dir <path>", "where its database is", parsePath)
+    .requiredOption(
+      "--node <name=host:port>",
+      "a node, and the instance service of its agent, its last port (repeatable)",
+      parseNode,
+    )
+    .option(
+      "--listen <host:port>",
+      "where the API is: whoever reaches it may do everything",
+      parseAddress,
+      parseAddress("127.0.0.1:9500"),
+    )
+    .option("--token-file <file>", "holds the bearer token that clients of the API have to give", parsePath)
+    .option("--ready-file <file>", "JSON is written there when the API can be used", parsePath)
+    .action(async (flags: ManagerFlags) => {
+      const { serveManager } = await import("./manager.js");
+      process.exitCode = await serveManager(flags);
+    })
+    .addHelpText(
+      "after",
+      "\nWith an agent on each node (aurochs instance-manager --listen 10.0.0.5:8500 ...):\n" +
+        "  aurochs manager --state-dir /var/lib/aurochs --node a=10.0.0.5:8503 --node b=10.0.0.6:8503",
+    );
+}
+
+function parseNode(text: string, before: Map<string, HostPort> = new Map()): Map<string, HostPort> {
+  const [, name = "", address = ""] = /^([a-z0-9][a-z0-9.-]{0,62})=(.+)$/.exec(text) ?? [];
+  if (name === "") throw new InvalidArgumentError(`"${text}" is not NAME=HOST:PORT`);
+  if (before.has(name)) throw new InvalidArgumentError(`node ${name} is given twice`);
+  return new Map([...before, [name, parseAddress(address)]]);
+}

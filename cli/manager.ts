@@ -1,0 +1,42 @@
+/** Runs the manager until a signal. */
+import { readFile } from "node:fs/promises";
+import { EXIT } from "../engine/exit-codes.js";
+import { formatHostPort } from "../engine/host-port.js";
+import { runManager } from "../manager/main.js";
+import { replaceFile } from "../replica/durable-file.js";
+import type { ManagerFlags } from "./manager-command.js";
+import { processLog } from "./log.js";
+import { aborted, stopSignal } from "./signals.js";
+import { version } from "./version.js";
+
+/** @returns the exit code */
+export async function serveManager(flags: ManagerFlags): Promise<number> {
+  const stop = stopSignal();
+  const log = processLog("manager");
+  try {
+    const token = flags.tokenFile === undefined ? null : await readToken(flags.tokenFile);
+    const manager = await runManager(
+      {
+        ...{ stateDirectory: flags.stateDir, agents: flags.node, rest: flags.listen, token },
+        version: version(),
+      },
+      log,
+    );
+    const url = `http://${formatHostPort(manager.rest)}`;
+    if (flags.readyFile !== undefined)
+      await replaceFile(flags.readyFile, JSON.stringify({ url, pid: process.pid }));
+    await aborted(stop);
+    await manager.stop();
+    // Calls to agents may be under way for hours, and go on there.
+    process.exit(EXIT.OK.code);
+  } catch (err) {
+    log.fatal({ err }, "the manager cannot serve");
+    return EXIT.FAILED.code;
+  }
+}
+
+async function readToken(path: string): Promise<string> {
+  const token = (await readFile(path, "utf8")).trim();
+  if (token === "") throw new Error(`${path} holds no token`);
+  return token;
+}

@@ -1,0 +1,56 @@
+/** Calls to engines by way of their nodes' agents. */
+import { status } from "@grpc/grpc-js";
+import { formatHostPort } from "../../engine/host-port.js";
+import { DataEngine, type ProxyEngineRequest } from "../../proto/instance-manager.js";
+import { errorText, RpcError } from "../../proto/rpc-error.js";
+import type { Resource } from "../objects/resource.js";
+import { OperationError } from "../operations.js";
+import type { AgentCalls } from "./agent.js";
+import type { Agents } from "./agents.js";
+
+export type Proxy = AgentCalls["proxy"];
+
+export class EngineCaller {
+  constructor(private readonly agents: Agents) {}
+
+  /** @throws {OperationError} */
+  async call<T>(
+    engine: Resource<"Engine">,
+    use: (proxy: Proxy, request: ProxyEngineRequest) => Promise<T>,
+  ): Promise<T> {
+    const { spec, status: is, metadata } = engine;
+    const { volumeName } = spec;
+    if (is.currentState !== "running" || is.port === 0)
+      throw new OperationError("REFUSED", `the engine of volume ${volumeName} does not run`);
+    const calls = this.agents.get(spec.nodeID)?.calls ?? null;
+    if (calls === null) throw new OperationError("UNREACHABLE", `node ${spec.nodeID} cannot be reached`);
+    const request = {
+      address: engineAddress(engine),
+      ...{ engineName: metadata.name, volumeName, dataEngine: DataEngine.DATA_ENGINE_V1 },
+      backendStoreDriver: 0,
+    };
+    try {
+      return await use(calls.proxy, request);
+    } catch (error) {
+      throw operationError(error);
+    }
+  }
+}
+
+export function engineAddress({ status: { ip, port } }: Resource<"Engine">): string {
+  return formatHostPort({ host: ip, port });
+}
+
+const CODES: Partial<Record<status, OperationError["code"]>> = {
+  [status.NOT_FOUND]: "MISSING",
+  [status.UNAVAILABLE]: "UNREACHABLE",
+  [status.DEADLINE_EXCEEDED]: "UNREACHABLE",
+  [status.FAILED_PRECONDITION]: "REFUSED",
+  [status.INVALID_ARGUMENT]: "REFUSED",
+  [status.ALREADY_EXISTS]: "REFUSED",
+};
+
+export function operationError(error: unknown): OperationError {
+  const code = error instanceof RpcError ? (CODES[error.code] ?? "FAILED") : "FAILED";
+  return new OperationError(code, errorText(error), { cause: error });
+}

@@ -1,0 +1,86 @@
+/** Keeps each engine's process as its object wants it, tells it what to do, and keeps its object's status as it is. */
+import type { Logger } from "pino";
+import { formatHostPort } from "../../engine/host-port.js";
+import { formatTime } from "../../engine/timestamp.js";
+import { Loop } from "../control/loop.js";
+import type { Events } from "../events/events.js";
+import { FINALIZER, isDeleted, type Resource } from "../objects/resource.js";
+import { loadSettings } from "../settings/stored.js";
+import type { Store } from "../store/store.js";
+import type { Agents } from "./agents.js";
+import { nextCommands } from "./engine-commands.js";
+import { EngineDriver } from "./engine-driver.js";
+import { engineInstance } from "./engine-instance.js";
+import { NOT_REPORTED, replicasOf, reportedStatus } from "./engine-status.js";
+import { InstanceKeeper, type Presence } from "./instance-keeper.js";
+import { instanceFacts, unknownFacts } from "./instance-status.js";
+import { followAgents } from "./replica-loop.js";
+
+export function startEngineLoop(store: Store, agents: Agents, events: Events, log: Logger): Loop {
+  const keeper = new InstanceKeeper(agents, events, log);
+  const driver = new EngineDriver(store, agents, events, log, (engine) => loop.add(engine));
+  const loop: Loop = new Loop("engine", store, (name) => reconcile(store, keeper, driver, name), log);
+  loop.follow("Engine", ({ metadata }) => [metadata.name]).alsoEnds(() => driver.stop());
+  return followAgents(loop, store, agents, "Engine");
+}
+
+async function reconcile(
+  store: Store,
+  keeper: InstanceKeeper,
+  driver: EngineDriver,
+  name: string,
+): Promise<number | null> {
+  const engine = await store.get("Engine", name);
+  if (engine === null) {
+    driver.forget(name);
+    return null;
+  }
+  const settings = await loadSettings(store);
+  const presence = await keeper.keep(engine, (agent) =>
+    engineInstance(engine, agent.facts?.longhorn ?? "", agent.address.host, settings),
+  );
+  if (presence.is === "waiting") return null;
+  observe(engine, presence, driver.adding(name));
+  const stored = await store.updateStatus(engine);
+  if (isDeleted(stored)) {
+    if (presence.is === "reached" && presence.instance !== null) return null;
+    driver.forget(name);
+    const { metadata } = stored;
+    const finalizers = metadata.finalizers.filter((finalizer) => finalizer !== FINALIZER);
+    await store.update({ ...stored, metadata: { ...metadata, finalizers } });
+    return null;
+  }
+  const report = presence.is === "reached" ? presence.agent.engines.get(name) : undefined;
+  if (stored.status.currentState !== "running" || report?.uuid !== stored.status.uuid) return null;
+  const healthy = await wholeBefore(store, stored);
+  return driver.drive(stored, nextCommands(stored, replicasOf(report), healthy));
+}
+
+function observe(engine: Resource<"Engine">, presence: Presence, adding: ReadonlySet<string>): void {
+  const { status, metadata } = engine;
+  if (presence.is !== "reached") {
+    const facts = presence.is === "down" ? unknownFacts(engine) : instanceFacts(engine, null, "");
+    Object.assign(status, facts, presence.is === "down" ? {} : NOT_REPORTED);
+    return;
+  }
+  const { agent, instance } = presence;
+  const before = status.uuid;
+  Object.assign(status, instanceFacts(engine, instance, agent.address.host));
+  if (status.uuid !== before || ["stopped", "error"].includes(status.currentState))
+    Object.assign(status, NOT_REPORTED);
+  const report = agent.engines.get(metadata.name);
+  if (status.currentState !== "running" || report?.uuid !== status.uuid) return;
+  const portal = formatHostPort({ host: agent.address.host, port: status.port + 1 });
+  Object.assign(status, reportedStatus(engine, report, portal, adding, formatTime(Date.now())));
+}
+
+async function wholeBefore(store: Store, { spec }: Resource<"Engine">): Promise<Set<string>> {
+  const replicas = await Promise.all(
+    Object.keys(spec.replicaAddressMap).map((name) => store.get("Replica", name)),
+  );
+  return new Set(
+    replicas.flatMap((replica) =>
+      replica !== null && replica.spec.healthyAt !== "" ? [replica.metadata.name] : [],
+    ),
+  );
+}

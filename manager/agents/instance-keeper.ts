@@ -1,0 +1,96 @@
+/** Keeps the process of an engine or a replica where its object wants it: started, stopped, and nowhere else. */
+import { status } from "@grpc/grpc-js";
+import type { Logger } from "pino";
+import { DataEngine, type InstanceResponse, type InstanceSpec } from "../../proto/instance-manager.js";
+import { errorText, RpcError } from "../../proto/rpc-error.js";
+import type { Events } from "../events/events.js";
+import { isDeleted, type Resource } from "../objects/resource.js";
+import type { Agent, AgentCalls } from "./agent.js";
+import type { Agents } from "./agents.js";
+import { CALL_TIMEOUT_MS } from "./limits.js";
+
+type Kept = Resource<"Engine"> | Resource<"Replica">;
+
+/** What is known of its process. `waiting`: its node's agent does not answer, and may do so in a moment. */
+export type Presence =
+  | { is: "reached"; agent: Agent; calls: AgentCalls; instance: InstanceResponse | null }
+  | { is: "waiting" }
+  | { is: "down" }
+  /** its node is none of ours (any more), or it was never given one */
+  | { is: "nowhere" };
+
+export class InstanceKeeper {
+  constructor(
+    private readonly agents: Agents,
+    private readonly events: Events,
+    private readonly log: Logger,
+  ) {}
+
+  /** Starts or stops it, and looks how it is.
+   * @param specOf what is to be started there
+   * @throws {RpcError} the agent does not do it */
+  async keep(object: Kept, specOf: (agent: Agent) => InstanceSpec): Promise<Presence> {
+    const { spec, metadata } = object;
+    await this.#removeElsewhere(object);
+    const presence = this.#find(object);
+    if (presence.is !== "reached") return presence;
+    const { agent, calls, instance } = presence;
+    const isWanted = spec.desireState === "running" && !isDeleted(object);
+    if (isWanted && instance === null) await this.#start(object, specOf(agent), calls);
+    else if (!isWanted && instance !== null && instance.status?.state !== "stopping")
+      await this.#stop(object, agent, instance);
+    return { ...presence, instance: agent.instances.get(metadata.name) ?? null };
+  }
+
+  #find({ spec, metadata }: Kept): Presence {
+    const agent = spec.nodeID === "" ? null : this.agents.get(spec.nodeID);
+    if (agent === null) return { is: "nowhere" };
+    const { calls } = agent;
+    if (calls === null) return { is: agent.isDown ? "down" : "waiting" };
+    return { is: "reached", agent, calls, instance: agent.instances.get(metadata.name) ?? null };
+  }
+
+  /** One that was left behind, by a node that was away while it was started on another one. */
+  async #removeElsewhere(object: Kept): Promise<void> {
+    for (const agent of this.agents.list()) {
+      if (agent.node === object.spec.nodeID) continue;
+      const instance = agent.instances.get(object.metadata.name);
+      if (instance === undefined || agent.calls === null || instance.status?.state === "stopping") continue;
+      await this.#stop(object, agent, instance);
+    }
+  }
+
+  async #start(object: Kept, spec: InstanceSpec, calls: AgentCalls): Promise<void> {
+    const { name } = object.metadata;
+    try {
+      await calls.instances.instanceCreate({ spec }, { timeoutMs: CALL_TIMEOUT_MS });
+      this.#tell(object, "Normal", "Start", `${name} is started on ${object.spec.nodeID}`);
+    } catch (error) {
+      if (error instanceof RpcError && error.code === status.ALREADY_EXISTS) return;
+      this.#tell(object, "Warning", "FailedStarting", `${name} cannot be started: ${errorText(error)}`);
+      throw error;
+    }
+  }
+
+  async #stop(object: Kept, { calls, node }: Agent, { status: is, spec }: InstanceResponse): Promise<void> {
+    const { name } = object.metadata;
+    const request = {
+      ...{ name, uuid: is?.uuid ?? "", type: spec?.type ?? "", dataEngine: DataEngine.DATA_ENGINE_V1 },
+      ...{ backendStoreDriver: 0, diskUuid: "", cleanupRequired: false },
+    };
+    try {
+      await calls?.instances.instanceDelete(request, { timeoutMs: CALL_TIMEOUT_MS });
+      this.#tell(object, "Normal", "Stop", `${name} is stopped on ${node}`);
+    } catch (error) {
+      if (error instanceof RpcError && error.code === status.NOT_FOUND) return;
+      this.#tell(object, "Warning", "FailedStopping", `${name} cannot be stopped: ${errorText(error)}`);
+      throw error;
+    }
+  }
+
+  #tell({ kind, metadata }: Kept, type: "Normal" | "Warning", reason: string, message: string): void {
+    const { name, uid } = metadata;
+    this.log.info({ name, reason }, message);
+    this.events.record({ type, reason, message, source: `longhorn-${kind.toLowerCase()}-controller`, object: { kind, name, uid } }); // prettier-ignore
+  }
+}

@@ -1,0 +1,51 @@
+/** How an engine or a replica is, of what its node's agent tells. Pure. */
+import type { InstanceResponse } from "../../proto/instance-manager.js";
+import type { Resource } from "../objects/resource.js";
+import { instanceManagerName } from "./instance-manager.js";
+
+type Instance = Resource<"Engine"> | Resource<"Replica">;
+
+/** What both kinds have in common. */
+export type InstanceFacts = Pick<
+  Instance["status"],
+  | "currentImage"
+  | "currentState"
+  | "instanceManagerName"
+  | "ip"
+  | "ownerID"
+  | "port"
+  | "started"
+  | "starting"
+  | "storageIP"
+  | "uuid"
+>;
+
+const STOPPED = { ip: "", storageIP: "", port: 0, started: false, starting: false, uuid: "" };
+
+/** @param instance null: the agent has none
+ * @param host of the node */
+export function instanceFacts(
+  { spec, metadata }: Instance,
+  instance: InstanceResponse | null,
+  host: string,
+): InstanceFacts {
+  const own = { ownerID: spec.nodeID, instanceManagerName: instanceManagerName(spec.nodeID) };
+  if (instance?.status == null)
+    return { ...own, ...STOPPED, currentImage: "", currentState: "stopped", instanceManagerName: "" };
+  const { state, portStart, uuid } = instance.status;
+  const isWanted = spec.desireState === "running" && metadata.deletionTimestamp === "";
+  return {
+    ...own,
+    ...{ currentImage: spec.image, ip: host, storageIP: host, port: portStart, uuid },
+    // One that ended although it is wanted has failed, with whatever it says of itself.
+    currentState: state === "stopped" && isWanted ? "error" : state === "stopped" ? "stopping" : state,
+    started: state === "running",
+    starting: state === "starting",
+  };
+}
+
+/** It is not known how it is: its node is beyond reach. */
+export function unknownFacts({ status }: Instance): Pick<InstanceFacts, "currentState"> {
+  const { currentState } = status;
+  return { currentState: ["", "stopped"].includes(currentState) ? currentState : "unknown" };
+}
