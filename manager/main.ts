@@ -13,6 +13,7 @@ import { SqliteEvents } from "./events/sqlite-events.js";
 import { ManagerMetrics } from "./metrics/metrics.js";
 import { RestServer } from "./rest/server.js";
 import { makeMissingSettings } from "./settings/stored.js";
+import { startSnapshotLoop } from "./snapshot/snapshot-loop.js";
 import { openDatabase } from "./store/database.js";
 import { SqliteStore } from "./store/sqlite-store.js";
 import { startAttachmentLoop } from "./volume/attachment-loop.js";
@@ -64,6 +65,7 @@ export async function runManager(options: ManagerOptions, log: Logger): Promise<
     startEngineLoop(store, agents, events, log),
     startVolumeLoop(store, events, log),
     startAttachmentLoop(store, log),
+    startSnapshotLoop(store, operations, events, log),
   ];
   const { address: host, port } = rest.address;
   log.info({ rest: { host, port }, nodes: [...options.agents.keys()] }, "manager serves");

@@ -1,5 +1,6 @@
 /** What happened, for people: to which object, why, how often. Facts: manager.md section 21. */
 import type { Kind } from "../objects/kinds.js";
+import type { Resource } from "../objects/resource.js";
 
 export interface NewEvent {
   type: "Normal" | "Warning";
@@ -33,4 +34,13 @@ export interface Events {
   watch(listener: () => void): () => void;
   /** What was recorded is durable when it resolves. */
   close(): Promise<void>;
+}
+
+/** Says of an object what happened to it. */
+export type Tell = (object: Resource, event: Pick<NewEvent, "type" | "reason" | "message">) => void;
+
+/** @param source who says so */
+export function tellAs(events: Events, source: string): Tell {
+  return ({ kind, metadata: { name, uid } }, event) =>
+    events.record({ ...event, source, object: { kind, name, uid } });
 }

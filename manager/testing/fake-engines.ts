@@ -77,10 +77,9 @@ export class FakeEngines implements EngineOperations, NodeOperations {
   snapshotHashes(engine: Resource<"Engine">, name: string): Promise<Record<string, SnapshotHash>> {
     const state = this.#hashed.has(name) ? "complete" : "";
     const checksums = this.checksums.get(name) ?? {};
-    const addresses = Object.values(engine.spec.replicaAddressMap).map((address) => `tcp://${address}`);
     return Promise.resolve(
       Object.fromEntries(
-        addresses.map((address) => [
+        Object.values(engine.spec.replicaAddressMap).map((address) => [
           address,
           { state, checksum: checksums[address] ?? "0000", error: "", silentlyCorrupted: false },
         ]),
@@ -92,7 +91,7 @@ export class FakeEngines implements EngineOperations, NodeOperations {
     this.#ask("failReplica", engine, address);
     await modify(this.store, "Engine", engine.metadata.name, "status", ({ spec, status }) => {
       for (const [name, known] of Object.entries(spec.replicaAddressMap))
-        if (`tcp://${known}` === address) status.replicaModeMap[name] = "ERR";
+        if (known === address) status.replicaModeMap[name] = "ERR";
     });
   }
 

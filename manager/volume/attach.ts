@@ -9,7 +9,8 @@ export interface AttachRequest {
   id: string;
   type: string;
   nodeID: string;
-  disableFrontend: boolean;
+  /** "any": it does not matter */
+  disableFrontend: boolean | "any";
   /** free text, for people */
   attachedBy: string;
 }

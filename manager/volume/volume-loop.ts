@@ -2,14 +2,14 @@
 import { randomBytes } from "node:crypto";
 import type { Logger } from "pino";
 import { Loop } from "../control/loop.js";
-import type { Events } from "../events/events.js";
+import { tellAs, type Events } from "../events/events.js";
 import { isTrue } from "../objects/conditions.js";
 import type { Resource } from "../objects/resource.js";
 import { clusterOf } from "../schedule/cluster.js";
 import { loadSettings } from "../settings/stored.js";
 import type { Store } from "../store/store.js";
 import { decideVolume } from "./decide.js";
-import type { Plan, VolumeEvent, World } from "./world.js";
+import type { Plan, World } from "./world.js";
 
 export function startVolumeLoop(store: Store, events: Events, log: Logger): Loop {
   const loop = new Loop("volume", store, (name) => reconcile(store, name, events), log);
@@ -27,12 +27,9 @@ async function reconcile(store: Store, name: string, events: Events): Promise<nu
   if (world === null) return null;
   const plan = decideVolume(world);
   await apply(store, plan);
-  for (const event of plan.events) record(events, plan.volume, event);
+  const tell = tellAs(events, "longhorn-volume-controller");
+  for (const event of plan.events) tell(plan.volume, event);
   return plan.lookAgainAt;
-}
-
-function record(events: Events, { metadata: { name, uid } }: Resource<"Volume">, event: VolumeEvent): void {
-  events.record({ ...event, source: "longhorn-volume-controller", object: { kind: "Volume", name, uid } });
 }
 
 async function observe(store: Store, name: string): Promise<World | null> {

@@ -1,8 +1,8 @@
 /** What is done with volumes that are there: each is a change to an object, and controllers do the rest. */
 import type { Resource } from "../../objects/resource.js";
-import { modify, StoreError } from "../../store/store.js";
+import { modify } from "../../store/store.js";
 import { addTicket, checkTicketType, dropTicket, TICKET_TYPE_DEFAULT } from "../../volume/attach.js";
-import { newVolumeAttachment } from "../../volume/creation.js";
+import { changeAttachment } from "../../volume/work-tickets.js";
 import { jobsOf, withJob, withoutJob } from "../../volume/recurring-labels.js";
 import { checkReplicaRemoval, checkSalvage } from "../../volume/replica-rules.js";
 import { need, volumeView, type Backend } from "../backend.js";
@@ -65,7 +65,7 @@ async function attach(backend: Backend, name: string, call: Call): Promise<Resou
     throw new ApiError("REFUSED", `volume ${name} is being deleted`);
   if (nodeID === "") throw new ApiError("INVALID", "attachInput: hostId is missing");
   await need(backend, "Node", "node", nodeID);
-  await changeAttachment(backend, volume, ({ spec }) =>
+  await changeAttachment(backend.store, volume, ({ spec }) =>
     addTicket(spec, { id, type, nodeID, disableFrontend, attachedBy }),
   );
   return need(backend, "Volume", "volume", name);
@@ -86,25 +86,11 @@ async function detach(backend: Backend, name: string, call: Call): Promise<Resou
   });
   const volume = await need(backend, "Volume", "volume", name);
   if (volume.spec.Standby) throw new ApiError("REFUSED", `volume ${name} is a standby volume`);
-  await changeAttachment(backend, volume, ({ spec }) => {
+  await changeAttachment(backend.store, volume, ({ spec }) => {
     if (forceDetach) spec.attachmentTickets = {};
     else dropTicket(spec, attachmentID, hostId);
   });
   return need(backend, "Volume", "volume", name);
-}
-
-async function changeAttachment(
-  { store }: Backend,
-  volume: Resource<"Volume">,
-  change: (attachment: Resource<"VolumeAttachment">) => void,
-): Promise<void> {
-  const { name } = volume.metadata;
-  while ((await modify(store, "VolumeAttachment", name, "spec", change)) === null) {
-    // The one that made the volume did not get as far.
-    await store.create(newVolumeAttachment(volume)).catch((error: unknown) => {
-      if (!(error instanceof StoreError) || error.code !== "EXISTS") throw error;
-    });
-  }
 }
 
 /** The replicas count again; the engine decides by their records which of them is current. */

@@ -31,7 +31,7 @@ export function newNode(name: string): NewResource<"Node"> {
   };
 }
 
-export async function addNodes({ store }: Backend): Promise<void> {
+export async function addNodes({ store }: Pick<Backend, "store">): Promise<void> {
   for (const name of NODES) await store.create(newNode(name));
   await store.create({
     kind: "InstanceManager",
@@ -42,7 +42,7 @@ export async function addNodes({ store }: Backend): Promise<void> {
 }
 
 /** What controllers do for a volume that was made and has a ticket for node-1. */
-export async function attach({ store }: Backend, name: string): Promise<void> {
+export async function attach({ store }: Pick<Backend, "store">, name: string): Promise<void> {
   const volume = await store.get("Volume", name);
   if (volume === null) throw new Error(`no volume ${name}`);
   const { size } = volume.spec;

@@ -1,0 +1,139 @@
+import t, { type Test } from "tap";
+import { FINALIZER } from "../objects/resource.js";
+import { OperationError } from "../operations.js";
+import { modify } from "../store/store.js";
+import { LoopRig } from "../testing/loops.js";
+import { ownLabels } from "../volume/objects.js";
+import { startSnapshotLoop } from "./snapshot-loop.js";
+
+const start = (t: Test, settings: Record<string, string> = {}) =>
+  LoopRig.start(t, ({ store, engines, events, log }) => [startSnapshotLoop(store, engines, events, log)], settings); // prettier-ignore
+
+function makeSnapshot({ store }: LoopRig, volume: string, name: string) {
+  return store.create({ kind: "Snapshot", name, finalizers: [FINALIZER], labels: ownLabels(volume), spec: { volume, createSnapshot: true, labels: { why: "test" } } }); // prettier-ignore
+}
+
+t.test(
+  "an object that asks for a snapshot gets one, and one that an engine has gets an object",
+  async (t) => {
+    const rig = await start(t);
+    await rig.makeVolume("vol");
+    await rig.attach("vol", "node-1");
+    await makeSnapshot(rig, "vol", "first");
+    const first = await rig.until("Snapshot", "first", ({ status }) => status.readyToUse);
+    t.match(first.status, { userCreated: true, markRemoved: false, error: "", restoreSize: 2 ** 30, size: 4096, labels: { why: "test" }, children: { "volume-head": true } }); // prettier-ignore
+    const [engine] = await rig.store.list("Engine");
+    if (engine === undefined) throw new Error("no engine");
+    await rig.engines.createSnapshot(engine, "second", {});
+    const second = await rig.until("Snapshot", "second", ({ status }) => status.readyToUse);
+    t.match(second, { spec: { createSnapshot: false, volume: "vol" }, status: { parent: "first" }, metadata: { finalizers: [FINALIZER], labels: ownLabels("vol"), ownerReferences: [{ kind: "Volume", name: "vol" }] } }); // prettier-ignore
+    await rig.until("Snapshot", "first", ({ status }) => status.children["second"] === true);
+    t.equal(await rig.store.get("Snapshot", "volume-head"), null);
+    t.ok(rig.told.includes("Snapshot first Create") && rig.told.includes("Snapshot second Create"));
+    t.equal(rig.engines.asked.filter((one) => one.startsWith("createSnapshot")).length, 2);
+    t.strictSame(await rig.tickets("vol"), ["user"], "a volume that is in use needs no ticket");
+  },
+);
+
+t.test(
+  "a detached volume is attached for a snapshot, and for its deletion, and detached again",
+  async (t) => {
+    const rig = await start(t);
+    await rig.makeVolume("vol");
+    for (const name of ["one", "two"]) {
+      await makeSnapshot(rig, "vol", name);
+      await rig.until("Snapshot", name, ({ status }) => status.readyToUse);
+      await rig.until("Volume", "vol", ({ status }) => status.state === "detached");
+    }
+    await rig.store.delete("Snapshot", "one");
+    await rig.untilGone("Snapshot", "one");
+    await rig.until("Volume", "vol", ({ status }) => status.state === "detached");
+    t.strictSame(await rig.tickets("vol"), []);
+    t.ok(rig.told.includes("Snapshot one Delete"));
+    const asked = rig.engines.asked.filter((one) => /delete|purge/.test(one));
+    t.strictSame(asked, ["deleteSnapshot vol one", "purge vol"]);
+  },
+);
+
+t.test("what is below the head stays, marked, until a newer one is taken", async (t) => {
+  const rig = await start(t);
+  await rig.makeVolume("vol");
+  await rig.attach("vol", "node-1");
+  await makeSnapshot(rig, "vol", "one");
+  await rig.until("Snapshot", "one", ({ status }) => status.readyToUse);
+  await rig.store.delete("Snapshot", "one");
+  const marked = await rig.until("Snapshot", "one", ({ status }) => status.markRemoved);
+  t.equal(marked.status.readyToUse, false);
+  t.notOk(rig.engines.asked.includes("purge vol"), "a purge would change nothing");
+  await rig.detach("vol");
+  t.strictSame(await rig.tickets("vol"), [], "nor would an engine");
+  await makeSnapshot(rig, "vol", "two");
+  await rig.until("Snapshot", "two", ({ status }) => status.readyToUse);
+  await rig.untilGone("Snapshot", "one");
+});
+
+t.test("while purges are switched off a deleted snapshot stays, marked", async (t) => {
+  const settings = { "disable-snapshot-purge": "true", "auto-cleanup-system-generated-snapshot": "false" };
+  const rig = await start(t, settings);
+  await rig.makeVolume("vol");
+  await rig.attach("vol", "node-1");
+  for (const name of ["one", "two"]) {
+    await makeSnapshot(rig, "vol", name);
+    await rig.until("Snapshot", name, ({ status }) => status.readyToUse);
+  }
+  await rig.store.delete("Snapshot", "one");
+  await rig.until("Snapshot", "one", ({ status }) => status.markRemoved);
+  t.notOk(rig.engines.asked.includes("purge vol"));
+  await rig.set("disable-snapshot-purge", "false");
+  await rig.untilGone("Snapshot", "one");
+});
+
+t.test("what the system has made goes when all replicas are whole, if the setting says so", async (t) => {
+  const rig = await start(t);
+  await rig.makeVolume("vol");
+  await rig.attach("vol", "node-1");
+  const [engine] = await rig.store.list("Engine");
+  if (engine === undefined) throw new Error("no engine");
+  await rig.engines.createSnapshot(engine, "system", {});
+  await rig.engines.createSnapshot(engine, "mine", {});
+  await modify(rig.store, "Engine", engine.metadata.name, "status", ({ status }) => {
+    Object.assign(status.snapshots["system"] ?? {}, { usercreated: false });
+  });
+  await rig.until("Engine", engine.metadata.name, ({ status }) => status.snapshots["system"] === undefined);
+  await rig.untilGone("Snapshot", "system");
+  t.match(await rig.need("Snapshot", "mine"), { status: { readyToUse: true } });
+});
+
+t.test("why a snapshot cannot be made is said, and what vanished with its engine's is removed", async (t) => {
+  const rig = await start(t);
+  await rig.makeVolume("vol");
+  await rig.attach("vol", "node-1");
+  rig.engines.failures.set("createSnapshot", new OperationError("REFUSED", "there are too many"));
+  await makeSnapshot(rig, "vol", "one");
+  const failed = await rig.until("Snapshot", "one", ({ status }) => status.error !== "");
+  t.match(failed.status, { error: "there are too many", readyToUse: false });
+  t.ok(rig.told.includes("Snapshot one Failed"));
+  await makeSnapshot(rig, "vol", "two");
+  await rig.until("Snapshot", "two", ({ status }) => status.readyToUse);
+  await rig.until("Snapshot", "one", ({ status }) => status.readyToUse && status.error === "");
+  const [engine] = await rig.store.list("Engine");
+  await modify(rig.store, "Engine", engine?.metadata.name ?? "", "status", ({ status }) => {
+    const head = status.snapshots["volume-head"];
+    if (head !== undefined) status.snapshots = { "volume-head": { ...head, parent: "" } };
+  });
+  await rig.untilGone("Snapshot", "one");
+  await rig.untilGone("Snapshot", "two");
+});
+
+t.test("snapshots go with their volume, whatever state they are in", async (t) => {
+  const rig = await start(t);
+  await rig.makeVolume("vol");
+  await rig.attach("vol", "node-1");
+  await makeSnapshot(rig, "vol", "one");
+  await rig.until("Snapshot", "one", ({ status }) => status.readyToUse);
+  await rig.store.delete("Snapshot", "one");
+  await rig.store.delete("Volume", "vol");
+  await rig.untilGone("Snapshot", "one");
+  await rig.untilGone("Volume", "vol");
+  t.ok(true);
+});
