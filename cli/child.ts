@@ -12,6 +12,8 @@ const STEADY_MS = 30_000;
 export interface ChildOptions {
   /** arguments of `aurochs`; asked anew for each start */
   args: () => string[];
+  /** what runs a program where this one is to run, put before it; absent: here */
+  inside?: readonly string[];
   /** where its standard error goes; null: to ours */
   logFile: string | null;
   /** @param failures how often it has ended since it last ran well
@@ -35,13 +37,15 @@ export class Child {
   }
 
   start(): void {
-    const { args, logFile, onStart } = this.options;
+    const { args, inside = [], logFile, onStart } = this.options;
     const startedAt = Date.now();
     const log = logFile === null ? null : openSync(logFile, "a");
     // The same executable and flags as ours. The pipe is never written to: its end is all it tells.
     const stdio: ("ignore" | "inherit" | "pipe" | number)[] = ["ignore", "ignore", log ?? "inherit"];
     stdio[PARENT_PIPE_FD] = "pipe";
-    const child = spawn(process.execPath, [...process.execArgv, process.argv[1] ?? "", ...args()], {
+    const own = [process.execPath, ...process.execArgv, process.argv[1] ?? "", ...args()];
+    const [program = "", ...rest] = [...inside, ...own];
+    const child = spawn(program, rest, {
       stdio,
       // A Ctrl-C in the terminal is for `up` alone: it stops the others in order.
       detached: true,

@@ -5,11 +5,13 @@ import { EXIT } from "../engine/exit-codes.js";
 import { runAgent } from "../manager/instance-manager/main.js";
 import type { InstanceManagerFlags } from "./instance-manager-command.js";
 import { processLog } from "./log.js";
+import { dieWithParent } from "./parent.js";
 import { aborted, stopSignal } from "./signals.js";
 import { version } from "./version.js";
 
 /** @returns the exit code */
 export async function runInstanceManager(flags: InstanceManagerFlags): Promise<number> {
+  dieWithParent();
   const stop = stopSignal();
   const log = processLog("instance-manager");
   try {

@@ -7,6 +7,7 @@ export interface ManagerFlags {
   stateDir: string;
   node: Map<string, HostPort>;
   listen: HostPort;
+  setting: Map<string, string>;
   tokenFile?: string;
   readyFile?: string;
 }
@@ -27,6 +28,12 @@ export function addManagerCommand(program: Command): void {
       parseAddress,
       parseAddress("127.0.0.1:9500"),
     )
+    .option(
+      "--setting <name=value>",
+      "value of a setting that nobody has set yet (repeatable)",
+      parseSetting,
+      new Map<string, string>(),
+    )
     .option("--token-file <file>", "holds the bearer token that clients of the API have to give", parsePath)
     .option("--ready-file <file>", "JSON is written there when the API can be used", parsePath)
     .action(async (flags: ManagerFlags) => {
@@ -45,4 +52,10 @@ function parseNode(text: string, before: Map<string, HostPort> = new Map()): Map
   if (name === "") throw new InvalidArgumentError(`"${text}" is not NAME=HOST:PORT`);
   if (before.has(name)) throw new InvalidArgumentError(`node ${name} is given twice`);
   return new Map([...before, [name, parseAddress(address)]]);
+}
+
+function parseSetting(text: string, before: ReadonlyMap<string, string>): Map<string, string> {
+  const [, name = "", value = ""] = /^([a-z0-9-]+)=(.*)$/s.exec(text) ?? [];
+  if (name === "") throw new InvalidArgumentError(`"${text}" is not NAME=VALUE`);
+  return new Map([...before, [name, value]]);
 }

@@ -6,11 +6,13 @@ import { runManager } from "../manager/main.js";
 import { replaceFile } from "../replica/durable-file.js";
 import type { ManagerFlags } from "./manager-command.js";
 import { processLog } from "./log.js";
+import { dieWithParent } from "./parent.js";
 import { aborted, stopSignal } from "./signals.js";
 import { version } from "./version.js";
 
 /** @returns the exit code */
 export async function serveManager(flags: ManagerFlags): Promise<number> {
+  dieWithParent();
   const stop = stopSignal();
   const log = processLog("manager");
   try {
@@ -18,6 +20,7 @@ export async function serveManager(flags: ManagerFlags): Promise<number> {
     const manager = await runManager(
       {
         ...{ stateDirectory: flags.stateDir, agents: flags.node, rest: flags.listen, token },
+        settings: flags.setting,
         version: version(),
       },
       log,

@@ -12,6 +12,8 @@ export const CHILD_ENVIRONMENT = { [VARIABLE]: String(PARENT_PIPE_FD) };
  * is lost by that, and nobody is left behind who holds a lock or a port. */
 export function dieWithParent(): void {
   if (process.env[VARIABLE] === undefined) return;
+  // The pipe is ours, not our children's.
+  Reflect.deleteProperty(process.env, VARIABLE);
   const pipe = new Socket({ fd: PARENT_PIPE_FD, readable: true, writable: false });
   pipe.on("error", () => process.exit(1));
   pipe.on("close", () => process.exit(1));

@@ -1,12 +1,24 @@
-/** `aurochs up`: a whole volume on one machine. */
+/** `aurochs up`: a whole storage system on one machine, or one volume alone. */
 import { Option, type Command } from "commander";
 import type { HostPort } from "../engine/host-port.js";
 import { REPLICAS_MAX } from "../engine/limits.js";
 import { addEngineFlags, policyOf, type EngineFlags } from "./engine-flags.js";
-import { collect, parseCount, parseFixedAddress, parsePath, parseSize, parseVolumeName } from "./flags.js";
+import {
+  collect,
+  parseAddress,
+  parseCount,
+  parseFixedAddress,
+  parsePath,
+  parseSize,
+  parseVolumeName,
+} from "./flags.js";
 
 const REPLICAS_DEFAULT = 2;
 
+/** Addresses of one subnet. */
+const NODES_MAX = 200;
+
+/** Of one volume alone. */
 export interface UpFlags extends EngineFlags {
   stateDir: string;
   volume: string;
@@ -18,20 +30,31 @@ export interface UpFlags extends EngineFlags {
   view?: boolean;
 }
 
+interface SystemFlags {
+  stateDir: string;
+  nodes?: number;
+  listen: HostPort;
+  tokenFile?: string;
+  readyFile?: string;
+}
+
 export function addUpCommand(program: Command): void {
   const command = program
     .command("up")
     .description(
-      "serve a volume from this machine alone: a replica process per copy and an engine, until a signal",
+      "a storage system on this machine, with its API, until a signal; with --volume, one volume alone: a replica process per copy and an engine",
     )
     .requiredOption(
       "--state-dir <directory>",
       "where the replicas' directories and what belongs to them are kept",
       parsePath,
     )
-    .requiredOption("--volume <name>", "name of the volume", parseVolumeName)
-    .requiredOption("--size <size>", "size of the volume", parseSize)
-    .requiredOption(
+    .option("--nodes <count>", "that many nodes, in network namespaces (as root)", parseCount(NODES_MAX))
+    .option("--listen <host:port>", "where the API is", parseAddress, parseAddress("127.0.0.1:9500"))
+    .option("--token-file <file>", "holds the bearer token that clients of the API have to give", parsePath)
+    .option("--volume <name>", "name of the volume", parseVolumeName)
+    .option("--size <size>", "size of the volume", parseSize)
+    .option(
       "--portal <host:port>",
       "address that initiators connect to (repeatable)",
       collect(parseFixedAddress),
@@ -44,14 +67,29 @@ export function addUpCommand(program: Command): void {
     )
     .option(
       "--ready-file <file>",
-      "written once the volume serves, and whenever a process or a mode changes",
+      "written once it serves, and whenever a process (or a replica's mode) changes",
       parsePath,
     )
     .option("--view", "show what happens, also when the output is no terminal")
     .option("--no-view", "do not");
-  addEngineFlags(command).action(async (flags: UpFlags) => {
-    policyOf(flags, command); // before anything is started
+  addEngineFlags(command).action(async (flags: Partial<UpFlags> & SystemFlags) => {
+    const { volume, size, portal } = flags;
+    if (volume === undefined && size === undefined && portal === undefined) return upSystem(flags);
+    if (volume === undefined || size === undefined || portal === undefined)
+      command.error("error: one volume alone needs --volume, --size and --portal");
+    if (flags.nodes !== undefined) command.error("error: --nodes is for a system, not for one volume alone");
+    const one = { ...flags, volume, size, portal } as UpFlags;
+    policyOf(one, command); // before anything is started
     const { Up } = await import("./up.js");
-    process.exitCode = await new Up(flags).run();
+    process.exitCode = await new Up(one).run();
   });
+}
+
+async function upSystem({ stateDir, nodes, listen, tokenFile, readyFile }: SystemFlags): Promise<void> {
+  const { System } = await import("./system/system.js");
+  const system = new System({
+    ...{ stateDirectory: stateDir, nodes: nodes ?? null, listen },
+    ...{ tokenFile: tokenFile ?? null, readyFile: readyFile ?? null },
+  });
+  process.exitCode = await system.run();
 }

@@ -25,6 +25,8 @@ export interface ManagerOptions {
   /** by node, of its agent's instance service */
   agents: ReadonlyMap<string, HostPort>;
   rest: HostPort;
+  /** values of settings that nobody has set yet, by name */
+  settings: ReadonlyMap<string, string>;
   /** that clients of the API have to give; null: none */
   token: string | null;
   /** our own */
@@ -45,7 +47,7 @@ export async function runManager(options: ManagerOptions, log: Logger): Promise<
   const onError = (err: unknown) => log.error({ err }, "not expected");
   const store = SqliteStore.on(database);
   const events = SqliteEvents.on(database, Date.now, onError);
-  await makeMissingSettings(store);
+  await makeMissingSettings(store, options.settings);
   await keepEngineImage(store, version);
   const agents = new Agents(options.agents, log);
   const operations = new AgentOperations(store, agents);

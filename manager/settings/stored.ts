@@ -1,6 +1,6 @@
 /** Settings in the store. */
 import { DEFINITIONS, type SettingName } from "./definitions.js";
-import { definitionOf, SettingValues } from "./settings.js";
+import { checkSetting, definitionOf, InvalidSetting, isSetting, SettingValues } from "./settings.js";
 import { StoreError, type Store } from "../store/store.js";
 
 export async function loadSettings(store: Store): Promise<SettingValues> {
@@ -8,12 +8,22 @@ export async function loadSettings(store: Store): Promise<SettingValues> {
   return new SettingValues(new Map(stored.map(({ metadata, spec }) => [metadata.name, spec.value])));
 }
 
-/** Makes an object of every setting that has none, with its default: clients list and change them. */
-export async function makeMissingSettings(store: Store): Promise<void> {
+/** Makes an object of every setting that has none, with its default: clients list and change them.
+ * @param given what some of them are to be instead, by name
+ * @throws {InvalidSetting} */
+export async function makeMissingSettings(
+  store: Store,
+  given: ReadonlyMap<string, string> = new Map(),
+): Promise<void> {
+  const values = new Map<string, string>();
+  for (const [name, value] of given) {
+    if (!isSetting(name)) throw new InvalidSetting(`setting ${name} is not known`);
+    values.set(name, checkSetting(name, value));
+  }
   const present = new Set((await store.list("Setting")).map(({ metadata }) => metadata.name));
   for (const name of Object.keys(DEFINITIONS) as SettingName[]) {
     if (present.has(name)) continue;
-    const value = definitionOf(name).default;
+    const value = values.get(name) ?? definitionOf(name).default;
     await store
       .create({ kind: "Setting", name, spec: { value }, status: { applied: true } })
       .catch((error: unknown) => {

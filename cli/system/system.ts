@@ -1,0 +1,187 @@
+/** A whole storage system on one machine: a manager, and an agent for each node. Keeps them running, and stops all in order. */
+import { closeSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { EXIT } from "../../engine/exit-codes.js";
+import { formatHostPort, type HostPort } from "../../engine/host-port.js";
+import { lockFile } from "../../native/index.js";
+import { Child } from "../child.js";
+import { aborted, stopSignal } from "../signals.js";
+import { readJson } from "./ready-file.js";
+import { Network } from "./network.js";
+
+export interface SystemOptions {
+  stateDirectory: string;
+  /** in network namespaces; null: this machine is the one node */
+  nodes: number | null;
+  /** of the API */
+  listen: HostPort;
+  tokenFile: string | null;
+  readyFile: string | null;
+}
+
+interface SystemNode {
+  name: string;
+  address: string;
+  /** its own part of the state directory */
+  directory: string;
+  /** what runs a program there, put before it */
+  inside: readonly string[];
+  agent: Child;
+}
+
+/** The first of an agent's four ports, as Longhorn's instance manager has them. */
+const AGENT_PORT = 8500;
+const INSTANCE_PORT = AGENT_PORT + 3;
+
+/** ms that a manager and an agent, with all engines and replicas, may take to stop. */
+const MANAGER_STOP_MS = 30_000;
+const AGENT_STOP_MS = 90_000;
+
+const START_FAILURES_MAX = 5;
+const POLL_MS = 100;
+
+/** Copies that a volume gets, if there are as many nodes. */
+const REPLICAS = 2;
+
+export class System {
+  readonly #stop = stopSignal();
+  readonly #failure = new AbortController();
+  readonly #network: Network | null;
+  readonly #nodes: SystemNode[];
+  readonly #manager: Child;
+  #problem: string | null = null;
+  #written = "";
+  #isReady = false;
+
+  constructor(private readonly options: SystemOptions) {
+    const { stateDirectory, nodes } = options;
+    this.#network = nodes === null ? null : new Network(stateDirectory);
+    this.#nodes = Array.from({ length: nodes ?? 1 }, (_, index) => this.#node(index));
+    this.#manager = new Child({
+      args: () => this.#managerArguments(),
+      logFile: join(stateDirectory, "logs", "manager.log"),
+      onStart: () => this.#update(),
+      onEnd: (code, signal, failures) => this.#onEnd("the manager", code, signal, failures),
+    });
+  }
+
+  /** @returns the exit code */
+  async run(): Promise<number> {
+    const { stateDirectory } = this.options;
+    for (const folder of ["logs", "manager"])
+      mkdirSync(join(stateDirectory, folder), { recursive: true, mode: 0o700 });
+    for (const { directory } of this.#nodes) mkdirSync(directory, { recursive: true });
+    const lock = openSync(join(stateDirectory, "up.lock"), "w");
+    try {
+      if (!lockFile(lock)) throw new Error(`${stateDirectory} is in use by another aurochs up`);
+      await this.#network?.make(this.#nodes.length);
+      rmSync(this.#managerFile, { force: true });
+      for (const { agent } of this.#nodes) agent.start();
+      this.#manager.start();
+      await Promise.race([this.#watch(), aborted(this.#failure.signal)]);
+      await this.#end();
+    } catch (error) {
+      this.#problem = (error as Error).message;
+    } finally {
+      closeSync(lock);
+    }
+    if (this.#problem !== null) process.stderr.write(`aurochs up: ${this.#problem}\n`);
+    return this.#problem === null ? EXIT.OK.code : EXIT.FAILED.code;
+  }
+
+  #node(index: number): SystemNode {
+    const { stateDirectory, nodes } = this.options;
+    const name = nodes === null ? hostname().toLowerCase() : `node-${index + 1}`;
+    const directory = join(stateDirectory, name);
+    const address = this.#network?.address(index) ?? "127.0.0.1";
+    const inside = this.#network?.inside(index) ?? [];
+    const agent = new Child({
+      args: () => [
+        ...["instance-manager", "--state-dir", join(directory, "state"), "--stop-instances"],
+        ...["--listen", formatHostPort({ host: address, port: AGENT_PORT })],
+        ...["--data-path", join(directory, "disk")],
+      ],
+      inside,
+      logFile: join(stateDirectory, "logs", `${name}.log`),
+      onStart: () => this.#update(),
+      onEnd: (code, signal, failures) => this.#onEnd(`the agent of ${name}`, code, signal, failures),
+    });
+    return { name, address, directory, inside, agent };
+  }
+
+  #managerArguments(): string[] {
+    const { stateDirectory, listen, tokenFile } = this.options;
+    return [
+      ...["manager", "--state-dir", join(stateDirectory, "manager"), "--listen", formatHostPort(listen)],
+      ...["--ready-file", this.#managerFile],
+      ...this.#nodes.flatMap(({ name, address }) => [
+        "--node",
+        `${name}=${formatHostPort({ host: address, port: INSTANCE_PORT })}`,
+      ]),
+      ...["--setting", `default-replica-count=${Math.min(REPLICAS, this.#nodes.length)}`],
+      ...(tokenFile === null ? [] : ["--token-file", tokenFile]),
+    ];
+  }
+
+  get #managerFile(): string {
+    return join(this.options.stateDirectory, "manager", "ready.json");
+  }
+
+  #onEnd(name: string, code: number | null, signal: string | null, failures: number): boolean {
+    const how = `${name} ended with ${signal ?? `code ${code ?? ""}`}`;
+    this.#update();
+    if (!this.#isReady && failures >= START_FAILURES_MAX) {
+      this.#problem = `${how}; its log is in ${join(this.options.stateDirectory, "logs")}`;
+      this.#failure.abort();
+      return false;
+    }
+    process.stderr.write(`aurochs up: ${how}; it is started again\n`);
+    return true;
+  }
+
+  /** Until a signal. */
+  async #watch(): Promise<void> {
+    while (!this.#isReady && !this.#stop.aborted) {
+      await Promise.race([aborted(this.#stop), new Promise((wake) => setTimeout(wake, POLL_MS))]);
+      const ready = readJson(this.#managerFile) as { url: string; pid: number } | null;
+      if (ready === null || ready.pid !== this.#manager.pid) continue;
+      this.#isReady = true;
+      this.#update(ready.url);
+      process.stdout.write(
+        `The API is at ${ready.url}/v1; nodes: ${this.#nodes.map(({ name }) => name).join(", ")}.\n` +
+          "Now, for example: aurochs volume create demo --size 2GiB\n",
+      );
+    }
+    await aborted(this.#stop);
+  }
+
+  async #end(): Promise<void> {
+    if (this.options.readyFile !== null) rmSync(this.options.readyFile, { force: true });
+    // The manager first: it would start again what the agents stop.
+    const clean = [await this.#manager.stop(MANAGER_STOP_MS)];
+    clean.push(...(await Promise.all(this.#nodes.map(({ agent }) => agent.stop(AGENT_STOP_MS)))));
+    if (clean.every(Boolean)) await this.#network?.remove(this.#nodes.length);
+    else this.#problem ??= "not all could be stopped in time";
+  }
+
+  #url = "";
+
+  /** Tells scripts how things stand. */
+  #update(url = this.#url): void {
+    this.#url = url;
+    const { readyFile } = this.options;
+    if (readyFile === null || !this.#isReady) return;
+    const text = `${JSON.stringify({
+      url,
+      manager: { pid: this.#manager.pid },
+      nodes: this.#nodes.map(({ name, address, directory, inside, agent }) => ({
+        ...{ name, address, directory, inside, agent: { pid: agent.pid } },
+      })),
+    })}\n`;
+    if (text === this.#written) return;
+    writeFileSync(`${readyFile}.tmp`, text);
+    renameSync(`${readyFile}.tmp`, readyFile);
+    this.#written = text;
+  }
+}
