@@ -4,6 +4,8 @@ import { EXIT } from "../engine/exit-codes.js";
 import { addEngineCommand } from "./engine-command.js";
 import { addInstanceManagerCommand } from "./instance-manager-command.js";
 import { addManagerCommand } from "./manager-command.js";
+import { addNouns } from "./manage/nouns.js";
+import { isReplicaOfSystem } from "./manage/replica-words.js";
 import { addReplicaCommand } from "./replica-command.js";
 import { addReplicaHostCommand } from "./replica-host-command.js";
 import { addStatusCommand } from "./status-command.js";
@@ -15,7 +17,8 @@ const program = new Command("aurochs")
   .description("Replicated block storage: a volume on several replicas, served over iSCSI")
   .version(version())
   .exitOverride();
-addReplicaCommand(program);
+const given = process.argv.slice(2);
+if (!isReplicaOfSystem(given)) addReplicaCommand(program);
 addWitnessCommand(program);
 addEngineCommand(program);
 addUpCommand(program);
@@ -25,6 +28,7 @@ addReplicaHostCommand(program);
 addManagerCommand(program);
 
 try {
+  await addNouns(program, given);
   await program.parseAsync();
 } catch (error) {
   if (error instanceof CommanderError) {

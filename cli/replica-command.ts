@@ -64,6 +64,7 @@ export function addReplicaCommand(program: Command): void {
     })
     .addHelpText(
       "after",
-      "\nExample:\n  aurochs replica /data/vol-r1 --listen 10.0.0.5:10000 --volume vol --size 20GiB",
+      "\nExample:\n  aurochs replica /data/vol-r1 --listen 10.0.0.5:10000 --volume vol --size 20GiB\n\n" +
+        "Replicas of the storage system: aurochs replica list --help, aurochs replica remove --help.",
     );
 }

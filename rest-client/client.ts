@@ -72,8 +72,7 @@ export class RestClient {
     signal: AbortSignal,
   ): AsyncGenerator<ItemOf<C>[], void> {
     const { streamOf } = await import("./stream.js");
-    const url = `${this.url.replace(/^http/, "ws")}/v1/ws/${collection}`;
-    for await (const text of streamOf(url, this.#headers, signal))
+    for await (const text of streamOf(this.url, collection, this.#headers, signal))
       yield (this.#parse(text) as { data: ItemOf<C>[] }).data;
   }
 

@@ -8,11 +8,12 @@ import { REPLY_BYTES_MAX, STREAM_OPEN_MS, STREAM_SILENCE_MS } from "./limits.js"
  * @throws {UnreachableError} it is not there, or not any more */
 export async function* streamOf(
   url: string,
+  collection: string,
   headers: Record<string, string>,
   signal: AbortSignal,
 ): AsyncGenerator<string, void> {
   if (signal.aborted) return;
-  const socket = new WebSocket(url, {
+  const socket = new WebSocket(`${url.replace(/^http/, "ws")}/v1/ws/${collection}`, {
     headers,
     handshakeTimeout: STREAM_OPEN_MS,
     maxPayload: REPLY_BYTES_MAX,
