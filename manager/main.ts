@@ -8,6 +8,7 @@ import { startEngineLoop } from "./agents/engine-loop.js";
 import { startNodeLoop } from "./agents/node-loop.js";
 import { AgentOperations } from "./agents/operations.js";
 import { startReplicaLoop } from "./agents/replica-loop.js";
+import { startCloneLoop } from "./clone/clone-loop.js";
 import { keepEngineImage } from "./engine-image.js";
 import { SqliteEvents } from "./events/sqlite-events.js";
 import { ManagerMetrics } from "./metrics/metrics.js";
@@ -68,6 +69,7 @@ export async function runManager(options: ManagerOptions, log: Logger): Promise<
     startVolumeLoop(store, events, log),
     startAttachmentLoop(store, log),
     startSnapshotLoop(store, operations, events, log),
+    startCloneLoop(store, operations, events, log),
   ];
   const { address: host, port } = rest.address;
   log.info({ rest: { host, port }, nodes: [...options.agents.keys()] }, "manager serves");

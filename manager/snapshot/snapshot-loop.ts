@@ -6,7 +6,7 @@ import { FINALIZER, isDeleted, type NewResource, type Resource } from "../object
 import { OperationError, type EngineOperations } from "../operations.js";
 import { loadSettings } from "../settings/stored.js";
 import { StoreError, type Store } from "../store/store.js";
-import { isCloning } from "../volume/cloning.js";
+import { isBeingCloned, isCloning } from "../volume/cloning.js";
 import { ownLabels } from "../volume/objects.js";
 import { setWorkTickets, workNode, workTicketId } from "../volume/work-tickets.js";
 import { now } from "../../engine/timestamp.js";
@@ -105,7 +105,7 @@ class Rounds {
     for (const { object, ...event } of plan.events) this.tell(object, event);
     for (const object of plan.released) await this.#release(object);
     for (const { metadata } of plan.deleted) await store.delete("Snapshot", metadata.name, metadata.uid);
-    for (const name of plan.mark) await this.engines.deleteSnapshot(engine, name);
+    again = (await this.#mark(volume, engine, plan)) ?? again;
     if (plan.purge) again = await this.#purge(engine);
     return again;
   }
@@ -147,6 +147,19 @@ class Rounds {
       await this.store.updateStatus(object);
       return Date.now() + REFUSED_RETRY_MS;
     }
+  }
+
+  /** One whose content is being copied has to keep it until that is done: a purge would add to it. */
+  async #mark(
+    { metadata }: Resource<"Volume">,
+    engine: Engine,
+    { mark }: SnapshotPlan,
+  ): Promise<number | null> {
+    if (mark.length === 0) return null;
+    const volumes = await this.store.list("Volume");
+    const free = mark.filter((name) => !isBeingCloned(volumes, metadata.name, name));
+    for (const name of free) await this.engines.deleteSnapshot(engine, name);
+    return free.length < mark.length ? Date.now() + REFUSED_RETRY_MS : null;
   }
 
   async #purge(engine: Engine): Promise<number> {

@@ -24,6 +24,8 @@ export class FakeEngines implements EngineOperations, NodeOperations {
   readonly checksums = new Map<string, Record<string, string>>();
   /** by "node/disk" */
   readonly directories = new Map<string, ReplicaDirectory[]>();
+  /** copies of snapshots end when this does */
+  copying: Promise<void> = Promise.resolve();
   readonly #hashed = new Set<string>();
 
   constructor(private readonly store: Store) {}
@@ -97,6 +99,7 @@ export class FakeEngines implements EngineOperations, NodeOperations {
 
   async cloneSnapshot(target: Resource<"Engine">, source: Resource<"Engine">, name: string): Promise<void> {
     this.#ask("clone", source, name, "to", target.spec.volumeName);
+    await this.copying;
     await this.#change(target, (snapshots) => {
       addToChain(snapshots, name, {});
       Object.assign(snapshots[name] as EngineSnapshot, { usercreated: false, created: "", parent: "" });

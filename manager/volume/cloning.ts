@@ -1,7 +1,42 @@
-/** Volumes that are made of others. Facts: manager.md section 12. */
+/** Volumes that are made of others. Pure. Facts: manager.md section 12. */
 import type { Resource } from "../objects/resource.js";
 
+type Volume = Resource<"Volume">;
+
+export const CLONE_TICKET_TYPE = "volume-clone-controller";
+
+const WHOLE: ReadonlySet<string> = new Set(["copy-completed-awaiting-healthy", "completed"]);
+
+export interface CloneSource {
+  volume: string;
+  /** "": what the volume holds when it is begun with */
+  snapshot: string;
+}
+
+/** @param dataSource `vol://VOLUME` or `snap://VOLUME/SNAPSHOT`
+ * @returns null when it is neither */
+export function cloneSource(dataSource: string): CloneSource | null {
+  const [, snapVolume, snapshot = "", volume = snapVolume] =
+    /^(?:snap:\/\/([^/]+)\/([^/]+)|vol:\/\/([^/]+))$/.exec(dataSource) ?? [];
+  return volume === undefined ? null : { volume, snapshot };
+}
+
 /** Its content is not whole: nobody may use it, and nothing is kept of it. */
-export function isCloning({ spec, status }: Resource<"Volume">): boolean {
-  return spec.dataSource !== "" && !["copy-completed-awaiting-healthy", "completed"].includes(status.cloneStatus.state); // prettier-ignore
+export function isCloning({ spec, status }: Volume): boolean {
+  return spec.dataSource !== "" && !WHOLE.has(status.cloneStatus.state);
+}
+
+/** How many copies it has to have now: one, until there is something to have copies of. */
+export function wantedReplicas(volume: Volume): number {
+  return isCloning(volume) ? 1 : volume.spec.numberOfReplicas;
+}
+
+/** Its content is being read, or will be: it has to stay as it is. */
+export function isBeingCloned(volumes: readonly Volume[], volume: string, snapshot: string): boolean {
+  return volumes.some(
+    ({ status: { cloneStatus } }) =>
+      cloneStatus.state === "initiated" &&
+      cloneStatus.sourceVolume === volume &&
+      cloneStatus.snapshot === snapshot,
+  );
 }

@@ -6,6 +6,7 @@ import type { Resource } from "../objects/resource.js";
 import { better } from "../schedule/balance.js";
 import { place, type Taken, type Want } from "../schedule/place.js";
 import { surplus } from "../schedule/surplus.js";
+import { isCloning, wantedReplicas } from "./cloning.js";
 import type { Draft } from "./draft.js";
 import { isOn } from "./engine-wishes.js";
 import { hasData, hasFailed } from "./modes.js";
@@ -32,7 +33,7 @@ export function replan(draft: Draft): void {
 /** While nothing was ever written all replicas are alike, and are made at once. */
 function placeFirst(draft: Draft): Unplaced | null {
   if (draft.replicas.some(hasData)) return null;
-  let missing = draft.volume.spec.numberOfReplicas - draft.replicas.length;
+  let missing = wantedReplicas(draft.volume) - draft.replicas.length;
   const taken = draft.replicas.map(takenBy);
   for (; missing > 0; missing--) {
     const unplaced = add(draft, taken, "");
@@ -46,7 +47,8 @@ function placeFirst(draft: Draft): Unplaced | null {
 
 function replanAttached(draft: Draft): Unplaced | null {
   removeStale(draft);
-  if (isBusy(draft)) return null;
+  // What is being written by nobody but the copy of another volume stays where it is.
+  if (isCloning(draft.volume) || isBusy(draft)) return null;
   const whole = draft.inMode("RW");
   const { numberOfReplicas } = draft.volume.spec;
   if (whole.length < numberOfReplicas) return replenish(draft);

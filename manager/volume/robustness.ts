@@ -1,5 +1,6 @@
 /** How many whole copies a volume has, and what is done when none is left that can be used. */
 import type { Resource } from "../objects/resource.js";
+import { wantedReplicas } from "./cloning.js";
 import type { Draft } from "./draft.js";
 import { hasData, hasFailed } from "./modes.js";
 import { parseTime } from "./time.js";
@@ -27,7 +28,7 @@ function judgeAttached(draft: Draft, engine: Resource<"Engine">): void {
   const whole = draft.inMode("RW").length;
   // Without any the engine waits for the last one, and nothing has changed for its users.
   if (whole === 0) return;
-  const isHealthy = whole >= volume.spec.numberOfReplicas;
+  const isHealthy = whole >= wantedReplicas(volume);
   if (isHealthy) volume.status.lastDegradedAt = "";
   else if (volume.status.lastDegradedAt === "") volume.status.lastDegradedAt = draft.now;
   set(draft, isHealthy ? "healthy" : "degraded", "Normal");

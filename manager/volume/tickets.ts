@@ -4,6 +4,7 @@
  */
 import { dated } from "../objects/conditions.js";
 import type { Resource } from "../objects/resource.js";
+import { CLONE_TICKET_TYPE, isCloning } from "./cloning.js";
 
 export type Ticket = Resource<"VolumeAttachment">["spec"]["attachmentTickets"][string];
 export type TicketStatus = Resource<"VolumeAttachment">["status"]["attachmentTicketStatuses"][string];
@@ -38,8 +39,10 @@ export interface Wish {
 }
 
 /** @returns where the volume has to be now: another ticket's turn comes when it is detached */
-export function wish(volume: Resource<"Volume">, tickets: readonly Ticket[]): Wish {
+export function wish(volume: Resource<"Volume">, all: readonly Ticket[]): Wish {
   const { spec, status } = volume;
+  // What becomes a copy is nobody's until it is one.
+  const tickets = isCloning(volume) ? all.filter(({ type }) => type === CLONE_TICKET_TYPE) : all;
   const stay = { nodeID: spec.nodeID, disableFrontend: spec.disableFrontend, lastAttachedBy: "" };
   const detach = { ...stay, nodeID: "" };
   if (status.robustness === "faulted") return detach;

@@ -3,6 +3,7 @@ import type { Resource } from "../objects/resource.js";
 import type { SpecOf } from "../objects/kinds.js";
 import { bytesOf, formatBytes } from "../objects/bytes.js";
 import { RuleError } from "../rule-error.js";
+import { cloneSource } from "./cloning.js";
 import { SIZE_UNIT_BYTES } from "./creation.js";
 
 type VolumeSpec = SpecOf<"Volume">;
@@ -127,18 +128,13 @@ function checkTags(
 }
 
 function checkSource({ dataSource, size }: VolumeSpec, { sizeOf }: VolumeSurroundings): void {
-  const volume = sourceVolume(dataSource);
+  const volume = cloneSource(dataSource)?.volume ?? null;
   if (volume === null)
     throw invalid("dataSource", `${dataSource} is neither snap://VOLUME/SNAPSHOT nor vol://VOLUME`);
   const expected = sizeOf(volume);
   if (expected === null) throw invalid("dataSource", `volume ${volume} is not found`);
   if (expected !== bytesOf(size))
     throw invalid("size", `has to be that of volume ${volume}, ${expected}, not ${size}`);
-}
-
-/** @returns the volume that is cloned, null when the text names none */
-export function sourceVolume(dataSource: string): string | null {
-  return /^(?:snap:\/\/([^/]+)\/[^/]+|vol:\/\/([^/]+))$/.exec(dataSource)?.slice(1).find(Boolean) ?? null;
 }
 
 function needDetached(state: string, field: string, what: string): void {

@@ -1,6 +1,7 @@
 /** Snapshots of a volume: what its engine has, and the objects that stand for them. */
 import { randomBytes } from "node:crypto";
 import { FINALIZER, type Resource } from "../../objects/resource.js";
+import { isBeingCloned } from "../../volume/cloning.js";
 import { ownLabels } from "../../volume/objects.js";
 import { loadSettings } from "../../settings/stored.js";
 import { need, volumeView, type Backend } from "../backend.js";
@@ -107,6 +108,8 @@ async function deleteSnapshot(backend: Backend, volume: string, call: Call): Pro
   const name = await snapshotName(call);
   if (name === "volume-head")
     throw new ApiError("INVALID", "snapshotInput: name: volume-head is no snapshot");
+  if (isBeingCloned(await backend.store.list("Volume"), volume, name))
+    throw new ApiError("REFUSED", `snapshot ${name} of volume ${volume} is being copied into another volume`);
   await backend.engines.deleteSnapshot(await runningEngine(backend, volume), name);
   return reply(backend, volume);
 }
