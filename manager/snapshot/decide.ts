@@ -153,6 +153,13 @@ function isPurgeable({ children }: EngineSnapshot): boolean {
   return names.length <= 1 && !names.includes(HEAD);
 }
 
+/** Something is left that the end of a purge would not leave. */
+export function hasPurgeable(snapshots: Readonly<Record<string, EngineSnapshot>>): boolean {
+  return Object.values(snapshots).some(
+    (one) => one.name !== HEAD && (one.removed || !one.usercreated) && isPurgeable(one),
+  );
+}
+
 function isToGo({ objects, cleansSystem }: SnapshotWorld, plan: SnapshotPlan, one: EngineSnapshot): boolean {
   const { name, removed, usercreated } = one;
   if (name === HEAD) return false;
