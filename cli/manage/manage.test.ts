@@ -50,6 +50,11 @@ t.test("a volume is made, shown and attached", async (t) => {
   );
   const json = await aurochs("volume", "get", "data", "--json");
   t.strictSame(JSON.parse(json.out), (await rig.call("GET", "/v1/volumes/data")).json);
+  t.strictSame(await aurochs("explain", "data"), {
+    code: 0,
+    out: "Volume data is attached to node-1 and healthy: 2 of 2 copies current. Nothing is wrong.\n",
+    err: "",
+  });
   t.strictSame(await aurochs("replica", "list", "--node", "node-2"), {
     code: 0,
     err: "",
@@ -166,7 +171,7 @@ t.test("snapshots, settings, jobs and events", async (t) => {
     [
       "NAME AGE    SIZE   BY     PARENT   LABELS",
       "one AGE   4 KiB   user            of=test   removed",
-      "volume-head AGE   8 KiB",
+      "volume-head AGE   8 KiB          one",
       "",
     ].join("\n"),
   );

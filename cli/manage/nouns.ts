@@ -10,6 +10,11 @@ interface Noun {
 
 export const NOUNS: readonly Noun[] = [
   {
+    name: "explain",
+    description: "why a volume is not as it could be, and what to do next",
+    load: async () => (await import("./explain-command.js")).addExplain,
+  },
+  {
     name: "volume",
     description: "volumes of the storage system: make, attach, expand, clone, ...",
     load: async () => (await import("./volume-commands.js")).addVolumeCommands,

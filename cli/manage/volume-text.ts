@@ -110,9 +110,12 @@ function copiesText(volume: Volume): string {
   return `${currentCopies(volume).length}/${volume.numberOfReplicas}`;
 }
 
-/** "": it is on none */
+/** An engine that does not run tells where it was. "": it is on none */
 export function nodeOf({ state, controllers }: Volume): string {
-  return state === "detached" ? "" : (controllers?.map(({ hostId }) => hostId).find((id) => id !== "") ?? "");
+  const isThere = state === "attached" || state === "detaching";
+  return (
+    (controllers ?? []).find(({ hostId, running }) => hostId !== "" && (isThere || running))?.hostId ?? ""
+  );
 }
 
 export function usedBytes({ controllers }: Volume): number {

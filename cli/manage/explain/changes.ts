@@ -1,0 +1,111 @@
+/** What is being changed of a volume and is not done: its size, its origin, its snapshots, its end. */
+import { nodeOf, oneLine } from "../volume-text.js";
+import { count, moment, size, timeOf } from "../words.js";
+import { awayOf, command, named, nodeProblem, placesOf, type Facts, type Finding } from "./facts.js";
+
+export function growth({ volume, now }: Facts): Finding[] {
+  const [controller] = volume.controllers ?? [];
+  if (controller === undefined || Number(controller.size) === 0) return [];
+  const { lastExpansionError, lastExpansionFailedAt, isExpanding } = controller;
+  if (Number(controller.size) >= Number(volume.size)) return [];
+  const what = `It has ${size(controller.size)}, and is to have ${size(volume.size)}.`;
+  if (isExpanding) return [{ what: `${what} It is growing now.`, evidence: [], next: [] }];
+  if (lastExpansionError !== "")
+    return [
+      {
+        what: `${what} It could not grow.`,
+        evidence: [`${oneLine(lastExpansionError)}${lastExpansionFailedAt === "" ? "" : `, ${moment(lastExpansionFailedAt, now)}`}`], // prettier-ignore
+        next: [
+          "It is tried again by itself. The data are as they were.",
+          `To stay with the size that it has: ${command("volume", "expand", volume.name, "--cancel")}`,
+        ],
+      },
+    ];
+  if (volume.robustness === "degraded" && volume.rebuildStatus.some(({ isRebuilding }) => isRebuilding))
+    return [{ what: `${what} A rebuild is under way.`, evidence: [], next: [] }];
+  return [{ what, evidence: [`it is ${volume.state}`], next: [] }];
+}
+
+export function copying(facts: Facts): Finding[] {
+  const { volume, source, now } = facts;
+  const { state, attemptCount, nextAllowedAttemptAt } = volume.cloneStatus;
+  if (volume.dataSource === "" || state === "completed") return [];
+  const what = `It is to be a copy of ${volume.dataSource}, and is not ready before that.`;
+  const evidence = [
+    ...(state === "" ? [] : [`the copying is ${state}`]),
+    ...(attemptCount > 0 ? [`tried ${count(attemptCount, "time")}`] : []),
+    ...((timeOf(nextAllowedAttemptAt) ?? 0) > now
+      ? [`the next attempt is not before ${nextAllowedAttemptAt}`]
+      : []),
+    ...sourceText(facts),
+  ];
+  if (state === "failed")
+    return [
+      {
+        what: `It could not be made a copy of ${volume.dataSource}. The source is as it was.`,
+        evidence,
+        next: [`There is nothing in it to be kept: ${command("volume", "delete", volume.name)}, then ${command("volume", "clone", source?.name ?? "SOURCE", volume.name)}`], // prettier-ignore
+      },
+    ];
+  return [{ what, evidence, next: source === null ? ["Its source is gone: it cannot be completed."] : [] }];
+}
+
+function sourceText({ source }: Facts): string[] {
+  if (source === null) return ["its source is not there"];
+  return [
+    `its source is ${source.state}${nodeOf(source) === "" ? "" : ` on ${nodeOf(source)}`}, ${source.robustness}`,
+  ];
+}
+
+export function snapshots({ volume }: Facts): Finding[] {
+  const many = volume.conditions["TooManySnapshots"];
+  const purges = (volume.purgeStatus ?? []).filter(({ error }) => error !== "");
+  return [
+    ...(many?.status === "True"
+      ? [
+          {
+            what: `It has many snapshots: when there are ${volume.snapshotMaxCount}, no more can be taken.`,
+            evidence: many.message === "" ? [] : [oneLine(many.message)],
+            next: [`Remove those that nobody needs (${command("snapshot", "list", volume.name)}), then ${command("snapshot", "purge", volume.name)}`], // prettier-ignore
+          },
+        ]
+      : []),
+    ...(purges.length > 0
+      ? [
+          {
+            what: "Room of removed snapshots could not be given back everywhere.",
+            evidence: purges.map(({ replica, error }) => `${replica}: ${oneLine(error)}`),
+            next: [`When the cause is gone: ${command("snapshot", "purge", volume.name)}`],
+          },
+        ]
+      : []),
+  ];
+}
+
+export function restoring({ volume }: Facts): Finding[] {
+  if (!volume.restoreRequired) return [];
+  return [
+    { what: "It is being filled from a backup, and is not ready before that.", evidence: [], next: [] },
+  ];
+}
+
+export function deletion(facts: Facts): Finding[] {
+  const { volume } = facts;
+  if (volume.state !== "deleting") return [];
+  const node = nodeOf(volume);
+  const engine = node === "" ? null : nodeProblem(facts, node);
+  const away = volume.replicas.map((one) => awayOf(facts, one));
+  const evidence = [
+    ...(engine === null ? [] : [engine]),
+    ...volume.replicas.flatMap((one, i) => (away[i] == null ? [] : [`${named(one)}: ${away[i].text}`])),
+  ];
+  if (evidence.length === 0) return [];
+  const places = placesOf([engine === null ? null : { text: engine, place: node }, ...away]);
+  return [
+    {
+      what: "It is gone when its engine has ended and its copies are removed, which is not possible everywhere now.",
+      evidence,
+      next: [`Bring back ${places}.`],
+    },
+  ];
+}

@@ -1,0 +1,91 @@
+/** A volume whose copies have all failed. What may be lost by a step is said with it. */
+import type { Replica } from "../volume-text.js";
+import { duration, list, moment } from "../words.js";
+import {
+  ALL_READY,
+  awayOf,
+  command,
+  failedAt,
+  named,
+  placesOf,
+  setting,
+  type Facts,
+  type Finding,
+} from "./facts.js";
+
+/** ms between failures that count as one, as the manager has it. */
+const SAME_FAILURE_MS = 60_000;
+
+export function lost(facts: Facts): Finding[] {
+  const { volume } = facts;
+  if (volume.robustness !== "faulted") return [];
+  if (volume.replicas.length === 0) return [withoutCopies(facts)];
+  const latestFirst = [...volume.replicas].sort((a, b) => failedAt(b) - failedAt(a));
+  const failed = latestFirst.filter((one) => one.failedAt !== "");
+  const what = `${failed.length === 1 ? "The only copy with data has" : `All ${failed.length} copies with data have`} failed, so none is counted on.`;
+  return [{ what, evidence: latestFirst.map((one) => copyText(facts, one)), next: steps(facts, failed) }];
+}
+
+function withoutCopies({ volume: { name } }: Facts): Finding {
+  return {
+    what: "The volume has no copies at all.",
+    evidence: [],
+    next: [
+      `Keep directories on the disks whose names begin with "${name}-": they may hold the data still, and nothing else does.`,
+    ],
+  };
+}
+
+function copyText(facts: Facts, replica: Replica): string {
+  // One that had ever been whole would be counted on.
+  const when = replica.failedAt === "" ? "was never whole" : `failed ${moment(replica.failedAt, facts.now)}`;
+  return `${named(replica)} ${when}; ${awayOf(facts, replica)?.text ?? ALL_READY}`;
+}
+
+function steps(facts: Facts, latestFirst: readonly Replica[]): string[] {
+  const { volume } = facts;
+  const [latest] = latestFirst;
+  if (latest === undefined) return [];
+  const together = latestFirst.filter((one) => failedAt(latest) - failedAt(one) <= SAME_FAILURE_MS);
+  const older = latestFirst.filter((one) => !together.includes(one));
+  const away = together.filter((one) => awayOf(facts, one) !== null);
+  const here = together.filter((one) => awayOf(facts, one) === null);
+  const isAutomatic = setting(facts, "auto-salvage") === "true";
+  if (away.length > 0)
+    return [...bringBack(facts, together, away, isAutomatic), ...ifGone(facts, away, [...here, ...older])];
+  const last = together.length === 1 ? `${named(latest)} failed last: if it was ever whole, no copy is newer.` : `${list(together.map(named))} failed last, within a minute of each other: no other copy is newer, and an engine finds out by their records which of them is.`; // prettier-ignore
+  if (volume.state !== "detached") return [`Wait until it is detached: it is ${volume.state}. ${last}`];
+  const salvage = command("volume", "salvage", volume.name, ...together.map(({ name }) => name));
+  if (isAutomatic)
+    return [`Wait a moment: it is tried again by itself with ${list(together.map(named))}. ${last}`, `If it stays like this: ${salvage}`]; // prettier-ignore
+  return [
+    `${last} Count on ${together.length === 1 ? "it" : "them"} again, and attach the volume: ${salvage}`,
+  ];
+}
+
+function bringBack(
+  facts: Facts,
+  together: readonly Replica[],
+  away: readonly Replica[],
+  isAutomatic: boolean,
+): string[] {
+  const isOnly = together.length === 1;
+  const whose = isOnly
+    ? `Its copy failed last: if it was ever whole, it has all that was answered to users.`
+    : `Which of the copies that failed last is the newest only their records say.`;
+  const then = isAutomatic ? " The volume is then tried again by itself." : ` Then: ${command("volume", "salvage", facts.volume.name, ...together.map(({ name }) => name))}`; // prettier-ignore
+  return [`Bring back ${placesOf(away.map((one) => awayOf(facts, one)))}. ${whose}${then}`];
+}
+
+/** What is left when the newest copy is gone for good. */
+function ifGone({ volume }: Facts, away: readonly Replica[], others: readonly Replica[]): string[] {
+  const [best] = [...others].sort((a, b) => failedAt(b) - failedAt(a));
+  if (best === undefined) return [];
+  const latest = Math.max(...away.map(failedAt));
+  const ago = latest - failedAt(best);
+  return [
+    `Only if ${list(away.map(named))} ${away.length === 1 ? "is" : "are"} gone for good: ${command("volume", "salvage", volume.name, best.name)} ` +
+      `tries ${named(best)}, which failed ${ago < 1_000 ? "at the same time" : `${duration(ago)} earlier`}. What was written ${ago < 1_000 ? "last" : "in between"} may be lost with that. ` +
+      `An engine still refuses the copy if its records say that another one went on without it.`,
+  ];
+}
