@@ -7,7 +7,7 @@ import { Agents } from "./agents/agents.js";
 import { startEngineLoop } from "./agents/engine-loop.js";
 import { startNodeLoop } from "./agents/node-loop.js";
 import { AgentOperations } from "./agents/operations.js";
-import { startReplicaLoop } from "./agents/replica-loop.js";
+import { startReplicaLoop, startWitnessLoop } from "./agents/replica-loop.js";
 import { startCloneLoop } from "./clone/clone-loop.js";
 import { keepEngineImage } from "./engine-image.js";
 import { SqliteEvents } from "./events/sqlite-events.js";
@@ -66,6 +66,7 @@ export async function runManager(options: ManagerOptions, log: Logger): Promise<
   const loops = [
     startNodeLoop(store, agents, events, log),
     startReplicaLoop(store, agents, events, log),
+    startWitnessLoop(store, agents, events, log),
     startEngineLoop(store, agents, events, log),
     startVolumeLoop(store, events, log),
     startAttachmentLoop(store, log),

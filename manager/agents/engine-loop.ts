@@ -7,6 +7,7 @@ import type { Events } from "../events/events.js";
 import { FINALIZER, isDeleted, type Resource } from "../objects/resource.js";
 import { loadSettings } from "../settings/stored.js";
 import type { Store } from "../store/store.js";
+import { addressOf, isServing } from "../volume/states.js";
 import type { Agents } from "./agents.js";
 import { nextCommands } from "./engine-commands.js";
 import { EngineDriver } from "./engine-driver.js";
@@ -36,8 +37,9 @@ async function reconcile(
     return null;
   }
   const settings = await loadSettings(store);
+  const witness = await witnessOf(store, engine);
   const presence = await keeper.keep(engine, (agent) =>
-    engineInstance(engine, agent.facts?.longhorn ?? "", agent.address.host, settings),
+    engineInstance(engine, witness, agent.facts?.longhorn ?? "", agent.address.host, settings),
   );
   if (presence.is === "waiting") return null;
   observe(engine, presence, driver.adding(name));
@@ -72,6 +74,13 @@ function observe(engine: Resource<"Engine">, presence: Presence, adding: Readonl
   if (status.currentState !== "running" || report?.uuid !== status.uuid) return;
   const portal = formatHostPort({ host: agent.address.host, port: status.port + 1 });
   Object.assign(status, reportedStatus(engine, report, portal, adding, formatTime(Date.now())));
+}
+
+async function witnessOf(store: Store, { spec }: Resource<"Engine">): Promise<string | null> {
+  const [witness] = (await store.list("Witness")).filter(
+    (one) => one.spec.volumeName === spec.volumeName && !isDeleted(one) && isServing(one),
+  );
+  return witness === undefined ? null : addressOf(witness);
 }
 
 async function wholeBefore(store: Store, { spec }: Resource<"Engine">): Promise<Set<string>> {

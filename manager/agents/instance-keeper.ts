@@ -1,4 +1,4 @@
-/** Keeps the process of an engine or a replica where its object wants it: started, stopped, and nowhere else. */
+/** Keeps the process of an engine, a replica or a witness where its object wants it: started, stopped, and nowhere else. */
 import { status } from "@grpc/grpc-js";
 import type { Logger } from "pino";
 import { DataEngine, type InstanceResponse, type InstanceSpec } from "../../proto/instance-manager.js";
@@ -9,7 +9,7 @@ import type { Agent, AgentCalls } from "./agent.js";
 import type { Agents } from "./agents.js";
 import { CALL_TIMEOUT_MS } from "./limits.js";
 
-type Kept = Resource<"Engine"> | Resource<"Replica">;
+type Kept = Resource<"Engine" | "Replica" | "Witness">;
 
 /** What is known of its process. `waiting`: its node's agent does not answer, and may do so in a moment. */
 export type Presence =

@@ -1,11 +1,11 @@
-/** How an engine or a replica is, of what its node's agent tells. Pure. */
+/** How an engine, a replica or a witness is, of what its node's agent tells. Pure. */
 import type { InstanceResponse } from "../../proto/instance-manager.js";
 import type { Resource } from "../objects/resource.js";
 import { instanceManagerName } from "./instance-manager.js";
 
-type Instance = Resource<"Engine"> | Resource<"Replica">;
+type Instance = Resource<"Engine" | "Replica" | "Witness">;
 
-/** What both kinds have in common. */
+/** What all kinds have in common. */
 export type InstanceFacts = Pick<
   Instance["status"],
   | "currentImage"

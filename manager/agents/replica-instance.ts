@@ -1,4 +1,4 @@
-/** A replica as its node's agent is asked to run it: the command line that Longhorn's manager gives it. Pure. Facts:
+/** A replica, or a witness, as its node's agent is asked to run it: the command line that Longhorn's manager gives it. Pure. Facts:
  * instance-manager.md section 7. */
 import { join } from "node:path";
 import type { InstanceSpec } from "../../proto/instance-manager.js";
@@ -6,7 +6,7 @@ import type { Resource } from "../objects/resource.js";
 import { listenHost, newInstance } from "./new-instance.js";
 import { RECEIVERS, REPLICA_PORTS } from "./limits.js";
 
-export function replicaDirectory({ spec }: Resource<"Replica">): string {
+function directoryOf({ spec }: Resource<"Replica" | "Witness">): string {
   return join(spec.diskPath, "replicas", spec.dataDirectoryName);
 }
 
@@ -19,12 +19,21 @@ export function replicaInstance(replica: Resource<"Replica">, binary: string, ho
     portCount: REPLICA_PORTS,
     portArgs: [`--listen,${listenHost(host)}:`],
     args: [
-      ...["--volume-name", spec.volumeName, "replica", replicaDirectory(replica), "--size", spec.volumeSize],
+      ...["--volume-name", spec.volumeName, "replica", directoryOf(replica), "--size", spec.volumeSize],
       ...(spec.revisionCounterDisabled ? ["--disableRevCounter"] : []),
       ...(spec.unmapMarkDiskChainRemovedEnabled ? ["--unmap-mark-disk-chain-removed"] : []),
       ...["--replica-instance-name", metadata.name, "--sync-agent-port-count", String(RECEIVERS)],
       ...["--snapshot-max-count", String(spec.snapshotMaxCount)],
       ...["--snapshot-max-size", spec.snapshotMaxSize],
     ],
+  });
+}
+
+export function witnessInstance(witness: Resource<"Witness">, binary: string, host: string): InstanceSpec {
+  const { spec, metadata } = witness;
+  return newInstance(metadata.name, {
+    ...{ type: "replica", volumeName: spec.volumeName, binary },
+    ...{ portCount: 1, portArgs: [`--listen,${listenHost(host)}:`] },
+    args: ["--volume-name", spec.volumeName, "witness", directoryOf(witness)],
   });
 }

@@ -1,5 +1,6 @@
-/** Keeps each replica's process as its object wants it, and its object's status as the process is. */
+/** Keeps the process of each replica, and of each witness, as its object wants it, and the object's status as the process is. */
 import type { Logger } from "pino";
+import type { InstanceSpec } from "../../proto/instance-manager.js";
 import { Loop } from "../control/loop.js";
 import type { Events } from "../events/events.js";
 import { FINALIZER, isDeleted, type Resource } from "../objects/resource.js";
@@ -9,17 +10,41 @@ import type { Agents } from "./agents.js";
 import { InstanceKeeper } from "./instance-keeper.js";
 import { instanceFacts, unknownFacts } from "./instance-status.js";
 import { CALL_TIMEOUT_MS } from "./limits.js";
-import { replicaInstance } from "./replica-instance.js";
+import { replicaInstance, witnessInstance } from "./replica-instance.js";
+
+type Hosted = "Replica" | "Witness";
 
 export function startReplicaLoop(store: Store, agents: Agents, events: Events, log: Logger): Loop {
+  return startHosted(store, agents, events, log, "Replica", replicaInstance);
+}
+
+export function startWitnessLoop(store: Store, agents: Agents, events: Events, log: Logger): Loop {
+  return startHosted(store, agents, events, log, "Witness", witnessInstance);
+}
+
+type SpecOf<K extends Hosted> = (object: Resource<K>, binary: string, host: string) => InstanceSpec;
+
+function startHosted<K extends Hosted>(
+  store: Store,
+  agents: Agents,
+  events: Events,
+  log: Logger,
+  kind: K,
+  specOf: SpecOf<K>,
+): Loop {
   const keeper = new InstanceKeeper(agents, events, log);
-  const loop = new Loop("replica", store, (name) => reconcile(store, keeper, name, log), log);
-  loop.follow("Replica", ({ metadata }) => [metadata.name]);
-  return followAgents(loop, store, agents, "Replica");
+  const work = async (name: string) => {
+    const object = await store.get(kind, name);
+    if (object !== null) await reconcile(store, keeper, object, specOf, log);
+    return null;
+  };
+  const loop = new Loop(kind.toLowerCase(), store, work, log);
+  loop.follow(kind, ({ metadata }) => [metadata.name]);
+  return followAgents(loop, store, agents, kind);
 }
 
 /** Looks again at what an agent tells of, and at all that belongs to a node when that comes or goes. */
-export function followAgents(loop: Loop, store: Store, agents: Agents, kind: "Engine" | "Replica"): Loop {
+export function followAgents(loop: Loop, store: Store, agents: Agents, kind: "Engine" | Hosted): Loop {
   return loop.alsoEnds(
     agents.watch(({ node }, change) => {
       if (change.of === "instance") loop.add(change.name);
@@ -33,45 +58,43 @@ export function followAgents(loop: Loop, store: Store, agents: Agents, kind: "En
   );
 }
 
-async function reconcile(
+async function reconcile<K extends Hosted>(
   store: Store,
   keeper: InstanceKeeper,
-  name: string,
+  object: Resource<K>,
+  specOf: SpecOf<K>,
   log: Logger,
-): Promise<number | null> {
-  const replica = await store.get("Replica", name);
-  if (replica === null) return null;
-  const presence = await keeper.keep(replica, (agent) =>
-    replicaInstance(replica, agent.facts?.longhorn ?? "", agent.address.host),
+): Promise<void> {
+  const presence = await keeper.keep(object, (agent) =>
+    specOf(object, agent.facts?.longhorn ?? "", agent.address.host),
   );
   switch (presence.is) {
     case "waiting":
-      return null;
+      return;
     case "down":
-      Object.assign(replica.status, unknownFacts(replica));
+      Object.assign(object.status, unknownFacts(object));
       break;
     case "nowhere":
-      Object.assign(replica.status, instanceFacts(replica, null, ""));
+      Object.assign(object.status, instanceFacts(object, null, ""));
       break;
     case "reached":
-      Object.assign(replica.status, instanceFacts(replica, presence.instance, presence.agent.address.host));
+      Object.assign(object.status, instanceFacts(object, presence.instance, presence.agent.address.host));
   }
-  const stored = await store.updateStatus(replica);
-  if (!isDeleted(stored)) return null;
-  if (presence.is === "reached") {
-    if (presence.instance !== null) return null;
-    await removeDirectory(store, stored, presence.calls);
-  } else log.warn({ replica: name }, "a replica is removed whose node is away: its directory stays there");
+  const stored = await store.updateStatus(object);
+  if (!isDeleted(stored)) return;
   const { metadata } = stored;
+  if (presence.is === "reached") {
+    if (presence.instance !== null) return;
+    await removeDirectory(store, stored, presence.calls);
+  } else log.warn({ name: metadata.name }, "it is removed while its node is away: its directory stays there");
   const finalizers = metadata.finalizers.filter((finalizer) => finalizer !== FINALIZER);
   await store.update({ ...stored, metadata: { ...metadata, finalizers } });
-  return null;
 }
 
 /** @throws {RpcError} it is still there */
 async function removeDirectory(
   store: Store,
-  { spec }: Resource<"Replica">,
+  { spec }: Resource<Hosted>,
   { node }: AgentCalls,
 ): Promise<void> {
   const found = (await store.get("Node", spec.nodeID))?.status.diskStatus ?? {};

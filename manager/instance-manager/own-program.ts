@@ -2,8 +2,9 @@
 import { accessSync, constants, realpathSync } from "node:fs";
 import { delimiter, isAbsolute, join, resolve } from "node:path";
 import { commandOf, REPLICA_COMMAND } from "../longhorn-command/replica.js";
+import { WITNESS_COMMAND } from "../longhorn-command/witness.js";
 
-/** `engine` and `replica`: `longhorn controller` and `longhorn replica` of this version. */
+/** `engine` and `replica`: `longhorn controller` and `longhorn replica` of this version; a witness is looked after as a replica is. */
 export type ProgramKind = "engine" | "replica" | "other";
 
 /** @param longhorn path of our `longhorn` */
@@ -11,7 +12,8 @@ export function kindOf(binary: string, args: readonly string[], longhorn: string
   if (realPath(binary) !== realPath(longhorn)) return "other";
   try {
     const name = commandOf(args)?.name;
-    return name === REPLICA_COMMAND ? "replica" : name === "controller" ? "engine" : "other";
+    if (name === REPLICA_COMMAND || name === WITNESS_COMMAND) return "replica";
+    return name === "controller" ? "engine" : "other";
   } catch {
     return "other"; // it will say itself what is wrong with its arguments
   }

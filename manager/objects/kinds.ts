@@ -1,4 +1,4 @@
-/** All kinds of objects, by their names: Longhorn's, of the group longhorn.io. */
+/** All kinds of objects, by their names: Longhorn's, of the group longhorn.io, and one of our own, the witness. */
 import type { Static, TSchema } from "@sinclair/typebox";
 import * as backingImageDataSource from "./backing-image-data-source.js";
 import * as backingImageManager from "./backing-image-manager.js";
@@ -22,6 +22,7 @@ import * as systemBackup from "./system-backup.js";
 import * as systemRestore from "./system-restore.js";
 import * as volumeAttachment from "./volume-attachment.js";
 import * as volume from "./volume.js";
+import * as witness from "./witness.js";
 
 interface KindOf<Spec extends TSchema, Status extends TSchema> {
   /** as in URLs of Kubernetes' API */
@@ -60,6 +61,7 @@ export const KINDS = {
   SystemRestore: kind("systemrestores", systemRestore),
   Volume: kind("volumes", volume),
   VolumeAttachment: kind("volumeattachments", volumeAttachment),
+  Witness: kind("witnesses", witness),
 };
 
 export type Kind = keyof typeof KINDS;

@@ -1,9 +1,12 @@
-/** The replicas of a node in one process: hosted and let go one by one, each on ports of its own. */
+/** The replicas of a node in one process, and the witnesses of other volumes: hosted and let go one by one, each on ports of its
+ * own. */
 import type { Logger } from "pino";
 import type { HostedReplica, HostRequest } from "../../proto/instance-manager.js";
-import { runReplica, type ReplicaDaemon } from "../../replica/main.js";
-import { parseArguments } from "../longhorn-command/arguments.js";
+import { runReplica } from "../../replica/main.js";
+import { runWitness } from "../../replica/witness.js";
+import { parseArguments, type Flag } from "../longhorn-command/arguments.js";
 import { commandOf, REPLICA_COMMAND, REPLICA_FLAGS, replicaOptions } from "../longhorn-command/replica.js";
+import { WITNESS_COMMAND, WITNESS_FLAGS, witnessOptions } from "../longhorn-command/witness.js";
 import { Serial } from "../../replica/serial.js";
 
 /** Where the lines about one replica go. */
@@ -12,9 +15,16 @@ export interface ReplicaLog {
   close(): void;
 }
 
+interface Running {
+  directory: string;
+  host: string;
+  port: number;
+  stop(): Promise<void>;
+}
+
 interface Hosted {
   replica: HostedReplica;
-  daemon: ReplicaDaemon;
+  running: Running;
   log: ReplicaLog;
 }
 
@@ -52,14 +62,14 @@ export class ReplicaHost {
       if (JSON.stringify(present.replica.args) === JSON.stringify(args)) return present.replica;
       throw new Error(`replica ${name} is hosted with other arguments`);
     }
-    const options = optionsOf(args);
+    const start = starterOf(args);
     const log = this.openLog(logFile);
     try {
-      const daemon = await runReplica([options], log.log.child({ replica: name }));
-      const { directory, host, port } = options;
-      const replica = { name, args, directory, host, port: daemon.replicas[0]?.port ?? port };
-      this.#hosted.set(name, { replica, daemon, log });
-      this.log.info({ replica: name, directory, host, port: replica.port }, "replica hosted");
+      const running = await start(log.log.child({ replica: name }));
+      const { directory, host, port } = running;
+      const replica = { name, args, directory, host, port };
+      this.#hosted.set(name, { replica, running, log });
+      this.log.info({ replica: name, directory, host, port }, "replica hosted");
       this.#tell(replica, false);
       return replica;
     } catch (err) {
@@ -73,7 +83,7 @@ export class ReplicaHost {
     return this.#inTurn(name, async () => {
       const hosted = this.#hosted.get(name);
       if (hosted === undefined) return;
-      await hosted.daemon.stop();
+      await hosted.running.stop();
       this.#hosted.delete(name);
       hosted.log.close();
       this.log.info({ replica: name }, "replica let go");
@@ -102,9 +112,27 @@ export class ReplicaHost {
   }
 }
 
-function optionsOf(args: readonly string[]) {
+/** @throws {Error} the arguments are no replica's, and no witness' */
+function starterOf(args: readonly string[]): (log: Logger) => Promise<Running> {
   const command = commandOf(args);
-  if (command?.name !== REPLICA_COMMAND) throw new Error("the arguments are not those of a replica");
-  const { options, args: positional } = parseArguments(REPLICA_FLAGS, command.argv, "anywhere");
-  return replicaOptions(command.globals, options, positional);
+  if (command === null) throw new Error("the arguments name no command");
+  const parsed = (flags: readonly Flag[]) => parseArguments(flags, command.argv, "anywhere");
+  switch (command.name) {
+    case REPLICA_COMMAND: {
+      const { options, args: positional } = parsed(REPLICA_FLAGS);
+      const wanted = replicaOptions(command.globals, options, positional);
+      return async (log) => {
+        const daemon = await runReplica([wanted], log);
+        const { directory, host, port } = wanted;
+        return { directory, host, port: daemon.replicas[0]?.port ?? port, stop: () => daemon.stop() };
+      };
+    }
+    case WITNESS_COMMAND: {
+      const { options, args: positional } = parsed(WITNESS_FLAGS);
+      const wanted = witnessOptions(command.globals, options, positional);
+      return async (log) => ({ ...wanted, ...(await runWitness(wanted, log)) });
+    }
+    default:
+      throw new Error("the arguments are not those of a replica");
+  }
 }

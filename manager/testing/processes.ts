@@ -6,17 +6,19 @@ import { emptyHead } from "./fake-engines.js";
 export function runProcesses(store: Store): () => void {
   const state = (desireState: string) => (desireState === "running" ? "running" : "stopped");
   let port = 10_000;
-  const replicas = store.watch("Replica", {
-    onChange: ({ change, object: { metadata, spec } }) => {
-      if (change === "DELETED") return;
-      void (metadata.deletionTimestamp === ""
-        ? modify(store, "Replica", metadata.name, "status", ({ status }) => {
-            Object.assign(status, { currentState: state(spec.desireState), ip: "10.0.0.1" });
-            if (status.port === 0) status.port = port++;
-          })
-        : modify(store, "Replica", metadata.name, "spec", (replica) => (replica.metadata.finalizers = [])));
-    },
-  });
+  const hosted = (["Replica", "Witness"] as const).map((kind) =>
+    store.watch(kind, {
+      onChange: ({ change, object: { metadata, spec } }) => {
+        if (change === "DELETED") return;
+        void (metadata.deletionTimestamp === ""
+          ? modify(store, kind, metadata.name, "status", ({ status }) => {
+              Object.assign(status, { currentState: state(spec.desireState), ip: "10.0.0.1" });
+              if (status.port === 0) status.port = port++;
+            })
+          : modify(store, kind, metadata.name, "spec", (object) => (object.metadata.finalizers = [])));
+      },
+    }),
+  );
   const engines = store.watch("Engine", {
     onChange: ({ change, object: { metadata, spec } }) => {
       if (change === "DELETED") return;
@@ -38,7 +40,6 @@ export function runProcesses(store: Store): () => void {
     },
   });
   return () => {
-    replicas();
-    engines();
+    for (const end of [...hosted, engines]) end();
   };
 }

@@ -223,6 +223,34 @@ function problems(cluster: SimulatedCluster): string[] {
   return found;
 }
 
+t.test("the engine is offered every copy there is, also the one that failed last", async (t) => {
+  const cluster = attached("a");
+  const [first, second] = cluster.replicas.map(({ metadata }) => metadata.name);
+  cluster.down.add("b");
+  cluster.work(); // the engine has gone on without the second one, and nobody has noticed when all ends
+  t.strictSame([...cluster.current], [first]);
+  cluster.crash("v-e-0");
+  cluster.crash(first ?? "");
+  cluster.down.clear();
+  settle(cluster, 60);
+  t.match(cluster.volume?.status, { state: "attached", robustness: "healthy" });
+  t.strictSame([...cluster.current].sort(), [first, second]);
+});
+
+t.test("a witness is where no copy is, and stays where nothing is better", async (t) => {
+  const cluster = attached("a");
+  const { witness } = cluster;
+  t.equal(witness?.status.currentState, "running");
+  t.notOk(nodesOf(cluster).includes(witness?.spec.nodeID ?? ""));
+  if (cluster.volume !== null) cluster.volume.spec.numberOfReplicas = 4;
+  settle(cluster);
+  t.equal(cluster.replicas.length, 4);
+  t.ok(cluster.witness, "beside a copy it is of no harm");
+  if (cluster.volume !== null) cluster.volume.spec.numberOfReplicas = 1;
+  settle(cluster);
+  t.equal(cluster.witness, null, "one copy needs none");
+});
+
 t.test(
   "whatever happens in whatever order: no whole copy too many is given up, and all is well in the end",
   async () => {

@@ -11,6 +11,7 @@ import { makeMissing } from "./objects.js";
 import { replan } from "./replicas.js";
 import { judge } from "./robustness.js";
 import { move } from "./states.js";
+import { keepWitness } from "./witness.js";
 import type { Plan, World } from "./world.js";
 
 export function decideVolume(world: World): Plan {
@@ -24,6 +25,7 @@ export function decideVolume(world: World): Plan {
   move(draft);
   judge(draft);
   replan(draft);
+  keepWitness(draft);
   takeWishes(draft);
   return draft.plan();
 }

@@ -10,6 +10,7 @@ export function remove(draft: Draft): void {
     return;
   }
   for (const replica of [...draft.replicas]) draft.delete(replica);
-  if (world.replicas.length > 0) return;
+  if (draft.witness !== null) draft.delete(draft.witness);
+  if (world.replicas.length > 0 || world.witness !== null) return;
   volume.metadata.finalizers = volume.metadata.finalizers.filter((finalizer) => finalizer !== FINALIZER);
 }

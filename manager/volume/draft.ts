@@ -1,5 +1,5 @@
 /** A plan in the making: copies of all objects, to be changed by one rule after the other. */
-import { isDeleted, type NewResource, type Resource } from "../objects/resource.js";
+import { isDeleted, type Resource } from "../objects/resource.js";
 import { formatTime } from "../../engine/timestamp.js";
 import type { Plan, VolumeEvent, World } from "./world.js";
 
@@ -8,6 +8,7 @@ export class Draft {
   readonly engine: Resource<"Engine"> | null;
   /** that stay */
   replicas: Resource<"Replica">[];
+  readonly witness: Resource<"Witness"> | null;
   readonly #created: Plan["created"] = [];
   readonly #deleted: Resource[] = [];
   readonly #events: VolumeEvent[] = [];
@@ -16,6 +17,8 @@ export class Draft {
   constructor(readonly world: World) {
     this.volume = structuredClone(world.volume);
     this.engine = structuredClone(world.engine);
+    const { witness } = world;
+    this.witness = witness === null || isDeleted(witness) ? null : structuredClone(witness);
     this.replicas = structuredClone(world.replicas.filter((replica) => !isDeleted(replica)));
   }
 
@@ -29,7 +32,7 @@ export class Draft {
   }
 
   /** That were made in this round. */
-  get created(): readonly NewResource<"Engine" | "Replica">[] {
+  get created(): readonly Plan["created"][number][] {
     return this.#created;
   }
 
@@ -39,7 +42,7 @@ export class Draft {
     return this.replicas.filter(({ metadata }) => modes[metadata.name] === mode);
   }
 
-  create(object: NewResource<"Engine"> | NewResource<"Replica">): void {
+  create(object: Plan["created"][number]): void {
     this.#created.push(object);
   }
 
@@ -62,6 +65,7 @@ export class Draft {
       volume: this.volume,
       engine: this.engine,
       replicas: this.replicas,
+      witness: this.witness,
       created: this.#created,
       deleted: this.#deleted,
       events: this.#events,

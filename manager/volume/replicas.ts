@@ -11,17 +11,12 @@ import type { Draft } from "./draft.js";
 import { isOn } from "./engine-wishes.js";
 import { hasData, hasFailed } from "./modes.js";
 import { newReplica } from "./objects.js";
+import { REBUILD_TRIES_MAX, tryAgain } from "./restart.js";
 import { noteScheduled, type Unplaced } from "./scheduled.js";
 import { parseTime } from "./time.js";
 
-/** After so many rebuilds that failed, another replica is made in its place. */
-export const REBUILD_TRIES_MAX = 5;
-
 const MINUTE_MS = 60_000;
 const RETRY_MS = 30_000;
-
-/** ms until a replica whose process ended is started again, doubled each time. */
-const RESTART_MS = 5_000;
 
 export function replan(draft: Draft): void {
   const { state } = draft.volume.status;
@@ -56,10 +51,12 @@ function replanAttached(draft: Draft): Unplaced | null {
   return evict(draft, whole) ?? bringHome(draft, whole) ?? balance(draft, whole);
 }
 
-/** One that is made equal, or was made just now and does not serve yet: its end is waited for. */
+/** One that is made equal, or was made just now and does not serve yet: its end is waited for. Nor is anything known of copies while
+ * the engine does not tell. */
 function isBusy(draft: Draft): boolean {
   const { volume, engine, replicas } = draft;
-  if (engine === null || engine.status.isExpanding || volume.status.expansionRequired) return true;
+  if (engine?.status.currentState !== "running") return true;
+  if (engine.status.isExpanding || volume.status.expansionRequired) return true;
   const modes = engine.status.replicaModeMap;
   return replicas.some(
     (replica) => modes[replica.metadata.name] === "WO" || (!hasData(replica) && !hasFailed(replica)),
@@ -86,13 +83,6 @@ function replenish(draft: Draft): Unplaced | null {
   const unplaced = add(draft, kept.map(takenBy), "");
   if (unplaced !== null) draft.lookAgain(world.now + RETRY_MS);
   return unplaced;
-}
-
-function tryAgain(draft: Draft, { spec, status }: Resource<"Replica">): void {
-  const wait = spec.rebuildRetryCount === 0 ? 0 : RESTART_MS * 2 ** spec.rebuildRetryCount;
-  const at = parseTime(spec.lastFailedAt) + wait;
-  if (draft.world.now < at) draft.lookAgain(at);
-  else if (status.currentState === "" || status.currentState === "stopped") spec.desireState = "running";
 }
 
 function mayComeBack({ spec }: Resource<"Replica">): boolean {

@@ -6,6 +6,7 @@
 import type { Resource } from "../objects/resource.js";
 import type { Draft } from "./draft.js";
 import { fail, hasData, hasFailed } from "./modes.js";
+import { tryAgain } from "./restart.js";
 
 export function move(draft: Draft): void {
   const { status, spec } = draft.volume;
@@ -59,27 +60,49 @@ function start(draft: Draft): void {
     return;
   }
   if (!isStopped(draft, engine) || !draft.world.reachable.has(nodeID)) return;
-  const usable = draft.replicas.filter((replica) => !hasFailed(replica) && draft.world.reachable.has(replica.spec.nodeID)); // prettier-ignore
-  for (const { spec } of usable) spec.desireState = "running";
-  const running = usable.filter(isServing);
-  if (usable.length === 0 || running.length < usable.length) return;
+  const [here, away] = split(draft.replicas, ({ spec }) => draft.world.reachable.has(spec.nodeID));
+  const [sound, failed] = split(here, (replica) => !hasFailed(replica));
+  for (const { spec } of sound) spec.desireState = "running";
+  // What failed last may be the copy that is current: that is for the engine to decide, by the records of all that can be had.
+  for (const replica of failed) if (hasData(replica)) tryAgain(draft, replica);
+  const running = here.filter(isServing);
+  const isAwaited = (replica: Resource<"Replica">) => sound.includes(replica) || isStarting(replica);
+  if (running.length === 0 || here.some((one) => isAwaited(one) && !isServing(one))) return;
+  if (isWitnessStarting(draft)) return;
+  // Those that are away with their nodes: an engine that knows where they were takes them back.
+  for (const replica of away) if (hasData(replica)) fail(draft, replica);
+  const known = away.filter((replica) => hasData(replica) && replica.status.port > 0);
   Object.assign(engine.spec, {
     nodeID,
     disableFrontend: volume.spec.disableFrontend,
     frontend: volume.spec.frontend,
     replicaAddressMap: Object.fromEntries(
-      running.map((replica) => [replica.metadata.name, addressOf(replica)]),
+      [...running, ...known].map((replica) => [replica.metadata.name, addressOf(replica)]),
     ),
     desireState: "running",
   });
 }
 
-export function isServing({ status, spec }: Resource<"Replica">): boolean {
+function split<T>(all: readonly T[], belongs: (one: T) => boolean): [T[], T[]] {
+  return [all.filter(belongs), all.filter((one) => !belongs(one))];
+}
+
+function isStarting({ spec, status }: Resource<"Replica">): boolean {
+  return spec.desireState === "running" && status.currentState !== "error";
+}
+
+/** One that cannot be started is not waited for: an engine may do without it. */
+function isWitnessStarting({ witness, world }: Draft): boolean {
+  if (witness === null || !world.reachable.has(witness.spec.nodeID)) return false;
+  return !isServing(witness) && witness.status.currentState !== "error";
+}
+
+export function isServing({ status, spec }: Resource<"Replica" | "Witness">): boolean {
   return spec.desireState === "running" && status.currentState === "running" && status.port > 0;
 }
 
 /** `ip:port`, as the engine is given it. */
-export function addressOf({ status }: Resource<"Replica">): string {
+export function addressOf({ status }: Resource<"Replica" | "Witness">): string {
   const ip = status.storageIP === "" ? status.ip : status.storageIP;
   return `${ip.includes(":") ? `[${ip}]` : ip}:${status.port}`;
 }

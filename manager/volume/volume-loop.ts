@@ -18,6 +18,7 @@ export function startVolumeLoop(store: Store, events: Events, log: Logger): Loop
     .follow("Volume", ({ metadata }) => [metadata.name])
     .follow("Engine", ({ spec }) => [spec.volumeName])
     .follow("Replica", ({ spec }) => [spec.volumeName])
+    .follow("Witness", ({ spec }) => [spec.volumeName])
     .follow("Node", all)
     .follow("Setting", all);
 }
@@ -35,10 +36,11 @@ async function reconcile(store: Store, name: string, events: Events): Promise<nu
 async function observe(store: Store, name: string): Promise<World | null> {
   const volume = await store.get("Volume", name);
   if (volume === null) return null;
-  const [nodes, replicas, engines, settings] = await Promise.all([
+  const [nodes, replicas, engines, witnesses, settings] = await Promise.all([
     store.list("Node"),
     store.list("Replica"),
     store.list("Engine"),
+    store.list("Witness"),
     loadSettings(store),
   ]);
   return {
@@ -46,6 +48,7 @@ async function observe(store: Store, name: string): Promise<World | null> {
     volume,
     engine: engines.find(({ spec }) => spec.volumeName === name) ?? null,
     replicas: replicas.filter(({ spec }) => spec.volumeName === name),
+    witness: witnesses.find(({ spec }) => spec.volumeName === name) ?? null,
     cluster: clusterOf(nodes, replicas, settings),
     settings,
     reachable: new Set(
@@ -71,8 +74,10 @@ function rebuilding(
 }
 
 /** What is begun is stored before what follows from it: a crash in between is decided about anew. */
-async function apply(store: Store, { volume, engine, replicas, created, deleted }: Plan): Promise<void> {
+async function apply(store: Store, plan: Plan): Promise<void> {
+  const { volume, engine, replicas, witness, created, deleted } = plan;
   for (const replica of replicas) await store.update(replica);
+  if (witness !== null) await store.update(witness);
   if (engine !== null) await store.update(engine);
   for (const object of created) await store.create(object);
   const stored = await store.updateStatus(volume);

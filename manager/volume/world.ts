@@ -11,6 +11,8 @@ export interface World {
   engine: Resource<"Engine"> | null;
   /** of this volume, sorted by name */
   replicas: readonly Resource<"Replica">[];
+  /** null: there is none (yet) */
+  witness: Resource<"Witness"> | null;
   cluster: Cluster;
   settings: SettingValues;
   /** nodes whose agents answer */
@@ -33,8 +35,9 @@ export interface Plan {
   volume: Resource<"Volume">;
   engine: Resource<"Engine"> | null;
   replicas: Resource<"Replica">[];
-  created: (NewResource<"Engine"> | NewResource<"Replica">)[];
-  /** of the engine and the replicas */
+  witness: Resource<"Witness"> | null;
+  created: (NewResource<"Engine"> | NewResource<"Replica"> | NewResource<"Witness">)[];
+  /** of the engine, the replicas and the witness */
   deleted: Resource[];
   events: VolumeEvent[];
   /** ms since 1970: something has to be decided then even if nothing changes; null: no */

@@ -12,7 +12,7 @@ import { SettingValues } from "../../settings/settings.js";
 
 const GIB = 2 ** 30;
 
-type Instance = Resource<"Engine"> | Resource<"Replica">;
+type Instance = Resource<"Engine" | "Replica" | "Witness">;
 
 export class SimulatedCluster {
   now = Date.parse("2030-01-01T00:00:00Z");
@@ -23,6 +23,7 @@ export class SimulatedCluster {
   volume: Resource<"Volume"> | null;
   engine: Resource<"Engine"> | null = null;
   replicas: Resource<"Replica">[] = [];
+  witness: Resource<"Witness"> | null = null;
   /** node of the only ticket; "": none */
   ticket = "";
   /** copies that hold all that was acknowledged; empty: nothing was written yet */
@@ -78,6 +79,7 @@ export class SimulatedCluster {
       volume: this.volume,
       engine: this.engine,
       replicas: this.replicas,
+      witness: this.witness,
       cluster: clusterOf(this.nodes, this.replicas, settings),
       settings,
       reachable: new Set(
@@ -89,14 +91,15 @@ export class SimulatedCluster {
     for (const { reason, message } of plan.events) this.log.push(`  ${reason}: ${message}`);
     this.volume = plan.volume;
     if (plan.engine !== null) this.engine = plan.engine;
+    if (plan.witness !== null) this.witness = plan.witness;
     const gone = new Set(plan.deleted.map(({ metadata }) => metadata.name));
     if (!isDeleted(plan.volume)) this.#checkDeletions(gone);
     const stay = new Map(plan.replicas.map((replica) => [replica.metadata.name, replica]));
     this.replicas = this.replicas.map((replica) => stay.get(replica.metadata.name) ?? replica);
-    for (const object of [...this.replicas, ...(this.engine === null ? [] : [this.engine])])
-      if (gone.has(object.metadata.name)) markDeleted(object);
+    for (const object of this.#instances()) if (gone.has(object.metadata.name)) markDeleted(object);
     for (const object of plan.created) {
       if (object.kind === "Engine") this.engine = make(object);
+      else if (object.kind === "Witness") this.#addWitness(make(object));
       else this.#addReplica(make(object));
       this.log.push(`  made ${object.name}`);
     }
@@ -111,6 +114,17 @@ export class SimulatedCluster {
       throw new Error(`${[...gone].join(", ")} given up: ${left.length} of ${present.length} whole copies would be left, ${wanted} are wanted`); // prettier-ignore
   }
 
+  #instances(): Instance[] {
+    return [...this.replicas, this.engine, this.witness].filter((one) => one !== null);
+  }
+
+  #addWitness(witness: Resource<"Witness">): void {
+    const beside = this.replicas.find((one) => !isDeleted(one) && one.spec.nodeID === witness.spec.nodeID);
+    if (beside !== undefined)
+      throw new Error(`${witness.metadata.name} is put beside ${beside.metadata.name}`);
+    this.witness = witness;
+  }
+
   #addReplica(replica: Resource<"Replica">): void {
     const there = this.replicas.filter((one) => !isDeleted(one) && one.spec.nodeID === replica.spec.nodeID);
     const stays = there.filter(({ spec }) => spec.failedAt === "" && !spec.evictionRequested);
@@ -121,8 +135,7 @@ export class SimulatedCluster {
 
   /** What processes do in the meantime. */
   work(): void {
-    for (const replica of [...this.replicas]) this.#workInstance(replica);
-    if (this.engine !== null) this.#workInstance(this.engine);
+    for (const instance of this.#instances()) this.#workInstance(instance);
     if (this.engine?.status.currentState === "running" && !this.down.has(this.engine.spec.nodeID)) this.#serve(this.engine); // prettier-ignore
   }
 
@@ -139,6 +152,7 @@ export class SimulatedCluster {
       Object.assign(status, { currentState: "stopped", port: 0 });
     if (!isDeleted(instance) || status.currentState !== "stopped") return;
     if (instance.kind === "Engine") this.engine = null;
+    if (instance.kind === "Witness") this.witness = null;
     this.replicas = this.replicas.filter((one) => one !== instance);
     this.current.delete(metadata.name);
   }
@@ -146,7 +160,7 @@ export class SimulatedCluster {
   #begin(instance: Instance): void {
     const { status } = instance;
     Object.assign(status, { currentState: "running", ip: "10.0.0.1", port: this.#ports++ });
-    if (instance.kind !== "Engine") return;
+    if (!isEngine(instance)) return;
     const given = Object.keys(instance.spec.replicaAddressMap).filter((name) => this.#runs(name));
     const whole = this.current.size === 0 ? given : given.filter((name) => this.current.has(name));
     instance.status.replicaModeMap = Object.fromEntries(
@@ -194,6 +208,10 @@ export class SimulatedCluster {
   delete(): void {
     if (this.volume !== null) markDeleted(this.volume);
   }
+}
+
+function isEngine(instance: Instance): instance is Resource<"Engine"> {
+  return instance.kind === "Engine";
 }
 
 function markDeleted(object: Resource): void {

@@ -1,0 +1,29 @@
+/** The witness of a volume: a record of who is current, on a node that has no copy. A kind of our own. */
+import type { Static } from "@sinclair/typebox";
+import { flag, integer, record, text } from "./fields.js";
+
+export const spec = record({
+  dataDirectoryName: text(),
+  desireState: text(),
+  diskID: text(),
+  diskPath: text(),
+  image: text(),
+  nodeID: text(),
+  volumeName: text(),
+});
+
+export const status = record({
+  currentImage: text(),
+  currentState: text(),
+  instanceManagerName: text(),
+  ip: text(),
+  ownerID: text(),
+  port: integer(),
+  started: flag(),
+  starting: flag(),
+  storageIP: text(),
+  uuid: text(),
+});
+
+export type WitnessSpec = Static<typeof spec>;
+export type WitnessStatus = Static<typeof status>;
