@@ -20,6 +20,8 @@ export const GIB = 2 ** 30;
 
 export class LoopRig {
   readonly engines: FakeEngines;
+  /** rebuilds do not end */
+  holdsRebuilds = false;
   /** "Kind name Reason", in order */
   readonly told: string[] = [];
   readonly log: Logger = pino({ level: process.env["LOG_LEVEL"] ?? "silent" });
@@ -38,7 +40,7 @@ export class LoopRig {
     const rig = new LoopRig(store);
     await addNodes({ store });
     for (const [name, value] of Object.entries(settings)) await rig.set(name, value);
-    const endProcesses = runProcesses(store);
+    const endProcesses = runProcesses(store, () => rig.holdsRebuilds);
     const loops = [
       startVolumeLoop(store, rig.events, rig.log),
       startAttachmentLoop(store, rig.log),

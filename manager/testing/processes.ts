@@ -2,8 +2,9 @@
 import { modify, type Store } from "../store/store.js";
 import { emptyHead } from "./fake-engines.js";
 
-/** @returns ends them */
-export function runProcesses(store: Store): () => void {
+/** @param holdsRebuilds replicas that an engine gets while it runs are not whole yet
+ * @returns ends them */
+export function runProcesses(store: Store, holdsRebuilds: () => boolean = () => false): () => void {
   const state = (desireState: string) => (desireState === "running" ? "running" : "stopped");
   let port = 10_000;
   const hosted = (["Replica", "Witness"] as const).map((kind) =>
@@ -25,9 +26,10 @@ export function runProcesses(store: Store): () => void {
       const isRunning = spec.desireState === "running";
       void (metadata.deletionTimestamp === ""
         ? modify(store, "Engine", metadata.name, "status", ({ status }) => {
+            const mode = status.currentState === "running" && holdsRebuilds() ? "WO" : "RW";
             const modes = Object.keys(spec.replicaAddressMap).map((replica) => [
               replica,
-              status.replicaModeMap[replica] ?? "RW",
+              status.replicaModeMap[replica] ?? mode,
             ]);
             status.currentState = state(spec.desireState);
             status.endpoint = isRunning && !spec.disableFrontend ? `/dev/longhorn/${spec.volumeName}` : "";

@@ -11,6 +11,7 @@ import { makeMissing } from "./objects.js";
 import { replan } from "./replicas.js";
 import { judge } from "./robustness.js";
 import { move } from "./states.js";
+import { upkeepOf } from "./upkeep.js";
 import { keepWitness } from "./witness.js";
 import type { Plan, World } from "./world.js";
 
@@ -27,5 +28,6 @@ export function decideVolume(world: World): Plan {
   replan(draft);
   keepWitness(draft);
   takeWishes(draft);
+  draft.upkeep = upkeepOf(draft);
   return draft.plan();
 }

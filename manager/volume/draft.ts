@@ -1,6 +1,7 @@
 /** A plan in the making: copies of all objects, to be changed by one rule after the other. */
 import { isDeleted, type Resource } from "../objects/resource.js";
 import { formatTime } from "../../engine/timestamp.js";
+import type { Upkeep } from "./upkeep.js";
 import type { Plan, VolumeEvent, World } from "./world.js";
 
 export class Draft {
@@ -11,6 +12,7 @@ export class Draft {
   readonly witness: Resource<"Witness"> | null;
   readonly #created: Plan["created"] = [];
   readonly #deleted: Resource[] = [];
+  upkeep: Upkeep[] = [];
   readonly #events: VolumeEvent[] = [];
   #lookAgainAt: number | null = null;
 
@@ -68,6 +70,7 @@ export class Draft {
       witness: this.witness,
       created: this.#created,
       deleted: this.#deleted,
+      upkeep: this.upkeep,
       events: this.#events,
       lookAgainAt: this.#lookAgainAt,
     };

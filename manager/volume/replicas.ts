@@ -85,7 +85,7 @@ function replenish(draft: Draft): Unplaced | null {
   return unplaced;
 }
 
-function mayComeBack({ spec }: Resource<"Replica">): boolean {
+export function mayComeBack({ spec }: Resource<"Replica">): boolean {
   return spec.healthyAt !== "" && !spec.evictionRequested && spec.rebuildRetryCount < REBUILD_TRIES_MAX;
 }
 
@@ -201,6 +201,6 @@ export function want(draft: Draft, taken: readonly Taken[], node: string): Want 
   };
 }
 
-function takenBy({ spec }: Resource<"Replica">): Taken {
+export function takenBy({ spec }: Resource<"Replica">): Taken {
   return { node: spec.nodeID, diskUUID: spec.diskID, evicting: spec.evictionRequested };
 }

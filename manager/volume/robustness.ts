@@ -15,7 +15,8 @@ export function judge(draft: Draft): void {
   else if (isLost(draft)) {
     set(draft, "faulted", "Warning");
     salvage(draft);
-  }
+  } else if (status.state === "detached" && status.robustness === "faulted" && isSalvaged(draft))
+    status.robustness = "unknown";
 }
 
 function judgeAttached(draft: Draft, engine: Resource<"Engine">): void {
@@ -52,6 +53,11 @@ function set(draft: Draft, robustness: string, type: "Normal" | "Warning"): void
 function isLost({ replicas }: Draft): boolean {
   const withData = replicas.filter(hasData);
   return withData.length > 0 && withData.every(hasFailed);
+}
+
+/** Somebody has named replicas that are to count again. */
+function isSalvaged({ replicas }: Draft): boolean {
+  return replicas.some((replica) => hasData(replica) && !hasFailed(replica));
 }
 
 /** Those that failed last are tried again. It is still the engine that decides by their records which of them is current. */

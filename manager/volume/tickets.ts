@@ -25,8 +25,14 @@ const PRIORITY: Readonly<Record<string, number>> = {
   "bim-ds-controller": 800,
 };
 
-/** Work that may be broken off for a workload. */
-const INTERRUPTIBLE = new Set(["snapshot-controller", "backup-controller", "volume-rebuilding-controller"]);
+/** Work that may be broken off for a workload: it can be gone on with where that is. */
+const INTERRUPTIBLE = new Set([
+  "snapshot-controller",
+  "backup-controller",
+  "volume-clone-controller",
+  "volume-eviction-controller",
+  "volume-rebuilding-controller",
+]);
 
 const WORKLOAD = new Set(["longhorn-api", "csi-attacher", "share-manager-controller"]);
 

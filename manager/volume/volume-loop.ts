@@ -8,7 +8,10 @@ import type { Resource } from "../objects/resource.js";
 import { clusterOf } from "../schedule/cluster.js";
 import { loadSettings } from "../settings/stored.js";
 import type { Store } from "../store/store.js";
+import type { AttachRequest } from "./attach.js";
 import { decideVolume } from "./decide.js";
+import { UPKEEPS } from "./upkeep.js";
+import { setWorkTickets, workNode, workTicketId } from "./work-tickets.js";
 import type { Plan, World } from "./world.js";
 
 export function startVolumeLoop(store: Store, events: Events, log: Logger): Loop {
@@ -28,6 +31,7 @@ async function reconcile(store: Store, name: string, events: Events): Promise<nu
   if (world === null) return null;
   const plan = decideVolume(world);
   await apply(store, plan);
+  await setUpkeep(store, world, plan);
   const tell = tellAs(events, "longhorn-volume-controller");
   for (const event of plan.events) tell(plan.volume, event);
   return plan.lookAgainAt;
@@ -36,7 +40,8 @@ async function reconcile(store: Store, name: string, events: Events): Promise<nu
 async function observe(store: Store, name: string): Promise<World | null> {
   const volume = await store.get("Volume", name);
   if (volume === null) return null;
-  const [nodes, replicas, engines, witnesses, settings] = await Promise.all([
+  const [attachment, nodes, replicas, engines, witnesses, settings] = await Promise.all([
+    store.get("VolumeAttachment", name),
     store.list("Node"),
     store.list("Replica"),
     store.list("Engine"),
@@ -55,6 +60,7 @@ async function observe(store: Store, name: string): Promise<World | null> {
       nodes.filter(({ status }) => isTrue(status.conditions, "Ready")).map(({ metadata }) => metadata.name),
     ),
     rebuilding: rebuilding(engines, replicas),
+    held: new Set(UPKEEPS.filter((type) => attachment?.spec.attachmentTickets[workTicketId(type, name)] !== undefined)), // prettier-ignore
     newSuffix: () => randomBytes(4).toString("hex"),
   };
 }
@@ -85,4 +91,22 @@ async function apply(store: Store, plan: Plan): Promise<void> {
   const { finalizers } = volume.metadata;
   if (finalizers.length < stored.metadata.finalizers.length)
     await store.update({ ...stored, metadata: { ...stored.metadata, finalizers } });
+}
+
+async function setUpkeep(store: Store, { held }: World, { volume, replicas, upkeep }: Plan): Promise<void> {
+  if (held.size === 0 && upkeep.length === 0) return;
+  const { name } = volume.metadata;
+  const ours = new Set(UPKEEPS.map((type) => workTicketId(type, name)));
+  const nodeID = upkeep.length === 0 ? null : workNode(volume, replicas, await store.list("Node"));
+  const wanted =
+    nodeID === null
+      ? []
+      : upkeep.map((type): AttachRequest => ({
+          id: workTicketId(type, name),
+          type,
+          nodeID,
+          disableFrontend: type === "volume-expansion-controller" ? false : "any",
+          attachedBy: "",
+        }));
+  await setWorkTickets(store, volume, (id) => ours.has(id), wanted);
 }

@@ -2,6 +2,7 @@
 import type { NewResource, Resource } from "../objects/resource.js";
 import type { Cluster } from "../schedule/cluster.js";
 import type { SettingValues } from "../settings/settings.js";
+import type { Upkeep } from "./upkeep.js";
 
 export interface World {
   /** ms since 1970 */
@@ -19,6 +20,8 @@ export interface World {
   reachable: ReadonlySet<string>;
   /** replicas that are being made equal, of all volumes, by node */
   rebuilding: ReadonlyMap<string, number>;
+  /** types of the tickets that the volume has for its upkeep */
+  held: ReadonlySet<string>;
   /** @returns 8 hexadecimal digits that no replica of this volume has in its name */
   newSuffix: () => string;
 }
@@ -39,6 +42,8 @@ export interface Plan {
   created: (NewResource<"Engine"> | NewResource<"Replica"> | NewResource<"Witness">)[];
   /** of the engine, the replicas and the witness */
   deleted: Resource[];
+  /** types of the tickets that it has to have for its upkeep */
+  upkeep: Upkeep[];
   events: VolumeEvent[];
   /** ms since 1970: something has to be decided then even if nothing changes; null: no */
   lookAgainAt: number | null;

@@ -86,6 +86,7 @@ export class SimulatedCluster {
         this.nodes.map(({ metadata }) => metadata.name).filter((name) => !this.down.has(name)),
       ),
       rebuilding: new Map(),
+      held: new Set(),
       newSuffix: () => (this.#names++).toString(16).padStart(8, "0"),
     });
     for (const { reason, message } of plan.events) this.log.push(`  ${reason}: ${message}`);

@@ -1,0 +1,64 @@
+/**
+ * What a volume that nobody uses has to be attached for: it has to grow, to leave a disk, or to get back the copies that it lacks.
+ * Where nothing could be done about it, it stays detached. Facts: manager.md sections 3, 4.3, 7 and 11.
+ */
+import type { Resource } from "../objects/resource.js";
+import { place } from "../schedule/place.js";
+import { isCloning } from "./cloning.js";
+import type { Draft } from "./draft.js";
+import { isOn } from "./engine-wishes.js";
+import { hasData, hasFailed } from "./modes.js";
+import { mayComeBack, takenBy, want } from "./replicas.js";
+
+export type Upkeep =
+  "volume-expansion-controller" | "volume-eviction-controller" | "volume-rebuilding-controller";
+
+const NEEDED: Record<Upkeep, (draft: Draft) => boolean> = {
+  "volume-expansion-controller": ({ volume }) => volume.status.expansionRequired,
+  "volume-eviction-controller": needsEviction,
+  "volume-rebuilding-controller": needsRebuild,
+};
+
+export const UPKEEPS = Object.keys(NEEDED) as Upkeep[];
+
+/** @returns types of tickets; one that is held stays until its work is done, a new one is for volumes that are detached */
+export function upkeepOf(draft: Draft): Upkeep[] {
+  const { status, spec } = draft.volume;
+  if (status.robustness === "faulted" || spec.Standby || status.restoreRequired || isCloning(draft.volume))
+    return [];
+  const isIdle = status.state === "detached" && draft.replicas.some(isWhole);
+  return UPKEEPS.filter((type) => (isIdle || draft.world.held.has(type)) && NEEDED[type](draft));
+}
+
+function isWhole(replica: Resource<"Replica">): boolean {
+  return hasData(replica) && !hasFailed(replica);
+}
+
+function needsEviction(draft: Draft): boolean {
+  const whole = draft.replicas.filter(isWhole);
+  if (!whole.some(({ spec }) => spec.evictionRequested)) return false;
+  return whole.length > draft.volume.spec.numberOfReplicas || canGain(draft, whole);
+}
+
+function needsRebuild(draft: Draft): boolean {
+  const { settings, volume, world } = draft;
+  if (!isOn(volume.spec.offlineRebuilding, settings.flag("offline-replica-rebuilding"))) return false;
+  const whole = draft.replicas.filter(isWhole);
+  if (whole.length >= volume.spec.numberOfReplicas) return false;
+  const comesBack = draft.replicas.some(
+    (replica) => hasFailed(replica) && mayComeBack(replica) && world.reachable.has(replica.spec.nodeID),
+  );
+  return mayRebuild(draft) && (comesBack || canGain(draft, whole));
+}
+
+/** One is being made already, or there is a place for one. */
+function canGain(draft: Draft, whole: readonly Resource<"Replica">[]): boolean {
+  if (!mayRebuild(draft)) return false;
+  if (draft.created.length > 0) return true;
+  if (draft.replicas.some((replica) => !hasData(replica) && !hasFailed(replica))) return true;
+  return place(draft.world.cluster, want(draft, whole.map(takenBy), "")).placed;
+}
+
+function mayRebuild({ settings }: Draft): boolean {
+  return settings.number("concurrent-replica-rebuild-per-node-limit") > 0;
+}
