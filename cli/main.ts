@@ -1,34 +1,10 @@
-/** `aurochs`: one executable. Commands are loaded when they are used: an engine has no use for the rest. */
-import { Command, CommanderError } from "commander";
+/** `aurochs`: one executable. */
+import { CommanderError } from "commander";
 import { EXIT } from "../engine/exit-codes.js";
-import { addEngineCommand } from "./engine-command.js";
-import { addInstanceManagerCommand } from "./instance-manager-command.js";
-import { addManagerCommand } from "./manager-command.js";
-import { addNouns } from "./manage/nouns.js";
-import { isReplicaOfSystem } from "./manage/replica-words.js";
-import { addReplicaCommand } from "./replica-command.js";
-import { addReplicaHostCommand } from "./replica-host-command.js";
-import { addStatusCommand } from "./status-command.js";
-import { addUpCommand } from "./up-command.js";
-import { addWitnessCommand } from "./witness-command.js";
-import { version } from "./version.js";
-
-const program = new Command("aurochs")
-  .description("Replicated block storage: a volume on several replicas, served over iSCSI")
-  .version(version())
-  .exitOverride();
-const given = process.argv.slice(2);
-if (!isReplicaOfSystem(given)) addReplicaCommand(program);
-addWitnessCommand(program);
-addEngineCommand(program);
-addUpCommand(program);
-addStatusCommand(program);
-addInstanceManagerCommand(program);
-addReplicaHostCommand(program);
-addManagerCommand(program);
+import { buildProgram } from "./program.js";
 
 try {
-  await addNouns(program, given);
+  const program = await buildProgram(process.argv.slice(2));
   await program.parseAsync();
 } catch (error) {
   if (error instanceof CommanderError) {

@@ -7,7 +7,7 @@ import { MANAGE_EXIT, ManageError, type ManageExit } from "./exit-codes.js";
 import { Terminal } from "./terminal.js";
 
 /** Where the manager listens unless it is told otherwise. */
-const URL_DEFAULT = "http://127.0.0.1:9500";
+export const URL_DEFAULT = "http://127.0.0.1:9500";
 
 interface ConnectionFlags {
   url: string;

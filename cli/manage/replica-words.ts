@@ -1,5 +1,5 @@
 /** `aurochs replica` has directories after it, or one of these. */
-const REPLICA_WORDS: readonly string[] = ["list", "remove"];
+export const REPLICA_WORDS: readonly string[] = ["list", "remove"];
 
 /** @param given what follows `aurochs`
  * @returns whether replicas of the storage system are meant, rather than directories to be served */

@@ -7,7 +7,7 @@ import { startRig, type Rig } from "../../../manager/rest/testing/rig.js";
 import type { RestOptions } from "../../../manager/rest/server.js";
 import { addNodes } from "../../../manager/rest/testing/world.js";
 
-const EXECUTABLE = fileURLToPath(new URL("../../../../bin/aurochs", import.meta.url));
+export const EXECUTABLE = fileURLToPath(new URL("../../../../bin/aurochs", import.meta.url));
 
 export interface Ended {
   code: number | null;
