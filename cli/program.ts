@@ -1,6 +1,7 @@
 /** All commands. Each is loaded when it is used: an engine has no use for the rest. */
 import { Command } from "commander";
 import { addCompletionCommands } from "./completion-command.js";
+import { addCsiCommand } from "./csi-command.js";
 import { addEngineCommand } from "./engine-command.js";
 import { addInstanceManagerCommand } from "./instance-manager-command.js";
 import { addManagerCommand } from "./manager-command.js";
@@ -26,6 +27,7 @@ export async function buildProgram(given: readonly string[]): Promise<Command> {
   addStatusCommand(program);
   addInstanceManagerCommand(program);
   addReplicaHostCommand(program);
+  addCsiCommand(program);
   addManagerCommand(program);
   addCompletionCommands(program, buildProgram);
   await addNouns(program, given);

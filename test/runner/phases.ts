@@ -47,9 +47,18 @@ function filesUnder(folder: string, ending: string): string[] {
 const unitTests = [
   ...tap,
   `--timeout=${120 * SLOWNESS}`,
-  ...["proto", "native", "replica", "engine", "manager", "cli", "bench", "test"].flatMap((folder) =>
-    filesUnder(folder, ".test.ts"),
-  ),
+  ...[
+    "proto",
+    "native",
+    "replica",
+    "engine",
+    "manager",
+    "rest-client",
+    "csi",
+    "cli",
+    "bench",
+    "test",
+  ].flatMap((folder) => filesUnder(folder, ".test.ts")),
 ] as const;
 
 export const phases: Phase[] = [
@@ -143,6 +152,11 @@ export const phases: Phase[] = [
     "instance-manager",
     "engines and replicas outlive their agent, and what crashes is back at once",
     8,
+  ),
+  endToEnd(
+    "csi",
+    "Kubernetes' tests of CSI drivers, and calls that are cut off, on a system of two nodes",
+    12,
   ),
   endToEnd("bad-input", "what is wrong on the wire or in a directory is refused, named, and harms nobody", 8),
   endToEnd("agreement", "copies are equal after overlapping writers and crashes", 4),

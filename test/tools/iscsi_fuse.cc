@@ -1,7 +1,7 @@
 // An iSCSI LUN as one file: a FUSE file system with the file `disk`, for a loop device where the kernel has
 // no initiator. fsync is SYNCHRONIZE CACHE, punching a hole is UNMAP. Nothing is cached here. While the
 // target is away I/O waits; what was not answered is sent again after the next login, as the kernel's
-// initiator does. The file `status` counts what was done.
+// initiator does. The file `status` counts what was done. SIGHUP has it look how large the disk is now.
 //
 // usage: iscsi_fuse MOUNTPOINT INITIATOR_NAME URL (in the foreground)
 
@@ -13,6 +13,7 @@
 #include <iscsi/scsi-lowlevel.h>
 #include <linux/falloc.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -83,6 +84,21 @@ class Initiator {
     return true;
   }
 
+  // Answered by a change of `size` some time later, where there is one.
+  void AskSize() {
+    if (!logged_in_) return;
+    const auto answered = [](iscsi_context*, int status, void* data, void* self) {
+      auto* task = static_cast<scsi_task*>(data);
+      if (status == SCSI_STATUS_GOOD) {
+        const auto* capacity = static_cast<scsi_readcapacity16*>(scsi_datain_unmarshall(task));
+        if (capacity != nullptr)
+          static_cast<Initiator*>(self)->size_ = (capacity->returned_lba + 1) * capacity->block_length;
+      }
+      if (task != nullptr) scsi_free_scsi_task(task);
+    };
+    if (iscsi_readcapacity16_task(context_.get(), parsed_->lun, answered, this) == nullptr) lost_ = true;
+  }
+
   uint64_t size() const { return size_; }
   uint32_t block() const { return block_; }
 
@@ -109,9 +125,10 @@ class Initiator {
 
   std::string Status() const {
     char text[256];
-    snprintf(text, sizeof text, "reads %lu\nwrites %lu\nflushes %lu\nunmaps %lu\nlogins %lu\nwaiting %zu\n",
-             counts_.reads, counts_.writes, counts_.flushes, counts_.unmaps, counts_.logins,
-             requests_.size());
+    snprintf(text, sizeof text,
+             "reads %lu\nwrites %lu\nflushes %lu\nunmaps %lu\nlogins %lu\nwaiting %zu\nbytes %lu\n",
+             counts_.reads, counts_.writes, counts_.flushes, counts_.unmaps, counts_.logins, requests_.size(),
+             size_);
     return text;
   }
 
@@ -387,12 +404,23 @@ void Allocate(fuse_req_t fuse, fuse_ino_t inode, int mode, off_t at, off_t lengt
   }
 }
 
+volatile sig_atomic_t grown = 0;
+
 void Init(void*, fuse_conn_info* connection) { connection->max_write = kRequestBytesMax; }
 
 int Serve(fuse_session* session) {
   fcntl(fuse_session_fd(session), F_SETFL, O_NONBLOCK);
   fuse_buf buffer = {};
+  uint64_t size = initiator->size();
   while (!fuse_session_exited(session)) {
+    if (grown) {
+      grown = 0;
+      initiator->AskSize();
+    }
+    if (size != initiator->size()) {
+      size = initiator->size();
+      fuse_lowlevel_notify_inval_inode(session, kDisk, -1, 0);
+    }
     pollfd ready[2] = {{fuse_session_fd(session), POLLIN, 0}, initiator->Poll()};
     if (poll(ready, 2, kRetryMs) < 0 && errno != EINTR) return 1;
     if (ready[0].revents != 0) {
@@ -431,6 +459,9 @@ int main(int argc, char** argv) {
   fuse_args args = FUSE_ARGS_INIT(1, arguments);
   fuse_session* session = fuse_session_new(&args, &operations, sizeof operations, nullptr);
   if (session == nullptr || fuse_set_signal_handlers(session) != 0) return 1;
+  struct sigaction action = {};
+  action.sa_handler = [](int) { grown = 1; };
+  sigaction(SIGHUP, &action, nullptr);
   if (fuse_session_mount(session, argv[1]) != 0) return 1;
   const int result = Serve(session);
   fuse_session_unmount(session);

@@ -20,6 +20,8 @@ export interface InitiatorCounts {
   logins: number;
   /** not answered yet */
   waiting: number;
+  /** of the disk */
+  bytes: number;
 }
 
 export class BlockDevice {

@@ -1,0 +1,103 @@
+/** A storage system of some nodes on this machine with a CSI driver on the first, and the userspace initiator. Needs root. */
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { freePorts } from "../../cli/free-ports.js";
+import { Controller, Identity, Node } from "../../proto/csi.js";
+import { unaryClient, type Calls } from "../../proto/unary.js";
+import { RestClient } from "../../rest-client/client.js";
+import { Initiator } from "../tools/initiator/initiator.js";
+import { startDaemon, waitFor, type Daemon } from "../tools/process.js";
+
+const TIMEOUT_MS = 120_000;
+
+export const DRIVER = "driver.longhorn.io";
+export const NODE = "node-1";
+
+export class CsiSystem {
+  #driver: Daemon | null = null;
+
+  private constructor(
+    readonly directory: string,
+    readonly initiator: Initiator,
+    private readonly up: Daemon,
+    readonly manager: RestClient,
+  ) {}
+
+  static async start(nodes = 2): Promise<CsiSystem> {
+    const initiator = await Initiator.make();
+    const directory = mkdtempSync(join(tmpdir(), "aurochs-csi-"));
+    const [port = 0] = await freePorts([], 1, 1);
+    const readyFile = join(directory, "ready.json");
+    const up = startDaemon(
+      "bin/aurochs",
+      ["up", "--state-dir", join(directory, "system"), "--nodes", String(nodes), "--listen", `127.0.0.1:${port}`, "--ready-file", readyFile], // prettier-ignore
+      { env: initiator.environment() },
+    );
+    await waitFor("the system", TIMEOUT_MS, () => {
+      if (up.child.exitCode !== null) throw new Error(up.output());
+      try {
+        return readFileSync(readyFile, "utf8");
+      } catch {
+        return undefined;
+      }
+    });
+    const manager = new RestClient({ url: `http://127.0.0.1:${port}`, token: null });
+    await waitFor("its nodes", TIMEOUT_MS, async () => {
+      const found = await manager.list("nodes");
+      const isReady = found.filter(({ conditions }) => conditions["Ready"]?.status === "True" && conditions["Schedulable"]?.status === "True"); // prettier-ignore
+      return isReady.length === nodes ? true : undefined;
+    });
+    mkdirSync(join(directory, "pods"));
+    return new CsiSystem(directory, initiator, up, manager);
+  }
+
+  get socket(): string {
+    return join(this.directory, "csi.sock");
+  }
+
+  /** What the driver has said so far. */
+  driverOutput(): string {
+    return this.#driver?.output() ?? "";
+  }
+
+  async startDriver(): Promise<void> {
+    const args = ["csi", "--endpoint", `unix://${this.socket}`, "--node-id", NODE, "--manager-url", `${this.manager.url}/v1`]; // prettier-ignore
+    const driver = startDaemon("bin/aurochs", args);
+    this.#driver = driver;
+    const { calls, close } = unaryClient(Identity, `unix:${this.socket}`);
+    await waitFor("the driver", TIMEOUT_MS, async () => {
+      if (driver.child.exitCode !== null) throw new Error(driver.output());
+      return calls.probe({}, { timeoutMs: 1_000 }).then(
+        () => true,
+        () => undefined,
+      );
+    });
+    close();
+  }
+
+  async killDriver(): Promise<void> {
+    this.#driver?.child.kill("SIGKILL");
+    await this.#driver?.ended;
+  }
+
+  /** Calls to the driver that is there now. */
+  clients(): { controller: Calls<typeof Controller>; node: Calls<typeof Node>; close: () => void } {
+    const controller = unaryClient(Controller, `unix:${this.socket}`);
+    const node = unaryClient(Node, `unix:${this.socket}`);
+    const close = () => {
+      controller.close();
+      node.close();
+    };
+    return { controller: controller.calls, node: node.calls, close };
+  }
+
+  async end(): Promise<void> {
+    this.#driver?.child.kill("SIGTERM");
+    await this.#driver?.ended;
+    this.up.child.kill("SIGTERM");
+    await this.up.ended;
+    await this.initiator.end();
+    rmSync(this.directory, { recursive: true });
+  }
+}
