@@ -12,6 +12,7 @@ import { startCloneLoop } from "./clone/clone-loop.js";
 import { keepEngineImage } from "./engine-image.js";
 import { SqliteEvents } from "./events/sqlite-events.js";
 import { ManagerMetrics } from "./metrics/metrics.js";
+import { startOrphanLoop } from "./orphan/orphan-loop.js";
 import { RecurringJobLoop } from "./recurring-job/recurring-job-loop.js";
 import { RestServer } from "./rest/server.js";
 import { makeMissingSettings } from "./settings/stored.js";
@@ -72,6 +73,7 @@ export async function runManager(options: ManagerOptions, log: Logger): Promise<
     startAttachmentLoop(store, log),
     startSnapshotLoop(store, operations, events, log),
     startCloneLoop(store, operations, events, log),
+    startOrphanLoop(store, operations, events, log),
     new RecurringJobLoop(store, operations, operations, events, log),
   ];
   const { address: host, port } = rest.address;

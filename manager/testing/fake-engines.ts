@@ -24,6 +24,8 @@ export class FakeEngines implements EngineOperations, NodeOperations {
   readonly checksums = new Map<string, Record<string, string>>();
   /** by "node/disk" */
   readonly directories = new Map<string, ReplicaDirectory[]>();
+  /** why instances cannot be removed, one after the other */
+  readonly removals: OperationError[] = [];
   /** copies of snapshots end when this does */
   copying: Promise<void> = Promise.resolve();
   readonly #hashed = new Set<string>();
@@ -124,6 +126,8 @@ export class FakeEngines implements EngineOperations, NodeOperations {
   }
 
   removeInstance(node: string, name: string): Promise<void> {
+    const failure = this.removals.shift();
+    if (failure !== undefined) return Promise.reject(failure);
     this.asked.push(`remove instance ${name} on ${node}`);
     return Promise.resolve();
   }
