@@ -19,7 +19,8 @@ export async function runReplicaHost(socket: string): Promise<number> {
     await aborted(stop);
     await host.stop();
     close();
-    return EXIT.OK.code;
+    // A connection whose other end has vanished would keep it for a while.
+    process.exit(EXIT.OK.code);
   } catch (err) {
     log.fatal({ err }, "the replica host cannot serve");
     return EXIT.FAILED.code;

@@ -49,3 +49,6 @@ export const UNMAP_MARK_PAUSE_MS = 10_000;
 /** ns by which the last write of one of Longhorn's replicas may be later than that of ours after both were written by one
  * engine: clocks of nodes differ by less. */
 export const ALONE_TIME_TOLERANCE_NS = 60e9;
+
+/** ms at the end of a volume for replicas that have failed: those that are there close well within it. */
+export const FAILED_CLOSE_WAIT_MS = 2_000;

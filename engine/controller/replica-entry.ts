@@ -22,6 +22,8 @@ export class ReplicaEntry {
   isOpen = false;
   /** one of ours that cannot be opened, and answers for its record all the same */
   isDamaged = false;
+  /** it did not answer when the volume began */
+  isAbsent = false;
   /** of one of Longhorn's own; `clean`: it was closed in order before it was opened. Null: it is one of ours; undefined: it
    * could not be asked yet */
   longhorn: { clean: boolean } | null | undefined = undefined;

@@ -1,9 +1,10 @@
 /** How a volume begins: closed replicas are opened, those that fit are taken over, and the frontend comes up. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { MemberRecord } from "../../proto/control.js";
-import type { Replica } from "../../proto/longhorn.js";
+import { ReplicaMode, type Replica } from "../../proto/longhorn.js";
 import { errorText, isUnavailable } from "../../proto/rpc-error.js";
 import { AttachedVolume } from "../attached-volume.js";
+import { withDeadline } from "../deadline.js";
 import { readBootId } from "../boot-id.js";
 import type { Health } from "../health.js";
 import { MEMBERS_POLL_MS, MEMBERS_WAIT_MS, RECONNECT_GRACE_MS } from "../limits.js";
@@ -12,7 +13,12 @@ import type { SnapshotCopier } from "../snapshot-followers.js";
 import { MembershipError, OtherEngineError } from "../takeover.js";
 import type { FrontendSwitch } from "./frontend-switch.js";
 import { staleByLonghorn } from "../longhorn/longhorn-members.js";
-import { ALONE_TIME_TOLERANCE_NS, SALVAGE_TIME_TOLERANCE_NS, SALVAGE_WAIT_MS } from "./limits.js";
+import {
+  ALONE_TIME_TOLERANCE_NS,
+  FAILED_CLOSE_WAIT_MS,
+  SALVAGE_TIME_TOLERANCE_NS,
+  SALVAGE_WAIT_MS,
+} from "./limits.js";
 import { NoBackendError } from "./no-backend.js";
 import { ReplicaEntry, type Opened } from "./replica-entry.js";
 import { bestForSalvage } from "./salvage.js";
@@ -41,6 +47,8 @@ export interface StartOptions {
 export class Start {
   /** `host:port` of those that cannot be used, but have a say in who is current, and are left out durably */
   #damaged: string[] = [];
+  /** those that do not answer: whoever is not needed is left out, and taken back when it is there again */
+  #absent: ReplicaEntry[] = [];
 
   constructor(
     private readonly state: VolumeState,
@@ -106,10 +114,13 @@ export class Start {
       (entry, cause) => this.#giveUp(entry, cause),
     );
     this.#damaged = entries.filter(({ isDamaged }) => isDamaged).map(({ peer }) => peer);
+    const isForeign = opened.some(({ entry }) => entry.longhorn !== null);
+    this.#absent = isForeign ? [] : entries.filter(({ isAbsent }) => isAbsent);
     await this.#attach(
       opened.filter(({ entry }) => entry.unusable === null),
       succession?.after ?? null,
     );
+    for (const entry of this.#absent) entry.unusable = null;
   }
 
   /** What nobody ever used says nothing of what the others hold, as one whose directory was replaced: it does not stand for the volume
@@ -169,7 +180,8 @@ export class Start {
       } catch (error) {
         entry.unusable = errorText(error);
         await entry.noteDamage();
-        unreachable ||= isUnavailable(error);
+        entry.isAbsent = isUnavailable(error);
+        unreachable ||= entry.isAbsent;
         log.warn({ replica: entry.address, reason: entry.unusable }, "replica cannot be used");
       }
     }
@@ -231,7 +243,7 @@ export class Start {
     const attached = await AttachedVolume.attach({
       volume: options.volume,
       size,
-      replicas: [...ours, ...this.#damaged],
+      replicas: [...ours, ...this.#damaged, ...this.#absent.map(({ peer }) => peer)],
       witness: options.witness,
       longhorn: entries.flatMap((entry) => entry.longhornLink() ?? []),
       engineId: this.options.engineId,
@@ -258,16 +270,23 @@ export class Start {
   async shutdown(): Promise<void> {
     const { state } = this;
     await this.frontend.stop();
+    const { entries } = state;
+    const failed = state.inMode(ReplicaMode.ERR);
     const clean = await state.detach();
     state.log.info({ clean }, "volume shut down");
-    const { entries } = state;
     state.entries = [];
     const results = await Promise.allSettled(
-      entries.filter(({ unusable }) => unusable === null).map((entry) => entry.close()),
+      entries.filter((entry) => !failed.includes(entry)).map((entry) => entry.close()),
     );
+    // What failed before, and may be gone, does not make this end a bad one.
+    const closing = failed.filter(({ unusable }) => unusable === null);
+    await withDeadline(
+      Promise.all(closing.map((entry) => entry.closeInBackground(state.log))),
+      FAILED_CLOSE_WAIT_MS,
+    ).catch(() => undefined);
     for (const entry of entries) entry.disconnect();
-    const failed = results.find((result) => result.status === "rejected");
-    if (failed !== undefined) throw failed.reason as Error;
+    const refused = results.find((result) => result.status === "rejected");
+    if (refused !== undefined) throw refused.reason as Error;
   }
 }
 

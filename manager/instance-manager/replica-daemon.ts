@@ -98,7 +98,7 @@ export class ReplicaDaemon {
       const { calls } = await this.#connected();
       await calls.host(request, { timeoutMs: HOST_TIMEOUT_MS });
     } catch (error) {
-      if (!isUnavailable(error)) await this.#release(request.name);
+      if (!isUnavailable(error)) this.#release(request.name);
       throw error;
     }
   }
@@ -107,12 +107,13 @@ export class ReplicaDaemon {
   async unhost(name: string): Promise<void> {
     if (this.#connection !== null)
       await this.#connection.calls.unhost({ name }, { timeoutMs: UNHOST_TIMEOUT_MS });
-    await this.#release(name);
+    this.#release(name);
   }
 
-  async #release(name: string): Promise<void> {
+  #release(name: string): void {
     this.#wanted.delete(name);
-    if (this.#wanted.size === 0) await this.#turns.run(() => this.#stopIfIdle());
+    // What comes next is done after it, not this.
+    if (this.#wanted.size === 0) void this.#turns.run(() => this.#stopIfIdle());
   }
 
   #connected(): Promise<Connection> {
