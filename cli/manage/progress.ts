@@ -16,6 +16,9 @@ export type Step<T = Volume> = (item: T | null, forMs: number) => Progress;
 /** ms in which an engine says that it has begun what it was told to. */
 const BEGIN_MS = 5_000;
 
+/** Types of tickets that somebody has to take back. */
+const WORKLOADS: ReadonlySet<string> = new Set(["longhorn-api", "csi-attacher", "share-manager-controller"]);
+
 const done = (text: string): Progress => ({ is: "done", text });
 const inVain = (why: string): Progress => ({ is: "in vain", why });
 const underWay = (text: string, percent: number | null = null): Progress => ({
@@ -75,8 +78,11 @@ export function detached(name: string): Step {
     if (volume === null) return inVain(`volume ${name} is gone`);
     if (volume.state === "detached") return done(`${name} is detached`);
     const tickets = Object.values(volume.volumeAttachment.attachments);
-    if (tickets.length > 0)
-      return inVain(`${name} is still wanted: ${list(tickets.map((ticket) => `on ${ticket.nodeID} by ${ticketName(ticket)}`))}`); // prettier-ignore
+    const wanted = list(tickets.map((ticket) => `on ${ticket.nodeID} by ${ticketName(ticket)}`));
+    // The manager's own work ends by itself.
+    if (tickets.some(({ attachmentType }) => WORKLOADS.has(attachmentType)))
+      return inVain(`${name} is still wanted: ${wanted}`);
+    if (tickets.length > 0) return underWay(`${volume.state}, worked on: ${wanted}`);
     return underWay(volume.state);
   };
 }

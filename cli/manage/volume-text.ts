@@ -122,8 +122,10 @@ export function usedBytes({ controllers }: Volume): number {
   return Math.max(0, ...(controllers ?? []).map(({ actualSize }) => Number(actualSize) || 0));
 }
 
+/** What detaches it again is the id; those of the manager's own work say what that is. */
 export function ticketName({ attachmentID, attachmentType }: Ticket): string {
-  return attachmentID === "" ? attachmentType : `${attachmentType} ${attachmentID}`;
+  if (attachmentID === "" || attachmentID.startsWith(attachmentType)) return attachmentID || attachmentType;
+  return `${attachmentType} ${attachmentID}`;
 }
 
 type Ticket = Volume["volumeAttachment"]["attachments"][string];

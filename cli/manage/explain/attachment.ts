@@ -82,9 +82,24 @@ function onItsWay(facts: Facts): Pick<Finding, "evidence" | "next"> {
   const stopped = usable.filter((one, i) => away[i] === null && !one.running);
   if (volume.state !== "attaching") return { evidence: [`it is ${volume.state}`], next: [] };
   if (stopped.length > 0) return { evidence: [`not running yet: ${list(stopped.map(named))}`], next: [] };
+  return restarts(facts) ?? { evidence: ["its copies run; its engine decides which of them are current, and begins to serve"], next: [] }; // prettier-ignore
+}
+
+/** Starts of an engine from which on it is not by chance. */
+const STARTS_MANY = 3;
+
+/** An engine that ends again and again. */
+function restarts({ volume, events }: Facts): Pick<Finding, "evidence" | "next"> | null {
+  const of = (reason: string) => events.findLast(({ event }) => event.involvedObject.kind === "Engine" && event.reason === reason)?.event; // prettier-ignore
+  const [started, stopped] = [of("Start"), of("Stop")];
+  if (started === undefined || stopped === undefined || stopped.count < STARTS_MANY) return null;
+  const { name } = started.involvedObject;
   return {
-    evidence: ["its copies run; its engine decides which of them are current, and begins to serve"],
-    next: [],
+    evidence: [`its engine ${name} was started ${started.count} times, and stopped ${stopped.count} times`],
+    next: [
+      `Read why in the log of ${name}, where the agent of its node keeps logs (${name}.log).`,
+      ...(volume.frontend === "blockdev" ? ["See that open-iscsi is installed on the node: the frontend blockdev needs it."] : []), // prettier-ignore
+    ],
   };
 }
 

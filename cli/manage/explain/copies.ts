@@ -16,13 +16,43 @@ import {
 
 export function copies(facts: Facts): Finding[] {
   const { volume } = facts;
+  if (volume.state === "detached" && volume.robustness !== "faulted")
+    return volume.replicas.flatMap((one) => atRest(facts, one));
   if (volume.state !== "attached") return [];
-  const outdated = volume.replicas.filter(({ mode }) => mode !== "RW");
   return [
     ...noneCurrent(facts),
-    ...outdated.map((one) => notCurrent(facts, one)),
+    ...volume.replicas.flatMap((one) =>
+      one.mode === "RW" ? outOfReach(facts, one) : [notCurrent(facts, one)],
+    ),
     ...tooFew(facts),
     ...tooMany(facts),
+  ];
+}
+
+/** Of a volume that nobody uses. */
+function atRest(facts: Facts, replica: Replica): Finding[] {
+  const away = awayOf(facts, replica);
+  const evidence = [
+    ...(replica.failedAt === "" ? [] : [`it failed ${moment(replica.failedAt, facts.now)}`]),
+    ...(away === null ? [] : [away.text]),
+  ];
+  if (evidence.length === 0) return [];
+  const next = away === null ? [] : [`Bring back ${away.place}.`];
+  if (replica.failedAt === "") return [{ what: `${named(replica)} cannot be used now.`, evidence, next }];
+  const what = `${named(replica)} has failed. Copies are made equal again while the volume is attached.`;
+  return [{ what, evidence, next }];
+}
+
+/** Nobody may have written since, so that the engine has not missed it. */
+function outOfReach(facts: Facts, replica: Replica): Finding[] {
+  const away = awayOf(facts, replica);
+  if (away === null || away.place === nodeOf(facts.volume)) return [];
+  return [
+    {
+      what: `${named(replica)} is current for the engine, while the manager hears nothing of it.`,
+      evidence: [away.text],
+      next: [`Bring back ${away.place}.`],
+    },
   ];
 }
 
@@ -62,11 +92,27 @@ function notCurrent(facts: Facts, replica: Replica): Finding {
       evidence: [...(away === null ? [] : [away.text]), ...error],
       next: away === null ? [] : [`Bring back ${away.place}.`],
     };
+  if (volume.replicas.filter(({ mode }) => mode === "RW").length >= volume.numberOfReplicas)
+    return notNeeded(facts, replica);
   const when = replica.failedAt === "" ? [] : [`it failed ${moment(replica.failedAt, now)}`];
   return {
     what: `${named(replica)} has failed${volume.replicas.some(({ mode }) => mode === "RW") ? ", and the volume goes on without it" : ""}.`,
     evidence: [...when, away?.text ?? ALL_READY, ...error],
     next: away === null ? returning(facts) : awaited(facts, away),
+  };
+}
+
+const STALE_MINUTES_DEFAULT = 2880;
+
+/** Others have taken its place. */
+function notNeeded({ volume, now }: Facts, { name, hostId, failedAt }: Replica): Finding {
+  const minutes = volume.staleReplicaTimeout > 0 ? volume.staleReplicaTimeout : STALE_MINUTES_DEFAULT;
+  return {
+    what: `${name} on ${hostId} has failed, and is not needed: the volume has its ${count(volume.numberOfReplicas, "copy", "copies")} without it.`,
+    evidence: failedAt === "" ? [] : [`it failed ${moment(failedAt, now)}`],
+    next: [
+      `Nothing has to be done: it is removed by itself ${minutes} minutes after it failed. If its room is needed before: ${command("replica", "remove", volume.name, name)}`,
+    ],
   };
 }
 

@@ -26,6 +26,8 @@ const clone = (state: string, change: object = {}) => ({ state, sourceVolume: "o
 export const CASES: Readonly<Record<string, Facts>> = {
   healthy: facts({}),
   "detached, and nobody wants it": facts(DETACHED, { events: [event("Detached", "volume data is detached from node-1", "Normal")] }), // prettier-ignore
+  "detached, and a node is away": facts(DETACHED, { nodes: TWO_DOWN }),
+  "detached, and a copy has failed": facts({ ...DETACHED, replicas: [replica(1, { mode: "", running: false }), failed(2, 30)] }), // prettier-ignore
   "being created": facts({ ...DETACHED, state: "creating", replicas: [], controllers: [] }),
 
   "a copy is rebuilt": facts({ robustness: "degraded", replicas: [replica(1), replica(2, { mode: "WO" })], rebuildStatus: rebuild({}) }), // prettier-ignore
@@ -34,9 +36,11 @@ export const CASES: Readonly<Record<string, Facts>> = {
   "a copy's disk is gone": facts(DEGRADED, {
     nodes: [node("node-1"), node("node-2", { disks: {} }), node("node-3")],
   }),
+  "a failed copy was replaced": facts({ replicas: [replica(1), failed(2, 30), replica(3)] }),
   "rebuilds are switched off": facts(DEGRADED, off("concurrent-replica-rebuild-per-node-limit")),
   "a copy is missing": facts({ robustness: "degraded", replicas: [replica(1)] }),
   "one copy too many": facts({ replicas: [replica(1), replica(2), replica(3)] }),
+  "nothing is heard of a current copy": facts({}, { nodes: TWO_DOWN }),
   "no copy can be reached by the engine": facts({ robustness: "degraded", replicas: [failed(1, 50), failed(2, 30)] }, { nodes: TWO_DOWN }), // prettier-ignore
   "the node that uses it is away": facts({ robustness: "unknown" }, { nodes: [downNode("node-1"), node("node-2"), node("node-3")] }), // prettier-ignore
 
@@ -55,6 +59,8 @@ export const CASES: Readonly<Record<string, Facts>> = {
   "wanted with its frontend": facts({ volumeAttachment: tickets(ticket("node-1", true, { attachmentID: "mine" }), ticket("node-1", false, { attachmentID: "csi-1", attachmentType: "csi-attacher", conditions: [condition("Satisfied", "False", "AttachedWithIncompatibleParameters", "volume data is attached to node node-1 with the frontend disabled")] })) }), // prettier-ignore
   "its copies are all away": facts({ ...DETACHED, state: "attaching", volumeAttachment: tickets(ticket("node-3", false)) }, { nodes: [downNode("node-1"), downNode("node-2"), node("node-3")] }), // prettier-ignore
   "its copies are being started": facts({ ...DETACHED, state: "attaching", volumeAttachment: tickets(ticket("node-1", false)) }), // prettier-ignore
+
+  "its engine ends again and again": facts({ ...DETACHED, state: "attaching", replicas: [replica(1, { mode: "" }), replica(2, { mode: "" })], volumeAttachment: tickets(ticket("node-1", false)) }, { events: [event("Start", "data-e-0 is started on node-1", "Normal", 9), event("Stop", "data-e-0 is stopped on node-1", "Normal", 8)] }), // prettier-ignore
 
   "faulted, and the newest copy is away": facts({ ...FAULTED, replicas: [failed(1, 10), failed(2, 50)] }, { nodes: TWO_DOWN }), // prettier-ignore
   "faulted, the newest copy is away, and nothing is automatic": facts({ ...FAULTED, replicas: [failed(1, 10), failed(2, 50)] }, { nodes: TWO_DOWN, ...off("auto-salvage") }), // prettier-ignore

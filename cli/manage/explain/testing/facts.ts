@@ -52,9 +52,13 @@ export function controller(change: object = {}) {
   return { hostId: "node-1", size: "10737418240", isExpanding: false, lastExpansionError: "", lastExpansionFailedAt: "", ...change }; // prettier-ignore
 }
 
-export function event(reason: string, message: string, type = "Warning"): EventResource {
+export function event(reason: string, message: string, type = "Warning", count = 1): EventResource {
   const lastTimestamp = "2026-01-01T11:55:00Z";
-  return { id: reason, event: { type, reason, message, lastTimestamp } } as EventResource;
+  const involvedObject = { kind: "Engine", name: "data-e-0", uid: "" };
+  return {
+    id: reason,
+    event: { type, reason, message, lastTimestamp, count, involvedObject },
+  } as EventResource;
 }
 
 export function facts(volume: object, change: Partial<Facts> = {}): Facts {
@@ -62,6 +66,7 @@ export function facts(volume: object, change: Partial<Facts> = {}): Facts {
     name: "data",
     state: "attached",
     robustness: "healthy",
+    frontend: "blockdev",
     size: "10737418240",
     numberOfReplicas: 2,
     replicas: [replica(1), replica(2)],
@@ -76,6 +81,7 @@ export function facts(volume: object, change: Partial<Facts> = {}): Facts {
     nodeSelector: [],
     diskSelector: [],
     snapshotMaxCount: 250,
+    staleReplicaTimeout: 0,
     ...volume,
   };
   return {
