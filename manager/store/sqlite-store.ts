@@ -5,6 +5,7 @@ import { checkName, checkSpec, checkStatus, InvalidObject } from "../objects/che
 import type { Kind } from "../objects/kinds.js";
 import { KINDS } from "../objects/kinds.js";
 import { isDeleted, type Metadata, type NewResource, type Resource } from "../objects/resource.js";
+import { copyOf } from "./copy.js";
 import { openDatabase } from "./database.js";
 import { inTransaction, type Sqlite, type SqliteStatement } from "./sqlite.js";
 import { StoreError, type Change, type Store, type WatchListener } from "./store.js";
@@ -62,7 +63,7 @@ export class SqliteStore implements Store {
   }
 
   get<K extends Kind>(kind: K, name: string): Promise<Resource<K> | null> {
-    return this.#run(() => this.#copyOf(this.#of(kind).get(name) ?? null));
+    return this.#run(() => copyOf(this.#of(kind).get(name) ?? null));
   }
 
   list<K extends Kind>(kind: K, labels: Record<string, string> = {}): Promise<Resource<K>[]> {
@@ -71,7 +72,7 @@ export class SqliteStore implements Store {
       [...this.#of(kind).values()]
         .filter(({ metadata }) => wanted.every(([key, value]) => metadata.labels[key] === value))
         .sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1))
-        .map((object) => this.#copyOf(object)),
+        .map((object) => copyOf(object)),
     );
   }
 
@@ -120,7 +121,7 @@ export class SqliteStore implements Store {
       const spec = valid(() => checkSpec(kind, metadata.name, given.spec));
       const same = isDeepStrictEqual(spec, present.spec);
       const changed = { ...present.metadata, finalizers, labels, annotations, ownerReferences };
-      if (same && isDeepStrictEqual(changed, present.metadata)) return this.#copyOf(present);
+      if (same && isDeepStrictEqual(changed, present.metadata)) return copyOf(present);
       const generation = present.metadata.generation + (same ? 0 : 1);
       const next = { ...changed, generation, resourceVersion: this.#next() };
       const object = { kind, metadata: next, spec, status: present.status };
@@ -134,7 +135,7 @@ export class SqliteStore implements Store {
       const present = this.#present(given);
       const { kind, metadata } = given;
       const status = valid(() => checkStatus(kind, metadata.name, given.status));
-      if (isDeepStrictEqual(status, present.status)) return this.#copyOf(present);
+      if (isDeepStrictEqual(status, present.status)) return copyOf(present);
       const next = { ...present.metadata, resourceVersion: this.#next() };
       return this.#store("MODIFIED", { kind, metadata: next, spec: present.spec, status });
     });
@@ -203,7 +204,7 @@ export class SqliteStore implements Store {
       this.#count.run(version);
     });
     this.#version = version;
-    const kept = this.#copyOf(object);
+    const kept = copyOf(object);
     this.#of(kind).set(metadata.name, kept);
     this.#tell(kind, { change, object: kept });
     return object;
@@ -225,10 +226,6 @@ export class SqliteStore implements Store {
   #tell(kind: Kind, change: Change): void {
     for (const watcher of this.#watchers.get(kind) ?? []) watcher.tell(change);
   }
-
-  #copyOf<T>(value: T): T {
-    return structuredClone(value);
-  }
 }
 
 /** Tells in order, and never while somebody changes the store: a listener may do so itself. */
@@ -239,7 +236,7 @@ class Watcher {
   constructor(private readonly listener: WatchListener<Kind>) {}
 
   tell({ change, object }: Change): void {
-    this.#push({ change, object: structuredClone(object) });
+    this.#push({ change, object: copyOf(object) });
   }
 
   synced(): void {
