@@ -2,81 +2,60 @@
 import { randomBytes } from "node:crypto";
 import type { Logger } from "pino";
 import { Loop } from "../control/loop.js";
-import { tellAs, type Events } from "../events/events.js";
-import { isTrue } from "../objects/conditions.js";
-import type { Resource } from "../objects/resource.js";
-import { clusterOf } from "../schedule/cluster.js";
-import { loadSettings } from "../settings/stored.js";
+import { tellAs, type Events, type Tell } from "../events/events.js";
 import type { Store } from "../store/store.js";
 import type { AttachRequest } from "./attach.js";
 import { decideVolume } from "./decide.js";
+import { ownLabels } from "./objects.js";
+import { Overview } from "./overview.js";
 import { UPKEEPS } from "./upkeep.js";
 import { setWorkTickets, workNode, workTicketId } from "./work-tickets.js";
 import type { Plan, World } from "./world.js";
 
 export function startVolumeLoop(store: Store, events: Events, log: Logger): Loop {
-  const loop = new Loop("volume", store, (name) => reconcile(store, name, events), log);
-  const all = async () => (await store.list("Volume")).map(({ metadata }) => metadata.name);
+  const tell = tellAs(events, "longhorn-volume-controller");
+  const overview = new Overview(store, () => loop.addAll(overview.volumes));
+  const loop = new Loop("volume", store, (name) => reconcile(store, overview, name, tell), log);
   return loop
     .follow("Volume", ({ metadata }) => [metadata.name])
     .follow("Engine", ({ spec }) => [spec.volumeName])
     .follow("Replica", ({ spec }) => [spec.volumeName])
     .follow("Witness", ({ spec }) => [spec.volumeName])
-    .follow("Node", all)
-    .follow("Setting", all);
+    .alsoEnds(() => overview.end());
 }
 
-async function reconcile(store: Store, name: string, events: Events): Promise<number | null> {
-  const world = await observe(store, name);
+async function reconcile(store: Store, overview: Overview, name: string, tell: Tell): Promise<number | null> {
+  await overview.synced;
+  const world = await observe(store, overview, name);
   if (world === null) return null;
   const plan = decideVolume(world);
   await apply(store, plan);
-  await setUpkeep(store, world, plan);
-  const tell = tellAs(events, "longhorn-volume-controller");
+  await setUpkeep(store, overview, world, plan);
   for (const event of plan.events) tell(plan.volume, event);
   return plan.lookAgainAt;
 }
 
-async function observe(store: Store, name: string): Promise<World | null> {
+/** What is the volume's own is read now: what was just made is not made again. */
+async function observe(store: Store, overview: Overview, name: string): Promise<World | null> {
   const volume = await store.get("Volume", name);
   if (volume === null) return null;
-  const [attachment, nodes, replicas, engines, witnesses, settings] = await Promise.all([
+  const [attachment, replicas, engines, witnesses] = await Promise.all([
     store.get("VolumeAttachment", name),
-    store.list("Node"),
-    store.list("Replica"),
-    store.list("Engine"),
-    store.list("Witness"),
-    loadSettings(store),
+    store.list("Replica", ownLabels(name)),
+    store.list("Engine", ownLabels(name)),
+    store.list("Witness", ownLabels(name)),
   ]);
+  const { settings, reachable, rebuilding } = overview;
+  const [engine = null, witness = null] = [engines[0], witnesses[0]];
+  const tickets = attachment?.spec.attachmentTickets ?? {};
   return {
     now: Date.now(),
-    volume,
-    engine: engines.find(({ spec }) => spec.volumeName === name) ?? null,
-    replicas: replicas.filter(({ spec }) => spec.volumeName === name),
-    witness: witnesses.find(({ spec }) => spec.volumeName === name) ?? null,
-    cluster: clusterOf(nodes, replicas, settings),
-    settings,
-    reachable: new Set(
-      nodes.filter(({ status }) => isTrue(status.conditions, "Ready")).map(({ metadata }) => metadata.name),
-    ),
-    rebuilding: rebuilding(engines, replicas),
-    held: new Set(UPKEEPS.filter((type) => attachment?.spec.attachmentTickets[workTicketId(type, name)] !== undefined)), // prettier-ignore
+    ...{ volume, engine, replicas, witness },
+    ...{ settings, reachable, rebuilding },
+    cluster: overview.cluster(name, replicas, settings),
+    held: new Set(UPKEEPS.filter((type) => tickets[workTicketId(type, name)] !== undefined)),
     newSuffix: () => randomBytes(4).toString("hex"),
   };
-}
-
-function rebuilding(
-  engines: readonly Resource<"Engine">[],
-  replicas: readonly Resource<"Replica">[],
-): Map<string, number> {
-  const nodeOf = new Map(replicas.map(({ metadata, spec }) => [metadata.name, spec.nodeID]));
-  const counts = new Map<string, number>();
-  for (const { status } of engines)
-    for (const [replica, mode] of Object.entries(status.replicaModeMap)) {
-      const node = nodeOf.get(replica);
-      if (mode === "WO" && node !== undefined) counts.set(node, (counts.get(node) ?? 0) + 1);
-    }
-  return counts;
 }
 
 /** What is begun is stored before what follows from it: a crash in between is decided about anew. */
@@ -93,11 +72,16 @@ async function apply(store: Store, plan: Plan): Promise<void> {
     await store.update({ ...stored, metadata: { ...stored.metadata, finalizers } });
 }
 
-async function setUpkeep(store: Store, { held }: World, { volume, replicas, upkeep }: Plan): Promise<void> {
+async function setUpkeep(
+  store: Store,
+  overview: Overview,
+  { held }: World,
+  { volume, replicas, upkeep }: Plan,
+): Promise<void> {
   if (held.size === 0 && upkeep.length === 0) return;
   const { name } = volume.metadata;
   const ours = new Set(UPKEEPS.map((type) => workTicketId(type, name)));
-  const nodeID = upkeep.length === 0 ? null : workNode(volume, replicas, await store.list("Node"));
+  const nodeID = upkeep.length === 0 ? null : workNode(volume, replicas, overview.nodes);
   const wanted =
     nodeID === null
       ? []
