@@ -45,6 +45,7 @@ const CASES: [what: string, step: Step, volume: Volume | null, progress: Progres
   ["rebuilding", healthy("data"), is({ robustness: "degraded", replicas: [replica(1), replica(2, { mode: "WO" })], rebuildStatus: [rebuild] }), underWay("1 of 2 copies; data-r-2 is rebuilt from data-r-1", 40)],
   ["rebuilding without room", healthy("data"), is({ robustness: "degraded", replicas: [replica(1)], conditions: NO_PLACE }), underWay("1 of 2 copies; not all copies have a place: insufficient storage; node-1/main: full")],
   ["rebuilding what nobody uses", healthy("data"), is(DETACHED), inVain("data is detached, and copies are rebuilt while a volume is attached")],
+  ["about to be attached again", healthy("data"), is({ ...DETACHED, volumeAttachment: tickets(ticket("node-1", false)) }), underWay("detached, 2 of 2 copies")],
   ["grown", expanded("data", is({})), growing({ size: "21474836480" }), done("data has 20 GiB")],
   ["growing", expanded("data", is({})), growing({ isExpanding: true }), underWay("attached, growing to 20 GiB")],
   ["could not grow", expanded("data", is({})), growing({ lastExpansionError: "no space", lastExpansionFailedAt: "2026-01-01T11:58:00Z" }), inVain("no space")],

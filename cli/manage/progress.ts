@@ -93,7 +93,8 @@ export function healthy(name: string): Step {
     const { state, robustness, numberOfReplicas } = volume;
     const copies = `${currentCopies(volume).length} of ${count(numberOfReplicas, "copy", "copies")}`;
     if (state === "attached" && robustness === "healthy") return done(`${name} is healthy: ${copies}`);
-    if (state === "detached" && volume.offlineRebuilding !== "enabled")
+    const isWanted = Object.keys(volume.volumeAttachment.attachments).length > 0;
+    if (state === "detached" && !isWanted && volume.offlineRebuilding !== "enabled")
       return inVain(`${name} is detached, and copies are rebuilt while a volume is attached`);
     const rebuild = volume.rebuildStatus.find(({ isRebuilding }) => isRebuilding);
     if (rebuild !== undefined)
