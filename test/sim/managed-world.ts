@@ -94,13 +94,20 @@ export class ManagedWorld extends World {
       onHealth: (health) => this.healthChanged(engine, health),
       onAttached: (volume) => (attached.volume = volume),
     });
-    const addresses = this.replicas.map(({ address }) => address);
-    await controller.start(addresses, this.nominal, this.size);
+    await controller.start(this.given(), this.nominal, this.size);
     await serveController(controller, { host: machine.name, port: ENGINE_PORT }, "simulated");
     this.controllers.set(engine, controller);
     process.onDeath(() => this.controllers.delete(engine));
     this.learnSize(controller.volume().size);
     return attached.volume;
+  }
+
+  /** Addresses of the replicas that a volume is started with. */
+  private given(): string[] {
+    const members = this.members();
+    // Longhorn's manager salvages from those that failed last, never from one that it has removed, or that failed before others.
+    const given = this.replicas.filter(({ name }) => !this.acceptLostWrites || members.has(name));
+    return given.map(({ address }) => address);
   }
 
   private learnSize(bytes: number): void {
@@ -311,7 +318,7 @@ export class ManagedWorld extends World {
   // ---------------------------------------------------------------------------------------------- the end
 
   protected override isWhole(): boolean {
-    if (!super.isWhole() || this.adding !== null) return false;
+    if (!super.isWhole() || this.adding !== null || this.isReverting) return false;
     if (this.isExpanding || this.nominal !== this.size || this.model.snapshots.isTaking) return false;
     return this.readable().length === this.replicas.length;
   }
@@ -343,10 +350,7 @@ export class ManagedWorld extends World {
     if (!(await super.checkAll())) return false;
     const files = this.replicas.map((machine) => new SnapshotFiles(machine));
     // What is removed, or put right at this moment, is looked at when that has ended.
-    if (files.some(({ isBusy }) => isBusy)) {
-      await this.runFor(100);
-      return false;
-    }
+    if (files.some(({ isBusy }) => isBusy)) return false;
     SnapshotFiles.check(files, this.model.snapshots);
     return true;
   }

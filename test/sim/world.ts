@@ -268,7 +268,7 @@ export class World {
   }
 
   /** Machines of the members that the newest record names. */
-  private members(): Set<string> {
+  protected members(): Set<string> {
     let newest = 0;
     let members: string[] = [];
     for (const { disk, directory } of this.replicas) {
@@ -393,15 +393,13 @@ export class World {
   /** @throws {Violation} not all replicas have become copies, or what they hold is not what they should */
   async settle(withinMs: number): Promise<void> {
     const deadline = this.simulation.now + withinMs;
-    do {
-      while (!this.isWhole()) {
-        if (this.simulation.now >= deadline)
-          throw new Violation(`the volume does not recover: ${this.describe()}`);
-        this.attend();
-        await this.runFor(100);
-      }
-      // What was done to it last may still have consequences: then it is looked at again.
-    } while (!(await this.checkAll()));
+    // What was done to it last may still have consequences: then it is looked at again.
+    while (!this.isWhole() || !(await this.checkAll())) {
+      if (this.simulation.now >= deadline)
+        throw new Violation(`the volume does not recover: ${this.describe()}`);
+      this.attend();
+      await this.runFor(100);
+    }
   }
 
   protected isWhole(): boolean {
