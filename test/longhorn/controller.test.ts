@@ -235,8 +235,10 @@ t.test(
     await rig.calls.volumeSnapshot({ name: "s1" }, CALL);
     const [first, second] = rig.twins;
     if (first === undefined || second === undefined) throw new Error("no replicas");
-    first.faults.set("replicaRevert", () => Promise.reject(new Error("input/output error")));
-    second.recordsToRefuse = 3;
+    first.faults.set("replicaRevert", () => {
+      second.recordsToRefuse = 3;
+      return Promise.reject(new Error("input/output error"));
+    });
     await rig.calls.volumeRevert({ name: "s1" }, CALL);
     t.equal(second.recordsToRefuse, 0);
     t.equal(await rig.modes(), "ERR RW");
