@@ -1,6 +1,6 @@
 /** A change that every replica of a volume makes between the same two writes: a snapshot, a revert, an expansion. */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { EngineRequest, PrepareSnapshotRequest } from "../proto/control.js";
+import type { OpeningRequest, PrepareSnapshotRequest } from "../proto/control.js";
 import type { Dropping, Failing } from "./dropping.js";
 import { JOINT_CHANGE_WAIT_MS, RECONNECT_DELAY_MS } from "./limits.js";
 import { isLonghorn } from "./longhorn/longhorn-link.js";
@@ -25,7 +25,7 @@ export interface JointChange {
 }
 
 interface TwoParts {
-  request: Omit<PrepareSnapshotRequest, keyof EngineRequest>;
+  request: Omit<PrepareSnapshotRequest, keyof OpeningRequest>;
   /** ms that a replica may take for the part that I/O waits for */
   commitTimeoutMs: number;
 }
@@ -116,7 +116,7 @@ export class JointChanges {
   async #prepare({ request }: TwoParts): Promise<readonly Slot[]> {
     const { roster } = this;
     const slots = roster.members();
-    const prepare = (slot: Slot) => slot.link.prepareSnapshot({ ...roster.request(slot), ...request });
+    const prepare = (slot: Slot) => slot.link.prepareSnapshot({ ...roster.openingRequest(slot), ...request });
     const prepared = await Promise.allSettled(slots.map(prepare));
     if (prepared.every(({ status }) => status === "fulfilled"))
       return isFollowed({ request }) ? [...slots, ...(await this.followers.prepare(prepare))] : slots;
@@ -147,7 +147,7 @@ export class JointChanges {
       if (isLonghorn(link)) await roster.volume.setUnmapZeroes(index, false);
     const make = async (slot: Slot) => {
       if (snapshot !== undefined && prepared.includes(slot))
-        await slot.link.commitSnapshot(roster.request(slot), snapshot.commitTimeoutMs);
+        await slot.link.commitSnapshot(roster.openingRequest(slot), snapshot.commitTimeoutMs);
       else await apply(slot.address, created);
     };
     await Promise.all(

@@ -7,6 +7,7 @@
  * is looked at again.
  */
 import { randomUUID } from "node:crypto";
+import type { OpeningRequest } from "../proto/control.js";
 import type { DiskInfo, Replica, SyncFileInfo } from "../proto/longhorn.js";
 import { hostOf } from "./client/addresses.js";
 import { connectReplica, connectSyncAgent, type ReplicaConnection, type SyncAgentConnection } from "./client/connections.js"; // prettier-ignore
@@ -32,14 +33,20 @@ export class MissedSnapshots {
   ) {}
 
   /** Connects to a copy and to the replica that comes back, and changes nothing.
+   * @param engine as the replica has recorded it when it is changed
    * @throws {Error} they have no sync agents, or these are busy */
-  static async begin(volumeName: string, source: string, target: string): Promise<MissedSnapshots> {
-    const end = (address: string): End => ({
+  static async begin(
+    volumeName: string,
+    source: string,
+    target: string,
+    engine: () => OpeningRequest,
+  ): Promise<MissedSnapshots> {
+    const end = (address: string, named?: () => OpeningRequest): End => ({
       address,
-      replica: connectReplica(address, { volumeName }),
+      replica: connectReplica(address, { volumeName }, named),
       agent: connectSyncAgent(address, { volumeName }),
     });
-    const snapshots = new MissedSnapshots(end(source), end(target));
+    const snapshots = new MissedSnapshots(end(source), end(target, engine));
     try {
       await snapshots.#check();
       return snapshots;

@@ -94,7 +94,7 @@ export class ReplicaLink {
   }
 
   /** While nothing is written. @throws {FencedError} */
-  async commitSnapshot(engine: EngineRequest, timeoutMs: number): Promise<void> {
+  async commitSnapshot(engine: OpeningRequest, timeoutMs: number): Promise<void> {
     await this.#fenced(this.#call((calls) => calls.commitSnapshot(engine, { timeoutMs })));
   }
 

@@ -3,7 +3,7 @@
  * when a failure is durably recorded on every survivor.
  */
 import type { Volume, SlotEvent } from "../native/index.js";
-import type { ReplicaFacts } from "../proto/control.js";
+import type { OpeningRequest, ReplicaFacts } from "../proto/control.js";
 import type { Logger } from "pino";
 import { Agreement } from "./agreement.js";
 import { Dropping } from "./dropping.js";
@@ -394,6 +394,13 @@ export class ReplicaSet {
     if (keeper.absenceOf(slot.replicaId) === null) return;
     keeper.forget(slot.replicaId);
     await this.#dropping.renew();
+  }
+
+  /** What calls of a replica's other services name, so that it does nothing for an engine that is not the recorded one any more.
+   * @returns null: it has no part in the volume */
+  requestFor(address: string): OpeningRequest | null {
+    const slot = this.#slotAt(address);
+    return slot === undefined || slot.state.mode === "ERR" ? null : this.#roster.openingRequest(slot);
   }
 
   #slotAt(address: string): Slot | undefined {

@@ -54,8 +54,11 @@ export class Resync {
   }
 
   async #missedSnapshots(slot: Slot, from: Slot): Promise<MissedSnapshots> {
+    const { roster } = this;
     try {
-      return await MissedSnapshots.begin(this.roster.keeper.volume, from.address, slot.address);
+      return await MissedSnapshots.begin(roster.keeper.volume, from.address, slot.address, () =>
+        roster.openingRequest(slot),
+      );
     } catch (error) {
       throw new DeclinedError((error as Error).message, { cause: error });
     }

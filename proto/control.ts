@@ -125,7 +125,7 @@ export interface MissedRegionsReply {
   bitmap: Uint8Array;
 }
 
-export interface PrepareSnapshotRequest extends EngineRequest {
+export interface PrepareSnapshotRequest extends OpeningRequest {
   /** bare; not looked at with `expandTo` */
   name: string;
   userCreated: boolean;
@@ -250,7 +250,7 @@ export const ReplicaControl = {
   ),
   commitSnapshot: unaryMethod(
     `${replica}/CommitSnapshot`,
-    codec<EngineRequest>(generated.CommitSnapshotRequest),
+    codec<OpeningRequest>(generated.CommitSnapshotRequest),
     codec<Empty>(generated.CommitSnapshotReply),
   ),
   abandonSnapshot: unaryMethod(

@@ -8,6 +8,8 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import type { Codec } from "./codec.js";
+import type { OpeningRequest } from "./control.js";
+import { engineOf, nameEngine } from "./engine-metadata.js";
 import { checkIdentity, identityMetadata, type Identity, type ServerIdentity } from "./identity.js";
 import { RpcError } from "./rpc-error.js";
 
@@ -47,6 +49,8 @@ export type Service = Record<string, UnaryMethod<any, any>>;
 export interface CallOptions {
   /** the call fails with DEADLINE_EXCEEDED after this many milliseconds */
   timeoutMs: number;
+  /** the engine of ours that makes the call; absent or null: it is none's, or whose it is does not matter */
+  engine?: OpeningRequest | null;
 }
 
 /** A service as seen by its client. */
@@ -59,7 +63,7 @@ export type Calls<S extends Service> = {
 /** A service as its server implements it. */
 export type Handlers<S extends Service> = {
   [K in keyof S]: S[K] extends UnaryMethod<infer Request, infer Reply>
-    ? (request: Request) => Promise<Partial<Reply>>
+    ? (request: Request, engine: OpeningRequest | null) => Promise<Partial<Reply>>
     : never;
 };
 
@@ -82,12 +86,14 @@ export function unaryClient<S extends Service>(
 function callOf<Request, Reply>(client: Client, method: UnaryMethod<Request, Reply>, identity: Identity) {
   return (request: Partial<Request>, options: CallOptions): Promise<Reply> =>
     new Promise((resolve, reject) => {
+      const metadata = identityMetadata(identity);
+      if (options.engine) nameEngine(metadata, options.engine);
       client.makeUnaryRequest(
         method.path,
         method.requestSerialize,
         method.responseDeserialize,
         request,
-        identityMetadata(identity),
+        metadata,
         { deadline: Date.now() + options.timeoutMs },
         (error: ServiceError | null, reply?: Reply) => {
           if (error !== null) reject(new RpcError(error.code, inWords(error.details), { cause: error }));
@@ -125,12 +131,12 @@ export function unaryHandlers<S extends Service>(
 ): UntypedServiceImplementation {
   const implementation: UntypedServiceImplementation = {};
   for (const name of Object.keys(service)) {
-    const handler = handlers[name] as (request: unknown) => Promise<unknown>;
+    const handler = handlers[name] as (request: unknown, engine: OpeningRequest | null) => Promise<unknown>;
     const handle: handleUnaryCall<unknown, unknown> = (call, callback) => {
       Promise.resolve(call)
         .then(({ request, metadata }) => {
           if (identity !== null) checkIdentity(metadata, identity);
-          return handler(request);
+          return handler(request, engineOf(metadata));
         })
         .then(
           (reply) => callback(null, reply),

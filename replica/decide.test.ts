@@ -5,7 +5,7 @@ import {
   decideEngine,
   decideHello,
   decideRecord,
-  decideRelease,
+  decideChange,
   mayHaveLostWrites,
   type Standing,
 } from "./decide.js";
@@ -187,10 +187,10 @@ t.test("a copy that may have lost writes becomes no member for who does not know
 t.test("what was lost since the engine looked is not released", (t) => {
   const lost: Standing = { ...standing, lostWrites: true };
   const who = { engineId: "e1", generation: 5 };
-  t.ok(decideRelease(standing, { ...who, opening: "o1" }).accept);
-  t.ok(decideRelease(lost, { ...who, opening: "o2" }).accept);
-  t.notOk(decideRelease(lost, { ...who, opening: "o1" }).accept);
-  t.notOk(decideRelease(standing, { ...who, generation: 4, opening: "o2" }).accept);
+  t.ok(decideChange(standing, { ...who, opening: "o1" }).accept);
+  t.ok(decideChange(lost, { ...who, opening: "o2" }).accept);
+  t.notOk(decideChange(lost, { ...who, opening: "o1" }).accept);
+  t.notOk(decideChange(standing, { ...who, generation: 4, opening: "o2" }).accept);
   t.end();
 });
 

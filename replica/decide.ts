@@ -126,8 +126,9 @@ function basisError(stored: MemberRecord | null, { basis, record }: RecordReques
   return `generation ${generation} of engine "${engineId}" is recorded here, not ${basis.generation} of "${basis.engineId}"`;
 }
 
-/** May this engine end its work, so that nothing is left to be compared? Not when it counts on what was lost. */
-export function decideRelease(standing: Standing, request: OpeningRequest): ControlDecision {
+/** May this engine do what counts on all that it wrote: change the chain, or end its work, so that nothing is left to be
+ * compared? Not when some of that was lost. */
+export function decideChange(standing: Standing, request: OpeningRequest): ControlDecision {
   const decided = decideEngine(standing, request);
   return decided.accept && hasLostSince(standing, request.opening) ? lost(standing) : decided;
 }

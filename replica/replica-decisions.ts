@@ -14,7 +14,7 @@ import type {
 } from "../proto/control.js";
 import { RpcError } from "../proto/unary.js";
 import type { DiskMeta } from "./disk-meta.js";
-import { decideAgreed, decideEngine, decideRecord, decideRelease, type ControlDecision } from "./decide.js";
+import { decideAgreed, decideEngine, decideRecord, decideChange, type ControlDecision } from "./decide.js";
 import type { HostedReplica } from "./hosted-replica.js";
 import { REGION_BYTES } from "./limits.js";
 import type { LiveChain } from "./live-chain.js";
@@ -131,7 +131,7 @@ export class ReplicaDecisions {
   /** The engine's orderly end. */
   release(request: OpeningRequest): Promise<void> {
     return this.decide(
-      (replica) => decideRelease(replica.standing, request),
+      (replica) => decideChange(replica.standing, request),
       async (replica) => {
         await replica.data.fence(null);
         await replica.store.release();
@@ -145,17 +145,17 @@ export class ReplicaDecisions {
   /** The first part of an engine's snapshot: everything that takes time. */
   prepareSnapshot(request: PrepareSnapshotRequest): Promise<void> {
     return this.decide(
-      (replica) => decideEngine(replica.standing, request),
+      (replica) => decideChange(replica.standing, request),
       (_replica, chain) => chain.prepareAs(request),
     );
   }
 
   /** The second part: the engine sends nothing until it is answered. What is left to do is still done in this turn. */
-  commitSnapshot(request: EngineRequest): Promise<void> {
+  commitSnapshot(request: OpeningRequest): Promise<void> {
     return new Promise((resolve, reject) => {
       let answered = false;
       this.decide(
-        (replica) => decideEngine(replica.standing, request),
+        (replica) => decideChange(replica.standing, request),
         async (_replica, chain) => {
           const change = chain.pendingChange;
           if (change === "none")
@@ -204,7 +204,7 @@ export class ReplicaDecisions {
 }
 
 /** @throws {RpcError} */
-function accepted(decided: ControlDecision): void {
+export function accepted(decided: ControlDecision): void {
   if (!decided.accept) throw new RpcError(status[decided.code], decided.message);
 }
 

@@ -5,11 +5,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { status } from "@grpc/grpc-js";
 import { pino } from "pino";
 import t from "tap";
-import { ReplicaControl } from "../proto/control.js";
+import { ReplicaControl, type OpeningRequest } from "../proto/control.js";
 import { Health, SERVING_STATUS } from "../proto/health.js";
 import type { Identity } from "../proto/identity.js";
 import { ReplicaService, type Replica } from "../proto/longhorn.js";
-import { unaryClient } from "../proto/unary.js";
+import { unaryClient, type CallOptions } from "../proto/unary.js";
 import { HostedReplica } from "./hosted-replica.js";
 import type { HostedReplicaOptions } from "./open.js";
 import type { OpenReplica } from "./open-replica.js";
@@ -35,6 +35,7 @@ interface Client {
     name: keyof typeof ReplicaService,
     request?: Record<string, unknown>,
     identity?: Identity,
+    engine?: OpeningRequest,
   ) => Promise<Replica>;
   operations: (name: string) => Promise<object[]>;
   address: string;
@@ -57,10 +58,11 @@ async function serve(t: Test, options: Partial<HostedReplicaOptions> = {}): Prom
     name: keyof typeof ReplicaService,
     request: Record<string, unknown>,
     identity?: Identity,
+    engine?: OpeningRequest,
   ) => {
     const { calls, close } = unaryClient(ReplicaService, address, identity);
-    const call = calls[name] as (request: object, options: { timeoutMs: number }) => Promise<unknown>;
-    return call(request, { timeoutMs: 60_000 }).finally(close);
+    const call = calls[name] as (request: object, options: CallOptions) => Promise<unknown>;
+    return call(request, { timeoutMs: 60_000, engine: engine ?? null }).finally(close);
   };
   return {
     path,
@@ -71,8 +73,8 @@ async function serve(t: Test, options: Partial<HostedReplicaOptions> = {}): Prom
       if (current === null) throw new Error("it is not open");
       return current.replica;
     },
-    call: async (name, request = {}, identity) =>
-      ((await raw(name, request, identity)) as { replica: Replica }).replica,
+    call: async (name, request = {}, identity, engine) =>
+      ((await raw(name, request, identity, engine)) as { replica: Replica }).replica,
     operations: async (name) =>
       ((await raw("diskPrepareRemove", { name })) as { operations: object[] }).operations,
   };
@@ -84,6 +86,50 @@ async function created(t: Test, options: Partial<HostedReplicaOptions> = {}): Pr
   await client.call("replicaOpen");
   return client;
 }
+
+t.test(
+  "what an engine of ours asks for is done for the recorded one alone, and not when it counts on what was lost",
+  async (t) => {
+    const { call, address, hosted, open } = await created(t);
+    const { calls, close } = unaryClient(ReplicaControl, address);
+    t.teardown(close);
+    const { replicaId, opening } = await calls.identify({}, { timeoutMs: 60_000 });
+    const record = (generation: number, engineId: string) =>
+    calls.record({ volume: "vol", replicaId, basis: null, record: { generation, engineId, members: [replicaId], witnesses: [], absent: [], engineBootId: "", engineState: new Uint8Array(), revisionAtLeast: 0, reverting: "" } }, { timeoutMs: 60_000 }); // prettier-ignore
+    const first = { engineId: "first", generation: 1, opening };
+    const snapshot = { name: "a", created: CREATED, userCreated: true };
+    await t.rejects(call("replicaSnapshot", snapshot, {}, first), { code: status.FAILED_PRECONDITION });
+    await record(1, "first");
+    t.match(await call("replicaSnapshot", snapshot, {}, first), { chain: [HEADS[1], snap("a")] });
+    await record(2, "second");
+    const changes = [
+      ["replicaRevert", { name: snap("a"), created: CREATED }],
+      ["replicaSnapshot", { ...snapshot, name: "b" }],
+      ["replicaExpand", { size: 2 * SIZE }],
+      ["diskMarkAsRemoved", { name: "a" }],
+      ["diskRemove", { name: snap("a"), force: true }],
+      ["replicaReload", {}],
+      ["rebuildingSet", { rebuilding: true }],
+    ] as const;
+    for (const [name, request] of changes)
+      await t.rejects(call(name, request, {}, first), { code: status.FAILED_PRECONDITION }, name);
+    t.match(await call("replicaGet"), {
+      chain: [HEADS[1], snap("a")],
+      size: String(SIZE),
+      rebuilding: false,
+    });
+
+    const second = { engineId: "second", generation: 2, opening };
+    await call("diskMarkAsRemoved", { name: "a" }, {}, second);
+    // Somebody who names no engine is a client of Longhorn's.
+    await call("replicaReload");
+    await open().noteLoss();
+    await t.rejects(call("replicaSnapshot", { ...snapshot, name: "c" }, {}, { ...second, opening: "an earlier one" }), { code: status.ABORTED }); // prettier-ignore
+    await hosted.run(() => hosted.shut(true));
+    t.match(await call("replicaSnapshot", { ...snapshot, name: "c" }), { state: "closed" });
+    await t.rejects(call("replicaSnapshot", { ...snapshot, name: "c" }, {}, second), { code: status.UNAVAILABLE }); // prettier-ignore
+  },
+);
 
 t.test("the life of a replica: initial, closed, open, dirty, rebuilding, deleted", async (t) => {
   const { call, path, open } = await serve(t);

@@ -1,6 +1,8 @@
 /** Longhorn's ReplicaService: its calls, their conditions and texts. What a call does to files is elsewhere. */
+import type { OpeningRequest } from "../proto/control.js";
 import { ReplicaService, type Replica } from "../proto/longhorn.js";
 import type { Handlers } from "../proto/unary.js";
+import { decideChange } from "./decide.js";
 import { lookAt, openDirectory } from "./directory.js";
 import type { HostedReplica, HostedState } from "./hosted-replica.js";
 import type { LiveChain } from "./live-chain.js";
@@ -10,6 +12,7 @@ import { deleteReplica } from "./ops/delete.js";
 import { expansionError } from "./expansion-error.js";
 import { removalActions } from "./ops/prepare-remove.js";
 import { labelsOf } from "./ops/snapshot.js";
+import { accepted } from "./replica-decisions.js";
 import { ReplicaError } from "./replica-error.js";
 import { closedInfo, openInfo, stateOf, type LonghornState } from "./replica-info.js";
 import type { VolumeMeta } from "./volume-meta.js";
@@ -18,8 +21,23 @@ interface Reply {
   replica: Replica;
 }
 
-export class LonghornReplica implements Handlers<typeof ReplicaService> {
-  constructor(private readonly hosted: HostedReplica) {}
+/** Each call is made for whoever asks. */
+export function longhornHandlers(hosted: HostedReplica): Handlers<typeof ReplicaService> {
+  const names = Object.keys(ReplicaService) as (keyof typeof ReplicaService)[];
+  const handlers = names.map((name) => {
+    const handle = (request: never, engine: OpeningRequest | null) =>
+      new LonghornReplica(hosted, engine)[name](request);
+    return [name, handle] as const;
+  });
+  return Object.fromEntries(handlers) as unknown as Handlers<typeof ReplicaService>;
+}
+
+class LonghornReplica implements Handlers<typeof ReplicaService> {
+  /** @param engine one of ours, which asks; null: somebody else does */
+  constructor(
+    private readonly hosted: HostedReplica,
+    private readonly engine: OpeningRequest | null,
+  ) {}
 
   replicaGet = (): Promise<Reply> => this.hosted.run((state) => this.reply(state));
 
@@ -109,7 +127,8 @@ export class LonghornReplica implements Handlers<typeof ReplicaService> {
     this.whenOpen((chain) => chain.markRemoved(name));
 
   rebuildingSet = ({ rebuilding }: { rebuilding: boolean }): Promise<Reply> =>
-    this.turn(async (state) => {
+    this.turn(async () => {
+      const state = await this.admitted();
       const from = await this.stateOf(state);
       const allowed = rebuilding ? from === "open" || from === "dirty" : from === "rebuilding";
       if (!allowed || state.state !== "open")
@@ -138,9 +157,22 @@ export class LonghornReplica implements Handlers<typeof ReplicaService> {
     });
   }
 
-  /** On a replica that is not open: success, and nothing is done. */
+  /** On a replica that is not open: success, and nothing is done. An engine of ours counts on what it is told: it is done for the one that
+   * is recorded, or refused. */
   private whenOpen(work: (chain: LiveChain, replica: OpenReplica) => Promise<void>): Promise<Reply> {
-    return this.turn((state) => (state.state === "open" ? work(state.chain, state.replica) : undefined));
+    return this.turn(async () => {
+      const state = await this.admitted();
+      if (state.state === "open") await work(state.chain, state.replica);
+    });
+  }
+
+  /** @throws {RpcError} an engine of ours asks that may not */
+  private async admitted(): Promise<HostedState> {
+    const { hosted, engine } = this;
+    if (engine === null) return hosted.now;
+    const state = await hosted.opened();
+    accepted(decideChange(state.replica.standing, engine));
+    return state;
   }
 
   private async reply(state: HostedState): Promise<Reply> {

@@ -9,7 +9,7 @@ import { RpcError, unaryHandlers } from "../proto/unary.js";
 import { bindServer } from "./bind-server.js";
 import type { HostedReplica } from "./hosted-replica.js";
 import { ReplicaDecisions } from "./replica-decisions.js";
-import { LonghornReplica } from "./replica-service.js";
+import { longhornHandlers } from "./replica-service.js";
 import { ReplicaError } from "./replica-error.js";
 
 export interface ControlServer {
@@ -45,7 +45,7 @@ export async function serveControl(
   );
   const { volume, instanceName } = hosted.options;
   const identity = { role: "replica", volumeName: volume ?? undefined, instanceName } as const;
-  server.addService(ReplicaService, unaryHandlers(ReplicaService, new LonghornReplica(hosted), identity));
+  server.addService(ReplicaService, unaryHandlers(ReplicaService, longhornHandlers(hosted), identity));
   addHealth(server);
   addReflection(server, ["ptypes.ReplicaService", "grpc.health.v1.Health"]);
   const bound = await bindServer(server, host, port);

@@ -1,4 +1,5 @@
 /** Connections to an engine, a replica and a replica's sync agent over Longhorn's gRPC. Errors say what was tried. */
+import type { OpeningRequest } from "../../proto/control.js";
 import type { Identity } from "../../proto/identity.js";
 import { ControllerService, Profiler, ReplicaService, SyncAgentService } from "../../proto/longhorn.js";
 import { withContext } from "../../proto/rpc-error.js";
@@ -9,11 +10,13 @@ import { CALL_TIMEOUT_MS } from "./limits.js";
 export class Connection<S extends Service> {
   readonly #client: ReturnType<typeof unaryClient<S>>;
 
-  /** @param address `host:port` */
+  /** @param address `host:port`
+   * @param engine the engine of ours that calls, as the replica has recorded it; null: nobody that it would know */
   constructor(
     service: S,
     readonly address: string,
     identity: Identity,
+    private readonly engine: () => OpeningRequest | null = () => null,
   ) {
     this.#client = unaryClient(service, address, identity);
   }
@@ -26,7 +29,7 @@ export class Connection<S extends Service> {
     timeoutMs = CALL_TIMEOUT_MS,
   ): Promise<T> {
     try {
-      return await run(this.#client.calls, { timeoutMs });
+      return await run(this.#client.calls, { timeoutMs, engine: this.engine() });
     } catch (error) {
       throw withContext(doing, error);
     }
@@ -46,8 +49,13 @@ export function connectEngine(url: string, identity: Identity): EngineConnection
   return new Connection(ControllerService, grpcAddress(url), identity);
 }
 
-export function connectReplica(url: string, identity: Identity): ReplicaConnection {
-  return new Connection(ReplicaService, grpcAddress(url), identity);
+/** @param engine see Connection */
+export function connectReplica(
+  url: string,
+  identity: Identity,
+  engine?: () => OpeningRequest | null,
+): ReplicaConnection {
+  return new Connection(ReplicaService, grpcAddress(url), identity, engine);
 }
 
 /** @param url of the replica: its sync agent's port follows from it */

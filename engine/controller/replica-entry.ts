@@ -1,5 +1,6 @@
 /** One replica in the controller's list: its address as it was given, and calls of its ReplicaService. */
 import type { Logger } from "pino";
+import type { OpeningRequest } from "../../proto/control.js";
 import type { Replica } from "../../proto/longhorn.js";
 import { errorText, isUnimplemented, withContext } from "../../proto/rpc-error.js";
 import { grpcAddress } from "../client/addresses.js";
@@ -28,10 +29,12 @@ export class ReplicaEntry {
    * could not be asked yet */
   longhorn: { clean: boolean } | null | undefined = undefined;
 
-  /** @param address as given, with or without `tcp://` */
+  /** @param address as given, with or without `tcp://`
+   * @param engineAt the engine as the replica at an address has recorded it; null: while it is no part of the volume */
   constructor(
     readonly address: string,
     private readonly volumeName: string,
+    engineAt: (peer: string) => OpeningRequest | null,
     /** why it was never part of the volume; null when it was */
     public unusable: string | null = null,
     /** while it is added to the running volume; `restored`: its data come from a backup, not from a copy; `prepared`: somebody
@@ -39,7 +42,7 @@ export class ReplicaEntry {
     public rebuild: { restored: boolean; prepared: boolean } | null = null,
   ) {
     this.peer = grpcAddress(address);
-    this.#connection = connectReplica(address, { volumeName });
+    this.#connection = connectReplica(address, { volumeName }, () => engineAt(this.peer));
   }
 
   /** @throws {Error} */

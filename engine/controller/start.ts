@@ -67,7 +67,9 @@ export class Start {
     succession: Succession | null,
   ): Promise<void> {
     const { state } = this;
-    const entries = addresses.map((address) => new ReplicaEntry(address, state.options.volume));
+    const entries = addresses.map(
+      (address) => new ReplicaEntry(address, state.options.volume, state.engineAt),
+    );
     try {
       await this.#startWith(entries, size, currentSize, succession);
       state.entries = entries;

@@ -1,6 +1,7 @@
 /** What the parts of a controller share: the volume, its replicas, and what can be told of them. */
 import type { Logger } from "pino";
 import type { AttachedVolume } from "../attached-volume.js";
+import type { OpeningRequest } from "../../proto/control.js";
 import { ReplicaMode, type Replica } from "../../proto/longhorn.js";
 import { errorText, RpcError } from "../../proto/rpc-error.js";
 import type { ControllerOptions } from "./options.js";
@@ -66,6 +67,10 @@ export class VolumeState {
     this.running();
     return Promise.all(this.written().map((entry) => entry.get()));
   }
+
+  /** @param peer `host:port` */
+  readonly engineAt = (peer: string): OpeningRequest | null =>
+    this.attached?.replicas.requestFor(peer) ?? null;
 
   /** One error of all, by address; the code of a call that failed is kept. */
   failureOf(failures: ReadonlyMap<string, Error>): Error {
