@@ -66,11 +66,10 @@ export class JointChanges {
       const heads = await this.#heads(this.roster.members());
       if (change.reverts === true && heads.size < this.roster.members().length)
         throw new Error("a replica does not tell what its head is: try again later");
+      // What is durable now, I/O does not wait for while it is held.
+      if (prepared.length > 0) await volume.flush(null);
       const failures = await this.#held(() => this.#apply(change, prepared, heads, then));
-      if (failures === null) continue;
-      // What a snapshot holds is durable once it is told of; whoever fails here is dropped as with any other flush.
-      if (prepared.length > 0 && failures.size < prepared.length) await volume.flush(null);
-      return failures;
+      if (failures !== null) return failures;
     }
   }
 

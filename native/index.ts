@@ -377,8 +377,8 @@ export type OnProgress = (doneBytes: number, totalBytes: number) => void;
  * 2. `holdChanges`; make `volume.meta` and the metas durable; `switchLayers`; `resumeChanges`. A crash in between finds the
  *    old chain or the new one, and no write in a head that it would not find. If the metadata cannot be written,
  *    `resumeChanges` alone forgets what was prepared.
- * 3. For a snapshot that has to survive a power cut: `flush`, or a FLUSH of the engine, before it is reported as done: both sync
- *    former heads as well.
+ * 3. For a snapshot that is whole wherever it is there after a power cut: `flush` while changes are held, before the metadata are
+ *    durable. A FLUSH syncs former heads as well.
  *
  * Layers are named by their paths. Except where noted, a call that does not fit the present chain rejects with `INVALID`,
  * and after any failure the chain is as it was. The owner of the store does one of these things after the other.

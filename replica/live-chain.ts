@@ -75,14 +75,20 @@ export class LiveChain {
     this.pending = { request, prepared, timer };
   }
 
-  /** The snapshot is what was written before this call. An engine holds I/O for it, so this is one rename and its sync.
-   * @returns to be called before any other change: what is left to do while I/O goes on. The data are durable then
-   * @throws {ReplicaError} `REFUSED`: none is prepared; {SnapshotError} */
+  /** The snapshot is what was written before this call, and durable. An engine holds I/O for it, so this is the sync of what was written
+   * since the last one, one rename and its sync.
+   * @returns to be called before any other change: what is left to do while I/O goes on
+   * @throws {ReplicaError} `REFUSED`: none is prepared; {SnapshotError}; {NativeError} the sync failed */
   async commit(): Promise<() => Promise<void>> {
     const prepared = this.takePending();
     if (prepared === null) throw new ReplicaError("REFUSED", "no snapshot is prepared here");
     await this.store.holdChanges();
     await this.change(async () => {
+      // Where the chain has the snapshot after a power cut, it is whole: nobody could tell what it lacks, and on which copy.
+      await this.store.flush().catch(async (error: unknown) => {
+        await this.undo(prepared);
+        throw error;
+      });
       this.replica.directory = await commitSnapshot(this.directory, prepared);
       // No removed layers are named after it: the new snapshot is kept, and lies between them and the head.
       await this.orBreak(() => this.store.switchLayers());
@@ -95,8 +101,6 @@ export class LiveChain {
     const { path } = this.directory;
     const rename = () => this.store.renameLayer(join(path, prepared.oldHead), join(path, prepared.file));
     await this.change(() => this.orBreak(rename), false);
-    // What was written last is in the page cache alone; a power cut must not leave copies whose snapshots differ.
-    await this.store.flush();
     await finishSnapshot(path, prepared).catch((err: unknown) => {
       this.log.warn({ err }, "the old head's name is left over");
     });

@@ -136,24 +136,25 @@ for (const [what, expandTo] of Object.entries({ "a snapshot": 0, "an expansion":
   });
 }
 
-t.test("a snapshot is told of when what it holds is durable, and no write waits for that", async (t) => {
+t.test("a snapshot waits until what was written before is durable, and no write waits with it", async (t) => {
   const all = await scene(t);
   const { twins } = all;
   const { hangs, release } = hanging();
   const { backend } = twins[1];
   const flush = backend.flush.bind(backend);
   const seen = { flush: false, told: false };
+  const flow = writer(all, FLOWING);
   backend.flush = async () => {
-    seen.flush ||= twins[1].snapshots.length > 0;
-    if (seen.flush) await hangs;
+    seen.flush = true;
+    await hangs;
     await flush();
   };
-  const flow = writer(all, FLOWING);
   const taken = snapshot(all).finally(() => (seen.told = true));
   while (!seen.flush) await sleep(10);
   const before = flow.writes;
   while (flow.writes < before + 50) await sleep(10);
   t.notOk(seen.told);
+  t.strictSame(twins[1].snapshots, []);
   release();
   t.strictSame([...(await taken)], []);
   flow.stop();

@@ -174,14 +174,16 @@ t.test("a snapshot does not wait for a rebuild, and is the same on the new repli
   t.equal(await rig.modes(), "RW RW WO");
   // It holds what was written to it, and not yet what is below.
   t.not(added.digestOf("after-files"), first.digestOf("after-files"));
-  // One more while it is made equal. It is told of when it is durable, which waits for the I/O that is held here.
+  // One more while it is made equal. It is taken when what was written before is durable, which waits for the I/O that is held here.
   let last: Promise<unknown> = Promise.resolve();
   added.faults.set("revisionCounterSet", async () => {
     added.faults.delete("revisionCounterSet");
     first.backend.content.fill(8, 8192, 12288);
     rig.twins[1]?.backend.content.fill(8, 8192, 12288);
+    const prepared = () => added.calls.filter((call) => call === "prepareSnapshot").length;
+    const before = prepared();
     last = rig.calls.volumeSnapshot({ name: "at-the-end" }, CALL);
-    while (!added.snapshots.includes("volume-snap-at-the-end.img")) await sleep(1);
+    while (prepared() === before) await sleep(1);
   });
   await rig.calls.replicaVerifyRebuild({ address }, CALL);
   await last;
