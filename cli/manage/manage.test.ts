@@ -90,6 +90,18 @@ t.test("what removes data asks, and does not do it where nobody answers", async 
   t.match((await rig.call("GET", "/v1/volumes/data")).json, { state: "deleting" });
 });
 
+t.test("on a terminal it asks, and there are colours", async (t) => {
+  const { aurochs, typed, ...rig } = await startCliRig(t);
+  await aurochs("volume", "create", "data", "--size", "10GiB", "--replicas", "2");
+  await attach(rig, "data");
+  const declined = await typed("n\n", "volume", "delete", "data");
+  t.match(declined, { code: 7, out: /for good\. In use: data\.\r\nGo on\? \[y\/N\] .*aurochs: nothing was done\r\n/s }); // prettier-ignore
+  t.match((await rig.call("GET", "/v1/volumes/data")).json, { state: "attached" });
+  t.match((await typed("", "volume", "list")).out, "\x1b[32mhealthy, rebuilding 40 %\x1b[0m");
+  t.match(await typed("y\n", "volume", "delete", "data"), { code: 0, out: /data is being deleted\r\n/ });
+  t.match((await rig.call("GET", "/v1/volumes/data")).json, { state: "deleting" });
+});
+
 t.test("errors say what is wrong, and exit codes tell them apart", async (t) => {
   const { aurochs, url, store } = await startCliRig(t, { token: "secret" });
   t.strictSame(await aurochs("volume", "list"), {

@@ -1,5 +1,4 @@
 /** Where commands write to and ask. Colours and redrawing are for terminals alone. */
-import { createInterface } from "node:readline/promises";
 
 export type Tone = "good" | "careful" | "bad";
 
@@ -53,6 +52,7 @@ export class Terminal {
   /** @returns null when nobody can be asked */
   async ask(question: string): Promise<string | null> {
     if (!process.stdin.isTTY || !process.stderr.isTTY) return null;
+    const { createInterface } = await import("node:readline/promises");
     const prompt = createInterface({ input: process.stdin, output: process.stderr });
     try {
       return await prompt.question(question);

@@ -17,6 +17,8 @@ export interface Ended {
 
 export interface CliRig extends Rig {
   aurochs: (...args: string[]) => Promise<Ended>;
+  /** On a terminal, with what is typed there; all that is seen is in `out`. */
+  typed: (keys: string, ...args: string[]) => Promise<Ended>;
   /** @returns its lines as they come; it is killed at the end of the test */
   follow: (...args: string[]) => AsyncIterator<string>;
 }
@@ -29,6 +31,10 @@ export async function startCliRig(t: Test, options: Partial<RestOptions> = {}): 
   return {
     ...rig,
     aurochs: (...args) => run(args, env),
+    typed: async (keys, ...args) => {
+      const command = [EXECUTABLE, ...args].map((word) => `'${word}'`).join(" ");
+      return start("script", ["-qec", command, "/dev/null"], env, keys);
+    },
     follow: (...args) => {
       const child = spawn(EXECUTABLE, args, { env, stdio: ["ignore", "pipe", "ignore"] });
       t.teardown(() => child.kill());
@@ -38,9 +44,20 @@ export async function startCliRig(t: Test, options: Partial<RestOptions> = {}): 
 }
 
 export function run(args: readonly string[], env: NodeJS.ProcessEnv): Promise<Ended> {
+  return start(EXECUTABLE, args, env, "");
+}
+
+function start(
+  program: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+  keys: string,
+): Promise<Ended> {
   return new Promise((resolve) => {
-    const child = execFile(EXECUTABLE, args, { env }, (_, out, err) => resolve({ code: child.exitCode, out, err })); // prettier-ignore
-    child.stdin?.end();
+    const child = execFile(program, args, { env }, (_, out, err) =>
+      resolve({ code: child.exitCode, out, err }),
+    );
+    child.stdin?.end(keys);
   });
 }
 
