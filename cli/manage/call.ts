@@ -4,7 +4,7 @@ import { RestClient } from "../../rest-client/client.js";
 import { RestError, UnreachableError } from "../../rest-client/errors.js";
 import { parseSecretFile } from "../flags.js";
 import { MANAGE_EXIT, ManageError, type ManageExit } from "./exit-codes.js";
-import { Terminal } from "./terminal.js";
+import { endWithReader, Terminal } from "./terminal.js";
 
 /** Where the manager listens unless it is told otherwise. */
 export const URL_DEFAULT = "http://127.0.0.1:9500";
@@ -44,6 +44,7 @@ const EXIT_CODES = Object.values(MANAGE_EXIT)
 
 /** A command with the flags of the connection, for itself and for what is below it. */
 export function withConnection(command: Command): Command {
+  endWithReader();
   return command
     .addOption(
       new Option("--url <url>", "where the manager's REST API is")

@@ -5,14 +5,6 @@ export type Tone = "good" | "careful" | "bad";
 const COLOURS: Readonly<Record<Tone, string>> = { good: "32", careful: "33", bad: "31" };
 
 export class Terminal {
-  constructor() {
-    // Who reads on does not want more: `aurochs event list | head`.
-    process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-      if (error.code === "EPIPE") process.exit(0);
-      throw error;
-    });
-  }
-
   out(text: string): void {
     process.stdout.write(text);
   }
@@ -28,12 +20,12 @@ export class Terminal {
 
   /** of what is printed */
   get columns(): number {
-    return process.stdout.isTTY ? process.stdout.columns : COLUMNS_DEFAULT;
+    return (process.stdout.isTTY && process.stdout.columns) || COLUMNS_DEFAULT;
   }
 
   /** of progress */
   get errColumns(): number {
-    return process.stderr.isTTY ? process.stderr.columns : COLUMNS_DEFAULT;
+    return (process.stderr.isTTY && process.stderr.columns) || COLUMNS_DEFAULT;
   }
 
   paint = (text: string, tone: Tone | null): string =>
@@ -45,8 +37,12 @@ export class Terminal {
       this.out(isFirst ? text : `\n${text}`);
       return;
     }
-    const lines = text.split("\n").slice(0, process.stdout.rows - 1);
-    this.out(`\x1b[H\x1b[J${lines.join("\n")}`);
+    const rows = process.stdout.rows || ROWS_DEFAULT;
+    const lines = text
+      .trimEnd()
+      .split("\n")
+      .slice(0, rows - 1);
+    this.out(`\x1b[H\x1b[J${lines.join("\n")}\n`);
   }
 
   /** @returns null when nobody can be asked */
@@ -62,5 +58,14 @@ export class Terminal {
   }
 }
 
-/** Of text that nobody's window bounds. */
+/** Of text that no window bounds, or one that does not tell its size. */
 const COLUMNS_DEFAULT = 100;
+const ROWS_DEFAULT = 24;
+
+/** Who reads on may not want more (`aurochs event list | head`): that is no error. */
+export function endWithReader(): void {
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE") process.exit(0);
+    throw error;
+  });
+}
