@@ -74,7 +74,7 @@ export function addNodeCommands(node: Command): void {
     .action(
       action<JsonFlag, [string, string[]]>(async (call, name, tags) => {
         const changed = await changeNode(call, name, (one) => ({ ...one, tags }));
-        told(call, changed, `${name} has ${tags.length === 0 ? "no tags" : `the tags ${changed.tags.join(", ")}`}`); // prettier-ignore
+        told(call, changed, `${name} has ${tags.length === 0 ? "no tags" : `${tags.length === 1 ? "the tag" : "the tags"} ${changed.tags.join(", ")}`}`); // prettier-ignore
       }),
     );
   destructive(node.command("delete").description("forget a node that is gone and has nothing on it"))

@@ -15,6 +15,7 @@ import {
   type YesFlag,
 } from "./call.js";
 import { ManageError } from "./exit-codes.js";
+import { salvageMeaning } from "./explain/lost.js";
 import { REPLICAS_MAX } from "./limits.js";
 import { attached, cloned, created, deleted, detached, expanded, healthy } from "./progress.js";
 import { showList, showOne } from "./show.js";
@@ -266,13 +267,7 @@ function addSalvage(volume: Command): void {
   json(destructive(command)).action(
     action<JsonFlag & YesFlag, [string, string[]]>(async (call, name, names) => {
       const { replicas } = await need(call, name);
-      const latest = [...replicas].sort((a, b) => (a.failedAt < b.failedAt ? 1 : -1))[0];
-      const chosen = replicas.filter((replica) => names.includes(replica.name));
-      const lacksLatest = latest !== undefined && !names.includes(latest.name);
-      const loss = lacksLatest
-        ? `The replica that failed last, ${latest.name} on ${latest.hostId} at ${latest.failedAt}, is not among them. What was written after ${list(chosen.map((one) => `${one.failedAt} (${one.name})`))} may be lost, for good.`
-        : `What the replicas that failed last have is counted as the volume's data.`;
-      await confirm(call, loss);
+      await confirm(call, salvageMeaning(replicas, names));
       const asked = await call.client.act("volumes", name, "salvage", { names });
       await finish(call, asked, null, `${name} is tried again with ${list(names)} when it is attached`);
     }),

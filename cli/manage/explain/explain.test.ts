@@ -2,6 +2,8 @@
 import { readFileSync } from "node:fs";
 import t from "tap";
 import { explain } from "./explain.js";
+import { salvageMeaning } from "./lost.js";
+import { failed, replica } from "./testing/facts.js";
 import { CASES } from "./testing/cases.js";
 import { explanationText } from "./text.js";
 
@@ -41,6 +43,21 @@ t.test("a step that may lose data says so in the same breath", (t) => {
       if (/volume salvage/.test(step)) t.match(step, /^Only if .* gone for good.*may be lost/, name);
     }
   }
+  t.end();
+});
+
+t.test("who salvages other replicas than those that failed last is told what may be lost", (t) => {
+  const replicas = [failed(1, 10), failed(2, 50), failed(3, 50), replica(4)];
+  t.equal(
+    salvageMeaning(replicas, ["data-r-2", "data-r-3"]),
+    "What these replicas have, which failed last, is counted as the volume's data.",
+  );
+  t.equal(
+    salvageMeaning(replicas, ["data-r-1"]),
+    "data-r-2 on node-2, failed 2026-01-01T11:50:00Z, and data-r-3 on node-3, failed 2026-01-01T11:50:00Z, are not among them, and may be newer. " +
+      "What was written after 2026-01-01T11:10:00Z (data-r-1) may be lost, for good.",
+  );
+  t.match(salvageMeaning(replicas, ["data-r-2"]), /^data-r-3 on node-3, .* may be newer/);
   t.end();
 });
 

@@ -26,6 +26,26 @@ export function lost(facts: Facts): Finding[] {
   return [{ what, evidence: latestFirst.map((one) => copyText(facts, one)), next: steps(facts, failed) }];
 }
 
+/** Which of them is the newest, an engine alone can tell. */
+function failedLast(replicas: readonly Replica[]): Replica[] {
+  const latest = Math.max(...replicas.map(failedAt));
+  return replicas.filter((one) => one.failedAt !== "" && latest - failedAt(one) <= SAME_FAILURE_MS);
+}
+
+/** What it means to count on some replicas again, as a sentence or two.
+ * @param names of those, which may be wrong */
+export function salvageMeaning(replicas: readonly Replica[], names: readonly string[]): string {
+  const left = failedLast(replicas).filter(({ name }) => !names.includes(name));
+  if (left.length === 0)
+    return "What these replicas have, which failed last, is counted as the volume's data.";
+  const chosen = replicas.filter(({ name }) => names.includes(name));
+  const times = chosen.map((one) => `${one.failedAt || "it was made"} (${one.name})`);
+  return (
+    `${list(left.map((one) => `${named(one)}, failed ${one.failedAt},`))} ${left.length === 1 ? "is" : "are"} not among them, and may be newer. ` +
+    `What was written after ${list(times, "or")} may be lost, for good.`
+  );
+}
+
 function withoutCopies({ volume: { name } }: Facts): Finding {
   return {
     what: "The volume has no copies at all.",
@@ -46,7 +66,7 @@ function steps(facts: Facts, latestFirst: readonly Replica[]): string[] {
   const { volume } = facts;
   const [latest] = latestFirst;
   if (latest === undefined) return [];
-  const together = latestFirst.filter((one) => failedAt(latest) - failedAt(one) <= SAME_FAILURE_MS);
+  const together = failedLast(latestFirst);
   const older = latestFirst.filter((one) => !together.includes(one));
   const away = together.filter((one) => awayOf(facts, one) !== null);
   const here = together.filter((one) => awayOf(facts, one) === null);
