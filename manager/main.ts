@@ -16,6 +16,7 @@ import { startOrphanLoop } from "./orphan/orphan-loop.js";
 import { RecurringJobLoop } from "./recurring-job/recurring-job-loop.js";
 import { RestServer } from "./rest/server.js";
 import { makeMissingSettings } from "./settings/stored.js";
+import { IntegrityLoop } from "./snapshot/integrity-loop.js";
 import { startSnapshotLoop } from "./snapshot/snapshot-loop.js";
 import { openDatabase } from "./store/database.js";
 import { SqliteStore } from "./store/sqlite-store.js";
@@ -72,6 +73,7 @@ export async function runManager(options: ManagerOptions, log: Logger): Promise<
     startVolumeLoop(store, events, log),
     startAttachmentLoop(store, log),
     startSnapshotLoop(store, operations, events, log),
+    new IntegrityLoop(store, operations, events, log),
     startCloneLoop(store, operations, events, log),
     startOrphanLoop(store, operations, events, log),
     new RecurringJobLoop(store, operations, operations, events, log),

@@ -62,9 +62,6 @@ export interface EngineOperations {
   hashSnapshot(engine: Resource<"Engine">, name: string, rehash: boolean): Promise<void>;
   /** How far that is, by the address of the replica as the engine's status has them. */
   snapshotHashes(engine: Resource<"Engine">, name: string): Promise<Record<string, SnapshotHash>>;
-  /** A replica that is not what it should be is not used any more.
-   * @param address as the engine's status has it */
-  failReplica(engine: Resource<"Engine">, address: string): Promise<void>;
   /** Copies a snapshot of one volume into all replicas of another one, whose content it becomes. Resolves when it is whole
    * there, which may take hours; the target's status tells how far it is. Whoever asked may be gone before: the copy
    * goes on, and asking again meanwhile is `REFUSED`.

@@ -1,7 +1,6 @@
 /** What the API asks of engines and nodes, by way of their agents. */
 import { status } from "@grpc/grpc-js";
 import { DataEngine, type DiskStatus } from "../../proto/instance-manager.js";
-import { ReplicaMode } from "../../proto/longhorn.js";
 import { RpcError } from "../../proto/rpc-error.js";
 import type { Resource } from "../objects/resource.js";
 import {
@@ -18,7 +17,7 @@ import type { Store } from "../store/store.js";
 import type { AgentCalls } from "./agent.js";
 import type { Agents } from "./agents.js";
 import { engineAddress, EngineCaller, operationError } from "./engine-caller.js";
-import { replicaUrl } from "./engine-instance.js";
+
 import { addressOf } from "./engine-status.js";
 import { CALL_TIMEOUT_MS, ENGINE_CALL_TIMEOUT_MS, TRIM_TIMEOUT_MS } from "./limits.js";
 import { isOn } from "../volume/engine-wishes.js";
@@ -107,13 +106,6 @@ export class AgentOperations implements EngineOperations, NodeOperations {
         addressOf(url),
         { state, checksum, error, silentlyCorrupted },
       ]),
-    );
-  }
-
-  async failReplica(engine: Engine, address: string): Promise<void> {
-    const replicaAddress = replicaUrl(addressOf(address));
-    await this.#caller.call(engine, (proxy, proxyEngineRequest) =>
-      proxy.replicaModeUpdate({ proxyEngineRequest, replicaAddress, mode: ReplicaMode.ERR }, CALL),
     );
   }
 

@@ -1,8 +1,5 @@
 /** Bounds of recurring jobs, with units and reasons. */
 
-/** ms between two looks at the clock at most: it may have been set. */
-export const LOOK_PERIOD_MS = 60_000;
-
 /** ms after its begin at which a job that a manager's end has broken off is not gone on with: the next one is soon enough. */
 export const RESUME_MS_MAX = 3_600_000;
 

@@ -8,7 +8,7 @@ import type { Store } from "../store/store.js";
 import { parseTime } from "../volume/time.js";
 import { mark, runJob, runningSince } from "./job-run.js";
 import { RESUME_MS_MAX } from "./limits.js";
-import { isDue, nextLook } from "./schedule.js";
+import { isDue, nextLook } from "../control/schedule.js";
 import { dropLeftTickets } from "./tasks.js";
 
 type Job = Resource<"RecurringJob">;

@@ -91,14 +91,6 @@ export class FakeEngines implements EngineOperations, NodeOperations {
     );
   }
 
-  async failReplica(engine: Resource<"Engine">, address: string): Promise<void> {
-    this.#ask("failReplica", engine, address);
-    await modify(this.store, "Engine", engine.metadata.name, "status", ({ spec, status }) => {
-      for (const [name, known] of Object.entries(spec.replicaAddressMap))
-        if (known === address) status.replicaModeMap[name] = "ERR";
-    });
-  }
-
   async cloneSnapshot(target: Resource<"Engine">, source: Resource<"Engine">, name: string): Promise<void> {
     this.#ask("clone", source, name, "to", target.spec.volumeName);
     await this.copying;

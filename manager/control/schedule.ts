@@ -1,4 +1,4 @@
-/** When a recurring job is due. Pure. Times of cron expressions are UTC, as the controllers of Kubernetes have them. */
+/** When what is done at set times is due. Pure. Times of cron expressions are UTC, as the controllers of Kubernetes have them. */
 import { Cron } from "croner";
 import { LOOK_PERIOD_MS } from "./limits.js";
 
