@@ -62,6 +62,17 @@ t.test("imports point one way", (t) => {
   t.end();
 });
 
+t.test("clients of the API take types alone of the manager", (t) => {
+  const code = /^import (?!type )[^;]*from "[^"]*\/manager\//m;
+  const clients = files.filter((path) => folderOf(path) === "rest-client" && !path.endsWith(".test.ts"));
+  t.ok(clients.length > 0, "they are found");
+  t.strictSame(
+    clients.filter((path) => code.test(readFileSync(path, "utf8"))),
+    [],
+  );
+  t.end();
+});
+
 t.test("only native/index.ts loads the addon", (t) => {
   const loads = files.filter((path) => /\.node["'`]|process\.dlopen/.test(readFileSync(path, "utf8")));
   const own = fileURLToPath(import.meta.url)

@@ -34,12 +34,13 @@ export async function wait<C extends CollectionName>(
     for (;;) {
       if (seen.failure !== null) throw seen.failure;
       const forMs = performance.now() - began;
-      const progress = seen.item === undefined ? null : step(seen.item, forMs);
-      if (progress?.is === "done") return progress.text;
-      if (progress?.is === "in vain") throw new ManageError("IN_VAIN", progress.why);
-      if (flags.timeout !== undefined && forMs >= flags.timeout)
-        throw new ManageError("TIMEOUT", `not within ${flags.timeout / 1000} s: ${progress?.text ?? "nothing was heard"}${collection === "volumes" ? `\naurochs explain ${name} says more` : ""}`); // prettier-ignore
-      if (progress !== null) line.show(progress);
+      if (seen.item !== undefined) {
+        const progress = step(seen.item, forMs);
+        if (progress.is === "done") return progress.text;
+        if (progress.is === "in vain") throw new ManageError("IN_VAIN", progress.why);
+        line.show(progress);
+        if (flags.timeout !== undefined && forMs >= flags.timeout) throw late(name, collection, flags.timeout, progress.text); // prettier-ignore
+      }
       await sleep(LOOK_MS);
     }
   } finally {
@@ -47,6 +48,11 @@ export async function wait<C extends CollectionName>(
     stop.abort();
     await feed;
   }
+}
+
+function late(name: string, collection: CollectionName, timeoutMs: number, text: string): ManageError {
+  const more = collection === "volumes" ? `\naurochs explain ${name} says more` : "";
+  return new ManageError("TIMEOUT", `not within ${timeoutMs / 1000} s: ${text}${more}`);
 }
 
 class ProgressLine {
