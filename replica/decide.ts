@@ -133,6 +133,12 @@ export function decideChange(standing: Standing, request: OpeningRequest): Contr
   return decided.accept && hasLostSince(standing, request.opening) ? lost(standing) : decided;
 }
 
+/** May this engine close the replica? Not behind the back of another one. */
+export function decideClose({ member }: Standing, { engineId }: EngineRequest): ControlDecision {
+  if (member?.engineId === engineId) return ACCEPT;
+  return refuse(`engine ${member?.engineId ?? ""} is recorded here, not ${engineId}`);
+}
+
 /** May this engine declare that copies are equal? Not since an opening that it has not noticed: what was under way when it
  * began may be on some copies only, and what was lost on others. */
 export function decideAgreed(standing: Standing, request: OpeningRequest): ControlDecision {

@@ -90,7 +90,7 @@ async function created(t: Test, options: Partial<HostedReplicaOptions> = {}): Pr
 t.test(
   "what an engine of ours asks for is done for the recorded one alone, and not when it counts on what was lost",
   async (t) => {
-    const { call, address, hosted, open } = await created(t);
+    const { call, address, open } = await created(t);
     const { calls, close } = unaryClient(ReplicaControl, address);
     t.teardown(close);
     const { replicaId, opening } = await calls.identify({}, { timeoutMs: 60_000 });
@@ -123,9 +123,10 @@ t.test(
     await call("diskMarkAsRemoved", { name: "a" }, {}, second);
     // Somebody who names no engine is a client of Longhorn's.
     await call("replicaReload");
+    await t.rejects(call("replicaClose", {}, {}, first), { code: status.FAILED_PRECONDITION });
     await open().noteLoss();
     await t.rejects(call("replicaSnapshot", { ...snapshot, name: "c" }, {}, { ...second, opening: "an earlier one" }), { code: status.ABORTED }); // prettier-ignore
-    await hosted.run(() => hosted.shut(true));
+    await call("replicaClose", {}, {}, { ...second, generation: 1, opening: "" });
     t.match(await call("replicaSnapshot", { ...snapshot, name: "c" }), { state: "closed" });
     await t.rejects(call("replicaSnapshot", { ...snapshot, name: "c" }, {}, second), { code: status.UNAVAILABLE }); // prettier-ignore
   },

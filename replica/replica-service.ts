@@ -2,7 +2,7 @@
 import type { OpeningRequest } from "../proto/control.js";
 import { ReplicaService, type Replica } from "../proto/longhorn.js";
 import type { Handlers } from "../proto/unary.js";
-import { decideChange } from "./decide.js";
+import { decideChange, decideClose } from "./decide.js";
 import { lookAt, openDirectory } from "./directory.js";
 import type { HostedReplica, HostedState } from "./hosted-replica.js";
 import type { LiveChain } from "./live-chain.js";
@@ -60,7 +60,12 @@ class LonghornReplica implements Handlers<typeof ReplicaService> {
       await this.hosted.open();
     });
 
-  replicaClose = (): Promise<Reply> => this.turn(() => this.hosted.shut(true));
+  replicaClose = (): Promise<Reply> =>
+    this.turn((state) => {
+      if (this.engine !== null && state.state === "open")
+        accepted(decideClose(state.replica.standing, this.engine));
+      return this.hosted.shut(true);
+    });
 
   replicaDelete = (): Promise<Record<string, never>> =>
     this.hosted.run(async (state) => {

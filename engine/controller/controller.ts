@@ -55,7 +55,7 @@ export class Controller {
   ) {
     this.#engineId = options.engineId ?? randomUUID();
     this.#resumeFrom = options.resumeFrom;
-    const state = (this.#state = new VolumeState(options, log));
+    const state = (this.#state = new VolumeState(options, this.#engineId, log));
     const settings = (this.#settings = new Settings(state));
     const frontend = (this.#frontend = new FrontendSwitch(state));
     const changes = (this.#changes = new DecisionQueue({

@@ -1,6 +1,6 @@
 /** One replica in the controller's list: its address as it was given, and calls of its ReplicaService. */
 import type { Logger } from "pino";
-import type { OpeningRequest } from "../../proto/control.js";
+import type { OpeningRequest, RecordedReply } from "../../proto/control.js";
 import type { Replica } from "../../proto/longhorn.js";
 import { errorText, isUnimplemented, withContext } from "../../proto/rpc-error.js";
 import { grpcAddress } from "../client/addresses.js";
@@ -15,12 +15,22 @@ export interface Opened {
   replica: Replica;
 }
 
+/** Whose list it is in. */
+export interface EntryOwner {
+  volume: string;
+  engineId: string;
+  /** the engine as the replica at `peer` has recorded it; null: while it is no part of the volume */
+  engineAt: (peer: string) => OpeningRequest | null;
+}
+
 export class ReplicaEntry {
   /** `host:port` */
   readonly peer: string;
   readonly #connection: ReplicaConnection;
   /** opened by us */
   isOpen = false;
+  /** the engine that was recorded when it was opened; "": none */
+  #engineBefore = "";
   /** one of ours that cannot be opened, and answers for its record all the same */
   isDamaged = false;
   /** it did not answer when the volume began */
@@ -29,12 +39,10 @@ export class ReplicaEntry {
    * could not be asked yet */
   longhorn: { clean: boolean } | null | undefined = undefined;
 
-  /** @param address as given, with or without `tcp://`
-   * @param engineAt the engine as the replica at an address has recorded it; null: while it is no part of the volume */
+  /** @param address as given, with or without `tcp://` */
   constructor(
     readonly address: string,
-    private readonly volumeName: string,
-    engineAt: (peer: string) => OpeningRequest | null,
+    private readonly owner: EntryOwner,
     /** why it was never part of the volume; null when it was */
     public unusable: string | null = null,
     /** while it is added to the running volume; `restored`: its data come from a backup, not from a copy; `prepared`: somebody
@@ -42,7 +50,7 @@ export class ReplicaEntry {
     public rebuild: { restored: boolean; prepared: boolean } | null = null,
   ) {
     this.peer = grpcAddress(address);
-    this.#connection = connectReplica(address, { volumeName }, () => engineAt(this.peer));
+    this.#connection = connectReplica(address, { volumeName: owner.volume }, () => owner.engineAt(this.peer));
   }
 
   /** @throws {Error} */
@@ -63,7 +71,9 @@ export class ReplicaEntry {
    * @throws {Error} */
   async open(alone: boolean, log: Logger): Promise<Replica> {
     const before = await this.get();
-    this.longhorn = (await this.#keepsRecord()) ? null : { clean: !before.dirty };
+    const recorded = await this.#recorded();
+    this.longhorn = recorded === null ? { clean: !before.dirty } : null;
+    this.#engineBefore = recorded?.record?.engineId ?? "";
     if (before.state !== "closed")
       throw new Error(`replica must be closed, cannot add in state: ${before.state}`);
     await this.call(`failed to open replica ${this.peer} from remote`, (calls, options) =>
@@ -95,20 +105,19 @@ export class ReplicaEntry {
   async resume(log: Logger): Promise<Replica> {
     const found = await this.get();
     const isOpen = found.state === "open" || found.state === "dirty";
-    if (!isOpen || !(await this.#keepsRecord())) return this.open(false, log);
+    if (!isOpen || (await this.#recorded()) === null) return this.open(false, log);
     // Not opened by us: it may turn out to be another engine's, and is not ours to close then.
     this.longhorn = null;
     return found;
   }
 
-  /** Longhorn's replicas do not serve what ours do. */
-  async #keepsRecord(): Promise<boolean> {
+  /** @returns null: Longhorn's replicas do not serve what ours do */
+  async #recorded(): Promise<RecordedReply | null> {
     const link = new ReplicaLink(this.peer);
     try {
-      await link.recorded();
-      return true;
+      return { record: await link.recorded() };
     } catch (error) {
-      if (isUnimplemented(error)) return false;
+      if (isUnimplemented(error)) return null;
       throw error;
     } finally {
       link.close();
@@ -134,8 +143,8 @@ export class ReplicaEntry {
 
   /** Null when it is one of ours. */
   longhornLink(): LonghornLink | null {
-    const { longhorn, peer, volumeName } = this;
-    return longhorn ? new LonghornLink(peer, volumeName, longhorn.clean) : null;
+    const { longhorn, peer, owner } = this;
+    return longhorn ? new LonghornLink(peer, owner.volume, longhorn.clean) : null;
   }
 
   async #endRebuild(): Promise<void> {
@@ -159,12 +168,24 @@ export class ReplicaEntry {
     this.isDamaged = !(await this.#isWhole().catch(() => true));
   }
 
-  /** Closes the replica, not the connection. */
+  /** Closes the replica, not the connection. Not behind the back of an engine that has taken the volume over since.
+   * @throws {Error} */
   async close(): Promise<void> {
     this.isOpen = false;
+    const engine = this.longhorn === null ? await this.#engineToClose() : null;
     await this.call(`failed to close replica ${this.peer} from remote`, (calls, options) =>
-      calls.replicaClose({}, options),
+      calls.replicaClose({}, { ...options, engine }),
     );
+  }
+
+  /** @returns who is recorded: this engine, or the one before it; null: nobody */
+  async #engineToClose(): Promise<OpeningRequest | null> {
+    const record = (await this.#recorded())?.record;
+    if (record === null || record === undefined) return null;
+    const { engineId, generation } = record;
+    if (engineId === this.owner.engineId || engineId === this.#engineBefore)
+      return { engineId, generation, opening: "" };
+    throw new Error(`engine ${engineId} has taken replica ${this.peer} over`);
   }
 
   /** The same for one of which nobody needs to know how it goes; then the connection ends as well. */

@@ -45,7 +45,7 @@ export class ReplicaList {
     if (state.inMode(ReplicaMode.WO).length > 0) throw new Error("can only have one WO replica at a time");
     if (this.expansion.running) throw new Error("cannot add WO replica during expansion");
     if (snapshotRequired) await this.settings.checkRoom();
-    const entry = new ReplicaEntry(address, state.options.volume, state.engineAt, null, {
+    const entry = new ReplicaEntry(address, state.owner, null, {
       restored: !snapshotRequired,
       prepared: false,
     });

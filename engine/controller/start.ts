@@ -67,9 +67,7 @@ export class Start {
     succession: Succession | null,
   ): Promise<void> {
     const { state } = this;
-    const entries = addresses.map(
-      (address) => new ReplicaEntry(address, state.options.volume, state.engineAt),
-    );
+    const entries = addresses.map((address) => new ReplicaEntry(address, state.owner));
     try {
       await this.#startWith(entries, size, currentSize, succession);
       state.entries = entries;

@@ -1,11 +1,10 @@
 /** What the parts of a controller share: the volume, its replicas, and what can be told of them. */
 import type { Logger } from "pino";
 import type { AttachedVolume } from "../attached-volume.js";
-import type { OpeningRequest } from "../../proto/control.js";
 import { ReplicaMode, type Replica } from "../../proto/longhorn.js";
 import { errorText, RpcError } from "../../proto/rpc-error.js";
 import type { ControllerOptions } from "./options.js";
-import type { ReplicaEntry } from "./replica-entry.js";
+import type { EntryOwner, ReplicaEntry } from "./replica-entry.js";
 
 export class VolumeState {
   /** in the order given at start, then as added */
@@ -13,11 +12,17 @@ export class VolumeState {
   attached: AttachedVolume | null = null;
   /** bytes; 0 before the first start */
   size = 0;
+  /** of its replicas' entries */
+  readonly owner: EntryOwner;
 
   constructor(
     readonly options: ControllerOptions,
+    engineId: string,
     readonly log: Logger,
-  ) {}
+  ) {
+    const engineAt = (peer: string) => this.attached?.replicas.requestFor(peer) ?? null;
+    this.owner = { volume: options.volume, engineId, engineAt };
+  }
 
   /** @throws {Error} */
   running(): AttachedVolume {
@@ -67,10 +72,6 @@ export class VolumeState {
     this.running();
     return Promise.all(this.written().map((entry) => entry.get()));
   }
-
-  /** @param peer `host:port` */
-  readonly engineAt = (peer: string): OpeningRequest | null =>
-    this.attached?.replicas.requestFor(peer) ?? null;
 
   /** One error of all, by address; the code of a call that failed is kept. */
   failureOf(failures: ReadonlyMap<string, Error>): Error {

@@ -4,6 +4,7 @@ import t from "tap";
 import { freePorts } from "../../cli/free-ports.js";
 import { Initiator } from "../../engine/target/testing/initiator.js";
 import { iqnOf } from "../../engine/volume-target.js";
+import { ReplicaControl } from "../../proto/control.js";
 import { ReplicaMode, ReplicaService } from "../../proto/longhorn.js";
 import { RpcError, unaryClient } from "../../proto/unary.js";
 import { waitFor } from "../tools/process.js";
@@ -45,6 +46,21 @@ t.test(
     t.equal(await rig.modes(), "RW RW");
   },
 );
+
+t.test("replicas that another engine has taken over are left open to it", async (t) => {
+  const rig = new Rig(t);
+  await rig.volume(1);
+  const [twin] = rig.twins;
+  if (twin === undefined) throw new Error("no replica");
+  const { calls, close } = unaryClient(ReplicaControl, twin.address.slice("tcp://".length));
+  const { volume, replicaId, record } = await calls.identify({}, CALL);
+  if (record === null) throw new Error("no engine is recorded");
+  const taken = { ...record, generation: record.generation + 1, engineId: "another engine" };
+  await calls.record({ volume, replicaId, record: taken, basis: null }, CALL);
+  close();
+  await t.rejects(rig.calls.volumeShutdown({}, CALL), { message: /engine another engine has taken replica/ });
+  t.ok(twin.isOpen);
+});
 
 t.test("replicas that cannot be used are listed as ERR, in their place", async (t) => {
   const rig = new Rig(t);
