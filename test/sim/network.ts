@@ -154,7 +154,8 @@ export class Network {
     });
     near.arrival = simulation().now + delay;
     simulation().after(delay, from, () => {
-      if (!near.closed) onOpen(near);
+      if (near.closed) onRefused(`read ECONNRESET ${host}:${port}`);
+      else onOpen(near);
     });
   }
 
