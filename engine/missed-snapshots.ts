@@ -85,6 +85,8 @@ export class MissedSnapshots {
     if (missedOf(copy, here).length === 0) await this.#snapshot(snapshotFile(randomUUID()));
     let same = proven ? here : NO_DISKS;
     for (let round = 0; round < SNAPSHOT_ROUNDS_MAX; round++) {
+      // The snapshot of an expansion is not one like others: whoever takes it has grown.
+      if (copy.size !== before.size) throw new Error("the volume has been expanded meanwhile");
       const there = snapshotsOf(copy);
       for (const file of missedOf(copy, snapshotsOf(await replicaOf(target)))) await this.#snapshot(file);
       await this.#removeOthers(there);
