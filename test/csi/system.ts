@@ -7,7 +7,7 @@ import { Controller, Identity, Node } from "../../proto/csi.js";
 import { unaryClient, type Calls } from "../../proto/unary.js";
 import { RestClient } from "../../rest-client/client.js";
 import { Initiator } from "../tools/initiator/initiator.js";
-import { startDaemon, waitFor, type Daemon } from "../tools/process.js";
+import { run, startDaemon, waitFor, type Daemon } from "../tools/process.js";
 
 const TIMEOUT_MS = 120_000;
 
@@ -92,9 +92,16 @@ export class CsiSystem {
     return { controller: controller.calls, node: node.calls, close };
   }
 
+  /** Paths of pods on which something is mounted. */
+  mounted(): string[] {
+    const lines = readFileSync("/proc/self/mountinfo", "utf8").split("\n");
+    return lines.map((line) => line.split(" ")[4] ?? "").filter((path) => path.startsWith(this.directory));
+  }
+
   async end(): Promise<void> {
     this.#driver?.child.kill("SIGTERM");
     await this.#driver?.ended;
+    for (const path of this.mounted().reverse()) await run("umount", ["--lazy", path]);
     this.up.child.kill("SIGTERM");
     await this.up.ended;
     await this.initiator.end();

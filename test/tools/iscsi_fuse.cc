@@ -87,12 +87,14 @@ class Initiator {
   // Answered by a change of `size` some time later, where there is one.
   void AskSize() {
     if (!logged_in_) return;
-    const auto answered = [](iscsi_context*, int status, void* data, void* self) {
+    const auto answered = [](iscsi_context*, int status, void* data, void* private_data) {
       auto* task = static_cast<scsi_task*>(data);
+      auto* self = static_cast<Initiator*>(private_data);
       if (status == SCSI_STATUS_GOOD) {
         const auto* capacity = static_cast<scsi_readcapacity16*>(scsi_datain_unmarshall(task));
-        if (capacity != nullptr)
-          static_cast<Initiator*>(self)->size_ = (capacity->returned_lba + 1) * capacity->block_length;
+        if (capacity != nullptr) self->size_ = (capacity->returned_lba + 1) * capacity->block_length;
+      } else if (status == SCSI_STATUS_CHECK_CONDITION && task->sense.key == SCSI_SENSE_UNIT_ATTENTION) {
+        self->AskSize();  // that it has changed is told to the first who asks for anything
       }
       if (task != nullptr) scsi_free_scsi_task(task);
     };
