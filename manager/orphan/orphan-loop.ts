@@ -11,7 +11,7 @@ import { StoreError, type Store } from "../store/store.js";
 import { hasData, hasFailed } from "../volume/modes.js";
 import { decideOrphans, type OrphanWorld } from "./decide.js";
 import { instancesOf, namedBy, type ScannedDisk } from "./found.js";
-import { SCAN_PERIOD_MS } from "./limits.js";
+import { RESCAN_MS, SCAN_PERIOD_MS } from "./limits.js";
 
 type Orphan = Resource<"Orphan">;
 
@@ -50,20 +50,26 @@ async function reconcile(
   for (const { metadata } of plan.deleted) await store.delete("Orphan", metadata.name, metadata.uid);
   for (const orphan of plan.released) await release(store, orphan);
   for (const orphan of plan.cleaned) await clean(store, nodes, tell, orphan);
-  return world.node === null ? null : Date.now() + SCAN_PERIOD_MS;
+  if (world.node === null) return null;
+  return Date.now() + (world.isComplete ? SCAN_PERIOD_MS : RESCAN_MS);
 }
 
 /** First what is there, then whose it is: what somebody has made in between is his. */
-async function observe(store: Store, nodes: NodeOperations, name: string, log: Logger): Promise<OrphanWorld> {
+async function observe(
+  store: Store,
+  nodes: NodeOperations,
+  name: string,
+  log: Logger,
+): Promise<OrphanWorld & Scan> {
   const node = await store.get("Node", name);
   const isReady = node !== null && isTrue(node.status.conditions, "Ready");
-  const disks = isReady ? await scan(nodes, node, log) : [];
+  const found = isReady ? await scan(nodes, node, log) : { disks: [], isComplete: false };
   const managers = isReady ? await store.list("InstanceManager") : [];
   const manager = managers.find(({ spec, status }) => spec.nodeID === name && status.currentState === "running"); // prettier-ignore
   return {
     now: Date.now(),
     node,
-    disks,
+    ...found,
     instances: manager === undefined ? null : { manager: manager.metadata.name, found: instancesOf(manager) },
     named: await named(store),
     withoutCopy: await volumesWithoutCopy(store),
@@ -83,8 +89,15 @@ async function volumesWithoutCopy(store: Store): Promise<Set<string>> {
   return new Set(volumes.filter((name) => !safe.has(name)));
 }
 
-async function scan(nodes: NodeOperations, node: Resource<"Node">, log: Logger): Promise<ScannedDisk[]> {
+interface Scan {
+  disks: ScannedDisk[];
+  /** all that could be looked at were: an agent that is not reached yet may be soon */
+  isComplete: boolean;
+}
+
+async function scan(nodes: NodeOperations, node: Resource<"Node">, log: Logger): Promise<Scan> {
   const disks: ScannedDisk[] = [];
+  let isComplete = true;
   for (const [name, { path }] of Object.entries(node.spec.disks)) {
     const found = node.status.diskStatus[name];
     if (found === undefined || found.diskUUID === "" || !isTrue(found.conditions, "Ready")) continue;
@@ -93,10 +106,11 @@ async function scan(nodes: NodeOperations, node: Resource<"Node">, log: Logger):
       const directories = await nodes.replicaDirectories(node.metadata.name, name, uuid);
       disks.push({ name, path, uuid, directories });
     } catch (err) {
+      isComplete = false;
       log.debug({ err, node: node.metadata.name, disk: name }, "not looked at");
     }
   }
-  return disks;
+  return { disks, isComplete };
 }
 
 /** Whose it is is looked at once more: it may have become somebody's while others were cleaned. */

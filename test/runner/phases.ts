@@ -154,6 +154,11 @@ export const phases: Phase[] = [
     8,
   ),
   endToEnd(
+    "manager",
+    "snapshots, copies of volumes and leftovers on a system of two nodes, whose manager is killed meanwhile",
+    8,
+  ),
+  endToEnd(
     "csi",
     "Kubernetes' tests of CSI drivers, and calls that are cut off, on a system of two nodes",
     12,
