@@ -251,6 +251,20 @@ t.test("a witness is where no copy is, and stays where nothing is better", async
   t.equal(cluster.witness, null, "one copy needs none");
 });
 
+t.test("a volume with more than a hundred snapshots says so", (t) => {
+  const cluster = attached("a");
+  const condition = () => cluster.volume?.status.conditions.find(({ type }) => type === "TooManySnapshots");
+  const snapshots = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, i) => [`s${i}`, { name: `s${i}`, parent: "", children: {}, labels: {}, removed: false, usercreated: true, created: "", size: "0" }])); // prettier-ignore
+  t.match(condition(), { status: "False", reason: "" });
+  if (cluster.engine !== null) cluster.engine.status.snapshots = { ...snapshots(101) };
+  settle(cluster);
+  t.match(condition(), { status: "True", reason: "TooManySnapshots" });
+  if (cluster.engine !== null) cluster.engine.status.snapshots = { ...snapshots(100) };
+  settle(cluster);
+  t.match(condition(), { status: "False" });
+  t.end();
+});
+
 t.test(
   "whatever happens in whatever order: no whole copy too many is given up, and all is well in the end",
   async () => {

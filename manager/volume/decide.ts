@@ -10,6 +10,7 @@ import { noteModes } from "./modes.js";
 import { makeMissing } from "./objects.js";
 import { replan } from "./replicas.js";
 import { judge } from "./robustness.js";
+import { noteSnapshots } from "./snapshot-count.js";
 import { move } from "./states.js";
 import { upkeepOf } from "./upkeep.js";
 import { keepWitness } from "./witness.js";
@@ -28,6 +29,7 @@ export function decideVolume(world: World): Plan {
   replan(draft);
   keepWitness(draft);
   takeWishes(draft);
+  noteSnapshots(draft);
   draft.upkeep = upkeepOf(draft);
   return draft.plan();
 }
