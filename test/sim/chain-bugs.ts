@@ -33,14 +33,14 @@ const BUGS: Bug[] = [
     }),
   },
   {
-    name: "a snapshot is answered before it is durable",
+    name: "a snapshot is in the chain before it is durable",
     isRare: true,
     install: replacing(LiveChain, "commit", (commit) => {
       return async function (this: { store: SimStore }) {
         const { store } = this;
         store.flush = nothing;
         try {
-          await commit.call(this);
+          return await commit.call(this);
         } finally {
           Reflect.deleteProperty(store, "flush");
         }
