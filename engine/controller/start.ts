@@ -1,12 +1,14 @@
 /** How a volume begins: closed replicas are opened, those that fit are taken over, and the frontend comes up. */
 import { setTimeout as sleep } from "node:timers/promises";
+import { status } from "@grpc/grpc-js";
 import type { MemberRecord } from "../../proto/control.js";
 import { ReplicaMode, type Replica } from "../../proto/longhorn.js";
-import { errorText, isUnavailable } from "../../proto/rpc-error.js";
+import { errorText, isUnavailable, RpcError } from "../../proto/rpc-error.js";
 import { AttachedVolume } from "../attached-volume.js";
 import { withDeadline } from "../deadline.js";
 import { readBootId } from "../boot-id.js";
 import type { Health } from "../health.js";
+import { listens } from "../listens.js";
 import { MEMBERS_POLL_MS, MEMBERS_WAIT_MS, RECONNECT_GRACE_MS } from "../limits.js";
 import { ReplicaLink } from "../replica-link.js";
 import type { SnapshotCopier } from "../snapshot-followers.js";
@@ -15,6 +17,7 @@ import type { FrontendSwitch } from "./frontend-switch.js";
 import { staleByLonghorn } from "../longhorn/longhorn-members.js";
 import {
   ALONE_TIME_TOLERANCE_NS,
+  CONNECT_WAIT_MS,
   FAILED_CLOSE_WAIT_MS,
   SALVAGE_TIME_TOLERANCE_NS,
   SALVAGE_WAIT_MS,
@@ -194,6 +197,10 @@ export class Start {
 
   async #openOne(entry: ReplicaEntry, alone: boolean, resumes: boolean): Promise<Replica> {
     const { log } = this.state;
+    // A machine that is gone says nothing, and a call waits for it for long.
+    const began = Date.now();
+    if (!(await listens(entry.peer, CONNECT_WAIT_MS)) && Date.now() - began >= CONNECT_WAIT_MS)
+      throw new RpcError(status.UNAVAILABLE, `replica ${entry.peer} does not answer`);
     if (!resumes) return entry.open(alone, log);
     const deadline = Date.now() + RECONNECT_GRACE_MS;
     for (;;) {
