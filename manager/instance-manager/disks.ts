@@ -245,10 +245,32 @@ async function typeOfMount(path: string): Promise<string | null> {
 
 /** Whether a process has it open, one that nobody here has started too: by the kernel's list of locks, proc(5). */
 async function isLocked(directory: string): Promise<boolean> {
-  const lock = await lstat(join(directory, LOCK_NAME)).catch(() => null);
+  const path = join(directory, LOCK_NAME);
+  const lock = await lstat(path).catch(() => null);
   if (lock === null) return false;
-  const locks = await readFile("/proc/locks", "latin1");
-  return locks.split("\n").some((line) => line.split(/\s+/).some((field) => field.endsWith(`:${lock.ino}`)));
+  const [locks, holder] = await Promise.all([readFile("/proc/locks", "latin1"), readFile(path, "latin1")]);
+  const { major, minor } = deviceOf(lock.dev);
+  return locks.split("\n").some((line) => {
+    // proc_locks(5): "1: FLOCK ADVISORY WRITE PID MAJOR:MINOR:INODE START END", the device in hexadecimal digits.
+    const [, pid = "", device = "", inode = ""] = /\s(\d+)\s+([\da-f]+:[\da-f]+):(\d+)\s/.exec(line) ?? [];
+    if (Number(inode) !== lock.ino) return false;
+    // Some file systems have other numbers there than stat tells: the holder has written its process id down.
+    return device === `${hex(major)}:${hex(minor)}` || pid === holder.trim();
+  });
+}
+
+/** As makedev(3) puts them together. */
+function deviceOf(device: number): { major: number; minor: number } {
+  const low = device % 2 ** 32;
+  const high = Math.floor(device / 2 ** 32);
+  return {
+    major: ((low >>> 8) & 0xfff) + (high & ~0xfff),
+    minor: (low & 0xff) | ((low >>> 12) & 0xfff00),
+  };
+}
+
+function hex(value: number): string {
+  return value.toString(16).padStart(2, "0");
 }
 
 async function sizeOf(directory: string): Promise<{ size: number; problem: string }> {
