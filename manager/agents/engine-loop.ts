@@ -55,6 +55,8 @@ async function reconcile(
   const report = presence.is === "reached" ? presence.agent.engines.get(name) : undefined;
   if (stored.status.currentState !== "running" || report?.uuid !== stored.status.uuid) return null;
   const healthy = await wholeBefore(store, stored);
+  // One that came back at another address is added again, and again when that fails.
+  for (const replica of driver.adding(name)) healthy.delete(replica);
   return driver.drive(stored, nextCommands(stored, replicasOf(report), healthy));
 }
 

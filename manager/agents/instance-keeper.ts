@@ -36,8 +36,9 @@ export class InstanceKeeper {
     if (presence.is !== "reached") return presence;
     const { agent, calls, instance } = presence;
     const isWanted = spec.desireState === "running" && !isDeleted(object);
+    const state = instance?.status?.state ?? "";
     if (isWanted && instance === null) await this.#start(object, specOf(agent), calls);
-    else if (!isWanted && instance !== null && instance.status?.state !== "stopping")
+    else if (instance !== null && state !== "stopping" && (!isWanted || state === "stopped"))
       await this.#stop(object, agent, instance);
     return { ...presence, instance: agent.instances.get(metadata.name) ?? null };
   }

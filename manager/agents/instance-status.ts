@@ -25,7 +25,7 @@ const STOPPED = { ip: "", storageIP: "", port: 0, started: false, starting: fals
 /** @param instance null: the agent has none
  * @param host of the node */
 export function instanceFacts(
-  { spec, metadata }: Instance,
+  { spec }: Instance,
   instance: InstanceResponse | null,
   host: string,
 ): InstanceFacts {
@@ -33,12 +33,11 @@ export function instanceFacts(
   if (instance?.status == null)
     return { ...own, ...STOPPED, currentImage: "", currentState: "stopped", instanceManagerName: "" };
   const { state, portStart, uuid } = instance.status;
-  const isWanted = spec.desireState === "running" && metadata.deletionTimestamp === "";
   return {
     ...own,
     ...{ currentImage: spec.image, ip: host, storageIP: host, port: portStart, uuid },
-    // One that ended although it is wanted has failed, with whatever it says of itself.
-    currentState: state === "stopped" && isWanted ? "error" : state === "stopped" ? "stopping" : state,
+    // It is over when its agent has none of that name any more: until then its ports are its own.
+    currentState: state === "stopped" ? "stopping" : state,
     started: state === "running",
     starting: state === "starting",
   };

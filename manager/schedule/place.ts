@@ -16,6 +16,8 @@ export interface Want {
   shares: { node: boolean; zone: boolean; disk: boolean };
   /** where the volume's replicas are that it keeps, or waits for */
   taken: readonly Taken[];
+  /** where its witness is, which would be of no use beside a copy; "": nowhere */
+  witness: string;
 }
 
 export interface Taken {
@@ -54,6 +56,7 @@ interface Candidate {
   disk: Disk;
   /** of zone, node and disk: 0 nothing of the volume is there, 1 only what goes, 2 a replica */
   crowding: readonly [number, number, number];
+  isWitness: boolean;
   /** bytes that could still be promised or written, whichever is less */
   room: number;
 }
@@ -135,15 +138,16 @@ function candidate(cluster: Cluster, node: ClusterNode, disk: Disk, want: Want):
     diskCrowding(disk, want),
   ] as const;
   const room = Math.min(promisable(disk, cluster.rules), writable(disk, cluster.rules));
-  return { node, disk, crowding, room };
+  return { node, disk, crowding, isWitness: node.name === want.witness, room };
 }
 
-/** Apart from the volume's other replicas first; then where most room is, so that volumes spread; then by name. */
+/** Apart from the volume's other replicas first, then from its witness; then where most room is, so that volumes spread; then by name. */
 function byPreference(a: Candidate, b: Candidate): number {
   for (const [level, crowding] of a.crowding.entries()) {
     const difference = crowding - (b.crowding[level] ?? 0);
     if (difference !== 0) return difference;
   }
+  if (a.isWitness !== b.isWitness) return a.isWitness ? 1 : -1;
   if (a.room !== b.room) return b.room - a.room;
   if (a.disk.replicaCount !== b.disk.replicaCount) return a.disk.replicaCount - b.disk.replicaCount;
   return 0;

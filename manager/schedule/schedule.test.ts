@@ -22,7 +22,7 @@ function cluster(...nodes: ClusterNode[]): Cluster {
 }
 
 function want(changes: Partial<Want> = {}): Want {
-  return { size: GIB, actualSize: 0, nodeSelector: [], diskSelector: [], node: "", shares: { node: false, zone: true, disk: true }, taken: [], ...changes }; // prettier-ignore
+  return { size: GIB, actualSize: 0, nodeSelector: [], diskSelector: [], node: "", shares: { node: false, zone: true, disk: true }, taken: [], witness: "", ...changes }; // prettier-ignore
 }
 
 const on = (node: string, diskUUID = `${node}-d`, evicting = false): Taken => ({ node, diskUUID, evicting });

@@ -198,6 +198,7 @@ export function want(draft: Draft, taken: readonly Taken[], node: string): Want 
       disk: isOn(spec.replicaDiskSoftAntiAffinity, settings.flag("replica-disk-soft-anti-affinity")),
     },
     taken,
+    witness: draft.witness?.spec.nodeID ?? "",
   };
 }
 

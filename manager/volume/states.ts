@@ -7,6 +7,7 @@ import type { Resource } from "../objects/resource.js";
 import type { Draft } from "./draft.js";
 import { fail, hasData, hasFailed } from "./modes.js";
 import { tryAgain } from "./restart.js";
+import { hasToWait } from "./witness.js";
 
 export function move(draft: Draft): void {
   const { status, spec } = draft.volume;
@@ -92,9 +93,10 @@ function isStarting({ spec, status }: Resource<"Replica">): boolean {
 }
 
 /** One that cannot be started is not waited for: an engine may do without it. */
-function isWitnessStarting({ witness, world }: Draft): boolean {
+function isWitnessStarting(draft: Draft): boolean {
+  const { witness, world } = draft;
   if (witness === null || !world.reachable.has(witness.spec.nodeID)) return false;
-  return !isServing(witness) && witness.status.currentState !== "error";
+  return !isServing(witness) && witness.status.currentState !== "error" && !hasToWait(draft, witness);
 }
 
 export function isServing({ status, spec }: Resource<"Replica" | "Witness">): boolean {

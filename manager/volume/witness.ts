@@ -7,6 +7,11 @@ import type { ClusterNode, Disk } from "../schedule/cluster.js";
 import type { Draft } from "./draft.js";
 import { hasFailed } from "./modes.js";
 import { ownLabels } from "./objects.js";
+import { parseTime } from "./time.js";
+
+/** When it was last seen to have failed, RFC 3339. */
+const FAILED_AT = "aurochs.io/failed-at";
+const RESTART_MS = 10_000;
 
 export function keepWitness(draft: Draft): void {
   const { witness, world } = draft;
@@ -21,14 +26,23 @@ export function keepWitness(draft: Draft): void {
     draft.delete(witness);
     return;
   }
+  if (witness.status.currentState === "error") witness.metadata.annotations[FAILED_AT] = draft.now;
   const isUsed = draft.replicas.some(({ spec }) => spec.desireState === "running");
-  witness.spec.desireState = isUsed ? "running" : "stopped";
+  witness.spec.desireState = isUsed && !hasToWait(draft, witness) ? "running" : "stopped";
+}
+
+/** One that failed is started again after a while. */
+export function hasToWait(draft: Draft, { metadata }: Resource<"Witness">): boolean {
+  const at = parseTime(metadata.annotations[FAILED_AT] ?? "") + RESTART_MS;
+  if (draft.world.now >= at) return false;
+  draft.lookAgain(at);
+  return true;
 }
 
 /** Where it is it stays, as long as that is of any use: the record that it holds is worth more than a better place. */
 function mayStay(
   { volume, world, replicas }: Draft,
-  { spec, status }: Resource<"Witness">,
+  { spec }: Resource<"Witness">,
   best: Place | null,
 ): boolean {
   if (!isWanted(volume)) return false;
@@ -36,7 +50,7 @@ function mayStay(
   const disk = node?.disks.find(({ uuid }) => uuid === spec.diskID);
   if (node === undefined || disk === undefined) return best === null;
   const isBeside = replicas.some((replica) => replica.spec.nodeID === spec.nodeID && !hasFailed(replica));
-  const hasToGo = isBeside || node.evicting || disk.evicting || status.currentState === "error";
+  const hasToGo = isBeside || node.evicting || disk.evicting;
   // A node that is down comes back; while the volume is used its engine goes on without the witness.
   return best === null || !hasToGo;
 }
