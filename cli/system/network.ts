@@ -1,6 +1,7 @@
 /** Nodes of one machine as network namespaces on a bridge of their own. Needs root. */
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import { promisify } from "node:util";
 
@@ -28,7 +29,7 @@ export class Network {
 
   /** What runs a program on a node, put before it. */
   inside(index: number): [string, ...string[]] {
-    return ["nsenter", `--net=/run/netns/${this.#namespace(index)}`];
+    return ["nsenter", `--net=/run/netns/${this.namespace(index)}`];
   }
 
   /** What is left of a run before, with processes that went on, is used again.
@@ -47,11 +48,11 @@ export class Network {
     await ip("link", "set", bridge, "up");
     const present = (await ip("netns", "list")).split("\n").map((line) => line.split(" ")[0]);
     for (let index = 0; index < nodes; index++)
-      if (!present.includes(this.#namespace(index))) await this.#makeNode(index);
+      if (!present.includes(this.namespace(index))) await this.#makeNode(index);
   }
 
   async #makeNode(index: number): Promise<void> {
-    const name = this.#namespace(index);
+    const name = this.namespace(index);
     const link = this.#link(index);
     await ip("netns", "add", name);
     try {
@@ -65,10 +66,22 @@ export class Network {
     }
   }
 
+  /** Connects or disconnects a node, as by its cable. */
+  async plug(index: number, isIn: boolean): Promise<void> {
+    await ip("link", "set", this.#link(index), isIn ? "up" : "down");
+  }
+
+  /** Bytes that went to and from a node so far. */
+  traffic(index: number): number {
+    const of = (count: string) =>
+      Number(readFileSync(`/sys/class/net/${this.#link(index)}/statistics/${count}`, "utf8"));
+    return of("rx_bytes") + of("tx_bytes");
+  }
+
   /** All of it; what is not there is no error. */
   async remove(nodes: number): Promise<void> {
     for (let index = 0; index < nodes; index++)
-      await ip("netns", "delete", this.#namespace(index)).catch(() => undefined);
+      await ip("netns", "delete", this.namespace(index)).catch(() => undefined);
     await ip("link", "delete", this.#bridge).catch(() => undefined);
   }
 
@@ -76,7 +89,8 @@ export class Network {
     return `aurochs-${this.#id}`;
   }
 
-  #namespace(index: number): string {
+  /** Its name, as `ip netns` knows it. */
+  namespace(index: number): string {
     return `aurochs-${this.#id}-${index + 1}`;
   }
 

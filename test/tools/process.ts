@@ -1,5 +1,5 @@
 /** Child processes that a test starts, and certainly ends. */
-import { readFileSync } from "node:fs";
+import { appendFileSync, readFileSync } from "node:fs";
 import { spawn, type ChildProcess, type SpawnOptions } from "node:child_process";
 
 /** What a process has printed is cut to this; only its end matters for an error message. */
@@ -14,13 +14,20 @@ export interface Daemon {
   ended: Promise<number | NodeJS.Signals>;
 }
 
-export function startDaemon(command: string, args: readonly string[], options: SpawnOptions = {}): Daemon {
+/** @param logFile gets all that it prints; absent: only the end of it is kept, for messages */
+export function startDaemon(
+  command: string,
+  args: readonly string[],
+  options: SpawnOptions = {},
+  logFile?: string,
+): Daemon {
   const child = spawn(command, args, { ...options, stdio: ["ignore", "pipe", "pipe"] });
   let output = "";
   for (const stream of [child.stdout, child.stderr])
-    stream
-      .setEncoding("utf8")
-      .on("data", (text: string) => (output = (output + text).slice(-OUTPUT_MAX_CHARS)));
+    stream.setEncoding("utf8").on("data", (text: string) => {
+      output = (output + text).slice(-OUTPUT_MAX_CHARS);
+      if (logFile !== undefined) appendFileSync(logFile, text);
+    });
   const ended = new Promise<number | NodeJS.Signals>((resolve) => {
     child.once("error", (error) => {
       output += `${error.message}\n`;
