@@ -17,6 +17,9 @@ export const DEVICE_POLL_MS = 100;
 /** ms that a program may take which looks something up, mounts, or unmounts. */
 export const COMMAND_TIMEOUT_MS = 30_000;
 
+/** ms that unmounting is waited for: what is not written yet has to be, first. It goes on meanwhile. */
+export const UNMOUNT_TIMEOUT_MS = 90_000;
+
 /** ms that cryptsetup may take, as in Longhorn. */
 export const CRYPT_TIMEOUT_MS = 60_000;
 

@@ -176,7 +176,7 @@ function volumeFault(volume: Volume, node: string): string | null {
 
 async function mountFault({ host }: Driver, path: string): Promise<string | null> {
   if ((await numberOf(path)) !== null) return null;
-  const fault = await host.mounts.fault(path);
+  const fault = await host.mounts.fault(path).catch((error: unknown) => (error as Error).message);
   return fault === null ? null : `the file system at ${path} cannot be used: ${fault}`;
 }
 

@@ -39,23 +39,15 @@ export class Staging {
 
   /** @throws {RpcError} */
   async stage(staged: Staged): Promise<void> {
-    const { access, device, size, volume } = staged;
-    await waitForDevice(device, size);
-    if (!(await this.#isStaged(staged))) {
-      await this.#unmountStaging(staged);
-      if (staged.isEncrypted && !(await this.#isClearDeviceUsed(staged)))
-        await this.host.crypt.open(device, volume, cryptKeyOf(staged.secrets), access.type === "mount");
-      if (access.type === "mount") await this.#mount(staged, access);
-      else await this.#bindDevice(this.#source(staged), devicePath(staged));
-    }
+    await this.#ensure(staged);
     // A crash, or an expansion of the detached volume, may have left it smaller than its device.
-    if (access.type === "mount" && !access.flags.includes("ro"))
-      await growFileSystem(this.host.commands, { device: this.#source(staged), path: staged.stagingPath, type: access.fileSystem }); // prettier-ignore
+    await this.#grow(staged);
   }
 
-  /** @throws {RpcError} */
+  /** What was staged and is not any more, or is broken, is staged anew.
+   * @throws {RpcError} */
   async publish(staged: Staged, target: string, isReadOnly: boolean): Promise<void> {
-    await this.stage(staged);
+    if (await this.#ensure(staged)) await this.#grow(staged);
     const { access, stagingPath } = staged;
     const { mounts } = this.host;
     const isThere = await this.#isOurs(staged, target);
@@ -88,6 +80,25 @@ export class Staging {
     await mounts.unmount(file);
     await removeEmpty(file);
     await crypt.close(volume);
+  }
+
+  /** @returns whether there was something to be done */
+  async #ensure(staged: Staged): Promise<boolean> {
+    const { access, device, volume } = staged;
+    await waitForDevice(device, staged.size);
+    if (await this.#isStaged(staged)) return false;
+    await this.#unmountStaging(staged);
+    if (staged.isEncrypted && !(await this.#isClearDeviceUsed(staged)))
+      await this.host.crypt.open(device, volume, cryptKeyOf(staged.secrets), access.type === "mount");
+    if (access.type === "mount") await this.#mount(staged, access);
+    else await this.#bindDevice(this.#source(staged), devicePath(staged));
+    return true;
+  }
+
+  async #grow(staged: Staged): Promise<void> {
+    const { access, stagingPath: path } = staged;
+    if (access.type === "block" || access.flags.includes("ro")) return;
+    await growFileSystem(this.host.commands, { device: this.#source(staged), path, type: access.fileSystem });
   }
 
   /** A fault of what is on the staging path is for unstaging, that is, for a new mount. */

@@ -28,11 +28,19 @@ export class CommandError extends Error {
   }
 }
 
+/** Nothing is known of what it has done, and it may go on. */
+export function isTimeout(error: unknown): error is CommandError {
+  return error instanceof CommandError && error.exitCode === -1;
+}
+
 export interface Commands {
   /** Runs a program to its end.
    * @throws {CommandError} with what it said */
   run(program: string, args: readonly string[], options?: RunOptions): Promise<Result>;
 }
+
+/** As a shell has it. */
+const NOT_FOUND = 127;
 
 /** Where a container finds the machine's first process. */
 const HOST_NAMESPACES = "/host/proc/1/ns";
@@ -80,7 +88,9 @@ export class SystemCommands implements Commands {
       }, timeoutMs);
       child.once("error", (error: NodeJS.ErrnoException) => {
         clearTimeout(timer);
-        reject(new CommandError(-1, error.code === "ENOENT" ? `${first} is not installed` : error.message));
+        reject(
+          new CommandError(NOT_FOUND, error.code === "ENOENT" ? `${first} is not installed` : error.message),
+        );
       });
       child.once("close", (code) => {
         clearTimeout(timer);

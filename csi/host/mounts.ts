@@ -1,7 +1,8 @@
 /** Mounting and unmounting. All of it may be repeated, whatever a call before, or another driver, has left. */
 import { readFile, stat } from "node:fs/promises";
-import { COMMAND_TIMEOUT_MS, MOUNTS_PER_PATH_MAX } from "../limits.js";
-import { CommandError, type Commands } from "./commands.js";
+import { notNow } from "../errors.js";
+import { MOUNTS_PER_PATH_MAX, UNMOUNT_TIMEOUT_MS } from "../limits.js";
+import { isTimeout, type Commands } from "./commands.js";
 import { deviceNumber } from "./device.js";
 import { parseMountTable, type Mount } from "./mount-table.js";
 
@@ -42,35 +43,39 @@ export class Mounts {
       await this.commands.run("mount", ["-o", ["remount", "bind", ...options].join(","), path]);
   }
 
-  /** Takes away everything that is mounted on a path. What is in use stays, and is an error, unless its device is gone: then
-   * whoever still uses it gets errors anyway, and what is new must not wait for them.
-   * @throws {CommandError} it is in use */
+  /** Takes away everything that is mounted on a path. What is in use stays, and is an error, and what is not written yet is waited
+   * for: only where the device is gone, nobody can have either.
+   * @throws {CommandError} it is in use
+   * @throws {RpcError} ABORTED: it is still being written */
   async unmount(path: string): Promise<void> {
     for (let round = 0; round < MOUNTS_PER_PATH_MAX; round++) {
       const mount = await this.at(path);
       if (mount === null) return;
-      const isLost = await this.#isLost(mount);
-      await this.commands.run("umount", [path], { timeoutMs: COMMAND_TIMEOUT_MS }).catch(async (error: unknown) => {
+      try {
+        await this.commands.run("umount", [path], { timeoutMs: UNMOUNT_TIMEOUT_MS });
+      } catch (error) {
         if ((await this.at(path)) === null) return;
-        if (!isLost && !(error instanceof CommandError && error.exitCode === -1)) throw error;
-        await this.commands.run("umount", ["--lazy", path]);
-      }); // prettier-ignore
+        if (await this.#isLost(mount)) await this.commands.run("umount", ["--lazy", path]);
+        else throw isTimeout(error) ? notNow(`${path} is still being unmounted: ${error.message}`) : error;
+      }
     }
     throw new Error(`${path} has more than ${MOUNTS_PER_PATH_MAX} mounts`);
   }
 
-  /** Whether files can be read and written there: a device that was lost, or an error, may have made that impossible.
-   * @returns null: it can; in words what is wrong */
+  /** Whether files can be written there: a device that was lost, or an error, may have made that impossible.
+   * @returns null: they can; in words what is wrong
+   * @throws {RpcError} ABORTED: there is no answer yet, which is no fault */
   async fault(path: string): Promise<string | null> {
     const mount = await this.at(path);
     if (mount === null) return "nothing is mounted there";
     if (await this.#isLost(mount)) return `its device ${mount.device} is gone`;
     const isReadOnly = mount.options.includes("ro");
-    const script = `cd "$1" && ls -U . >/dev/null${isReadOnly ? "" : ' && : >"$2" && rm -f "$2"'}`;
+    const script = `cd "$1" && stat -f . >/dev/null${isReadOnly ? "" : ' && : >"$2" && rm -f "$2"'}`;
     try {
       await this.commands.run("sh", ["-c", script, "sh", path, PROBE_FILE]);
     } catch (error) {
       const { message } = error as Error;
+      if (isTimeout(error)) throw notNow(`${path} does not answer: ${message}`);
       if (!FULL.test(message)) return message;
     }
     return null;

@@ -1,0 +1,54 @@
+/** What others have left: sessions that ended under a mount, mounts on mounts. */
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import t from "tap";
+import { AccessModeType } from "../../proto/csi.js";
+import { run, waitFor } from "../tools/process.js";
+import { CsiSystem, NODE } from "./system.js";
+
+const options = { timeoutMs: 110_000 };
+const NOT_ATTACHED = /not attached/;
+
+const system = await CsiSystem.start();
+t.teardown(() => system.end());
+await system.startDriver();
+const { controller, node, close } = system.clients();
+t.teardown(close);
+
+t.test("a volume that was detached by force under its mounts is mounted anew, with its data", async (t) => {
+  const volumeCapability = { block: null, mount: { fsType: "ext4", mountFlags: [], volumeMountGroup: "" }, accessMode: { mode: AccessModeType.SINGLE_NODE_WRITER } }; // prettier-ignore
+  const staging = join(system.directory, "pods", "staging");
+  const target = join(system.directory, "pods", "target");
+  mkdirSync(staging);
+  const { volume } = await controller.createVolume({ name: "left", capacityRange: { requiredBytes: 64 << 20, limitBytes: 0 }, volumeCapabilities: [volumeCapability], parameters: { numberOfReplicas: "2" } }, options); // prettier-ignore
+  const volumeId = volume?.volumeId ?? "";
+  const place = { volumeId, stagingTargetPath: staging, volumeCapability };
+  const use = async () => {
+    await controller.controllerPublishVolume({ volumeId, nodeId: NODE, volumeCapability }, options);
+    await node.nodeStageVolume(place, options);
+    await node.nodePublishVolume({ ...place, targetPath: target }, options);
+  };
+  await use();
+  writeFileSync(join(target, "file"), "kept", { flush: true });
+  await run("sync", ["-f", target]);
+  t.match(await node.nodeGetVolumeStats({ volumeId, volumePath: target }, options), { volumeCondition: { abnormal: false } }); // prettier-ignore
+
+  await system.manager.act("volumes", volumeId, "detach", { forceDetach: true });
+  await waitFor("the volume to be detached", 60_000, async () =>
+    (await system.manager.get("volumes", volumeId))?.state === "detached" ? true : undefined,
+  );
+  t.match(await node.nodeGetVolumeStats({ volumeId, volumePath: target }, options), { volumeCondition: { abnormal: true, message: NOT_ATTACHED } }); // prettier-ignore
+  await t.rejects(node.nodePublishVolume({ ...place, targetPath: target }, options), { message: NOT_ATTACHED }); // prettier-ignore
+
+  await use();
+  t.equal(readFileSync(join(target, "file"), "utf8"), "kept");
+  writeFileSync(join(target, "file"), "written again", { flush: true });
+
+  await run("mount", ["--bind", staging, target]); // another driver's repeated call
+  await node.nodeUnpublishVolume({ volumeId, targetPath: target }, options);
+  await node.nodeUnstageVolume(place, options);
+  t.strictSame(system.mounted(), []);
+  await controller.controllerUnpublishVolume({ volumeId, nodeId: NODE }, options);
+  await controller.deleteVolume({ volumeId }, options);
+  t.strictSame(system.initiator.sessions(), []);
+});
