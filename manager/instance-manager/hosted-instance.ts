@@ -70,7 +70,7 @@ export class HostedInstance extends Instance {
           await sleep(RESTART_DELAY_MS_MAX);
         }
       }
-      this.apply({ type: "ended", ending: { code: 0, signal: null } });
+      this.apply({ type: "ended", ending: { code: 0, signal: null }, said: "" });
     });
   }
 }

@@ -54,5 +54,9 @@ export const FOLLOW_RETRY_MS = 500;
 /** Starts of an engine in vain that are remembered by their ids: an hour of them, at the longest pauses. */
 export const ENGINE_IDS_MAX = 700;
 
+/** Bytes of the end of a log that are searched for why its process ended, and characters that are told of it. */
+export const LOG_END_BYTES = 64 << 10;
+export const LAST_WORDS_LENGTH_MAX = 500;
+
 /** Names whose last ports are remembered. */
 export const PORTS_REMEMBERED_MAX = 1_000;

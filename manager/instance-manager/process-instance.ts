@@ -6,6 +6,7 @@ import { Backoff } from "./backoff.js";
 import { restartArguments, type EngineFacts } from "./engine-restart.js";
 import { becomesHealthy, probeAddress } from "./health-probe.js";
 import { Instance } from "./instance.js";
+import { lastWords, logLength } from "./last-words.js";
 import { ENGINE_IDS_MAX, STOP_TIMEOUT_MS } from "./limits.js";
 import { endingNoted, LivingProcess } from "./living-process.js";
 import type { EngineRecord } from "./records.js";
@@ -30,6 +31,8 @@ export class ProcessInstance extends Instance {
   readonly #backoff = new Backoff();
   #restart: NodeJS.Timeout | null = null;
   #kill: NodeJS.Timeout | null = null;
+  /** byte of its log behind which its present process writes; of one that was found again it is not known */
+  #logStart = 0;
 
   /** where its gRPC is; null: it has no port */
   get address(): string | null {
@@ -50,6 +53,7 @@ export class ProcessInstance extends Instance {
     this.#backoff.started();
     try {
       const args = record.engine === null ? record.spec.args : await this.#engineArguments(record.engine);
+      this.#logStart = logLength(this.logFile);
       const process = await LivingProcess.start({
         binary: record.spec.binary,
         args,
@@ -132,11 +136,14 @@ export class ProcessInstance extends Instance {
     const { record } = this;
     const restarts = record.engine !== null && record.hasRun && hasCrashed(ending);
     this.log.info({ ending, restarts }, "process ended");
+    const isOurs = record.engine !== null;
+    const said =
+      isOurs && ending.code !== null && ending.code !== 0 ? lastWords(this.logFile, this.#logStart) : "";
     if (!restarts || record.status.state === "stopping") {
-      this.apply({ type: "ended", ending });
+      this.apply({ type: "ended", ending, said });
       return;
     }
-    this.apply({ type: "crashed", reason: endingText(ending) });
+    this.apply({ type: "crashed", reason: endingText(ending, said) });
     this.#restart = setTimeout(() => {
       this.#restart = null;
       void this.#start();
@@ -168,7 +175,7 @@ export class ProcessInstance extends Instance {
     if (this.#process === null) {
       if (this.#restart === null) return; // its start is under way, and looks at the state
       clearTimeout(this.#restart);
-      this.apply({ type: "ended", ending: { code: 0, signal: null } });
+      this.apply({ type: "ended", ending: { code: 0, signal: null }, said: "" });
       return;
     }
     const process = this.#process;

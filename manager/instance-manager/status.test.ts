@@ -4,6 +4,7 @@ import { nextStatus, type Status, type StatusEvent } from "./status.js";
 const ENDED = (code: number | null, signal: NodeJS.Signals | null = null): StatusEvent => ({
   type: "ended",
   ending: { code, signal },
+  said: "",
 });
 
 t.test("every state answers every event", (t) => {
@@ -33,6 +34,12 @@ t.test("every state answers every event", (t) => {
 t.test("an error says how the process ended", (t) => {
   const running: Status = { state: "running", errorMsg: "" };
   t.equal(nextStatus(running, ENDED(61)).errorMsg, "exit status 61");
+  const said: StatusEvent = {
+    type: "ended",
+    ending: { code: 1, signal: null },
+    said: "iscsiadm is not installed",
+  };
+  t.equal(nextStatus(running, said).errorMsg, "exit status 1: iscsiadm is not installed");
   t.equal(nextStatus(running, ENDED(null, "SIGKILL")).errorMsg, "signal: killed");
   t.equal(nextStatus(running, { type: "failed", reason: "no such file" }).errorMsg, "no such file");
   t.end();

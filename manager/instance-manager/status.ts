@@ -18,7 +18,8 @@ export interface Ending {
 export type StatusEvent =
   | { type: "ready" }
   | { type: "stop" }
-  | { type: "ended"; ending: Ending }
+  /** `said`: why, of one of our own programs; "" when nobody knows */
+  | { type: "ended"; ending: Ending; said: string }
   /** it ended, and is being started again */
   | { type: "crashed"; reason: string }
   /** it could not be started, or cannot be found any more */
@@ -42,7 +43,7 @@ export function nextStatus(status: Status, event: StatusEvent): Status {
     case "ended":
       return event.ending.code === 0 || (status.state === "stopping" && isUnknown(event.ending))
         ? { state: "stopped", errorMsg: "" }
-        : { state: "error", errorMsg: endingText(event.ending) };
+        : { state: "error", errorMsg: endingText(event.ending, event.said) };
     default:
       event satisfies never;
       return status;
@@ -64,7 +65,9 @@ const SIGNAL_TEXTS: Partial<Record<NodeJS.Signals, string>> = {
   SIGTERM: "terminated",
 };
 
-export function endingText({ code, signal }: Ending): string {
+/** @param said why; "": nobody knows */
+export function endingText({ code, signal }: Ending, said = ""): string {
   if (signal !== null) return `signal: ${SIGNAL_TEXTS[signal] ?? signal}`;
-  return code === null ? "it ended, and how is not known" : `exit status ${code}`;
+  if (code === null) return "it ended, and how is not known";
+  return said === "" ? `exit status ${code}` : `exit status ${code}: ${said}`;
 }
