@@ -85,7 +85,11 @@ export class Crypt {
    * @throws {CommandError} it is in use, and its device is there */
   async close(volume: string): Promise<void> {
     const path = this.pathOf(volume);
-    if ((await numberOf(path)) === null) return;
+    const number = await numberOf(path);
+    if (number === null) return;
+    // One of that name may be somebody else's, of LVM for example.
+    const uuid = await readFile(`/sys/dev/block/${number}/dm/uuid`, "latin1").catch(() => "");
+    if (!uuid.startsWith("CRYPT-")) return;
     const isLost = (await slavesOf(path)).length === 0;
     await this.#cryptsetup(["close", ...(isLost ? ["--deferred"] : []), volume]);
   }
