@@ -14,7 +14,7 @@ import { EngineDriver } from "./engine-driver.js";
 import { engineInstance } from "./engine-instance.js";
 import { NOT_REPORTED, replicasOf, reportedStatus } from "./engine-status.js";
 import { InstanceKeeper, type Presence } from "./instance-keeper.js";
-import { instanceFacts, unknownFacts } from "./instance-status.js";
+import { instanceFacts, newFailure, unknownFacts } from "./instance-status.js";
 import { followAgents } from "./replica-loop.js";
 
 export function startEngineLoop(store: Store, agents: Agents, events: Events, log: Logger): Loop {
@@ -42,8 +42,10 @@ async function reconcile(
     engineInstance(engine, witness, agent.facts?.longhorn ?? "", agent.address.host, settings),
   );
   if (presence.is === "waiting") return null;
-  observe(engine, presence, driver.adding(name));
+  const failure = presence.is === "reached" ? newFailure(engine, presence.instance) : null;
+  observe(engine, presence, driver.adding(name), formatTime(Date.now()));
   const stored = await store.updateStatus(engine);
+  if (failure !== null) keeper.tellFailedStart(stored, failure);
   if (isDeleted(stored)) {
     if (presence.is === "reached" && presence.instance !== null) return null;
     driver.forget(name);
@@ -60,22 +62,27 @@ async function reconcile(
   return driver.drive(stored, nextCommands(stored, replicasOf(report), healthy));
 }
 
-function observe(engine: Resource<"Engine">, presence: Presence, adding: ReadonlySet<string>): void {
+function observe(
+  engine: Resource<"Engine">,
+  presence: Presence,
+  adding: ReadonlySet<string>,
+  now: string,
+): void {
   const { status, metadata } = engine;
   if (presence.is !== "reached") {
-    const facts = presence.is === "down" ? unknownFacts(engine) : instanceFacts(engine, null, "");
+    const facts = presence.is === "down" ? unknownFacts(engine) : instanceFacts(engine, null, "", now);
     Object.assign(status, facts, presence.is === "down" ? {} : NOT_REPORTED);
     return;
   }
   const { agent, instance } = presence;
   const before = status.uuid;
-  Object.assign(status, instanceFacts(engine, instance, agent.address.host));
+  Object.assign(status, instanceFacts(engine, instance, agent.address.host, now));
   if (status.uuid !== before || ["stopped", "error"].includes(status.currentState))
     Object.assign(status, NOT_REPORTED);
   const report = agent.engines.get(metadata.name);
   if (status.currentState !== "running" || report?.uuid !== status.uuid) return;
   const portal = formatHostPort({ host: agent.address.host, port: status.port + 1 });
-  Object.assign(status, reportedStatus(engine, report, portal, adding, formatTime(Date.now())));
+  Object.assign(status, reportedStatus(engine, report, portal, adding, now));
 }
 
 async function witnessOf(store: Store, { spec }: Resource<"Engine">): Promise<string | null> {

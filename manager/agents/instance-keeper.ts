@@ -43,6 +43,11 @@ export class InstanceKeeper {
     return { ...presence, instance: agent.instances.get(metadata.name) ?? null };
   }
 
+  /** @param why it ended before it ran */
+  tellFailedStart(object: Kept, why: string): void {
+    this.#tell(object, "Warning", "FailedStarting", `${object.metadata.name} cannot be started: ${why}`);
+  }
+
   #find({ spec, metadata }: Kept): Presence {
     const agent = spec.nodeID === "" ? null : this.agents.get(spec.nodeID);
     if (agent === null) return { is: "nowhere" };
@@ -68,7 +73,7 @@ export class InstanceKeeper {
       this.#tell(object, "Normal", "Start", `${name} is started on ${object.spec.nodeID}`);
     } catch (error) {
       if (error instanceof RpcError && error.code === status.ALREADY_EXISTS) return;
-      this.#tell(object, "Warning", "FailedStarting", `${name} cannot be started: ${errorText(error)}`);
+      this.tellFailedStart(object, errorText(error));
       throw error;
     }
   }

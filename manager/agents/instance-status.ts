@@ -1,5 +1,7 @@
 /** How an engine, a replica or a witness is, of what its node's agent tells. Pure. */
 import type { InstanceResponse } from "../../proto/instance-manager.js";
+import { dated } from "../objects/conditions.js";
+import type { Condition } from "../objects/fields.js";
 import type { Resource } from "../objects/resource.js";
 import { instanceManagerName } from "./instance-manager.js";
 
@@ -8,6 +10,7 @@ type Instance = Resource<"Engine" | "Replica" | "Witness">;
 /** What all kinds have in common. */
 export type InstanceFacts = Pick<
   Instance["status"],
+  | "conditions"
   | "currentImage"
   | "currentState"
   | "instanceManagerName"
@@ -20,16 +23,21 @@ export type InstanceFacts = Pick<
   | "uuid"
 >;
 
+const INSTANCE_CREATION = "InstanceCreation";
+
 const STOPPED = { ip: "", storageIP: "", port: 0, started: false, starting: false, uuid: "" };
 
 /** @param instance null: the agent has none
- * @param host of the node */
+ * @param host of the node
+ * @param now RFC 3339 */
 export function instanceFacts(
-  { spec }: Instance,
+  { spec, status: before }: Instance,
   instance: InstanceResponse | null,
   host: string,
+  now: string,
 ): InstanceFacts {
-  const own = { ownerID: spec.nodeID, instanceManagerName: instanceManagerName(spec.nodeID) };
+  const conditions = conditionsOf(before, instance, now);
+  const own = { conditions, ownerID: spec.nodeID, instanceManagerName: instanceManagerName(spec.nodeID) };
   if (instance?.status == null)
     return { ...own, ...STOPPED, currentImage: "", currentState: "stopped", instanceManagerName: "" };
   const { state, portStart, uuid } = instance.status;
@@ -41,6 +49,30 @@ export function instanceFacts(
     started: state === "running",
     starting: state === "starting",
   };
+}
+
+/** Why the last one failed is told until one runs. */
+function conditionsOf(
+  { conditions }: Instance["status"],
+  instance: InstanceResponse | null,
+  now: string,
+): Condition[] {
+  const { state, errorMsg } = instance?.status ?? { state: "", errorMsg: "" };
+  if (state !== "running" && state !== "error") return conditions;
+  const condition =
+    state === "running"
+      ? { type: INSTANCE_CREATION, status: "True", reason: "", message: "" }
+      : { type: INSTANCE_CREATION, status: "False", reason: "InstanceCreationFailure", message: errorMsg };
+  const others = conditions.filter(({ type }) => type !== INSTANCE_CREATION);
+  return [...others, dated(condition, conditions, now)];
+}
+
+/** @param before as it was seen last
+ * @returns why it could not be started, where that is new; null otherwise */
+export function newFailure({ status: before }: Instance, instance: InstanceResponse | null): string | null {
+  if (instance?.status?.state !== "error") return null;
+  const { uuid, errorMsg } = instance.status;
+  return before.uuid !== uuid || before.currentState === "starting" ? errorMsg : null;
 }
 
 /** It is not known how it is: its node is beyond reach. */

@@ -1,5 +1,6 @@
 /** Keeps the process of each replica, and of each witness, as its object wants it, and the object's status as the process is. */
 import type { Logger } from "pino";
+import { formatTime } from "../../engine/timestamp.js";
 import type { InstanceSpec } from "../../proto/instance-manager.js";
 import { Loop } from "../control/loop.js";
 import type { Events } from "../events/events.js";
@@ -8,7 +9,7 @@ import type { Store } from "../store/store.js";
 import type { AgentCalls } from "./agent.js";
 import type { Agents } from "./agents.js";
 import { InstanceKeeper } from "./instance-keeper.js";
-import { instanceFacts, unknownFacts } from "./instance-status.js";
+import { instanceFacts, newFailure, unknownFacts } from "./instance-status.js";
 import { CALL_TIMEOUT_MS } from "./limits.js";
 import { replicaInstance, witnessInstance } from "./replica-instance.js";
 
@@ -68,6 +69,8 @@ async function reconcile<K extends Hosted>(
   const presence = await keeper.keep(object, (agent) =>
     specOf(object, agent.facts?.longhorn ?? "", agent.address.host),
   );
+  const failure = presence.is === "reached" ? newFailure(object, presence.instance) : null;
+  const now = formatTime(Date.now());
   switch (presence.is) {
     case "waiting":
       return;
@@ -75,12 +78,16 @@ async function reconcile<K extends Hosted>(
       Object.assign(object.status, unknownFacts(object));
       break;
     case "nowhere":
-      Object.assign(object.status, instanceFacts(object, null, ""));
+      Object.assign(object.status, instanceFacts(object, null, "", now));
       break;
     case "reached":
-      Object.assign(object.status, instanceFacts(object, presence.instance, presence.agent.address.host));
+      Object.assign(
+        object.status,
+        instanceFacts(object, presence.instance, presence.agent.address.host, now),
+      );
   }
   const stored = await store.updateStatus(object);
+  if (failure !== null) keeper.tellFailedStart(stored, failure);
   if (!isDeleted(stored)) return;
   const { metadata } = stored;
   if (presence.is === "reached") {

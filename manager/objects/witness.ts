@@ -1,6 +1,6 @@
 /** The witness of a volume: a record of who is current, on a node that has no copy. A kind of our own. */
 import type { Static } from "@sinclair/typebox";
-import { flag, integer, record, text } from "./fields.js";
+import { conditions, flag, integer, record, text } from "./fields.js";
 
 export const spec = record({
   dataDirectoryName: text(),
@@ -13,6 +13,7 @@ export const spec = record({
 });
 
 export const status = record({
+  conditions: conditions(),
   currentImage: text(),
   currentState: text(),
   instanceManagerName: text(),

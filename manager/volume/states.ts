@@ -129,7 +129,11 @@ function serve(draft: Draft): void {
   const { status, spec, metadata } = volume;
   const ended = engine === null || ["error", "stopped"].includes(engine.status.currentState);
   if (ended) {
-    draft.event("Warning", "DetachedUnexpectedly", `the engine of volume ${metadata.name} ended`);
+    const why = engine?.status.conditions.find(
+      (one) => one.type === "InstanceCreation" && one.status === "False",
+    );
+    const because = why === undefined ? "" : `: ${why.message}`;
+    draft.event("Warning", "DetachedUnexpectedly", `the engine of volume ${metadata.name} ended${because}`);
     status.remountRequestedAt = draft.now;
   }
   if (ended || spec.nodeID !== status.currentNodeID) {

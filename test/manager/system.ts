@@ -28,13 +28,18 @@ export class System {
     readonly manager: RestClient,
   ) {}
 
-  static async start(nodes: number): Promise<System> {
+  /** @param environment of its processes, where it is another one */
+  static async start(nodes: number, environment = process.env): Promise<System> {
     const directory = mkdtempSync(join(tmpdir(), "aurochs-system-"));
     const [port = 0] = await freePorts([], 1, 1);
-    const up = startDaemon("bin/aurochs", [
-      ...["up", "--state-dir", join(directory, "system"), "--nodes", String(nodes)],
-      ...["--listen", `127.0.0.1:${port}`, "--ready-file", join(directory, "ready.json")],
-    ]);
+    const up = startDaemon(
+      "bin/aurochs",
+      [
+        ...["up", "--state-dir", join(directory, "system"), "--nodes", String(nodes)],
+        ...["--listen", `127.0.0.1:${port}`, "--ready-file", join(directory, "ready.json")],
+      ],
+      { env: environment },
+    );
     const manager = new RestClient({ url: `http://127.0.0.1:${port}`, token: null });
     const system = new System(directory, up, manager);
     await system.until("nodes that are ready", async () => {

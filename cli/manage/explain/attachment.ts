@@ -1,6 +1,6 @@
 /** Where a volume is wanted, where it is, and what lies between. */
 import type { Volume } from "../../../rest-client/resources.js";
-import { nodeOf, ticketName } from "../volume-text.js";
+import { nodeOf, oneLine, ticketName } from "../volume-text.js";
 import { list, moment } from "../words.js";
 import { awayOf, command, named, nodeProblem, placesOf, type Facts, type Finding } from "./facts.js";
 
@@ -88,10 +88,19 @@ function onItsWay(facts: Facts): Pick<Finding, "evidence" | "next"> {
 /** Starts of an engine from which on it is not by chance. */
 const STARTS_MANY = 3;
 
-/** An engine that ends again and again. */
-function restarts({ volume, events }: Facts): Pick<Finding, "evidence" | "next"> | null {
+/** An engine that cannot be started, or ends again and again. */
+function restarts({ volume, events, now }: Facts): Pick<Finding, "evidence" | "next"> | null {
   const of = (reason: string) => events.findLast(({ event }) => event.involvedObject.kind === "Engine" && event.reason === reason)?.event; // prettier-ignore
-  const [started, stopped] = [of("Start"), of("Stop")];
+  const [started, stopped, failed] = [of("Start"), of("Stop"), of("FailedStarting")];
+  const attached = events.findLast(({ event }) => event.reason === "Attached")?.event.lastTimestamp ?? "";
+  if (failed !== undefined && failed.lastTimestamp > attached) {
+    const { name } = failed.involvedObject;
+    const fix = failed.message.includes("iscsiadm is not installed") ? ["Install open-iscsi on the node: the frontend blockdev needs it."] : []; // prettier-ignore
+    return {
+      evidence: [`${oneLine(failed.message)}, ${moment(failed.lastTimestamp, now)}`],
+      next: [...fix, `It is tried again by itself. More is in the log of ${name}, where the agent of its node keeps logs (${name}.log).`], // prettier-ignore
+    };
+  }
   if (started === undefined || stopped === undefined || stopped.count < STARTS_MANY) return null;
   const { name } = started.involvedObject;
   return {
