@@ -77,9 +77,10 @@ export class Cluster {
     return found;
   }
 
-  startAgent(node: ClusterNode): void {
+  /** @param rebooted the machine was, too */
+  startAgent(node: ClusterNode, { rebooted } = { rebooted: true }): void {
     const [program, ...rest] = [...node.inside, "bin/aurochs"];
-    writeFileSync(join(node.directory, "boot"), `boot-${Date.now()}`, { flag: "a" });
+    if (rebooted) writeFileSync(join(node.directory, "boot"), `boot-${Date.now()}`);
     const args = [
       ...["instance-manager", "--state-dir", join(node.directory, "state")],
       ...["--listen", `${node.address}:${AGENT_PORT}`, "--data-path", join(node.directory, "disk")],
@@ -144,7 +145,6 @@ export class Cluster {
     await this.plug(node, false);
     for (const pid of await this.pids(node)) kill(pid);
     await this.#agents.get(node.name)?.ended;
-    writeFileSync(join(node.directory, "boot"), `boot-${Date.now()}`);
   }
 
   async powerOn(node: ClusterNode): Promise<void> {

@@ -40,7 +40,7 @@ export class Drill {
     for (const [index, size] of this.sizes.entries()) {
       const name = `vol-${index + 1}`;
       await client.create("volumes", { name, size: String(size * GIB), frontend: "iscsi" });
-      this.workloads.push(new Workload(client, name, size * GIB, this.seed + index));
+      this.workloads.push(new Workload(() => client, name, size * GIB, this.seed + index));
     }
     await this.step("made and attached", [], async () => {
       await Promise.all(

@@ -7,6 +7,7 @@ import { IscsiIo } from "../tools/iscsi-io.js";
 import { sleep, waitFor } from "../tools/process.js";
 import { numbers } from "../tools/random.js";
 import { BLOCK_BYTES, STEP_MS, WORKLOAD_BLOCKS, WORKLOAD_PAUSE_MS } from "./limits.js";
+import { patiently } from "./patiently.js";
 
 /** Versions that a block may have. */
 interface Expected {
@@ -32,7 +33,7 @@ export class Workload {
 
   /** @param size of the volume, bytes: all of it is reached */
   constructor(
-    private readonly client: RestClient,
+    private readonly client: () => RestClient,
     readonly volume: string,
     size: number,
     seed: number,
@@ -43,9 +44,11 @@ export class Workload {
 
   /** @throws the volume did not come, or has lost something */
   async begin(node: string): Promise<void> {
-    await this.client.act("volumes", this.volume, "attach", { hostId: node, attachmentID: "workload" });
+    await patiently(this.client, (client) =>
+      client.act("volumes", this.volume, "attach", { hostId: node, attachmentID: "workload" }),
+    );
     const url = await waitFor(`volume ${this.volume} on ${node}`, STEP_MS, async () => {
-      const volume = await this.client.get("volumes", this.volume);
+      const volume = await patiently(this.client, (client) => client.get("volumes", this.volume));
       const [engine] = volume?.controllers ?? [];
       const isThere = volume?.state === "attached" && engine?.hostId === node && engine.running;
       return isThere && engine.endpoint !== "" ? engine.endpoint : undefined;
@@ -83,7 +86,9 @@ export class Workload {
 
   async #detach(): Promise<void> {
     this.node = null;
-    await this.client.act("volumes", this.volume, "detach", { attachmentID: "workload" });
+    await patiently(this.client, (client) =>
+      client.act("volumes", this.volume, "detach", { attachmentID: "workload" }),
+    );
   }
 
   /** @throws what went wrong */

@@ -1,6 +1,7 @@
 /** An initiator that a test leads by the hand: `iscsi_io.cc` behind promises. */
-import { spawn, type ChildProcessWithoutNullStreams } from "node:child_process";
+import { spawn, type ChildProcessByStdio } from "node:child_process";
 import { createInterface } from "node:readline";
+import type { Readable, Writable } from "node:stream";
 import { compileTool } from "./compile.js";
 
 /** A run of sectors (512 bytes) that hold one version; `torn`: not one whole stamp of that sector. */
@@ -13,7 +14,7 @@ export class IscsiIo {
   private readonly answers: AsyncIterator<string>;
 
   private constructor(
-    private readonly child: ChildProcessWithoutNullStreams,
+    private readonly child: ChildProcessByStdio<Writable, Readable, null>,
     private readonly reconnects: boolean,
   ) {
     this.answers = createInterface(child.stdout)[Symbol.asyncIterator]();
@@ -27,10 +28,11 @@ export class IscsiIo {
   ): Promise<IscsiIo> {
     const program = await compileTool("test/tools/iscsi_io.cc", ["-liscsi"]);
     const io = new IscsiIo(
-      spawn(program, [initiator, url, ...(reconnects ? ["reconnect"] : [])]),
+      spawn(program, [initiator, url, ...(reconnects ? ["reconnect"] : [])], {
+        stdio: ["pipe", "pipe", "inherit"],
+      }),
       reconnects,
     );
-    io.child.stderr.pipe(process.stderr);
     // A write to a program that has ended shows as a missing answer.
     io.child.stdin.on("error", () => undefined);
     await io.answer();

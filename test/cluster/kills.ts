@@ -1,0 +1,155 @@
+/**
+ * Managers and agents are killed at random moments while volumes are made, attached, moved and removed, and others are written
+ * and read all the time. In the end nothing is lost, half-made, stuck or left over.
+ */
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { sleep, waitFor } from "../tools/process.js";
+import { numbers } from "../tools/random.js";
+import type { Cluster, ClusterNode } from "./cluster.js";
+import { STEP_MS } from "./limits.js";
+import { patiently } from "./patiently.js";
+import { Workload } from "./workload.js";
+
+const SIZE = 64 << 20;
+
+/** ms between a kill and the next start, and between two kills, at most. */
+const GONE_MS = 700;
+const PEACE_MS = 1_500;
+
+export class Kills {
+  killed = 0;
+  /** volumes that were made, used on two nodes, and removed */
+  lives = 0;
+  readonly #below: (below: number) => number;
+  readonly #steady: Workload[] = [];
+  #over = false;
+
+  constructor(
+    private readonly cluster: Cluster,
+    private readonly seed: number,
+  ) {
+    this.#below = numbers(seed);
+  }
+
+  /** @throws something was lost, failed, or did not end */
+  async run(kills: number): Promise<void> {
+    const { client, nodes } = this.cluster;
+    for (const [index, node] of nodes.entries()) {
+      const name = `steady-${index + 1}`;
+      await client.create("volumes", { name, size: String(SIZE), frontend: "iscsi" });
+      const workload = new Workload(() => this.cluster.client, name, SIZE, this.seed + index);
+      this.#steady.push(workload);
+      await workload.begin(node.name);
+    }
+    const user = this.#live();
+    // Its end is waited for below; until then it must not count as unhandled.
+    user.catch(() => undefined);
+    while (this.killed < kills) {
+      await this.#kill();
+      await sleep(this.#below(PEACE_MS));
+      for (const one of this.#steady) one.check();
+    }
+    this.#over = true;
+    await user;
+    for (const one of this.#steady) {
+      await one.pause();
+      await one.verify();
+      await one.end();
+    }
+    await this.#nothingIsLeft();
+  }
+
+  kill(): void {
+    for (const one of this.#steady) one.kill();
+  }
+
+  async #kill(): Promise<void> {
+    const { nodes } = this.cluster;
+    const which = this.#below(nodes.length + 1);
+    const node = nodes[which];
+    if (node === undefined) await this.cluster.killManager();
+    else await this.cluster.killAgent(node);
+    await sleep(this.#below(GONE_MS));
+    if (node === undefined) await this.cluster.startManager();
+    else this.cluster.startAgent(node, { rebooted: false });
+    this.killed++;
+  }
+
+  /** One volume after the other. */
+  async #live(): Promise<void> {
+    const { nodes } = this.cluster;
+    const some = () => (nodes[this.#below(nodes.length)] as ClusterNode).name;
+    while (!this.#over) {
+      const name = `short-${++this.lives}`;
+      await this.#patiently((client) => client.create("volumes", { name, size: String(SIZE), frontend: "iscsi" }).catch(ignoreExisting)); // prettier-ignore
+      const workload = new Workload(() => this.cluster.client, name, SIZE, this.seed + this.lives);
+      for (const node of [some(), some()]) {
+        await workload.begin(node);
+        await sleep(this.#below(300));
+        await workload.end();
+        await this.#untilDetached(name);
+      }
+      await this.#patiently((client) => client.delete("volumes", name));
+      await waitFor(`volume ${name} to be gone`, STEP_MS, () =>
+        this.#patiently(async (client) => ((await client.get("volumes", name)) === null ? true : undefined)),
+      );
+    }
+  }
+
+  async #untilDetached(name: string): Promise<void> {
+    await waitFor(`volume ${name} to be detached`, STEP_MS, () =>
+      this.#patiently(async (client) =>
+        (await client.get("volumes", name))?.state === "detached" ? true : undefined,
+      ),
+    );
+  }
+
+  #patiently<T>(call: (client: Cluster["client"]) => Promise<T>): Promise<T> {
+    return patiently(() => this.cluster.client, call);
+  }
+
+  /** But for what belongs to the volumes that stay. */
+  async #nothingIsLeft(): Promise<void> {
+    const { client, nodes } = this.cluster;
+    const names = new Set(this.#steady.map(({ volume }) => volume));
+    for (const name of names) await this.#untilDetached(name);
+    await waitFor("nothing to be left over", STEP_MS, async () => {
+      const left = await this.#left(names);
+      return left.length === 0 ? true : undefined;
+    }).catch(async (error: unknown) => {
+      throw new Error(`${(error as Error).message}: ${(await this.#left(names)).join(", ")}`, {
+        cause: error,
+      });
+    });
+    for (const name of names) await client.delete("volumes", name);
+    await waitFor("the last volumes to be gone", STEP_MS, async () =>
+      (await client.list("volumes")).length === 0 && nodes.every((node) => directoriesOf(node).length === 0)
+        ? true
+        : undefined,
+    );
+  }
+
+  async #left(names: ReadonlySet<string>): Promise<string[]> {
+    const { client, nodes } = this.cluster;
+    const volumes = (await client.list("volumes")).map(({ name }) => name).filter((name) => !names.has(name));
+    const instances = (await client.list("instancemanagers")).flatMap(
+      ({ instanceEngines, instanceReplicas }) =>
+        Object.keys({ ...(instanceEngines as object), ...(instanceReplicas as object) }),
+    );
+    const directories = nodes
+      .flatMap(directoriesOf)
+      .filter((directory) => ![...names].some((name) => directory.startsWith(`${name}-`)));
+    return [...volumes, ...instances, ...directories];
+  }
+}
+
+function directoriesOf({ directory }: ClusterNode): string[] {
+  return readdirSync(join(directory, "disk", "replicas"));
+}
+
+/** It was made by a manager that did not live to say so. */
+function ignoreExisting(error: unknown): null {
+  if (error instanceof Error && /exists/.test(error.message)) return null;
+  throw error;
+}
