@@ -10,7 +10,7 @@ export const FULL_VOLUMES = [1, 1, 1, 3, 3, 10, 10, 10, 10, 10, 10, 10, 10, 10, 
 export const SOME_VOLUMES = [1, 1, 3, 10];
 
 /** Of each node's disk, a sparse file: volumes are promised twice their size. */
-export const DISK_BYTES = 120 * GIB;
+export const DISK_BYTES = 300 * GIB;
 
 /** ms that a step may take until all is well again, on a machine that is busy. */
 export const STEP_MS = 90_000;

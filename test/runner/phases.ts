@@ -159,6 +159,11 @@ export const phases: Phase[] = [
     8,
   ),
   endToEnd(
+    "cluster",
+    "nodes that are restarted, unplugged and full, managers and agents that are killed, under load",
+    12,
+  ),
+  endToEnd(
     "csi",
     "Kubernetes' tests of CSI drivers, and calls that are cut off, on a system of two nodes",
     12,
