@@ -34,6 +34,7 @@ interface SystemFlags {
   stateDir: string;
   nodes?: number;
   listen: HostPort;
+  csi: boolean;
   tokenFile?: string;
   readyFile?: string;
 }
@@ -51,6 +52,7 @@ export function addUpCommand(program: Command): void {
     )
     .option("--nodes <count>", "that many nodes, in network namespaces (as root)", parseCount(NODES_MAX))
     .option("--listen <host:port>", "where the API is", parseAddress, parseAddress("127.0.0.1:9500"))
+    .option("--csi", "a CSI driver for each node, at csi.sock in its part of the state directory", false)
     .option("--token-file <file>", "holds the bearer token that clients of the API have to give", parsePath)
     .option("--volume <name>", "name of the volume", parseVolumeName)
     .option("--size <size>", "size of the volume", parseSize)
@@ -85,10 +87,10 @@ export function addUpCommand(program: Command): void {
   });
 }
 
-async function upSystem({ stateDir, nodes, listen, tokenFile, readyFile }: SystemFlags): Promise<void> {
+async function upSystem({ stateDir, nodes, listen, csi, tokenFile, readyFile }: SystemFlags): Promise<void> {
   const { System } = await import("./system/system.js");
   const system = new System({
-    ...{ stateDirectory: stateDir, nodes: nodes ?? null, listen },
+    ...{ stateDirectory: stateDir, nodes: nodes ?? null, listen, csi },
     ...{ tokenFile: tokenFile ?? null, readyFile: readyFile ?? null },
   });
   process.exitCode = await system.run();

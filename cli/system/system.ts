@@ -2,6 +2,7 @@
 import { closeSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { EXIT } from "../../engine/exit-codes.js";
 import { formatHostPort, type HostPort } from "../../engine/host-port.js";
 import { lockFile } from "../../native/index.js";
@@ -16,6 +17,8 @@ export interface SystemOptions {
   nodes: number | null;
   /** of the API */
   listen: HostPort;
+  /** a CSI driver for each node as well */
+  csi: boolean;
   tokenFile: string | null;
   readyFile: string | null;
 }
@@ -28,13 +31,16 @@ interface SystemNode {
   /** what runs a program there, put before it */
   inside: readonly string[];
   agent: Child;
+  /** on this machine itself, whose mounts it makes; null: none */
+  csi: Child | null;
 }
 
 /** The first of an agent's four ports, as Longhorn's instance manager has them. */
 const AGENT_PORT = 8500;
 const INSTANCE_PORT = AGENT_PORT + 3;
 
-/** ms that a manager and an agent, with all engines and replicas, may take to stop. */
+/** ms that a driver, a manager, and an agent with all engines and replicas, may take to stop. */
+const CSI_STOP_MS = 30_000;
 const MANAGER_STOP_MS = 30_000;
 const AGENT_STOP_MS = 90_000;
 
@@ -52,6 +58,7 @@ export class System {
   readonly #manager: Child;
   #problem: string | null = null;
   #written = "";
+  #url = "";
   #isReady = false;
 
   constructor(private readonly options: SystemOptions) {
@@ -107,7 +114,28 @@ export class System {
       onStart: () => this.#update(),
       onEnd: (code, signal, failures) => this.#onEnd(`the agent of ${name}`, code, signal, failures),
     });
-    return { name, address, directory, inside, agent };
+    return {
+      name,
+      address,
+      directory,
+      inside,
+      agent,
+      csi: this.options.csi ? this.#csi(name, directory) : null,
+    };
+  }
+
+  #csi(name: string, directory: string): Child {
+    const { stateDirectory, tokenFile } = this.options;
+    return new Child({
+      args: () => [
+        ...["csi", "--node-id", name, "--endpoint", `unix://${join(directory, "csi.sock")}`],
+        ...["--manager-url", `${this.#url}/v1`],
+        ...(tokenFile === null ? [] : ["--token-file", tokenFile]),
+      ],
+      logFile: join(stateDirectory, "logs", `${name}-csi.log`),
+      onStart: () => this.#update(),
+      onEnd: (code, signal, failures) => this.#onEnd(`the CSI driver of ${name}`, code, signal, failures),
+    });
   }
 
   #managerArguments(): string[] {
@@ -143,11 +171,13 @@ export class System {
   /** Until a signal. */
   async #watch(): Promise<void> {
     while (!this.#isReady && !this.#stop.aborted) {
-      await Promise.race([aborted(this.#stop), new Promise((wake) => setTimeout(wake, POLL_MS))]);
+      await sleep(POLL_MS, undefined, { signal: this.#stop }).catch(() => undefined);
       const ready = readJson(this.#managerFile) as { url: string; pid: number } | null;
       if (ready === null || ready.pid !== this.#manager.pid) continue;
       this.#isReady = true;
-      this.#update(ready.url);
+      this.#url = ready.url;
+      for (const { csi } of this.#nodes) csi?.start();
+      this.#update();
       process.stdout.write(
         `The API is at ${ready.url}/v1; nodes: ${this.#nodes.map(({ name }) => name).join(", ")}.\n` +
           "Now, for example: aurochs volume create demo --size 2GiB\n",
@@ -158,25 +188,24 @@ export class System {
 
   async #end(): Promise<void> {
     if (this.options.readyFile !== null) rmSync(this.options.readyFile, { force: true });
+    const drivers = this.#nodes.map(({ csi }) => csi?.stop(CSI_STOP_MS) ?? Promise.resolve(true));
     // The manager first: it would start again what the agents stop.
-    const clean = [await this.#manager.stop(MANAGER_STOP_MS)];
+    const clean = [...(await Promise.all(drivers)), await this.#manager.stop(MANAGER_STOP_MS)];
     clean.push(...(await Promise.all(this.#nodes.map(({ agent }) => agent.stop(AGENT_STOP_MS)))));
     if (clean.every(Boolean)) await this.#network?.remove(this.#nodes.length);
     else this.#problem ??= "not all could be stopped in time";
   }
 
-  #url = "";
-
   /** Tells scripts how things stand. */
-  #update(url = this.#url): void {
-    this.#url = url;
+  #update(): void {
     const { readyFile } = this.options;
     if (readyFile === null || !this.#isReady) return;
     const text = `${JSON.stringify({
-      url,
+      url: this.#url,
       manager: { pid: this.#manager.pid },
-      nodes: this.#nodes.map(({ name, address, directory, inside, agent }) => ({
+      nodes: this.#nodes.map(({ name, address, directory, inside, agent, csi }) => ({
         ...{ name, address, directory, inside, agent: { pid: agent.pid } },
+        ...(csi === null ? {} : { csi: { pid: csi.pid, socket: join(directory, "csi.sock") } }),
       })),
     })}\n`;
     if (text === this.#written) return;
