@@ -212,7 +212,16 @@ async function makeDisk({ directory }: ClusterNode): Promise<void> {
   mkdirSync(disk, { recursive: true });
   writeFileSync(image, "");
   truncateSync(image, DISK_BYTES);
-  await run("mkfs.ext4", ["-q", "-m", "0", "-i", "1048576", "-E", "lazy_itable_init=1,lazy_journal_init=1,nodiscard", image]);
+  await run("mkfs.ext4", [
+    "-q",
+    "-m",
+    "0",
+    "-i",
+    "1048576",
+    "-E",
+    "lazy_itable_init=1,lazy_journal_init=1,nodiscard",
+    image,
+  ]);
   await run("mount", ["-o", "loop", image, disk]);
 }
 
