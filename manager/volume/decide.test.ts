@@ -126,6 +126,54 @@ t.test("all replicas failed: tried again by itself once they can be reached", as
   );
 });
 
+t.test("an engine that fails at its start is started again after a pause that grows", async (t) => {
+  const cluster = new SimulatedCluster(NODES, 2);
+  settle(cluster, 3);
+  cluster.unfit.add("a");
+  cluster.ticket = "a";
+  const pauses: number[] = [];
+  for (let last = 0; pauses.length < 6;) {
+    const { starts } = cluster;
+    while (cluster.starts === starts) settle(cluster, 1);
+    if (last !== 0) pauses.push((cluster.now - last) / 1_000);
+    last = cluster.now;
+    settle(cluster, 1);
+    t.equal(cluster.volume?.status.state, "attaching");
+    settle(cluster, 2);
+    const { lookAgainAt, now } = cluster;
+    t.ok(lookAgainAt !== null && lookAgainAt > now && lookAgainAt <= now + 60_000, "it is looked at in time");
+  }
+  // A round or two pass until it is seen.
+  t.strictSame(pauses.map((seconds) => Math.floor(seconds / 5) * 5), [5, 10, 20, 40, 60, 60]); // prettier-ignore
+  cluster.ticket = "b";
+  settle(cluster, 6);
+  t.match(cluster.volume?.status, { state: "attached", currentNodeID: "b" }, "elsewhere at once");
+  cluster.ticket = "a";
+  cluster.unfit.clear();
+  settle(cluster, 8);
+  t.match(cluster.volume?.status, { state: "attached", currentNodeID: "a" });
+  t.strictSame(cluster.engine?.metadata.annotations, {});
+});
+
+t.test("an engine that failed is started at once with a copy that it did not have", async (t) => {
+  const cluster = attached("a");
+  const [, away = ""] = nodesOf(cluster);
+  cluster.ticket = "";
+  settle(cluster);
+  cluster.down.add(away);
+  cluster.unfit.add("a");
+  cluster.ticket = "a";
+  settle(cluster, 100);
+  const { starts } = cluster;
+  while (cluster.starts === starts) settle(cluster, 1);
+  settle(cluster, 10);
+  t.equal(cluster.starts, starts + 1, "it waits");
+  cluster.unfit.clear();
+  cluster.down.delete(away);
+  settle(cluster, 6);
+  t.match(cluster.volume?.status, { state: "attached" });
+});
+
 t.test("a deleted volume leaves nothing", async (t) => {
   const cluster = attached();
   cluster.delete();

@@ -1,4 +1,4 @@
-/** When a replica is started again that failed. */
+/** When a replica is started again that failed, or an engine. */
 import type { Resource } from "../objects/resource.js";
 import type { Draft } from "./draft.js";
 import { parseTime } from "./time.js";
@@ -14,4 +14,55 @@ export function tryAgain(draft: Draft, { spec, status }: Resource<"Replica">): v
   const at = parseTime(spec.lastFailedAt) + (tries === 0 ? 0 : RESTART_MS * 2 ** tries);
   if (draft.world.now < at) draft.lookAgain(at);
   else if (status.currentState === "" || status.currentState === "stopped") spec.desireState = "running";
+}
+
+/** Of an engine that failed before its volume was attached, as JSON: how often, when last, and with what. */
+const FAILED_STARTS = "aurochs.io/failed-starts";
+
+interface FailedStarts {
+  count: number;
+  /** RFC 3339 */
+  at: string;
+  /** names of the replicas, and of the witness, that it had to do with */
+  with: string[];
+}
+
+/** ms until an engine that failed is started again: the first time, and at most; doubled in between. */
+const ENGINE_RESTART_MS = { first: 5_000, max: 60_000 } as const;
+
+export function noteFailedStart(
+  draft: Draft,
+  { metadata }: Resource<"Engine">,
+  offered: readonly string[],
+): void {
+  const { count } = failedStarts(metadata) ?? { count: 0 };
+  const noted: FailedStarts = { count: count + 1, at: draft.now, with: [...offered] };
+  metadata.annotations[FAILED_STARTS] = JSON.stringify(noted);
+}
+
+/** It has served, or is to be started elsewhere. */
+export function forgetFailedStarts({ metadata }: Resource<"Engine">): void {
+  metadata.annotations = Object.fromEntries(
+    Object.entries(metadata.annotations).filter(([key]) => key !== FAILED_STARTS),
+  );
+}
+
+/** What it did not have the last time may be what it lacked: with that it is started at once. */
+export function engineHasToWait(
+  draft: Draft,
+  { metadata }: Resource<"Engine">,
+  offered: readonly string[],
+): boolean {
+  const failed = failedStarts(metadata);
+  if (failed === null || offered.some((name) => !failed.with.includes(name))) return false;
+  const pause = Math.min(ENGINE_RESTART_MS.first * 2 ** (failed.count - 1), ENGINE_RESTART_MS.max);
+  const at = parseTime(failed.at) + pause;
+  if (draft.world.now >= at) return false;
+  draft.lookAgain(at);
+  return true;
+}
+
+function failedStarts({ annotations }: Resource["metadata"]): FailedStarts | null {
+  const text = annotations[FAILED_STARTS];
+  return text === undefined ? null : (JSON.parse(text) as FailedStarts);
 }

@@ -6,7 +6,7 @@
 import type { Resource } from "../objects/resource.js";
 import type { Draft } from "./draft.js";
 import { fail, hasData, hasFailed } from "./modes.js";
-import { tryAgain } from "./restart.js";
+import { engineHasToWait, forgetFailedStarts, noteFailedStart, tryAgain } from "./restart.js";
 import { hasToWait } from "./witness.js";
 
 export function move(draft: Draft): void {
@@ -70,6 +70,8 @@ function start(draft: Draft): void {
   const isAwaited = (replica: Resource<"Replica">) => sound.includes(replica) || isStarting(replica);
   if (running.length === 0 || here.some((one) => isAwaited(one) && !isServing(one))) return;
   if (isWitnessStarting(draft)) return;
+  if (engine.spec.nodeID !== nodeID) forgetFailedStarts(engine);
+  if (engineHasToWait(draft, engine, offered(draft))) return;
   // Those that are away with their nodes: an engine that knows where they were takes them back.
   for (const replica of away) if (hasData(replica)) fail(draft, replica);
   const known = away.filter((replica) => hasData(replica) && replica.status.port > 0);
@@ -82,6 +84,14 @@ function start(draft: Draft): void {
     ),
     desireState: "running",
   });
+}
+
+/** What an engine has to do with if it is started now. */
+function offered({ replicas, witness, world }: Draft): string[] {
+  const all = witness === null ? replicas : [...replicas, witness];
+  return all
+    .filter((one) => isServing(one) && world.reachable.has(one.spec.nodeID))
+    .map(({ metadata }) => metadata.name);
 }
 
 function split<T>(all: readonly T[], belongs: (one: T) => boolean): [T[], T[]] {
@@ -113,11 +123,13 @@ function awaitEngine(draft: Draft, engine: Resource<"Engine">): void {
   const { volume } = draft;
   const { currentState, endpoint } = engine.status;
   if (currentState === "error" || engine.spec.nodeID !== volume.spec.nodeID) {
+    if (currentState === "error") noteFailedStart(draft, engine, offered(draft));
     engine.spec.desireState = "stopped";
     return;
   }
   const serves = endpoint !== "" || engine.spec.disableFrontend || engine.spec.frontend === "";
   if (currentState !== "running" || !serves || draft.inMode("RW").length === 0) return;
+  forgetFailedStarts(engine);
   volume.status.state = "attached";
   volume.status.currentNodeID = volume.spec.nodeID;
   volume.status.frontendDisabled = engine.spec.disableFrontend;

@@ -24,6 +24,12 @@ export class SimulatedCluster {
   engine: Resource<"Engine"> | null = null;
   replicas: Resource<"Replica">[] = [];
   witness: Resource<"Witness"> | null = null;
+  /** nodes on which no engine can be started */
+  readonly unfit = new Set<string>();
+  /** of engines */
+  starts = 0;
+  /** when something has to be decided even if nothing changes, as was said last */
+  lookAgainAt: number | null = null;
   /** node of the only ticket; "": none */
   ticket = "";
   /** copies that hold all that was acknowledged; empty: nothing was written yet */
@@ -90,6 +96,7 @@ export class SimulatedCluster {
       newSuffix: () => (this.#names++).toString(16).padStart(8, "0"),
     });
     for (const { reason, message } of plan.events) this.log.push(`  ${reason}: ${message}`);
+    this.lookAgainAt = plan.lookAgainAt;
     this.volume = plan.volume;
     if (plan.engine !== null) this.engine = plan.engine;
     if (plan.witness !== null) this.witness = plan.witness;
@@ -162,6 +169,11 @@ export class SimulatedCluster {
     const { status } = instance;
     Object.assign(status, { currentState: "running", ip: "10.0.0.1", port: this.#ports++ });
     if (!isEngine(instance)) return;
+    this.starts++;
+    if (this.unfit.has(instance.spec.nodeID)) {
+      Object.assign(status, { currentState: "error", port: 0 });
+      return;
+    }
     const given = Object.keys(instance.spec.replicaAddressMap).filter((name) => this.#runs(name));
     const whole = this.current.size === 0 ? given : given.filter((name) => this.current.has(name));
     instance.status.replicaModeMap = Object.fromEntries(
