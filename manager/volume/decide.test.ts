@@ -174,6 +174,44 @@ t.test("an engine that failed is started at once with a copy that it did not hav
   t.match(cluster.volume?.status, { state: "attached" });
 });
 
+t.test("a volume with data whose replicas are all gone gets no empty ones: it is faulted", async (t) => {
+  const cluster = attached();
+  cluster.ticket = "";
+  settle(cluster);
+  cluster.replicas = [];
+  cluster.ticket = "b";
+  settle(cluster);
+  t.strictSame(cluster.replicas, []);
+  t.match(cluster.volume?.status, { state: "detached", robustness: "faulted" });
+  t.ok(
+    cluster.log.some((line) =>
+      line.includes("Faulted: volume v became faulted: it has data, and no replica"),
+    ),
+  );
+});
+
+t.test(
+  "a copy that was tried often, or failed long ago, is kept until there are as many as are wanted",
+  async (t) => {
+    const cluster = new SimulatedCluster(["a", "b"], 2);
+    cluster.ticket = "a";
+    settle(cluster);
+    const old = cluster.replicas.find(({ spec }) => spec.nodeID === "b");
+    if (old === undefined) throw new Error("there is none");
+    const { name } = old.metadata;
+    const isThere = () => cluster.replicas.some(({ metadata }) => metadata.name === name);
+    cluster.down.add("b");
+    settle(cluster, 3);
+    old.spec.rebuildRetryCount = 5;
+    settle(cluster, 40, 200_000_000);
+    t.ok(isThere(), "the only other one may be lost next");
+    cluster.down.delete("b");
+    settle(cluster, 40);
+    t.match(cluster.volume?.status, { robustness: "healthy" });
+    t.equal(cluster.current.size, 2);
+  },
+);
+
 t.test("a deleted volume leaves nothing", async (t) => {
   const cluster = attached();
   cluster.delete();

@@ -1,6 +1,10 @@
 /** What engine and processes say of the replicas, as their objects keep it: since when each is whole, or has failed. */
 import type { Resource } from "../objects/resource.js";
+import { isCloning } from "./cloning.js";
 import type { Draft } from "./draft.js";
+
+/** Of a volume that was attached once: replicas of it that hold nothing would be passed off as its data. */
+const HAS_DATA = "aurochs.io/has-data";
 
 export function noteModes(draft: Draft): void {
   for (const replica of draft.replicas) {
@@ -16,6 +20,8 @@ export function noteModes(draft: Draft): void {
     spec.rebuildRetryCount = 0;
   }
   for (const replica of draft.inMode("ERR")) fail(draft, replica);
+  const { volume } = draft;
+  if (!isCloning(volume) && draft.replicas.some(hasData)) volume.metadata.annotations[HAS_DATA] = "true";
 }
 
 /** Its process ended by itself. It is tried again, each time after a longer wait. */
@@ -42,6 +48,11 @@ export function fail(draft: Draft, { spec }: Resource<"Replica">): void {
 /** It was whole once, and may be what a volume is to be had from. */
 export function hasData({ spec }: Resource<"Replica">): boolean {
   return spec.healthyAt !== "";
+}
+
+/** It has data, and none of the replicas that are known has them. */
+export function hasLostAll({ volume, replicas }: Draft): boolean {
+  return volume.metadata.annotations[HAS_DATA] === "true" && !replicas.some(hasData);
 }
 
 export function hasFailed({ spec }: Resource<"Replica">): boolean {

@@ -9,7 +9,7 @@ import { surplus } from "../schedule/surplus.js";
 import { isCloning, wantedReplicas } from "./cloning.js";
 import type { Draft } from "./draft.js";
 import { isOn } from "./engine-wishes.js";
-import { hasData, hasFailed } from "./modes.js";
+import { hasData, hasFailed, hasLostAll } from "./modes.js";
 import { newReplica } from "./objects.js";
 import { REBUILD_TRIES_MAX, tryAgain } from "./restart.js";
 import { noteScheduled, type Unplaced } from "./scheduled.js";
@@ -27,7 +27,7 @@ export function replan(draft: Draft): void {
 
 /** While nothing was ever written all replicas are alike, and are made at once. */
 function placeFirst(draft: Draft): Unplaced | null {
-  if (draft.replicas.some(hasData)) return null;
+  if (draft.replicas.some(hasData) || hasLostAll(draft)) return null;
   let missing = wantedReplicas(draft.volume) - draft.replicas.length;
   const taken = draft.replicas.map(takenBy);
   for (; missing > 0; missing--) {
@@ -81,15 +81,28 @@ function replenish(draft: Draft): Unplaced | null {
   }
   const kept = draft.replicas.filter((replica) => !hasFailed(replica));
   const unplaced = add(draft, kept.map(takenBy), "");
-  if (unplaced !== null) draft.lookAgain(world.now + RETRY_MS);
+  if (unplaced !== null) {
+    draft.lookAgain(world.now + RETRY_MS);
+    tryExhausted(draft);
+  }
   return unplaced;
+}
+
+/** There is no place for another one: then also what was tried often enough is better than nothing. */
+function tryExhausted(draft: Draft): void {
+  const [newest] = draft.replicas
+    .filter((replica) => hasFailed(replica) && hasData(replica) && !replica.spec.evictionRequested)
+    .filter(({ spec }) => spec.desireState !== "running" && draft.world.reachable.has(spec.nodeID))
+    .sort((a, b) => parseTime(b.spec.failedAt) - parseTime(a.spec.failedAt));
+  if (newest !== undefined && mayRebuildOn(draft, newest.spec.nodeID)) tryAgain(draft, newest);
 }
 
 export function mayComeBack({ spec }: Resource<"Replica">): boolean {
   return spec.healthyAt !== "" && !spec.evictionRequested && spec.rebuildRetryCount < REBUILD_TRIES_MAX;
 }
 
-/** Failed for long, or never whole: given up when the volume has the copies that it wants, or does not need this one. */
+/** Never whole: given up. Failed for long, or tried often enough: given up when the volume has the copies that it wants. Until then the
+ * last of those may be lost, and this one be all that is left. */
 function removeStale(draft: Draft): void {
   const { volume, world } = draft;
   const whole = draft.inMode("RW");
@@ -99,9 +112,9 @@ function removeStale(draft: Draft): void {
     const { spec } = replica;
     if (!hasFailed(replica)) continue;
     const until = parseTime(spec.failedAt) + age;
-    if (!hasData(replica) || spec.rebuildRetryCount >= REBUILD_TRIES_MAX || world.now >= until)
-      draft.delete(replica);
-    else draft.lookAgain(until);
+    const isEnough = spec.rebuildRetryCount >= REBUILD_TRIES_MAX || world.now >= until;
+    if (!hasData(replica) || (isEnough && whole.length >= wantedReplicas(volume))) draft.delete(replica);
+    else if (!isEnough) draft.lookAgain(until);
   }
 }
 

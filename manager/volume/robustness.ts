@@ -2,7 +2,7 @@
 import type { Resource } from "../objects/resource.js";
 import { wantedReplicas } from "./cloning.js";
 import type { Draft } from "./draft.js";
-import { hasData, hasFailed } from "./modes.js";
+import { hasData, hasFailed, hasLostAll } from "./modes.js";
 import { parseTime } from "./time.js";
 
 /** ms between failures that count as one: whoever failed long before the last one is behind it. */
@@ -13,7 +13,7 @@ export function judge(draft: Draft): void {
   const { status } = volume;
   if (status.state === "attached" && engine !== null) judgeAttached(draft, engine);
   else if (isLost(draft)) {
-    set(draft, "faulted", "Warning");
+    set(draft, "faulted", "Warning", hasLostAll(draft) ? `: ${LOST_ALL}` : "");
     salvage(draft);
   } else if (status.state === "detached" && status.robustness === "faulted" && isSalvaged(draft))
     status.robustness = "unknown";
@@ -35,6 +35,9 @@ function judgeAttached(draft: Draft, engine: Resource<"Engine">): void {
   set(draft, isHealthy ? "healthy" : "degraded", "Normal");
 }
 
+/** New ones would be empty, and be taken for it. */
+const LOST_ALL = "it has data, and no replica with them is known any more; none is made in their place";
+
 const REASONS: Readonly<Record<string, string>> = {
   healthy: "Healthy",
   degraded: "Degraded",
@@ -42,16 +45,18 @@ const REASONS: Readonly<Record<string, string>> = {
   faulted: "Faulted",
 };
 
-function set(draft: Draft, robustness: string, type: "Normal" | "Warning"): void {
+/** @param because behind what is told */
+function set(draft: Draft, robustness: string, type: "Normal" | "Warning", because = ""): void {
   const { status, metadata } = draft.volume;
   if (status.robustness === robustness) return;
   status.robustness = robustness;
-  draft.event(type, REASONS[robustness] ?? "", `volume ${metadata.name} became ${robustness}`);
+  draft.event(type, REASONS[robustness] ?? "", `volume ${metadata.name} became ${robustness}${because}`);
 }
 
 /** There were data, and no replica with them is counted on any more. */
-function isLost({ replicas }: Draft): boolean {
-  const withData = replicas.filter(hasData);
+function isLost(draft: Draft): boolean {
+  if (hasLostAll(draft)) return true;
+  const withData = draft.replicas.filter(hasData);
   return withData.length > 0 && withData.every(hasFailed);
 }
 

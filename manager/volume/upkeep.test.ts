@@ -95,6 +95,16 @@ t.test("a volume that is being rebuilt for nobody makes way for somebody elsewhe
   t.equal(attached.status.currentNodeID, elsewhere);
 });
 
+t.test("a volume that lost all its replicas is faulted, whichever manager looks at it", async (t) => {
+  const rig = await start(t);
+  await makeUsed(rig);
+  for (const { metadata } of await replicasOf(rig)) await rig.store.delete("Replica", metadata.name);
+  await rig.until("Volume", "vol", ({ status }) => status.robustness === "faulted");
+  t.strictSame(await replicasOf(rig), []);
+  const { metadata } = await rig.need("Volume", "vol");
+  t.match(metadata.annotations, { "aurochs.io/has-data": "true" }, "it is on record");
+});
+
 t.test("replicas that somebody names again end the fault of a volume", async (t) => {
   const rig = await start(t, { "auto-salvage": "false" });
   await makeUsed(rig);

@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import type { Logger } from "pino";
 import { Loop } from "../control/loop.js";
 import { tellAs, type Events, type Tell } from "../events/events.js";
+import type { Resource } from "../objects/resource.js";
 import type { Store } from "../store/store.js";
 import type { AttachRequest } from "./attach.js";
 import { decideVolume } from "./decide.js";
@@ -29,7 +30,7 @@ async function reconcile(store: Store, overview: Overview, name: string, tell: T
   const world = await observe(store, overview, name);
   if (world === null) return null;
   const plan = decideVolume(world);
-  await apply(store, plan);
+  await apply(store, world.volume, plan);
   await setUpkeep(store, overview, world, plan);
   for (const event of plan.events) tell(plan.volume, event);
   return plan.lookAgainAt;
@@ -59,13 +60,15 @@ async function observe(store: Store, overview: Overview, name: string): Promise<
 }
 
 /** What is begun is stored before what follows from it: a crash in between is decided about anew. */
-async function apply(store: Store, plan: Plan): Promise<void> {
+async function apply(store: Store, before: Resource<"Volume">, plan: Plan): Promise<void> {
   const { volume, engine, replicas, witness, created, deleted } = plan;
+  const { annotations } = volume.metadata;
+  const marked = await store.update({ ...before, metadata: { ...before.metadata, annotations } });
   for (const replica of replicas) await store.update(replica);
   if (witness !== null) await store.update(witness);
   if (engine !== null) await store.update(engine);
   for (const object of created) await store.create(object);
-  const stored = await store.updateStatus(volume);
+  const stored = await store.updateStatus({ ...volume, metadata: marked.metadata });
   for (const { kind, metadata } of deleted) await store.delete(kind, metadata.name, metadata.uid);
   const { finalizers } = volume.metadata;
   if (finalizers.length < stored.metadata.finalizers.length)

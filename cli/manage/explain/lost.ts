@@ -19,7 +19,7 @@ const SAME_FAILURE_MS = 60_000;
 export function lost(facts: Facts): Finding[] {
   const { volume } = facts;
   if (volume.robustness !== "faulted") return [];
-  if (volume.replicas.length === 0) return [withoutCopies(facts)];
+  if (volume.replicas.every(({ failedAt: text }) => text === "")) return [withoutCopies(facts)];
   const latestFirst = [...volume.replicas].sort((a, b) => failedAt(b) - failedAt(a));
   const failed = latestFirst.filter((one) => one.failedAt !== "");
   const what = `${failed.length === 1 ? "The only copy with data has" : `All ${failed.length} copies with data have`} failed, so none is counted on.`;
