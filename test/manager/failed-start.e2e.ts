@@ -1,17 +1,21 @@
 /** A machine without open-iscsi: whoever wants a block device there is told why he does not get it. */
-import { existsSync, readdirSync, symlinkSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import t from "tap";
 import { explain } from "../../cli/manage/explain/explain.js";
 import { System } from "./system.js";
 
-const programs = t.testdir();
+const programs = mkdtempSync(join(tmpdir(), "aurochs-programs-"));
 for (const folder of process.env["PATH"]?.split(delimiter) ?? [])
   for (const name of existsSync(folder) ? readdirSync(folder) : [])
     if (name !== "iscsiadm" && !existsSync(join(programs, name)))
       symlinkSync(join(folder, name), join(programs, name));
 const system = await System.start(1, { ...process.env, PATH: programs });
-t.teardown(() => system.end());
+t.teardown(async () => {
+  await system.end(); // it needs them until then
+  rmSync(programs, { recursive: true });
+});
 const { manager } = system;
 
 t.test("an engine that cannot be started says why, and the volume is free again", async (t) => {
