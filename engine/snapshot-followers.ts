@@ -5,7 +5,7 @@
  */
 import type { Dropping, Failing } from "./dropping.js";
 import type { Roster } from "./roster.js";
-import type { Slot } from "./slot.js";
+import { isMember, type Slot } from "./slot.js";
 
 /** How files of snapshots get to a replica. */
 export interface SnapshotCopier {
@@ -40,15 +40,28 @@ export class SnapshotFollowers {
     for (const slot of slots) {
       if (slot.rebuilt) continue;
       if (copier === null) throw new Error(`replica ${slot.address} is being resynced: try again later`);
-      try {
-        await copier.begin(slot.address);
-      } catch (error) {
-        await this.#letGo(slot, error);
-        continue;
-      }
-      await roster.decisions.run(() => dropping.expect(slot.replicaId));
-      slot.rebuilt = true;
+      const refused = await copier.begin(slot.address).then(
+        () => null,
+        (error: unknown) => failed(slot, error),
+      );
+      await roster.decisions.run(async () => {
+        const isPresent = this.present().includes(slot);
+        // It has become a copy meanwhile: all members store that it holds everything, and the mark goes.
+        if (!isPresent && isMember(slot) && refused === null) await this.#unmark(slot, copier);
+        if (!isPresent) return;
+        if (refused !== null) {
+          await dropping.drop([refused]);
+          return;
+        }
+        await dropping.expect(slot.replicaId);
+        slot.rebuilt = true;
+      });
     }
+  }
+
+  async #unmark(slot: Slot, copier: SnapshotCopier): Promise<void> {
+    await this.dropping.renew();
+    await copier.end(slot.address).catch(this.roster.onError);
   }
 
   /** @param expected whether any may take part

@@ -63,6 +63,12 @@ t.test(
   },
 );
 
+function untilModes(rig: Rig, modes: string): Promise<void> {
+  return waitFor(`replicas to be ${modes}`, WAIT_MS, async () =>
+    (await rig.modes()) === modes ? true : undefined,
+  ).then(() => undefined);
+}
+
 t.test("what cannot be added is refused, and changes nothing", async (t) => {
   const rig = new Rig(t);
   const { added } = await withNewcomer(rig);
@@ -174,23 +180,47 @@ t.test("a snapshot does not wait for a rebuild, and is the same on the new repli
   t.equal(await rig.modes(), "RW RW WO");
   // It holds what was written to it, and not yet what is below.
   t.not(added.digestOf("after-files"), first.digestOf("after-files"));
-  // One more while it is made equal. It is taken when what was written before is durable, which waits for the I/O that is held here.
-  let last: Promise<unknown> = Promise.resolve();
-  added.faults.set("revisionCounterSet", async () => {
-    added.faults.delete("revisionCounterSet");
+  // One more at the last moment at which it does not count yet, and of what it was not made equal in.
+  added.faults.set("revisionCounterSet", () => {
+    added.faults.clear();
     first.backend.content.fill(8, 8192, 12288);
     rig.twins[1]?.backend.content.fill(8, 8192, 12288);
-    const prepared = () => added.calls.filter((call) => call === "prepareSnapshot").length;
-    const before = prepared();
-    last = rig.calls.volumeSnapshot({ name: "at-the-end" }, CALL);
-    while (prepared() === before) await sleep(1);
+    added.faults.set("identify", async () => {
+      added.faults.clear();
+      await rig.calls.volumeSnapshot({ name: "at-the-end" }, CALL);
+      t.equal(await rig.modes(), "RW RW WO");
+    });
+    return Promise.resolve();
   });
   await rig.calls.replicaVerifyRebuild({ address }, CALL);
-  await last;
+  t.ok(added.snapshots.includes("volume-snap-at-the-end.img"));
   t.equal(await rig.modes(), "RW RW RW");
   t.strictSame(added.snapshots, first.snapshots);
   for (const name of first.snapshots) t.equal(added.digestOf(name), first.digestOf(name), name);
   t.ok(Buffer.from(added.backend.content).equals(first.backend.content));
+});
+
+t.test("a new replica that becomes a copy before a snapshot is committed takes it as one", async (t) => {
+  const rig = new Rig(t);
+  const { first, added } = await withNewcomer(rig);
+  const { address } = added;
+  await create(rig, added);
+  await rig.calls.replicaPrepareRebuild({ address }, CALL);
+  added.syncFrom(first);
+  added.faults.set("prepareSnapshot", () => untilModes(rig, "RW RW RW"));
+  let taken: Promise<unknown> = Promise.resolve();
+  added.faults.set("revisionCounterSet", async () => {
+    added.faults.delete("revisionCounterSet");
+    taken = rig.calls.volumeSnapshot({ name: "s1" }, CALL);
+    while (!added.calls.includes("prepareSnapshot")) await sleep(1);
+  });
+  await rig.calls.replicaVerifyRebuild({ address }, CALL);
+  await taken;
+  t.equal(await rig.modes(), "RW RW RW");
+  t.equal(added.calls.filter((call) => call === "commitSnapshot").length, 1);
+  t.ok(added.snapshots.includes("volume-snap-s1.img"));
+  t.strictSame(added.snapshots, first.snapshots);
+  for (const name of first.snapshots) t.equal(added.digestOf(name), first.digestOf(name), name);
 });
 
 t.test("a snapshot that a new replica cannot take is taken without it", async (t) => {
@@ -222,7 +252,7 @@ async function withReturning(rig: Rig, reached: () => Promise<void>) {
   await waitFor("the replica to be dropped", WAIT_MS, async () =>
     (await rig.modes()) === "RW ERR" ? true : undefined,
   );
-  first.backend.content.fill(7, 4096, 8192);
+  await first.backend.write(4096, Buffer.alloc(4096, 7));
   second.faults.set("inheritedRegions", reached);
   await second.startData();
   return { first, second };
@@ -265,3 +295,32 @@ t.test("a replica that cannot be marked is let go before a snapshot is taken of 
   t.equal(error, null);
   t.strictSame(second.snapshots, []);
 });
+
+for (const [what, answer] of Object.entries({
+  "is marked": () => Promise.resolve(),
+  "refuses its mark": () => Promise.reject(new Error("input/output error")),
+})) {
+  t.test(
+    `a replica that ${what} for a snapshot when it has become a copy stays one, without the mark`,
+    async (t) => {
+      const rig = new Rig(t);
+      let taken: Promise<unknown> = Promise.resolve();
+      const { first, second } = await withReturning(rig, async () => {
+        second.faults.delete("inheritedRegions");
+        second.faults.set("rebuildingSet", async () => {
+          second.faults.clear();
+          await untilModes(rig, "RW RW");
+          await answer();
+        });
+        taken = rig.calls.volumeSnapshot({ name: "s1" }, CALL);
+        while (!second.calls.includes("rebuildingSet")) await sleep(1);
+      });
+      await untilModes(rig, "RW RW");
+      await taken;
+      t.equal(await rig.modes(), "RW RW");
+      t.equal(second.rebuilding, false);
+      t.strictSame(second.snapshots, first.snapshots);
+      t.equal(second.digestOf("s1"), first.digestOf("s1"));
+    },
+  );
+}

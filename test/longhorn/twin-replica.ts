@@ -38,6 +38,7 @@ export type Call =
   | "prepareSnapshot"
   | "commitSnapshot"
   | "abandonSnapshot"
+  | "identify"
   | "inheritedRegions"
   | "agreed"
   | "filesSync";
@@ -195,22 +196,22 @@ export class TwinReplica {
   #control(): Handlers<typeof ReplicaControl> {
     const done = () => Promise.resolve({});
     return {
-      identify: () =>
-        Promise.resolve().then((): Partial<ReplicaFacts> => {
-          if (!this.isOpen) throw new RpcError(status.UNAVAILABLE, "the replica is closed");
-          return {
-            volume: this.isNamed ? this.volume : "",
-            replicaId: this.id,
-            size: this.backend.size,
-            record: this.#member,
-            regionSize: REGION_BYTES,
-            bootId: "boot",
-            dataPort: this.#data?.port ?? 0,
-            chain: this.#chain,
-            chainCreated: this.#chain.map((file) => this.#snapshots.get(file)?.disk.created ?? ""),
-            snapshots: [],
-          };
-        }),
+      identify: async (): Promise<Partial<ReplicaFacts>> => {
+        await this.#noted("identify", () => undefined);
+        if (!this.isOpen) throw new RpcError(status.UNAVAILABLE, "the replica is closed");
+        return {
+          volume: this.isNamed ? this.volume : "",
+          replicaId: this.id,
+          size: this.backend.size,
+          record: this.#member,
+          regionSize: REGION_BYTES,
+          bootId: "boot",
+          dataPort: this.#data?.port ?? 0,
+          chain: this.#chain,
+          chainCreated: this.#chain.map((file) => this.#snapshots.get(file)?.disk.created ?? ""),
+          snapshots: [],
+        };
+      },
       recorded: () => Promise.resolve({ record: this.#member }),
       record: (request) =>
         Promise.resolve().then(() => {
