@@ -4,6 +4,7 @@
  */
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
+import { RestError } from "../../rest-client/errors.js";
 import { sleep, waitFor } from "../tools/process.js";
 import { numbers } from "../tools/random.js";
 import type { Cluster, ClusterNode } from "./cluster.js";
@@ -90,7 +91,7 @@ export class Kills {
         await workload.end();
         await this.#untilDetached(name);
       }
-      await this.#patiently((client) => client.delete("volumes", name));
+      await this.#patiently((client) => client.delete("volumes", name).catch(ignoreMissing));
       await waitFor(`volume ${name} to be gone`, STEP_MS, () =>
         this.#patiently(async (client) => ((await client.get("volumes", name)) === null ? true : undefined)),
       );
@@ -152,4 +153,9 @@ function directoriesOf({ directory }: ClusterNode): string[] {
 function ignoreExisting(error: unknown): null {
   if (error instanceof Error && /exists/.test(error.message)) return null;
   throw error;
+}
+
+/** It was removed by one that did not live to say so. */
+function ignoreMissing(error: unknown): void {
+  if (!(error instanceof RestError) || error.status !== 404) throw error;
 }
