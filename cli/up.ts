@@ -2,12 +2,13 @@
  * A whole volume on one machine: each replica in a process of its own, as if it were a node, and the engine. Stops them in
  * order, brings back what dies, and tells scripts by a file how things stand.
  */
-import { renameSync, rmSync, writeFileSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { EXIT } from "../engine/exit-codes.js";
 import { formatHostPort } from "../engine/host-port.js";
 import type { EngineStatus } from "../proto/control.js";
 import { Child } from "./child.js";
 import { engineArguments } from "./engine-flags.js";
+import { ReadyFile } from "./ready-file.js";
 import { aborted, stopSignal } from "./signals.js";
 import { askEngine, readEngineFile } from "./status.js";
 import type { UpFlags } from "./up-command.js";
@@ -30,16 +31,18 @@ const HOST = "127.0.0.1";
 export class Up {
   readonly #stop = stopSignal();
   readonly #failure = new AbortController();
+  readonly #readyFile: ReadyFile;
   #state: UpState | null = null;
   #replicas: Child[] = [];
   #engine: Child | null = null;
   #served = false;
-  #written = "";
   #problem: string | null = null;
   #timer: NodeJS.Timeout | null = null;
   #view: View | null = null;
 
-  constructor(private readonly flags: UpFlags) {}
+  constructor(private readonly flags: UpFlags) {
+    this.#readyFile = new ReadyFile(flags.readyFile ?? null);
+  }
 
   /** @returns the exit code */
   async run(): Promise<number> {
@@ -55,7 +58,7 @@ export class Up {
     const state = this.#state;
     const viewed = flags.view ?? process.stdout.isTTY;
     if (viewed) this.#view = new View(process.stdout);
-    this.#removeReadyFile();
+    this.#readyFile.remove();
     rmSync(state.engineFile, { force: true });
     this.#replicas = state.ports.map((port, index) => this.#replica(state, port, index, viewed));
     this.#engine = this.#engineChild(state, viewed);
@@ -68,7 +71,7 @@ export class Up {
   async #end(state: UpState): Promise<number> {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#view?.close();
-    this.#removeReadyFile();
+    this.#readyFile.remove();
     // The engine first: its last act is to tell the replicas that all is durable and equal.
     const clean = [(await this.#engine?.stop(ENGINE_STOP_MS)) ?? true];
     clean.push(...(await Promise.all(this.#replicas.map((child) => child.stop(REPLICA_STOP_MS)))));
@@ -163,11 +166,10 @@ export class Up {
 
   /** Writes the ready file when what it says has changed. */
   #update(): void {
-    const { readyFile } = this.flags;
-    if (readyFile === undefined || !this.#served || this.#latest === null || this.#state === null) return;
+    if (!this.#served || this.#latest === null || this.#state === null) return;
     const { status, iscsi } = this.#latest;
     const { ports } = this.#state;
-    const ready = {
+    this.#readyFile.write({
       iscsi,
       engine: { pid: this.#engine?.pid ?? null },
       replicas: this.#replicas.map((child, index) => {
@@ -175,16 +177,6 @@ export class Up {
         const mode = status?.replicas.find((replica) => replica.address === address)?.mode ?? "CONNECTING";
         return { pid: child.pid, dir: this.#state?.replicaDirectory(index), address, mode };
       }),
-    };
-    const text = `${JSON.stringify(ready)}\n`;
-    if (text === this.#written) return;
-    writeFileSync(`${readyFile}.tmp`, text);
-    renameSync(`${readyFile}.tmp`, readyFile);
-    this.#written = text;
-  }
-
-  #removeReadyFile(): void {
-    if (this.flags.readyFile !== undefined) rmSync(this.flags.readyFile, { force: true });
-    this.#written = "";
+    });
   }
 }

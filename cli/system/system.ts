@@ -1,5 +1,5 @@
 /** A whole storage system on one machine: a manager, and an agent for each node. Keeps them running, and stops all in order. */
-import { closeSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, rmSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -7,8 +7,8 @@ import { EXIT } from "../../engine/exit-codes.js";
 import { formatHostPort, type HostPort } from "../../engine/host-port.js";
 import { lockFile } from "../../native/index.js";
 import { Child } from "../child.js";
+import { ReadyFile, readReadyFile } from "../ready-file.js";
 import { aborted, stopSignal } from "../signals.js";
-import { readJson } from "./ready-file.js";
 import { Network } from "./network.js";
 
 export interface SystemOptions {
@@ -56,13 +56,14 @@ export class System {
   readonly #network: Network | null;
   readonly #nodes: SystemNode[];
   readonly #manager: Child;
+  readonly #readyFile: ReadyFile;
   #problem: string | null = null;
-  #written = "";
   #url = "";
   #isReady = false;
 
   constructor(private readonly options: SystemOptions) {
     const { stateDirectory, nodes } = options;
+    this.#readyFile = new ReadyFile(options.readyFile);
     this.#network = nodes === null ? null : new Network(stateDirectory);
     this.#nodes = Array.from({ length: nodes ?? 1 }, (_, index) => this.#node(index));
     this.#manager = new Child({
@@ -172,7 +173,7 @@ export class System {
   async #watch(): Promise<void> {
     while (!this.#isReady && !this.#stop.aborted) {
       await sleep(POLL_MS, undefined, { signal: this.#stop }).catch(() => undefined);
-      const ready = readJson(this.#managerFile) as { url: string; pid: number } | null;
+      const ready = readReadyFile(this.#managerFile) as { url: string; pid: number } | null;
       if (ready === null || ready.pid !== this.#manager.pid) continue;
       this.#isReady = true;
       this.#url = ready.url;
@@ -187,7 +188,7 @@ export class System {
   }
 
   async #end(): Promise<void> {
-    if (this.options.readyFile !== null) rmSync(this.options.readyFile, { force: true });
+    this.#readyFile.remove();
     const drivers = this.#nodes.map(({ csi }) => csi?.stop(CSI_STOP_MS) ?? Promise.resolve(true));
     // The manager first: it would start again what the agents stop.
     const clean = [...(await Promise.all(drivers)), await this.#manager.stop(MANAGER_STOP_MS)];
@@ -198,19 +199,14 @@ export class System {
 
   /** Tells scripts how things stand. */
   #update(): void {
-    const { readyFile } = this.options;
-    if (readyFile === null || !this.#isReady) return;
-    const text = `${JSON.stringify({
+    if (!this.#isReady) return;
+    this.#readyFile.write({
       url: this.#url,
       manager: { pid: this.#manager.pid },
       nodes: this.#nodes.map(({ name, address, directory, inside, agent, csi }) => ({
         ...{ name, address, directory, inside, agent: { pid: agent.pid } },
         ...(csi === null ? {} : { csi: { pid: csi.pid, socket: join(directory, "csi.sock") } }),
       })),
-    })}\n`;
-    if (text === this.#written) return;
-    writeFileSync(`${readyFile}.tmp`, text);
-    renameSync(`${readyFile}.tmp`, readyFile);
-    this.#written = text;
+    });
   }
 }
