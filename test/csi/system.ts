@@ -2,10 +2,10 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { freePorts } from "../../cli/free-ports.js";
 import { Controller, Identity, Node } from "../../proto/csi.js";
 import { unaryClient, type Calls } from "../../proto/unary.js";
-import { RestClient } from "../../rest-client/client.js";
+import type { RestClient } from "../../rest-client/client.js";
+import { System } from "../manager/system.js";
 import { Initiator } from "../tools/initiator/initiator.js";
 import { run, startDaemon, waitFor, type Daemon } from "../tools/process.js";
 
@@ -20,36 +20,19 @@ export class CsiSystem {
   private constructor(
     readonly directory: string,
     readonly initiator: Initiator,
-    private readonly up: Daemon,
-    readonly manager: RestClient,
+    private readonly system: System,
   ) {}
 
   static async start(nodes = 2): Promise<CsiSystem> {
     const initiator = await Initiator.make();
     const directory = mkdtempSync(join(tmpdir(), "aurochs-csi-"));
-    const [port = 0] = await freePorts([], 1, 1);
-    const readyFile = join(directory, "ready.json");
-    const up = startDaemon(
-      "bin/aurochs",
-      ["up", "--state-dir", join(directory, "system"), "--nodes", String(nodes), "--listen", `127.0.0.1:${port}`, "--ready-file", readyFile], // prettier-ignore
-      { env: initiator.environment() },
-    );
-    await waitFor("the system", TIMEOUT_MS, () => {
-      if (up.child.exitCode !== null) throw new Error(up.output());
-      try {
-        return readFileSync(readyFile, "utf8");
-      } catch {
-        return undefined;
-      }
-    });
-    const manager = new RestClient({ url: `http://127.0.0.1:${port}`, token: null });
-    await waitFor("its nodes", TIMEOUT_MS, async () => {
-      const found = await manager.list("nodes");
-      const isReady = found.filter(({ conditions }) => conditions["Ready"]?.status === "True" && conditions["Schedulable"]?.status === "True"); // prettier-ignore
-      return isReady.length === nodes ? true : undefined;
-    });
+    const system = await System.start(nodes, initiator.environment());
     mkdirSync(join(directory, "pods"));
-    return new CsiSystem(directory, initiator, up, manager);
+    return new CsiSystem(directory, initiator, system);
+  }
+
+  get manager(): RestClient {
+    return this.system.manager;
   }
 
   get socket(): string {
@@ -102,8 +85,7 @@ export class CsiSystem {
     this.#driver?.child.kill("SIGTERM");
     await this.#driver?.ended;
     for (const path of this.mounted().reverse()) await run("umount", ["--lazy", path]);
-    this.up.child.kill("SIGTERM");
-    await this.up.ended;
+    await this.system.end();
     await this.initiator.end();
     rmSync(this.directory, { recursive: true });
   }
