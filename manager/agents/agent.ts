@@ -22,8 +22,8 @@ export interface AgentCalls {
   proxy: Calls<typeof ProxyEngineService>;
 }
 
-/** Of what something has changed: the name of an instance or a disk, or the node as a whole. */
-export type AgentChange = { of: "node" } | { of: "instance" | "disk"; name: string };
+/** Of what something has changed: the name of an instance, of an engine that has reported, of a disk, or the node as a whole. */
+export type AgentChange = { of: "node" } | { of: "instance" | "report" | "disk"; name: string };
 
 export class Agent {
   /** as last told; null: it never was reached */
@@ -104,7 +104,7 @@ export class Agent {
     } else if (instance !== null) this.#takeInstance(instance);
     else if (engine !== null) {
       this.engines.set(engine.name, engine);
-      this.onChange({ of: "instance", name: engine.name });
+      this.onChange({ of: "report", name: engine.name });
     } else if (disk !== null) {
       this.disks.set(disk.name, disk);
       this.onChange({ of: "disk", name: disk.name });

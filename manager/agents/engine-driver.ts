@@ -1,7 +1,7 @@
 /** Gives engines their commands: one at a time to each, those that failed again after a while. */
 import type { Logger } from "pino";
 import { errorText } from "../../proto/rpc-error.js";
-import type { Events } from "../events/events.js";
+import { tellAs, type Events } from "../events/events.js";
 import type { Resource } from "../objects/resource.js";
 import { loadSettings } from "../settings/stored.js";
 import type { Store } from "../store/store.js";
@@ -184,13 +184,8 @@ export class EngineDriver {
       );
   }
 
-  #tell(
-    { metadata: { name, uid } }: Resource<"Engine">,
-    type: "Normal" | "Warning",
-    reason: string,
-    message: string,
-  ): void {
-    this.events.record({ type, reason, message, source: "longhorn-engine-controller", object: { kind: "Engine", name, uid } }); // prettier-ignore
+  #tell(engine: Resource<"Engine">, type: "Normal" | "Warning", reason: string, message: string): void {
+    tellAs(this.events, "longhorn-engine-controller")(engine, { type, reason, message });
   }
 }
 

@@ -4,9 +4,9 @@ import { formatHostPort } from "../../engine/host-port.js";
 import { formatTime } from "../../engine/timestamp.js";
 import { Loop } from "../control/loop.js";
 import type { Events } from "../events/events.js";
-import { FINALIZER, isDeleted, type Resource } from "../objects/resource.js";
+import { isDeleted, type Resource } from "../objects/resource.js";
 import { loadSettings } from "../settings/stored.js";
-import type { Store } from "../store/store.js";
+import { letGo, type Store } from "../store/store.js";
 import { addressOf, isServing } from "../volume/states.js";
 import type { Agents } from "./agents.js";
 import { nextCommands } from "./engine-commands.js";
@@ -14,7 +14,7 @@ import { EngineDriver } from "./engine-driver.js";
 import { engineInstance } from "./engine-instance.js";
 import { NOT_REPORTED, replicasOf, reportedStatus } from "./engine-status.js";
 import { InstanceKeeper, type Presence } from "./instance-keeper.js";
-import { instanceFacts, newFailure, unknownFacts } from "./instance-status.js";
+import { factsOf, newFailure } from "./instance-status.js";
 import { followAgents } from "./replica-loop.js";
 
 export function startEngineLoop(store: Store, agents: Agents, events: Events, log: Logger): Loop {
@@ -36,11 +36,11 @@ async function reconcile(
     driver.forget(name);
     return null;
   }
-  const settings = await loadSettings(store);
-  const witness = await witnessOf(store, engine);
-  const presence = await keeper.keep(engine, (agent) =>
-    engineInstance(engine, witness, agent.facts?.longhorn ?? "", agent.address.host, settings),
-  );
+  const presence = await keeper.keep(engine, async (agent) => {
+    const witness = await witnessOf(store, engine);
+    const settings = await loadSettings(store);
+    return engineInstance(engine, witness, agent.facts?.longhorn ?? "", agent.address.host, settings);
+  });
   if (presence.is === "waiting") return null;
   const failure = presence.is === "reached" ? newFailure(engine, presence.instance) : null;
   observe(engine, presence, driver.adding(name), formatTime(Date.now()));
@@ -49,9 +49,7 @@ async function reconcile(
   if (isDeleted(stored)) {
     if (presence.is === "reached" && presence.instance !== null) return null;
     driver.forget(name);
-    const { metadata } = stored;
-    const finalizers = metadata.finalizers.filter((finalizer) => finalizer !== FINALIZER);
-    await store.update({ ...stored, metadata: { ...metadata, finalizers } });
+    await letGo(store, stored);
     return null;
   }
   const report = presence.is === "reached" ? presence.agent.engines.get(name) : undefined;
@@ -64,21 +62,18 @@ async function reconcile(
 
 function observe(
   engine: Resource<"Engine">,
-  presence: Presence,
+  presence: Exclude<Presence, { is: "waiting" }>,
   adding: ReadonlySet<string>,
   now: string,
 ): void {
   const { status, metadata } = engine;
-  if (presence.is !== "reached") {
-    const facts = presence.is === "down" ? unknownFacts(engine) : instanceFacts(engine, null, "", now);
-    Object.assign(status, facts, presence.is === "down" ? {} : NOT_REPORTED);
-    return;
-  }
-  const { agent, instance } = presence;
   const before = status.uuid;
-  Object.assign(status, instanceFacts(engine, instance, agent.address.host, now));
+  Object.assign(status, factsOf(engine, presence, now));
+  if (presence.is === "down") return;
   if (status.uuid !== before || ["stopped", "error"].includes(status.currentState))
     Object.assign(status, NOT_REPORTED);
+  if (presence.is === "nowhere") return;
+  const { agent } = presence;
   const report = agent.engines.get(metadata.name);
   if (status.currentState !== "running" || report?.uuid !== status.uuid) return;
   const portal = formatHostPort({ host: agent.address.host, port: status.port + 1 });

@@ -3,7 +3,7 @@ import { status } from "@grpc/grpc-js";
 import type { Logger } from "pino";
 import { DataEngine, type InstanceResponse, type InstanceSpec } from "../../proto/instance-manager.js";
 import { errorText, RpcError } from "../../proto/rpc-error.js";
-import type { Events } from "../events/events.js";
+import { tellAs, type Events } from "../events/events.js";
 import { isDeleted, type Resource } from "../objects/resource.js";
 import type { Agent, AgentCalls } from "./agent.js";
 import type { Agents } from "./agents.js";
@@ -19,6 +19,8 @@ export type Presence =
   /** its node is none of ours (any more), or it was never given one */
   | { is: "nowhere" };
 
+export type SpecOf = (agent: Agent) => InstanceSpec | Promise<InstanceSpec>;
+
 export class InstanceKeeper {
   constructor(
     private readonly agents: Agents,
@@ -27,9 +29,9 @@ export class InstanceKeeper {
   ) {}
 
   /** Starts or stops it, and looks how it is.
-   * @param specOf what is to be started there
+   * @param specOf what is to be started there; asked only when it is
    * @throws {RpcError} the agent does not do it */
-  async keep(object: Kept, specOf: (agent: Agent) => InstanceSpec): Promise<Presence> {
+  async keep(object: Kept, specOf: SpecOf): Promise<Presence> {
     const { spec, metadata } = object;
     await this.#removeElsewhere(object);
     const presence = this.#find(object);
@@ -37,7 +39,7 @@ export class InstanceKeeper {
     const { agent, calls, instance } = presence;
     const isWanted = spec.desireState === "running" && !isDeleted(object);
     const state = instance?.status?.state ?? "";
-    if (isWanted && instance === null) await this.#start(object, specOf(agent), calls);
+    if (isWanted && instance === null) await this.#start(object, await specOf(agent), calls);
     else if (instance !== null && state !== "stopping" && (!isWanted || state === "stopped"))
       await this.#stop(object, agent, instance);
     return { ...presence, instance: agent.instances.get(metadata.name) ?? null };
@@ -94,9 +96,9 @@ export class InstanceKeeper {
     }
   }
 
-  #tell({ kind, metadata }: Kept, type: "Normal" | "Warning", reason: string, message: string): void {
-    const { name, uid } = metadata;
-    this.log.info({ name, reason }, message);
-    this.events.record({ type, reason, message, source: `longhorn-${kind.toLowerCase()}-controller`, object: { kind, name, uid } }); // prettier-ignore
+  #tell(object: Kept, type: "Normal" | "Warning", reason: string, message: string): void {
+    const { kind, metadata } = object;
+    this.log.info({ name: metadata.name, reason }, message);
+    tellAs(this.events, `longhorn-${kind.toLowerCase()}-controller`)(object, { type, reason, message });
   }
 }

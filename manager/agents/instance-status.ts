@@ -3,6 +3,7 @@ import type { InstanceResponse } from "../../proto/instance-manager.js";
 import { dated } from "../objects/conditions.js";
 import type { Condition } from "../objects/fields.js";
 import type { Resource } from "../objects/resource.js";
+import type { Presence } from "./instance-keeper.js";
 import { instanceManagerName } from "./instance-manager.js";
 
 type Instance = Resource<"Engine" | "Replica" | "Witness">;
@@ -30,7 +31,7 @@ const STOPPED = { ip: "", storageIP: "", port: 0, started: false, starting: fals
 /** @param instance null: the agent has none
  * @param host of the node
  * @param now RFC 3339 */
-export function instanceFacts(
+function instanceFacts(
   { spec, status: before }: Instance,
   instance: InstanceResponse | null,
   host: string,
@@ -49,6 +50,23 @@ export function instanceFacts(
     started: state === "running",
     starting: state === "starting",
   };
+}
+
+/** @param presence what is known of its process
+ * @param now RFC 3339 */
+export function factsOf(
+  object: Instance,
+  presence: Exclude<Presence, { is: "waiting" }>,
+  now: string,
+): Partial<InstanceFacts> {
+  switch (presence.is) {
+    case "down":
+      return unknownFacts(object);
+    case "nowhere":
+      return instanceFacts(object, null, "", now);
+    case "reached":
+      return instanceFacts(object, presence.instance, presence.agent.address.host, now);
+  }
 }
 
 /** Why the last one failed is told until one runs. */
@@ -76,7 +94,7 @@ export function newFailure({ status: before }: Instance, instance: InstanceRespo
 }
 
 /** It is not known how it is: its node is beyond reach. */
-export function unknownFacts({ status }: Instance): Pick<InstanceFacts, "currentState"> {
+function unknownFacts({ status }: Instance): Pick<InstanceFacts, "currentState"> {
   const { currentState } = status;
   return { currentState: ["", "stopped"].includes(currentState) ? currentState : "unknown" };
 }

@@ -4,7 +4,7 @@ import type { Logger } from "pino";
 import { formatTime } from "../../engine/timestamp.js";
 import { errorText } from "../../proto/rpc-error.js";
 import { Loop } from "../control/loop.js";
-import type { Events } from "../events/events.js";
+import { tellAs, type Events } from "../events/events.js";
 import { isTrue } from "../objects/conditions.js";
 import type { Resource } from "../objects/resource.js";
 import type { SettingValues } from "../settings/settings.js";
@@ -26,7 +26,12 @@ export function startNodeLoop(store: Store, agents: Agents, events: Events, log:
     .follow("Node", ({ metadata }) => [metadata.name])
     .follow("Replica", ({ spec }) => [spec.nodeID])
     .follow("Setting", all)
-    .alsoEnds(agents.watch(({ node }) => loop.add(node)));
+    .alsoEnds(
+      agents.watch(({ node }, { of }) => {
+        // What engines report is no matter of the node.
+        if (of !== "report") loop.add(node);
+      }),
+    );
 }
 
 async function reconcile(store: Store, agents: Agents, events: Events, name: string): Promise<number | null> {
@@ -131,17 +136,19 @@ async function keepInstanceManager(store: Store, agent: Agent): Promise<void> {
 
 function tell(
   events: Events,
-  { metadata, status }: Resource<"Node">,
+  node: Resource<"Node">,
   before: Resource<"Node">["status"]["conditions"],
 ): void {
+  const { metadata, status } = node;
   const is = isTrue(status.conditions, "Ready");
   if (is === isTrue(before, "Ready")) return;
-  const { name, uid } = metadata;
+  const { name } = metadata;
   const message = is
     ? `node ${name} is ready`
     : `node ${name} is not ready: ${status.conditions.find(({ type }) => type === "Ready")?.message ?? ""}`;
-  events.record({
-    ...{ type: is ? "Normal" : "Warning", reason: "Ready", message, source: "longhorn-node-controller" },
-    object: { kind: "Node", name, uid },
+  tellAs(events, "longhorn-node-controller")(node, {
+    type: is ? "Normal" : "Warning",
+    reason: "Ready",
+    message,
   });
 }

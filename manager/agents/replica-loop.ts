@@ -4,12 +4,12 @@ import { formatTime } from "../../engine/timestamp.js";
 import type { InstanceSpec } from "../../proto/instance-manager.js";
 import { Loop } from "../control/loop.js";
 import type { Events } from "../events/events.js";
-import { FINALIZER, isDeleted, type Resource } from "../objects/resource.js";
-import type { Store } from "../store/store.js";
+import { isDeleted, type Resource } from "../objects/resource.js";
+import { letGo, type Store } from "../store/store.js";
 import type { AgentCalls } from "./agent.js";
 import type { Agents } from "./agents.js";
 import { InstanceKeeper } from "./instance-keeper.js";
-import { instanceFacts, newFailure, unknownFacts } from "./instance-status.js";
+import { factsOf, newFailure } from "./instance-status.js";
 import { CALL_TIMEOUT_MS } from "./limits.js";
 import { replicaInstance, witnessInstance } from "./replica-instance.js";
 
@@ -48,7 +48,7 @@ function startHosted<K extends Hosted>(
 export function followAgents(loop: Loop, store: Store, agents: Agents, kind: "Engine" | Hosted): Loop {
   return loop.alsoEnds(
     agents.watch(({ node }, change) => {
-      if (change.of === "instance") loop.add(change.name);
+      if (change.of === "instance" || change.of === "report") loop.add(change.name);
       else if (change.of === "node")
         loop.addAll(
           store
@@ -69,23 +69,9 @@ async function reconcile<K extends Hosted>(
   const presence = await keeper.keep(object, (agent) =>
     specOf(object, agent.facts?.longhorn ?? "", agent.address.host),
   );
+  if (presence.is === "waiting") return;
   const failure = presence.is === "reached" ? newFailure(object, presence.instance) : null;
-  const now = formatTime(Date.now());
-  switch (presence.is) {
-    case "waiting":
-      return;
-    case "down":
-      Object.assign(object.status, unknownFacts(object));
-      break;
-    case "nowhere":
-      Object.assign(object.status, instanceFacts(object, null, "", now));
-      break;
-    case "reached":
-      Object.assign(
-        object.status,
-        instanceFacts(object, presence.instance, presence.agent.address.host, now),
-      );
-  }
+  Object.assign(object.status, factsOf(object, presence, formatTime(Date.now())));
   const stored = await store.updateStatus(object);
   if (failure !== null) keeper.tellFailedStart(stored, failure);
   if (!isDeleted(stored)) return;
@@ -94,8 +80,7 @@ async function reconcile<K extends Hosted>(
     if (presence.instance !== null) return;
     await removeDirectory(store, stored, presence.calls);
   } else log.warn({ name: metadata.name }, "it is removed while its node is away: its directory stays there");
-  const finalizers = metadata.finalizers.filter((finalizer) => finalizer !== FINALIZER);
-  await store.update({ ...stored, metadata: { ...metadata, finalizers } });
+  await letGo(store, stored);
 }
 
 /** @throws {RpcError} it is still there */

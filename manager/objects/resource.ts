@@ -50,3 +50,8 @@ export const FINALIZER = "longhorn.io";
 export function isDeleted({ metadata }: Resource): boolean {
   return metadata.deletionTimestamp !== "";
 }
+
+/** @returns the finalizers of an object whose thing is gone: what others wait for stays */
+export function withoutOurs({ finalizers }: Metadata): string[] {
+  return finalizers.filter((finalizer) => finalizer !== FINALIZER);
+}

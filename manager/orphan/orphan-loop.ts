@@ -4,10 +4,10 @@ import { Loop } from "../control/loop.js";
 import { errorText } from "../../proto/rpc-error.js";
 import { tellAs, type Events, type Tell } from "../events/events.js";
 import { isTrue } from "../objects/conditions.js";
-import { FINALIZER, type Resource } from "../objects/resource.js";
+import type { Resource } from "../objects/resource.js";
 import type { NodeOperations } from "../operations.js";
 import { loadSettings } from "../settings/stored.js";
-import { StoreError, type Store } from "../store/store.js";
+import { letGo, StoreError, type Store } from "../store/store.js";
 import { hasData, hasFailed } from "../volume/modes.js";
 import { decideOrphans, type OrphanWorld } from "./decide.js";
 import { instancesOf, namedBy, type ScannedDisk } from "./found.js";
@@ -134,6 +134,5 @@ async function clean(store: Store, nodes: NodeOperations, tell: Tell, orphan: Or
 async function release(store: Store, { metadata }: Orphan): Promise<void> {
   const present = await store.get("Orphan", metadata.name);
   if (present?.metadata.uid !== metadata.uid) return;
-  const finalizers = present.metadata.finalizers.filter((one) => one !== FINALIZER);
-  await store.update({ ...present, metadata: { ...present.metadata, finalizers } });
+  await letGo(store, present);
 }

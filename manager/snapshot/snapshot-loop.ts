@@ -2,10 +2,10 @@
 import type { Logger } from "pino";
 import { Loop } from "../control/loop.js";
 import { tellAs, type Events, type Tell } from "../events/events.js";
-import { FINALIZER, isDeleted, type NewResource, type Resource } from "../objects/resource.js";
+import { isDeleted, type NewResource, type Resource } from "../objects/resource.js";
 import { OperationError, type EngineOperations } from "../operations.js";
 import { loadSettings } from "../settings/stored.js";
-import { StoreError, type Store } from "../store/store.js";
+import { letGo, StoreError, type Store } from "../store/store.js";
 import { isBeingCloned, isCloning } from "../volume/cloning.js";
 import { ownLabels } from "../volume/objects.js";
 import { setWorkTickets, workNode, workTicketId } from "../volume/work-tickets.js";
@@ -173,12 +173,11 @@ class Rounds {
 
   async #release(object: Resource<"Snapshot">): Promise<void> {
     const { store } = this;
-    const { name, uid, finalizers } = object.metadata;
+    const { name, uid } = object.metadata;
     if (!isDeleted(object)) await store.delete("Snapshot", name, uid);
     const present = await store.get("Snapshot", name);
     if (present?.metadata.uid !== uid) return;
-    const metadata = { ...present.metadata, finalizers: finalizers.filter((one) => one !== FINALIZER) };
-    await store.update({ ...present, metadata });
+    await letGo(store, present);
   }
 }
 

@@ -3,7 +3,7 @@
  * that nothing above needs to know which store is below.
  */
 import type { Kind } from "../objects/kinds.js";
-import type { NewResource, Resource } from "../objects/resource.js";
+import { withoutOurs, type NewResource, type Resource } from "../objects/resource.js";
 
 export class StoreError extends Error {
   override readonly name = "StoreError";
@@ -73,4 +73,11 @@ export async function modify<K extends Kind>(
       if (!(error instanceof StoreError) || error.code !== "CONFLICT") throw error;
     }
   }
+}
+
+/** What an object that is deleted stands for is gone: so is the object, unless others still wait for something.
+ * @throws {StoreError} what `update` throws */
+export async function letGo(store: Store, object: Resource): Promise<void> {
+  const { metadata } = object;
+  await store.update({ ...object, metadata: { ...metadata, finalizers: withoutOurs(metadata) } });
 }

@@ -1,5 +1,5 @@
 /** A volume goes: the engine, then the replicas with their data, then its own object. */
-import { FINALIZER, isDeleted } from "../objects/resource.js";
+import { isDeleted, withoutOurs } from "../objects/resource.js";
 import type { Draft } from "./draft.js";
 
 export function remove(draft: Draft): void {
@@ -12,5 +12,5 @@ export function remove(draft: Draft): void {
   for (const replica of [...draft.replicas]) draft.delete(replica);
   if (draft.witness !== null) draft.delete(draft.witness);
   if (world.replicas.length > 0 || world.witness !== null) return;
-  volume.metadata.finalizers = volume.metadata.finalizers.filter((finalizer) => finalizer !== FINALIZER);
+  volume.metadata.finalizers = withoutOurs(volume.metadata);
 }
