@@ -166,7 +166,7 @@ export interface Volume {
    * are held (a later `RW` releases them) until `failHeld`. A slot that joins also gets the writes under way; what a slot
    * that is not RW any more still reads is read again elsewhere. Resolves when the I/O thread has done it. */
   setMode(slot: number, mode: SlotMode): Promise<void>;
-  /** Answers every operation that is held at `slot` (`null`: for want of any RW slot) with `status`. What a connected
+  /** Answers every operation that is held at `slot` (`null`: for want of any RW slot, or of a lease) with `status`. What a connected
    * replica has not answered yet is not held. Until copies are made equal (`copy`) where a write failed, nothing is settled. */
   failHeld(slot: number | null, status: StatusName): Promise<number>;
   /** From now on every new operation is answered with `status` at once; `null` ends that. */
@@ -196,6 +196,12 @@ export interface Volume {
   /** Whether unmaps that name no slot wait, each with its range: other I/O goes on. Those that wait go on when this ends, and
    * when the volume is quiesced: what is done to it may come before what they wait for. */
   watchUnmaps(on: boolean): Promise<void>;
+  /** Whole ms that have passed on this machine, those in which it slept as well: what `leaseReads` goes by. */
+  clock(): number;
+  /** Until when (of `clock`) what is read counts; `null`: for good, as at the beginning. What a slot answers later to an operation that
+   * names none is held until this is called again, or `failHeld(null, ...)`: looked at when it is answered, so that a process that was
+   * stopped meanwhile does not tell what may be old. Resolves when the I/O thread has taken it in. */
+  leaseReads(until: number | null): Promise<void>;
   /** Stops admitting operations and resolves when none is in flight. Nested calls count. */
   quiesce(): Promise<void>;
   resume(): Promise<void>;

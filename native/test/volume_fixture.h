@@ -74,6 +74,9 @@ class VolumeFixture final : public Volume::Listener {
   void WatchUnmaps(bool on) {
     OnLoop(loop, [&] { volume->WatchUnmaps(on); });
   }
+  void LeaseReads(int64_t until_us) {
+    OnLoop(loop, [&] { volume->LeaseReads(until_us); });
+  }
   size_t FailHeld(int slot, Status status) {
     return OnLoop(loop, [&] { return volume->FailHeld(slot, status); });
   }

@@ -122,7 +122,7 @@ function overlap(one: Flight, other: Flight): boolean {
 type Simulated = Pick<
   Volume,
   | "connect" | "setMode" | "failHeld" | "refuse" | "grow" | "read" | "write" | "unmap" | "writeZeroes" | "flush" | "extents"
-  | "copy" | "settle" | "watchUnmaps" | "quiesce" | "resume" | "stats" | "close"
+  | "copy" | "settle" | "watchUnmaps" | "clock" | "leaseReads" | "quiesce" | "resume" | "stats" | "close"
 >; // prettier-ignore
 
 export class SimVolume implements Simulated {
@@ -140,6 +140,7 @@ export class SimVolume implements Simulated {
   private readonly flights = new Set<Flight>();
   private parked: Operation[] = [];
   private refusal: StatusName | null = null;
+  private leasedUntil: number | null = null;
   private watchingUnmaps = false;
   private waitingUnmaps: Flight[] = [];
   private quiesced = 0;
@@ -263,6 +264,15 @@ export class SimVolume implements Simulated {
     return this.onThread(() => {
       this.watchingUnmaps = on;
       if (!on) this.startWaitingUnmaps();
+    });
+  }
+  clock(): number {
+    return Math.floor(simulation().now);
+  }
+  leaseReads(until: number | null): Promise<void> {
+    return this.onThread(() => {
+      this.leasedUntil = until;
+      for (const flight of [...this.flights]) if (flight.active) this.proceed(flight);
     });
   }
   resume(): Promise<void> {
@@ -734,9 +744,11 @@ export class SimVolume implements Simulated {
       case "reader": {
         if (flight.pending.size > 0) return;
         if (flight.answered.size > 0) {
-          this.stepDone(flight);
+          if (this.readsCount()) this.stepDone(flight);
+          else flight.starved = true;
           return;
         }
+        flight.results.clear();
         const reader = this.chooseReader();
         if (reader === null) flight.starved = true;
         else this.dispatch(flight, reader);
@@ -842,6 +854,10 @@ export class SimVolume implements Simulated {
       if (best === null || cost < best.cost) best = { index, cost };
     }
     return best?.index ?? null;
+  }
+
+  private readsCount(): boolean {
+    return this.leasedUntil === null || simulation().now < this.leasedUntil;
   }
 
   private waitsAsUnmap({ kind, slot }: Operation): boolean {

@@ -430,6 +430,17 @@ Napi::Value VolumeObject::WatchUnmaps(const Napi::CallbackInfo& info) {
   return OnLoop(info.Env(), "", [on](Volume& volume) { volume.WatchUnmaps(on); });
 }
 
+Napi::Value VolumeObject::Clock(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(Volume::Clock() / 1000));
+}
+
+Napi::Value VolumeObject::LeaseReads(const Napi::CallbackInfo& info) {
+  Arguments arguments(info);
+  int64_t until_us = Volume::kForGood;
+  if (!info[0].IsNull()) until_us = arguments.Integer(0, "until", 0, kSafeIntegerMax / 1000) * 1000;
+  return OnLoop(info.Env(), arguments.error(), [until_us](Volume& volume) { volume.LeaseReads(until_us); });
+}
+
 Napi::Value VolumeObject::Quiesce(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   if (closing_) return Rejected(env, "CLOSED", "the volume is closed");
@@ -674,6 +685,8 @@ Napi::Function VolumeObject::Define(Napi::Env env) {
                          InstanceMethod<&VolumeObject::Copy>("copy"),
                          InstanceMethod<&VolumeObject::Settle>("settle"),
                          InstanceMethod<&VolumeObject::WatchUnmaps>("watchUnmaps"),
+                         InstanceMethod<&VolumeObject::Clock>("clock"),
+                         InstanceMethod<&VolumeObject::LeaseReads>("leaseReads"),
                          InstanceMethod<&VolumeObject::Quiesce>("quiesce"),
                          InstanceMethod<&VolumeObject::Resume>("resume"),
                          InstanceMethod<&VolumeObject::OpenSocket>("openSocket"),

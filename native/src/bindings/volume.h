@@ -68,6 +68,8 @@ class VolumeObject : public Napi::ObjectWrap<VolumeObject>,
   Napi::Value Copy(const Napi::CallbackInfo& info);
   Napi::Value Settle(const Napi::CallbackInfo& info);
   Napi::Value WatchUnmaps(const Napi::CallbackInfo& info);
+  Napi::Value Clock(const Napi::CallbackInfo& info);
+  Napi::Value LeaseReads(const Napi::CallbackInfo& info);
   Napi::Value Quiesce(const Napi::CallbackInfo& info);
   Napi::Value Resume(const Napi::CallbackInfo& info);
   Napi::Value OpenSocket(const Napi::CallbackInfo& info);

@@ -33,7 +33,11 @@ void Volume::Proceed(Flight* flight) {
       return;
     case Flight::Audience::kReader: {
       if (flight->pending != 0) return;
-      if (flight->answered != 0) return StepDone(flight);
+      if (flight->answered != 0) {
+        if (ReadsCount()) return StepDone(flight);
+        flight->starved = awaiting_lease_ = true;
+        return;
+      }
       int reader = ChooseReader();
       if (reader < 0) {
         flight->starved = true;

@@ -51,7 +51,7 @@ struct Flight final : RangeLocks::Entry, ListNode<Flight> {
   bool active = false;
   bool locked = false;
   bool fua = false;
-  /// No RW slot: neither sent nor held at a slot.
+  /// No RW slot, or nobody says that what was read counts: neither sent nor held at a slot.
   bool starved = false;
   /// A settlement (its own kind would be seen by no one else) and, on writes, sent before its mark.
   bool settlement = false;

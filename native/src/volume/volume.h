@@ -112,6 +112,12 @@ class Volume final : public Backend, public ReplicaClient::Owner, public EventLo
   /// @param size bytes, not less than before; the replicas have it already
   void Grow(uint64_t size) { options_.size = size; }
   void Refuse(std::optional<Status> status) { refusal_ = status; }
+  /// Microseconds that have passed, those in which the machine slept as well.
+  static int64_t Clock();
+  static constexpr int64_t kForGood = INT64_MAX;
+  /// What is read by any slot counts until then (of `Clock`); what comes later is held until this is called
+  /// again.
+  void LeaseReads(int64_t until_us);
   /// Whether unmaps that name no slot wait, each with its range; told when the first of them does. Those that
   /// wait go on when this ends, and when the volume is quiesced.
   void WatchUnmaps(bool on);
@@ -172,6 +178,7 @@ class Volume final : public Backend, public ReplicaClient::Owner, public EventLo
   void OnAnswer(SlotRequest* request, Status status, const std::string& message);
   void FinishNamed(Flight* flight, int slot, Status status);
   int ChooseReader() const;
+  bool ReadsCount() const { return leased_until_us_ == kForGood || Clock() < leased_until_us_; }
 
   // ---- steps.cc: what each kind of operation does
   void Start(Flight* flight);
@@ -210,6 +217,8 @@ class Volume final : public Backend, public ReplicaClient::Owner, public EventLo
 
   bool closed_ = false;
   std::optional<Status> refusal_;
+  int64_t leased_until_us_ = kForGood;
+  bool awaiting_lease_ = false;  // something was read that does not count yet
   bool watching_unmaps_ = false;
   std::vector<Flight*> waiting_unmaps_;  // have got their range and are not started
   int quiesced_ = 0;
