@@ -106,7 +106,7 @@ function countOf(latencies: Latencies): number {
   return count;
 }
 
-function sumOf(a: Latencies, b: Latencies): Latencies {
+export function sumOf(a: Latencies, b: Latencies): Latencies {
   const sum = new Map(a);
   for (const [bound, count] of b) sum.set(bound, (sum.get(bound) ?? 0) + count);
   return sum;

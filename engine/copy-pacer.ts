@@ -1,7 +1,7 @@
 /** Makes copies of a volume's data go at the pace that its users allow (see copy-pace.ts), and tells others that pace. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Volume, VolumeStats } from "../native/index.js";
-import { latenciesSince, nextPace, type CopyPace, type Measured } from "./copy-pace.js";
+import { latenciesSince, nextPace, sumOf, type CopyPace, type Measured } from "./copy-pace.js";
 import { COPY_PACE_BURST_MS, COPY_PACE_PERIOD_MS, COPY_RATE_MIN } from "./limits.js";
 
 interface Sample {
@@ -80,7 +80,10 @@ export class CopyPacer {
 
 function observed(before: Sample, now: Sample): Measured {
   return {
-    latencies: latenciesSince(before.latency, now.latency),
+    latencies: sumOf(
+      latenciesSince(before.latency.read.counts, now.latency.read.counts),
+      latenciesSince(before.latency.write.counts, now.latency.write.counts),
+    ),
     bytesPerSecond: ((now.copiedBytes - before.copiedBytes) / (now.ms - before.ms)) * 1_000,
   };
 }

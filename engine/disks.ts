@@ -33,6 +33,10 @@ export function filesOf(disks: Disks): SyncFileInfo[] {
   ]);
 }
 
+export function bytesOf(files: readonly SyncFileInfo[]): number {
+  return files.reduce((sum, { actualSize }) => sum + actualSize, 0);
+}
+
 function fileInfo(name: string, actualSize: number): SyncFileInfo {
   return { fromFileName: name, toFileName: name, actualSize };
 }

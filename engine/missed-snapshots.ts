@@ -14,7 +14,7 @@ import { connectReplica, connectSyncAgent, type ReplicaConnection, type SyncAgen
 import { LONG_CALL_TIMEOUT_MS } from "./client/limits.js";
 import { snapshotFile, snapshotName } from "./client/snapshots.js";
 import { SNAPSHOT_ROUNDS_MAX } from "./limits.js";
-import { filesOf, snapshotsOf, unlike, type Disks } from "./disks.js";
+import { bytesOf, filesOf, snapshotsOf, unlike, type Disks } from "./disks.js";
 import { now } from "./timestamp.js";
 
 const NO_DISKS: Disks = new Map();
@@ -27,6 +27,9 @@ interface End {
 }
 
 export class MissedSnapshots {
+  /** of the files that were copied */
+  copiedBytes = 0;
+
   private constructor(
     private readonly source: End,
     private readonly target: End,
@@ -165,6 +168,7 @@ export class MissedSnapshots {
       (calls, options) => calls.filesSync(request, options),
       LONG_CALL_TIMEOUT_MS,
     );
+    this.copiedBytes += bytesOf(syncFileInfoList);
   }
 
   /** Idempotent. */

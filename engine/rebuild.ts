@@ -20,6 +20,8 @@ export interface RebuildEnd {
   load: () => Promise<void>;
   /** its data did not come file by file from a copy: all of them are compared */
   compareAll: boolean;
+  /** bytes of the files that were copied to it before */
+  fileBytes: number;
   /** done while no I/O is under way, when all data are equal and before it counts */
   settle: () => Promise<void>;
 }
@@ -62,7 +64,7 @@ export class Rebuild {
 
   /** Makes it a copy, when its snapshots have been copied. What it took itself since is copied here.
    * @throws {Error} and then it has failed */
-  async finish(slot: Slot, { compareAll, load, settle }: RebuildEnd): Promise<void> {
+  async finish(slot: Slot, { compareAll, fileBytes, load, settle }: RebuildEnd): Promise<void> {
     const { roster, joining, followers } = this;
     const { volume } = roster;
     try {
@@ -77,6 +79,7 @@ export class Rebuild {
         await settle().finally(() => volume.resume());
       } while (!(await joining.join(slot)));
       slot.rebuilt = false;
+      roster.counts.copied(slot, fileBytes);
     } catch (error) {
       const cause = `could not be rebuilt: ${(error as Error).message}`;
       await roster.decisions.run(() => joining.giveUp(slot, cause));

@@ -19,6 +19,7 @@ import { OutOfSpace } from "./out-of-space.js";
 import { Rebuild, type RebuildEnd } from "./rebuild.js";
 import { Reconnecting } from "./reconnecting.js";
 import { bytesOf, unionOfRegions } from "./region-ranges.js";
+import type { ReplicaCounts } from "./replica-counts.js";
 import type { ReplicaLink } from "./replica-link.js";
 import type { ReplicaState, ResyncProgress } from "./replica-state.js";
 import { Resync } from "./resync.js";
@@ -134,6 +135,10 @@ export class ReplicaSet {
       lastResync: state.mode === "RESYNC" ? state.progress : lastResync,
       slot: index,
     }));
+  }
+
+  counts(): Readonly<ReplicaCounts> {
+    return this.#roster.counts;
   }
 
   /** null: there is none */

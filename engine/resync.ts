@@ -49,6 +49,7 @@ export class Resync {
       slot.rebuilt = false;
       await snapshots.end().catch(this.roster.onError);
     } finally {
+      this.roster.counts.copied(slot, snapshots.copiedBytes);
       snapshots.close();
     }
   }

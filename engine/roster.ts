@@ -13,6 +13,7 @@ import { FencedError } from "./replica-link.js";
 import { nextReplicaState, type ReplicaEvent } from "./replica-state.js";
 import type { Known } from "./return-verdict.js";
 import { isLonghorn } from "./longhorn/longhorn-link.js";
+import { ReplicaCounts } from "./replica-counts.js";
 import { connectLonghorn, connectSlot } from "./slot-connection.js";
 import { isMember, type Slot } from "./slot.js";
 
@@ -33,6 +34,7 @@ export class Roster {
   readonly log: Logger;
   readonly decisions: DecisionQueue;
   readonly pacer: CopyPacer;
+  readonly counts = new ReplicaCounts();
   readonly #stop = new AbortController();
   /** taken out */
   #removed: Slot[] = [];
@@ -132,7 +134,9 @@ export class Roster {
   /** The one place where a replica's state changes. */
   apply(slot: Slot, event: ReplicaEvent): void {
     const from = slot.state;
-    slot.state = nextReplicaState(from, event);
+    const state = nextReplicaState(from, event);
+    this.counts.note(slot, event);
+    slot.state = state;
     if (from.mode === slot.state.mode) return;
     const change = { replica: slot.address, from: from.mode, to: slot.state.mode, event };
     this.log.info(change, "replica state changed");

@@ -13,8 +13,9 @@ export interface SnapshotCopier {
    * @param address of its control port */
   begin: (address: string) => Promise<void>;
   /** Copies the files of snapshots from a copy to it, and lets it load them.
-   * @param names bare, a parent before its children */
-  copy: (address: string, names: readonly string[]) => Promise<void>;
+   * @param names bare, a parent before its children
+   * @returns bytes of the files */
+  copy: (address: string, names: readonly string[]) => Promise<number>;
   /** It has become a copy. */
   end: (address: string) => Promise<void>;
 }
@@ -111,7 +112,7 @@ export class SnapshotFollowers {
     const names = [...slot.doubtful];
     if (names.length === 0) return;
     if (this.copier === null) throw new Error("nobody can copy its snapshots");
-    await this.copier.copy(slot.address, names);
+    this.roster.counts.copied(slot, await this.copier.copy(slot.address, names));
     slot.doubtful.splice(0, names.length);
   }
 

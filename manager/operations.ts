@@ -2,6 +2,7 @@
  * What the manager asks of running engines and of nodes. Who carries it out speaks with the nodes' agents; nothing above knows
  * how.
  */
+import type { EngineTotals } from "../proto/engine-watch.js";
 import type { Resource } from "./objects/resource.js";
 
 export class OperationError extends Error {
@@ -32,6 +33,8 @@ export interface VolumePerformance {
   writeLatency: number;
 }
 
+export type { EngineTotals };
+
 /** How far the hashing of a snapshot is on one replica. */
 export interface SnapshotHash {
   /** as the replica says it: "in_progress", "complete", "error", "" when it was never asked for */
@@ -57,6 +60,8 @@ export interface EngineOperations {
   /** Begins to take away marked snapshots; the engine's status tells how far it is. */
   startPurge(engine: Resource<"Engine">): Promise<void>;
   performance(engine: Resource<"Engine">): Promise<VolumePerformance>;
+  /** What it has done since it was attached; null while it has no replicas. */
+  totals(engine: Resource<"Engine">): Promise<EngineTotals | null>;
   /** Begins to hash a snapshot on all replicas; `REFUSED` while one of them hashes another one.
    * @param rehash also where the file has not changed since it was hashed */
   hashSnapshot(engine: Resource<"Engine">, name: string, rehash: boolean): Promise<void>;

@@ -121,6 +121,14 @@ export interface SlotStats {
   bytesReceived: number;
 }
 
+export interface OperationLatency {
+  /** how many there were by how long they took: `[below, count, below, count, ...]`, ascending in microseconds, a quarter
+   * apart; nothing where none were */
+  counts: number[];
+  /** us that all of them took, summed up */
+  sumMicros: number;
+}
+
 export interface VolumeStats {
   reads: number;
   writes: number;
@@ -136,9 +144,8 @@ export interface VolumeStats {
   inFlight: number;
   /** ranges in which copies may differ, since a change has failed on some of them, and was not undone by `copy` yet */
   differing: number;
-  /** reads and writes that named no slot, by how long they took: `[below, count, below, count, ...]`, ascending in
-   * microseconds, a quarter apart; nothing where none were */
-  latency: number[];
+  /** of operations that named no slot */
+  latency: Record<"read" | "write" | "flush" | "unmap", OperationLatency>;
   slots: SlotStats[];
 }
 

@@ -85,7 +85,7 @@ const descriptors = `${out}/descriptors.ts`;
 if (!current([descriptors], all)) writeFileSync(descriptors, descriptorsModule(await load(all)));
 
 async function makeStatic(base, files, ...flags) {
-  await run(pbjs, ["-t", "static-module", "-w", "es6", "--es6", "--force-number", "--no-verify", "--no-delimited", "--no-service", ...flags, "-p", longhorn, "-r", base, "-o", `${out}/${base}.js`, ...files]); // prettier-ignore
+  await run(pbjs, ["-t", "static-module", "-w", "es6", "--es6", "--force-number", "--no-verify", "--no-delimited", "--no-service", ...flags, "-p", longhorn, "-p", here, "-r", base, "-o", `${out}/${base}.js`, ...files]); // prettier-ignore
 }
 
 /** pbjs puts what a file imports into its module as well: a process that needs both would have it twice. */
@@ -105,9 +105,9 @@ function shareForeign(base, packages) {
   writeFileSync(path, [head, ...imports, ...own].join(""));
 }
 
-/** Longhorn's files name each other from the folder that holds them. */
+/** Longhorn's files name each other from the folder that holds them, ours from this one. */
 function load(files) {
   const root = new protobuf.Root();
-  root.resolvePath = (_from, name) => (existsSync(name) ? name : `${longhorn}/${name}`);
+  root.resolvePath = (_from, name) => [name, `${here}${name}`].find(existsSync) ?? `${longhorn}/${name}`;
   return root.load(files, { alternateCommentMode: true });
 }

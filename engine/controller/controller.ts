@@ -4,6 +4,7 @@
  */
 import { randomUUID } from "node:crypto";
 import type { Logger } from "pino";
+import type { EngineTotals } from "../../proto/engine-watch.js";
 import type { Metrics, SyncFileInfo, Volume } from "../../proto/longhorn.js";
 import { grpcAddress } from "../client/addresses.js";
 import { DecisionQueue } from "../decision-queue.js";
@@ -13,6 +14,7 @@ import type { Health } from "../health.js";
 import { Expander } from "./expand.js";
 import { Expansion } from "./expansion.js";
 import { TakenOverError } from "./taken-over.js";
+import { totalsOf } from "./totals.js";
 import { FilesystemFreeze } from "./filesystem-freeze.js";
 import { FrontendSwitch } from "./frontend-switch.js";
 import { MetricsSampler } from "./metrics.js";
@@ -125,6 +127,12 @@ export class Controller {
 
   metrics(): Metrics {
     return this.#metrics.latest();
+  }
+
+  /** null while there is no volume: they begin anew with each one */
+  totals(): EngineTotals | null {
+    const { attached } = this.#state;
+    return attached === null ? null : totalsOf(attached);
   }
 
   // -------------------------------------------------------------------------------------------- start and end

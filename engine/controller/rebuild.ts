@@ -4,7 +4,7 @@ import { hostOf } from "../client/addresses.js";
 import { connectSyncAgent, using, type SyncAgentConnection } from "../client/connections.js";
 import { LONG_CALL_TIMEOUT_MS } from "../client/limits.js";
 import { snapshotFile } from "../client/snapshots.js";
-import { filesOf, snapshotsOf, unlike } from "../disks.js";
+import { bytesOf, filesOf, snapshotsOf, unlike } from "../disks.js";
 import { FILE_SYNC_TIMEOUT_S } from "./limits.js";
 import type { ReplicaEntry } from "./replica-entry.js";
 
@@ -43,13 +43,14 @@ export async function checkSynced(target: ReplicaEntry, volumeName: string): Pro
 /** Copies snapshots that the target took itself before it held everything.
  * @param sources copies
  * @param names bare
+ * @returns bytes of their files
  * @throws {Error} */
 export async function copySnapshots(
   sources: readonly ReplicaEntry[],
   target: ReplicaEntry,
   volumeName: string,
   names: readonly string[],
-): Promise<void> {
+): Promise<number> {
   const [first] = sources;
   if (first === undefined) throw new Error("no copy is there");
   const { disks } = await first.get();
@@ -58,6 +59,7 @@ export async function copySnapshots(
     if (disk === undefined) throw new Error(`${file} is missing at ${first.address}`);
     return [file, disk] as const;
   });
+  const files = filesOf(new Map(wanted));
   await withAgent(target, volumeName, (agent) =>
     agent.call(
       `failed to sync files from ${first.address}`,
@@ -67,7 +69,7 @@ export async function copySnapshots(
             fromAddress: first.peer,
             fromAddressMap: Object.fromEntries(sources.map(({ peer }) => [peer, true])),
             toHost: hostOf(target.address),
-            syncFileInfoList: filesOf(new Map(wanted)),
+            syncFileInfoList: files,
             fastSync: false,
             fileSyncHttpClientTimeout: FILE_SYNC_TIMEOUT_S,
           },
@@ -76,6 +78,7 @@ export async function copySnapshots(
       LONG_CALL_TIMEOUT_MS,
     ),
   );
+  return bytesOf(files);
 }
 
 /** Loads the target's files, and checks that it has the disks that the source has. To be called while no snapshot is taken.

@@ -45,9 +45,9 @@ export class ReplicaEntry {
     private readonly owner: EntryOwner,
     /** why it was never part of the volume; null when it was */
     public unusable: string | null = null,
-    /** while it is added to the running volume; `restored`: its data come from a backup, not from a copy; `prepared`: somebody
-     * was told what to copy to it */
-    public rebuild: { restored: boolean; prepared: boolean } | null = null,
+    /** while it is added to the running volume; `restored`: its data come from a backup, not from a copy; `fileBytes`: of
+     * what somebody was told to copy to it, null: nobody was */
+    public rebuild: { restored: boolean; fileBytes: number | null } | null = null,
   ) {
     this.peer = grpcAddress(address);
     this.#connection = connectReplica(address, { volumeName: owner.volume }, () => owner.engineAt(this.peer));

@@ -4,6 +4,7 @@ import { ReplicaMode, type SyncFileInfo } from "../../proto/longhorn.js";
 import { isUnavailable, withContext } from "../../proto/rpc-error.js";
 import type { AttachedVolume } from "../attached-volume.js";
 import type { DecisionQueue } from "../decision-queue.js";
+import { bytesOf } from "../disks.js";
 import type { SnapshotCopier } from "../snapshot-followers.js";
 import type { Expansion } from "./expansion.js";
 import type { FrontendSwitch } from "./frontend-switch.js";
@@ -47,7 +48,7 @@ export class ReplicaList {
     if (snapshotRequired) await this.settings.checkRoom();
     const entry = new ReplicaEntry(address, state.owner, null, {
       restored: !snapshotRequired,
-      prepared: false,
+      fileBytes: null,
     });
     // Removed and added again at once.
     await this.#closing.get(address);
@@ -109,7 +110,7 @@ export class ReplicaList {
       prepareRebuild(source, entry, this.state.options.volume),
     );
     this.state.running().replicas.beginFiles(entry.peer);
-    if (entry.rebuild !== null) entry.rebuild.prepared = true;
+    if (entry.rebuild !== null) entry.rebuild.fileBytes = bytesOf(files);
     return files;
   }
 
@@ -155,13 +156,14 @@ export class ReplicaList {
     const { address, peer, rebuild } = entry;
     const { volume } = this.state.options;
     const { replicas } = this.state.running();
-    const { restored, prepared } = rebuild ?? { restored: false, prepared: false };
+    const { restored, fileBytes } = rebuild ?? { restored: false, fileBytes: null };
     try {
       // What its sync agent has copied may be what somebody else asked for, before.
-      if (!restored && !prepared) throw new Error("nobody has asked what is to be copied to it");
+      if (!restored && fileBytes === null) throw new Error("nobody has asked what is to be copied to it");
       if (!restored) await checkSynced(entry, volume);
       await replicas.finishRebuild(peer, {
         compareAll: restored,
+        fileBytes: fileBytes ?? 0,
         load: () => this.#load(entry),
         settle: () => this.#fromCopy(address, (source) => copyRevision(source, entry)),
       });
@@ -186,8 +188,9 @@ export class ReplicaList {
     },
     copy: async (peer, names) => {
       const entry = this.state.entryAt(peer);
-      await copySnapshots(this.state.inMode(ReplicaMode.RW), entry, this.state.options.volume, names);
+      const bytes = await copySnapshots(this.state.inMode(ReplicaMode.RW), entry, this.state.options.volume, names); // prettier-ignore
       await this.#load(entry);
+      return bytes;
     },
     end: (peer) => setRebuilding(this.state.entryAt(peer), false),
   };

@@ -1,7 +1,12 @@
 /** EngineWatch on a controller: what its clients would ask for again and again is told when it changes. */
-import type { EngineState, EngineWatchStreams } from "../../proto/engine-watch.js";
+import type { EngineState, EngineWatch, EngineWatchStreams } from "../../proto/engine-watch.js";
 import { untilGone, type StreamHandlers } from "../../proto/server-stream.js";
+import type { Handlers } from "../../proto/unary.js";
 import type { Controller } from "./controller.js";
+
+export function totalsHandlers(controller: Controller): Handlers<typeof EngineWatch> {
+  return { totals: () => Promise.resolve({ totals: controller.totals() }) };
+}
 
 export function watchHandlers(controller: Controller): StreamHandlers<typeof EngineWatchStreams> {
   return {

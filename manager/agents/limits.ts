@@ -35,3 +35,6 @@ export const TRIM_TIMEOUT_MS = 3_600_000;
 
 /** ms until a directory that could not be made a disk is tried again. */
 export const DISK_RETRY_MS = 30_000;
+
+/** ms for what engines have counted: whoever collects metrics waits for all nodes. */
+export const TOTALS_TIMEOUT_MS = 3_000;

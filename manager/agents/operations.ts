@@ -7,6 +7,7 @@ import {
   OperationError,
   type EngineOperations,
   type EngineSnapshot,
+  type EngineTotals,
   type NodeOperations,
   type ReplicaDirectory,
   type SnapshotHash,
@@ -19,7 +20,7 @@ import type { Agents } from "./agents.js";
 import { engineAddress, EngineCaller, operationError } from "./engine-caller.js";
 
 import { addressOf } from "./engine-status.js";
-import { CALL_TIMEOUT_MS, ENGINE_CALL_TIMEOUT_MS, TRIM_TIMEOUT_MS } from "./limits.js";
+import { CALL_TIMEOUT_MS, ENGINE_CALL_TIMEOUT_MS, TOTALS_TIMEOUT_MS, TRIM_TIMEOUT_MS } from "./limits.js";
 import { isOn } from "../volume/engine-wishes.js";
 
 const CALL = { timeoutMs: ENGINE_CALL_TIMEOUT_MS };
@@ -89,6 +90,13 @@ export class AgentOperations implements EngineOperations, NodeOperations {
       readLatency: metrics?.readLatency ?? 0,
       writeLatency: metrics?.writeLatency ?? 0,
     };
+  }
+
+  async totals({ metadata, spec }: Engine): Promise<EngineTotals | null> {
+    const { totals } = await this.#onNode(spec.nodeID, (calls) =>
+      calls.node.engineTotals({ name: metadata.name }, { timeoutMs: TOTALS_TIMEOUT_MS }),
+    );
+    return totals;
   }
 
   async hashSnapshot(engine: Engine, snapshotName: string, rehash: boolean): Promise<void> {

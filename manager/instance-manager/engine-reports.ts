@@ -4,14 +4,20 @@
  */
 import type { Logger } from "pino";
 import { VolumeClient } from "../../engine/client/volume.js";
-import { EngineWatchStreams, type EngineState } from "../../proto/engine-watch.js";
+import {
+  EngineWatch,
+  EngineWatchStreams,
+  type EngineState,
+  type EngineTotals,
+} from "../../proto/engine-watch.js";
 import type { EngineReport } from "../../proto/instance-manager.js";
 import { ReplicaMode } from "../../proto/longhorn.js";
 import { errorText } from "../../proto/rpc-error.js";
 import { follow, type Following } from "../../proto/server-stream.js";
+import { unaryClient } from "../../proto/unary.js";
 import type { Instance } from "./instance.js";
 import type { Instances } from "./instances.js";
-import { FOLLOW_RETRY_MS, PROGRESS_PERIOD_MS, REFRESH_PERIOD_MS } from "./limits.js";
+import { FOLLOW_RETRY_MS, PROGRESS_PERIOD_MS, REFRESH_PERIOD_MS, TOTALS_TIMEOUT_MS } from "./limits.js";
 import { ProcessInstance } from "./process-instance.js";
 import { rebuildsOf } from "./proxy/replica-calls.js";
 import { clonesOf, disksOf, purgesOf } from "./proxy/snapshot-calls.js";
@@ -44,6 +50,20 @@ export class EngineReports {
     const port = /:(\d+)$/.exec(address)?.[1];
     for (const [engine, reported] of this.#engines)
       if (String(engine.record.ports?.first) === port) reported.refresh();
+  }
+
+  /** What an engine has done; null: there is nothing to be told.
+   * @param name of the instance
+   * @throws {RpcError} it does not answer */
+  async totals(name: string): Promise<EngineTotals | null> {
+    const engine = [...this.#engines.keys()].find(({ record }) => record.spec.name === name);
+    if (!(engine instanceof ProcessInstance) || engine.address === null) return null;
+    const { calls, close } = unaryClient(EngineWatch, engine.address);
+    try {
+      return (await calls.totals({}, { timeoutMs: TOTALS_TIMEOUT_MS })).totals;
+    } finally {
+      close();
+    }
   }
 
   stop(): void {

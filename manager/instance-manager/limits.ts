@@ -60,3 +60,6 @@ export const LAST_WORDS_LENGTH_MAX = 500;
 
 /** Names whose last ports are remembered. */
 export const PORTS_REMEMBERED_MAX = 1_000;
+
+/** ms that an engine may take to tell what it has counted: nothing is asked of anybody else. */
+export const TOTALS_TIMEOUT_MS = 2_000;

@@ -30,8 +30,9 @@ export interface NodeParts {
   ports: () => AgentPorts<number>;
 }
 
-export function nodeHandlers({ disks }: NodeParts): Handlers<typeof NodeAgent> {
+export function nodeHandlers({ disks, engines }: NodeParts): Handlers<typeof NodeAgent> {
   return {
+    engineTotals: async ({ name }) => ({ totals: await engines.totals(name) }),
     diskInit: ({ name, path, uuid }) => disks.init(name, path, uuid),
     diskForget: ({ name }) => disks.forget(name).then(() => ({})),
     diskScan: ({ name }) => disks.scan(name),

@@ -4,6 +4,7 @@ import { addNodes, attach } from "../rest/testing/world.js";
 import { SqliteEvents } from "../events/sqlite-events.js";
 import { openDatabase } from "../store/database.js";
 import { SqliteStore } from "../store/sqlite-store.js";
+import { modify } from "../store/store.js";
 import { ManagerMetrics } from "./metrics.js";
 
 /** The value of a series, by its name and labels as they are written. */
@@ -53,20 +54,77 @@ t.test("objects are gauges with Longhorn's names and labels, and go with the obj
   t.equal(await valueOf(metrics, `longhorn_volume_read_iops{${volume}}`), null);
 });
 
-t.test("counters of a volume go on when its next engine begins at nothing", async (t) => {
+t.test(
+  "what an engine has counted is told as it is, with Longhorn's labels, and goes with the engine",
+  async (t) => {
+    const store = SqliteStore.open(":memory:");
+    t.teardown(() => store.close());
+    const engines = new FakeEngines(store);
+    await store.create({ kind: "Volume", name: "vol", spec: { size: "1073741824", numberOfReplicas: 1 } });
+    await store.create({ kind: "Engine", name: "vol-e-0", spec: { volumeName: "vol", nodeID: "node-1" } });
+    await modify(store, "Engine", "vol-e-0", "status", ({ status }) => (status.currentState = "running"));
+    const metrics = new ManagerMetrics(store, engines);
+    const labels = 'node="node-1",volume="vol",pvc="",pvc_namespace=""';
+    const flushes = () => valueOf(metrics, `aurochs_volume_flushes_total{${labels}}`);
+    t.equal(await flushes(), null, "of an engine that says nothing, nothing is told");
+    engines.counted.set("vol", {
+      ...{ rebuildBytes: 1, resyncBytes: 2, flushes: 3, replicaFailures: 4, crcErrors: 5 },
+      latencies: [
+        // The last range that an engine has is of all that took longer as well.
+        {
+          operation: "flush",
+          sumMicros: 9_000_000,
+          belowMicros: [48, 64, 80, 8_388_608],
+          counts: [1, 2, 3, 4],
+        },
+      ],
+    });
+    t.equal(await valueOf(metrics, `aurochs_volume_rebuild_bytes_total{${labels}}`), 1);
+    t.equal(await valueOf(metrics, `aurochs_volume_resync_bytes_total{${labels}}`), 2);
+    t.equal(await flushes(), 3);
+    t.equal(await flushes(), 3, "nothing is counted twice");
+    t.equal(await valueOf(metrics, `aurochs_volume_replica_failures_total{${labels}}`), 4);
+    t.equal(await valueOf(metrics, `aurochs_volume_crc_errors_total{${labels}}`), 5);
+    const latency = (name: string, le = "") =>
+    valueOf(metrics, `aurochs_volume_latency_seconds_${name}{${le === "" ? "" : `le="${le}",`}${labels},operation="flush"}`); // prettier-ignore
+    t.equal(await latency("bucket", "0.000064"), 3);
+    t.equal(await latency("bucket", "0.000128"), 6);
+    t.equal(await latency("bucket", "4.194304"), 6);
+    t.equal(await latency("bucket", "+Inf"), 10);
+    t.equal(await latency("count"), 10);
+    t.equal(await latency("sum"), 9);
+    await modify(store, "Engine", "vol-e-0", "status", ({ status }) => (status.currentState = "stopped"));
+    t.equal(await flushes(), null);
+  },
+);
+
+t.test("all of it has the form of Prometheus's text", async (t) => {
   const store = SqliteStore.open(":memory:");
   t.teardown(() => store.close());
-  const metrics = new ManagerMetrics(store, new FakeEngines(store));
-  const totals = { rebuildBytes: 0, resyncBytes: 0, flushes: 0, replicaFailures: 0, crcErrors: 0 };
-  const flushes = () => valueOf(metrics, 'aurochs_flushes_total{volume="vol"}');
-  metrics.own.engine("vol", "first", { ...totals, flushes: 5 });
-  metrics.own.engine("vol", "first", { ...totals, flushes: 7 });
-  t.equal(await flushes(), 7);
-  metrics.own.engineEnded("first");
-  metrics.own.engine("vol", "second", { ...totals, flushes: 2 });
-  t.equal(await flushes(), 9);
-  metrics.own.operation("vol", "flush", 0.003);
-  t.equal(await valueOf(metrics, 'aurochs_volume_latency_seconds_bucket{le="0.005",volume="vol",operation="flush"}'), 1); // prettier-ignore
-  metrics.own.volumeGone("vol");
-  t.equal(await flushes(), null);
+  const engines = new FakeEngines(store);
+  await store.create({ kind: "Volume", name: "vol", spec: { size: "1073741824", numberOfReplicas: 1 } });
+  await addNodes({ store });
+  await attach({ store }, "vol");
+  const latencies = ["read", "write"].map((operation) => ({ operation, sumMicros: 1, belowMicros: [4], counts: [1] })); // prettier-ignore
+  engines.counted.set("vol", { rebuildBytes: 0, resyncBytes: 0, flushes: 0, replicaFailures: 0, crcErrors: 0, latencies }); // prettier-ignore
+  const metrics = new ManagerMetrics(store, engines);
+  metrics.own.request("GET", "/v1/volumes", 200, 0.01);
+  const { text } = await metrics.text();
+  t.ok(text.endsWith("\n"));
+  const seen = new Set<string>();
+  for (const family of text.trimEnd().split("\n\n")) {
+    const [help = "", type = "", ...series] = family.split("\n");
+    const [, name = ""] = /^# HELP ([a-z_]+) \S.*$/.exec(help) ?? [];
+    const [, kind = ""] = new RegExp(`^# TYPE ${name} (counter|gauge|histogram)$`).exec(type) ?? [];
+    const ending = kind === "histogram" ? "(_bucket|_sum|_count)" : "";
+    t.match(`${help}\n${type}`, new RegExp(`^# HELP ${name} .+\n# TYPE ${name} ${kind}$`));
+    t.equal(kind === "counter", name.endsWith("_total") && name !== "longhorn_node_count_total", name);
+    for (const line of series) {
+      t.match(line, new RegExp(`^${name}${ending}(\\{([a-z_]+="[^"]*",?)+\\})? -?[0-9.e+-]+$`));
+      const labels = line.slice(0, line.lastIndexOf(" "));
+      t.notOk(seen.has(labels), `${labels} is there once`);
+      seen.add(labels);
+    }
+  }
+  t.ok(seen.has('aurochs_volume_latency_seconds_count{node="node-1",volume="vol",pvc="",pvc_namespace="",operation="read"}')); // prettier-ignore
 });

@@ -5,6 +5,7 @@ import type { Store } from "../store/store.js";
 import { registerObjectMetrics } from "./object-metrics.js";
 import { OwnMetrics } from "./own-metrics.js";
 import { registerPerformanceMetrics } from "./performance-metrics.js";
+import { registerTotalsMetrics } from "./totals-metrics.js";
 
 export class ManagerMetrics {
   readonly #registry = new Registry();
@@ -13,6 +14,7 @@ export class ManagerMetrics {
   constructor(store: Store, engines: EngineOperations) {
     registerObjectMetrics(this.#registry, store);
     registerPerformanceMetrics(this.#registry, store, engines);
+    registerTotalsMetrics(this.#registry, store, engines);
     this.own = new OwnMetrics(this.#registry);
   }
 

@@ -5,7 +5,7 @@ import { isDeleted, type Resource } from "../objects/resource.js";
 import { bytesOf } from "../objects/bytes.js";
 import type { Store } from "../store/store.js";
 
-const VOLUME_LABELS = ["node", "volume", "pvc", "pvc_namespace"] as const;
+export const VOLUME_LABELS = ["node", "volume", "pvc", "pvc_namespace"] as const;
 const VOLUME_STATES = ["", "creating", "attached", "detached", "attaching", "detaching", "deleting"];
 const ROBUSTNESS = ["unknown", "healthy", "degraded", "faulted"];
 const INSTANCE_STATES = ["running", "stopped", "error", "starting", "stopping", "unknown"];

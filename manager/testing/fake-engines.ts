@@ -4,6 +4,7 @@ import {
   OperationError,
   type EngineOperations,
   type EngineSnapshot,
+  type EngineTotals,
   type NodeOperations,
   type ReplicaDirectory,
   type SnapshotHash,
@@ -24,6 +25,8 @@ export class FakeEngines implements EngineOperations, NodeOperations {
   readonly checksums = new Map<string, Record<string, string>>();
   /** by "node/disk" */
   readonly directories = new Map<string, ReplicaDirectory[]>();
+  /** by volume */
+  readonly counted = new Map<string, EngineTotals>();
   /** why instances cannot be removed, one after the other */
   readonly removals: OperationError[] = [];
   /** copies of snapshots end when this does */
@@ -70,6 +73,10 @@ export class FakeEngines implements EngineOperations, NodeOperations {
 
   performance(): Promise<VolumePerformance> {
     return Promise.resolve({ readThroughput: 1, writeThroughput: 2, readIops: 3, writeIops: 4, readLatency: 5, writeLatency: 6 }); // prettier-ignore
+  }
+
+  totals({ spec }: Resource<"Engine">): Promise<EngineTotals | null> {
+    return Promise.resolve(this.counted.get(spec.volumeName) ?? null);
   }
 
   hashSnapshot(engine: Resource<"Engine">, name: string): Promise<void> {

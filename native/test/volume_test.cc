@@ -426,6 +426,36 @@ TEST(Volume, QuiesceWaitsForWhatIsInFlightAndHoldsBackTheRest) {
 
 // A change that one replica has made and another one has not, answered with an error: `copy` is asked for
 // before that.
+uint64_t CountOf(const LatencyCounts& latency) {
+  uint64_t count = 0;
+  for (size_t bucket = 0; bucket < LatencyCounts::kBuckets; ++bucket) count += latency[bucket];
+  return count;
+}
+
+TEST(Volume, OperationsOfUsersAreCountedByKindAndByHowLongTheyTookAndWereHeldBack) {
+  VolumeFixture f(kSize, 2);
+  ASSERT_EQ(f.Write(0, 512, 1)->Wait(), Status::kOk);
+  ASSERT_EQ(f.Submit(Kind::kRead, 0, 512)->Wait(), Status::kOk);
+  ASSERT_EQ(f.Submit(Kind::kRead, 0, 512, Slice(), 1)->Wait(), Status::kOk);  // names a slot: no user's
+  ASSERT_EQ(f.Submit(Kind::kFlush, 0, 0)->Wait(), Status::kOk);
+  ASSERT_EQ(f.Submit(Kind::kUnmap, 0, 512)->Wait(), Status::kOk);
+  EXPECT_NE(f.Submit(Kind::kRead, kSize, 512)->Wait(), Status::kOk);
+  std::promise<void> quiet;
+  OnLoop(f.loop, [&] { f.volume->Quiesce([&] { quiet.set_value(); }); });
+  quiet.get_future().wait();
+  auto held = f.Write(0, 512, 2);
+  f.Drain();
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  OnLoop(f.loop, [&] { f.volume->Resume(); });
+  ASSERT_EQ(held->Wait(), Status::kOk);
+  auto stats = f.stats();
+  EXPECT_EQ(CountOf(stats.read_latency), 1u);
+  EXPECT_EQ(CountOf(stats.write_latency), 2u);
+  EXPECT_EQ(CountOf(stats.flush_latency), 1u);
+  EXPECT_EQ(CountOf(stats.unmap_latency), 1u);
+  EXPECT_GE(stats.write_latency.sum_us(), 20'000u);
+}
+
 TEST(Volume, QuiesceWaitsUntilWhatAChangeHasLeftUnequalIsEqual) {
   VolumeFixture f(kSize, 2);
   Fail(f, 1, Status::kNoSpace);

@@ -26,6 +26,7 @@ export class System {
     private readonly directory: string,
     private readonly up: Daemon,
     readonly manager: RestClient,
+    private readonly url: string,
   ) {}
 
   /** @param environment of its processes, where it is another one */
@@ -40,8 +41,9 @@ export class System {
       ],
       { env: environment },
     );
-    const manager = new RestClient({ url: `http://127.0.0.1:${port}`, token: null });
-    const system = new System(directory, up, manager);
+    const url = `http://127.0.0.1:${port}`;
+    const manager = new RestClient({ url, token: null });
+    const system = new System(directory, up, manager, url);
     await system.until("nodes that are ready", async () => {
       if (up.child.exitCode !== null) throw new Error(up.output());
       const found = await manager.list("nodes");
@@ -84,10 +86,37 @@ export class System {
     await waitFor("another manager", TIMEOUT_MS, () => (this.#ready().manager.pid === pid ? undefined : true)); // prettier-ignore
   }
 
+  /** Values of series, by their names and labels as they are written. */
+  async metrics(): Promise<Map<string, number>> {
+    const text = await (await fetch(`${this.url}/metrics`)).text();
+    const lines = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+    return new Map(
+      lines.map((line) => [line.slice(0, line.lastIndexOf(" ")), Number(line.slice(line.lastIndexOf(" ")))]),
+    );
+  }
+
   /** Where the replicas of a node are. */
   replicasOf(node: string): string {
-    const directory = this.#ready().nodes.find(({ name }) => name === node)?.directory ?? "";
-    return join(directory, "disk", "replicas");
+    return join(this.#directoryOf(node), "disk", "replicas");
+  }
+
+  /** @returns pid of the process that hosts all replicas of a node */
+  replicaHost(node: string): number {
+    return (this.#stateOf(node, "replica-host.json") as { pid: number }).pid;
+  }
+
+  /** @returns pid of the engine of a volume that is attached to a node */
+  engine(node: string, volume: string): number {
+    const file = join("instances", `${volume}-e-0.json`);
+    return (this.#stateOf(node, file) as { process: { pid: number } }).process.pid;
+  }
+
+  #stateOf(node: string, file: string): unknown {
+    return JSON.parse(readFileSync(join(this.#directoryOf(node), "state", file), "utf8"));
+  }
+
+  #directoryOf(node: string): string {
+    return this.#ready().nodes.find(({ name }) => name === node)?.directory ?? "";
   }
 
   #ready(): Ready {

@@ -125,6 +125,8 @@ type Simulated = Pick<
   | "copy" | "settle" | "watchUnmaps" | "clock" | "leaseReads" | "quiesce" | "resume" | "stats" | "close"
 >; // prettier-ignore
 
+const UNTIMED = { counts: [], sumMicros: 0 };
+
 export class SimVolume implements Simulated {
   private readonly slots: Slot[] = Array.from({ length: SLOTS }, () => ({
     mode: "OFF",
@@ -354,7 +356,7 @@ export class SimVolume implements Simulated {
       ...this.counts,
       inFlight: this.flights.size,
       differing: this.divergence.size,
-      latency: [],
+      latency: { read: UNTIMED, write: UNTIMED, flush: UNTIMED, unmap: UNTIMED },
       slots,
     };
   }

@@ -539,12 +539,23 @@ Napi::Value VolumeObject::Stats(const Napi::CallbackInfo& info) {
     slot.Set("bytesReceived", number(from.bytes_received));
     slots.Set(i, slot);
   }
-  Napi::Array latency = Napi::Array::New(env);
-  for (size_t bucket = 0; bucket < LatencyCounts::kBuckets; ++bucket) {
-    if (stats.latency[bucket] == 0) continue;
-    latency.Set(latency.Length(), number(LatencyCounts::EndOf(bucket)));
-    latency.Set(latency.Length(), number(stats.latency[bucket]));
-  }
+  auto latency_of = [env, number](const LatencyCounts& from) {
+    Napi::Array counts = Napi::Array::New(env);
+    for (size_t bucket = 0; bucket < LatencyCounts::kBuckets; ++bucket) {
+      if (from[bucket] == 0) continue;
+      counts.Set(counts.Length(), number(LatencyCounts::EndOf(bucket)));
+      counts.Set(counts.Length(), number(from[bucket]));
+    }
+    Napi::Object latency = Napi::Object::New(env);
+    latency.Set("counts", counts);
+    latency.Set("sumMicros", number(from.sum_us()));
+    return latency;
+  };
+  Napi::Object latency = Napi::Object::New(env);
+  latency.Set("read", latency_of(stats.read_latency));
+  latency.Set("write", latency_of(stats.write_latency));
+  latency.Set("flush", latency_of(stats.flush_latency));
+  latency.Set("unmap", latency_of(stats.unmap_latency));
   Napi::Object object = Napi::Object::New(env);
   object.Set("reads", number(stats.reads));
   object.Set("writes", number(stats.writes));

@@ -58,7 +58,7 @@ struct Flight final : RangeLocks::Entry, ListNode<Flight> {
   bool before_mark = false;
   Audience audience = Audience::kNobody;
   SlotMask named = 0;
-  int64_t begin_us = 0;   // of the monotonic clock: when it was admitted
+  int64_t begin_us = 0;   // of the monotonic clock: when it came
   SlotMask pending = 0;   // sent or held
   SlotMask answered = 0;  // well
 

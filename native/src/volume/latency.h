@@ -15,7 +15,12 @@ class LatencyCounts {
   /// Up to about 8 s; what takes longer is counted in the last one.
   static constexpr size_t kBuckets = 88;
 
-  void Add(uint64_t microseconds) { ++counts_[BucketOf(microseconds)]; }
+  void Add(uint64_t microseconds) {
+    ++counts_[BucketOf(microseconds)];
+    sum_us_ += microseconds;
+  }
+  /// Microseconds of all of them.
+  uint64_t sum_us() const { return sum_us_; }
   uint64_t operator[](size_t bucket) const { return counts_[bucket]; }
 
   static constexpr size_t BucketOf(uint64_t microseconds) {
@@ -33,6 +38,7 @@ class LatencyCounts {
 
  private:
   std::array<uint64_t, kBuckets> counts_{};
+  uint64_t sum_us_ = 0;
 };
 
 }  // namespace aurochs

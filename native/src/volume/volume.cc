@@ -36,7 +36,8 @@ void Volume::SubmitCopy(CopyOperation* operation) { Enter({kAnySlot, false, oper
 
 void Volume::Settle(Operation* operation) { Enter({kAnySlot, true, operation}); }
 
-void Volume::Enter(const Parked& entry) {
+void Volume::Enter(Parked entry) {
+  entry.since_us = NowUs();
   Operation* operation = entry.operation;
   std::optional<Status> status = closed_ ? Status::kAborted : refusal_;
   if (!status && operation->kind != OperationKind::kFlush) {
@@ -86,7 +87,7 @@ void Volume::Admit(const Parked& entry) {
   flight->kind = operation->kind;
   flight->fua = operation->fua;
   flight->settlement = entry.settlement;
-  flight->begin_us = NowUs();
+  flight->begin_us = entry.since_us;
   flight->named = entry.slot == kAnySlot ? 0 : Bit(entry.slot);
   flight->locked = operation->kind != OperationKind::kFlush;
   flights_.PushBack(flight);
@@ -192,8 +193,7 @@ void Volume::Count(const Flight& flight, const Operation& operation, Status stat
     return;
   }
   auto took = static_cast<uint64_t>(std::max<int64_t>(0, NowUs() - flight.begin_us));
-  bool users = flight.kind == OperationKind::kRead || flight.kind == OperationKind::kWrite;
-  if (users && flight.named == 0) stats_.latency.Add(took);
+  if (flight.named == 0) CountLatency(flight.kind, took);
   switch (operation.kind) {
     case OperationKind::kRead:
       ++stats_.reads;
@@ -217,6 +217,21 @@ void Volume::Count(const Flight& flight, const Operation& operation, Status stat
     case OperationKind::kCopy:
     case OperationKind::kExtents:
       break;
+  }
+}
+
+void Volume::CountLatency(OperationKind kind, uint64_t took_us) {
+  switch (kind) {
+    case OperationKind::kRead:
+      return stats_.read_latency.Add(took_us);
+    case OperationKind::kWrite:
+      return stats_.write_latency.Add(took_us);
+    case OperationKind::kFlush:
+      return stats_.flush_latency.Add(took_us);
+    case OperationKind::kUnmap:
+      return stats_.unmap_latency.Add(took_us);
+    default:  // a mixture of steps
+      return;
   }
 }
 

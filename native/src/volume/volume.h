@@ -79,8 +79,11 @@ class Volume final : public Backend, public ReplicaClient::Owner, public EventLo
     uint64_t failed = 0;
     uint64_t in_flight = 0;
     uint64_t differing = 0;  // ranges where copies may differ since a change failed on some of them
-    /// Of reads and writes that named no slot.
-    LatencyCounts latency;
+    /// Of operations that named no slot.
+    LatencyCounts read_latency;
+    LatencyCounts write_latency;
+    LatencyCounts flush_latency;
+    LatencyCounts unmap_latency;
     std::array<SlotStats, kSlotsMax> slots;
   };
 
@@ -135,10 +138,11 @@ class Volume final : public Backend, public ReplicaClient::Owner, public EventLo
     int slot;
     bool settlement;
     Operation* operation;
+    int64_t since_us = 0;  // of the monotonic clock
   };
 
   // ---- volume.cc: from admission to the end
-  void Enter(const Parked& entry);
+  void Enter(Parked entry);
   void Park(const Parked& entry);
   bool HasToWait(const Operation& operation);
   void Admit(const Parked& entry);
@@ -148,6 +152,7 @@ class Volume final : public Backend, public ReplicaClient::Owner, public EventLo
   void Retire(Flight* flight);
   void RunReady();
   void Count(const Flight& flight, const Operation& operation, Status status);
+  void CountLatency(OperationKind kind, uint64_t took_us);
   /// Calls `visit` for every flight that is active when its turn comes; it may end flights.
   template <class Visit>
   void ForEachFlight(Visit visit);
