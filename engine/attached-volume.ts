@@ -68,7 +68,7 @@ export class AttachedVolume {
     let volume: Volume | null = null;
     let replicas: ReplicaSet | null = null;
     try {
-      const wanted = { volume: options.volume, size, salvage: options.salvage };
+      const wanted = { volume: options.volume, size, salvage: options.salvage, acceptLostWrites };
       const takeover = await takeOver({ ...options, wanted, links, longhorn, witness });
       const native = new Volume({ size, replicaTimeoutMs }, (event) => {
         if (event.type === "unmapsWaiting") options.onUnmapsWaiting?.();

@@ -73,7 +73,8 @@ export class Engine {
     const { options, log } = this;
     const { volume, size, replicas, witness, upgrade } = options;
     // What cannot be served here does not trouble the engine that serves it.
-    if (upgrade) await checkTakeable(replicas, witness, { volume, size, salvage: null });
+    if (upgrade)
+      await checkTakeable(replicas, witness, { volume, size, salvage: null, acceptLostWrites: false });
     const handOver = upgrade ? await HandOver.ask(this.id, replicas, log) : null;
     try {
       await this.#serve({ unitState: handOver?.unit ?? null, after: null });

@@ -4,7 +4,7 @@ import { SALVAGE_GENERATION_LEAP } from "./limits.js";
 import { chooseMembers, chooseSource, type Answer, type Choice, type Member } from "./membership.js";
 
 const SIZE = 1 << 30;
-const WANTED = { volume: "vol", size: SIZE, salvage: null };
+const WANTED = { volume: "vol", size: SIZE, salvage: null, acceptLostWrites: false };
 
 function record(generation: number, members: string, engineId = "e"): MemberRecord {
   return {
@@ -83,6 +83,9 @@ const CASES: [name: string, answers: Answer[], salvage: string | null, expected:
   ["the newest record reached only one that is no member", [up("A", record(4, "A")), up("T", record(5, "A"), { heldGeneration: 0 })], null, "proved A"],
   ["a rebuild that was interrupted, chosen by hand", [up("A", record(4, "A")), up("T", record(4, "A"), { heldGeneration: 0 })], "T", "UNFIT"],
   ["an unfit member", [up("A", record(4, "AB")), up("B", record(4, "AB"), { unfit: "rebuilding" })], null, "proved A"],
+  ["all have lost writes", [up("A", record(4, "AB"), { lostWrites: true }), up("B", record(4, "AB"), { lostWrites: true })], null, "proved AB"],
+  ["one that lost writes, and never heard that it went on without the other", [up("A", record(5, "B")), up("B", record(4, "AB"), { lostWrites: true })], null, "LOST_WRITES"],
+  ["... and one that did", [up("A", record(4, "AB")), up("B", record(5, "B"), { lostWrites: true })], null, "proved B"],
   ["an unfit member that holds data, beside an emptied one", [up("A", null), up("B", record(4, "AB"), { unfit: "damaged" })], null, "NO_RECORD"],
   ["only unfit members", [up("A", record(4, "A"), { unfit: "rebuilding" })], null, "UNFIT"],
   ["another volume's replica", [up("A", record(4, "A")), up("B", null, { volume: "other" })], null, "WRONG_VOLUME"],

@@ -16,6 +16,8 @@ export interface Wanted {
   size: number;
   /** id of the replica to go on from without proof, or null */
   salvage: string | null;
+  /** somebody has said that what was acknowledged and not flushed may be lost */
+  acceptLostWrites: boolean;
 }
 
 export interface Member {
@@ -39,6 +41,7 @@ export type RefusalCode =
   | "NO_RECORD"
   | "SPLIT"
   | "NO_SUCH_REPLICA"
+  | "LOST_WRITES"
   | "UNFIT";
 
 export type Choice =
@@ -78,7 +81,12 @@ export function chooseMembers(answers: Answer[], wanted: Wanted, witness: Answer
   if (wanted.salvage !== null) return salvage(answers, answered, wanted.salvage, newest);
   if (answered.length === 0) return { type: "wait", evidence: describe(answers) };
   if (newest === 0) return firstStart(answers, answered);
-  return new Proof(answers, answered, arbiter, witness !== arbiter, newest).choose();
+  const { acceptLostWrites } = wanted;
+  return new Proof(answers, answered, arbiter, witness !== arbiter, newest, acceptLostWrites).choose();
+}
+
+function idsOf(members: readonly Member[]): string {
+  return members.map(({ facts }) => facts.replicaId).join(", ");
 }
 
 function misconfigured(answered: Member[], witness: Member | null, wanted: Wanted): Choice | null {
@@ -159,6 +167,9 @@ function firstStart(answers: Answer[], answered: Member[]): Choice {
  *
  * Every record that names a witness was stored there first, each from the one before it. So what the witness excludes is
  * excluded, even if nobody else has stored that.
+ *
+ * Copies whose machines restarted prove who is current all the same, but not what was acknowledged and not flushed: whoever shared in
+ * that as far as they know, and does not answer, or is excluded by records that they have not stored, may hold it.
  */
 class Proof {
   /** named by the records that were looked at */
@@ -173,6 +184,7 @@ class Proof {
     private readonly witness: Member | null,
     private readonly witnessIsSilent: boolean,
     private readonly newest: number,
+    private readonly acceptLostWrites: boolean,
   ) {}
 
   choose(): Choice {
@@ -200,13 +212,13 @@ class Proof {
     for (const record of records) for (const id of record.witnesses) this.#missing.delete(id);
     const asked = trusted.filter((member) => member !== witness && named.has(member.facts.replicaId));
     this.#named.push(...answered.filter((member) => asked.includes(member) && !this.#named.includes(member)));
+    const excludes = ({ facts }: Member, id: string) =>
+      generationOf(facts) > 0 && !facts.record?.members.includes(id);
     const voices = [...asked];
     if (witness !== null && named.has(witness.facts.replicaId)) {
       this.#needsWitness = true;
       voices.push(witness);
     }
-    const excludes = ({ facts }: Member, id: string) =>
-      generationOf(facts) > 0 && !facts.record?.members.includes(id);
     return asked.filter(({ facts }) => !voices.some((voice) => excludes(voice, facts.replicaId)));
   }
 
@@ -232,6 +244,15 @@ class Proof {
     const blank = members.find(({ facts }) => generationOf(facts) === 0);
     if (blank !== undefined && members.some(({ facts }) => facts.allocated > 0))
       return replaced(blank, answers);
+    const elsewhere = whoSharedWith(members);
+    if (elsewhere.length > 0 && !this.acceptLostWrites && members.every(({ facts }) => facts.lostWrites)) {
+      const evidence =
+        `the machines of ${idsOf(members)} restarted: acknowledged writes may be on ${elsewhere.join(", ")} alone; ` +
+        describe(answers);
+      return this.#someSilent()
+        ? { type: "wait", evidence }
+        : { type: "refuse", code: "LOST_WRITES", evidence };
+    }
     // An engine that does not take it for its witness (it was just joining, or given up) goes on without its word.
     const { witness } = this;
     const counts =
@@ -260,6 +281,15 @@ class Proof {
   #someSilent(): boolean {
     return this.answered.length < this.answers.length || this.witnessIsSilent;
   }
+}
+
+/** Ids of others that held all that was acknowledged, as far as these members have stored. */
+function whoSharedWith(members: readonly Member[]): string[] {
+  const ids = members.flatMap(({ facts: { record } }) => {
+    const joining = record?.absent.map(({ replicaId }) => replicaId) ?? [];
+    return record?.members.filter((id) => ![...record.witnesses, ...joining].includes(id)) ?? [];
+  });
+  return [...new Set(ids)].filter((id) => !members.some(({ facts }) => facts.replicaId === id));
 }
 
 function replaced({ facts }: Member, answers: Answer[]): Choice {
@@ -360,9 +390,8 @@ export function chooseSource(members: Member[], rules: SourceRules): Source {
   const least = first(members);
   if (least !== undefined && (powerCut || rules.acceptLostWrites))
     return { type: "source", index: members.indexOf(least) };
-  const ids = members.map(({ facts }) => facts.replicaId).join(", ");
   return {
     type: "lost-writes",
-    evidence: `the machines of all members (${ids}) restarted, that of the engine did not: acknowledged writes may be lost`,
+    evidence: `the machines of all members (${idsOf(members)}) restarted, that of the engine did not: acknowledged writes may be lost`,
   };
 }

@@ -4,7 +4,7 @@ import { chooseMembers, type Answer, type Choice } from "../membership.js";
 import { canChange } from "../quorum.js";
 
 const SIZE = 4096;
-const WANTED = { volume: "v", size: SIZE, salvage: null };
+const WANTED = { volume: "v", size: SIZE, salvage: null, acceptLostWrites: false };
 
 /** Sets are bits. With a witness, it is the last of the replicas. */
 export interface Replica {
