@@ -1,20 +1,23 @@
 import t from "tap";
 import type { MemberRecord } from "../proto/control.js";
 import { NOTHING_STORED, RecordKeeper, type Holder } from "./record-keeper.js";
-import { FencedError, type ReplicaLink } from "./replica-link.js";
+import { FencedError, LossError, type ReplicaLink } from "./replica-link.js";
 
 type Answers = "stores" | "stores, and its answer is lost" | "is away" | "is another engine's";
 
 /** One that stores records as it is told to, and notes in `order` whose turn it was. */
 function holder(replicaId: string, order: string[], readable = true) {
-  const control = { answers: "stores" as Answers, stored: null as MemberRecord | null };
+  const control = { answers: "stores" as Answers, stored: null as MemberRecord | null, lost: false };
   const link = {
-    recorded: () => {
+    identifyFor: () => {
       if (control.answers === "is away") return Promise.reject(new Error("away"));
-      return Promise.resolve(control.stored);
+      const { stored: record, lost } = control;
+      return Promise.resolve({ replicaId, record, lostWrites: lost, opening: lost ? "second" : "" });
     },
     record: (_volume: string, _id: string, record: MemberRecord) => {
       order.push(replicaId);
+      if (control.lost && record.members.includes(replicaId))
+        return Promise.reject(new LossError("restarted"));
       if (control.answers === "is another engine's") return Promise.reject(new FencedError("fenced"));
       if (control.answers !== "is away") control.stored = record;
       return control.answers === "stores" ? Promise.resolve() : Promise.reject(new Error(control.answers));
@@ -172,6 +175,37 @@ t.test(
     t.strictSame([a.stored?.members, b.stored?.members], [["B"], ["B"]]);
   },
 );
+
+t.test("nobody is told to go without what only one that lost its writes is left of", async (t) => {
+  const { keeper, a, b, w, A, B } = await witnessed();
+  w.answers = "is away";
+  b.lost = true;
+  t.equal(await keeper.advance([B], { others: [A] }), null);
+  t.strictSame(a.stored?.members, ["A", "B", "W"]);
+  w.answers = "stores";
+  t.equal(await keeper.advance([B], { others: [A] }), null, "B does not store it");
+  t.strictSame(w.stored?.members, ["B"]);
+  t.not(await keeper.advance([A], { others: [B] }), null, "nobody has gone on with B");
+  t.strictSame([a.stored?.members, b.stored?.members], [["A"], ["A", "B", "W"]]);
+});
+
+t.test("one that was told that others go on without it is not gone on with alone", async (t) => {
+  const { keeper, a, b, w, A, B } = await witnessed();
+  w.answers = "is away";
+  b.answers = "stores, and its answer is lost";
+  t.equal(await keeper.advance([B], { others: [A] }), null);
+  t.strictSame([a.stored?.members, b.stored?.members], [["B"], ["B"]]);
+  b.answers = "is away";
+  t.equal(await keeper.advance([A], { others: [B] }), null, "B may have been gone on with");
+});
+
+t.test("two copies do not go on without the witness where another engine has one of them", async (t) => {
+  const { order, keeper, b, w, A, B } = await witnessed();
+  w.answers = "is away";
+  b.stored = { ...(b.stored as MemberRecord), engineId: "other" };
+  await t.rejects(keeper.advance([A, B]), FencedError);
+  t.notOk(order.includes("A"), "it would have another history");
+});
 
 t.test("a witness that another engine has taken fences", async (t) => {
   const { order, keeper, w, A, B } = await witnessed();

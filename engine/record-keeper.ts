@@ -9,7 +9,7 @@ import type { Absence, MemberRecord, RecordBasis, ReplicaFacts } from "../proto/
 import { REPLICAS_MAX } from "./limits.js";
 import { isLonghornId } from "./longhorn/longhorn-link.js";
 import { canChange, type Voters } from "./quorum.js";
-import { FencedError, type ReplicaLink } from "./replica-link.js";
+import { FencedError, LossError, type ReplicaLink } from "./replica-link.js";
 
 /** A replica that may hold the record. */
 export interface Holder {
@@ -139,6 +139,7 @@ export class RecordKeeper {
     let witness = change.witness === undefined ? this.#witness : change.witness;
     this.#witness = change.witness ?? this.#witness;
     for (let members = this.#without(holders, failures); ;) {
+      if (members.length === 0) return null;
       this.#next(members, change, witness);
       if (witness !== null && (await this.#store([witness])).failures.length > 0) {
         witness = null;
@@ -148,9 +149,16 @@ export class RecordKeeper {
       // Nobody stores what cannot come to count: who was cut off with one copy could not be told from who went on with it.
       if (!this.#suffices([...members, ...fenced], witness)) return null;
       // Before copies go on without a witness, all of them are there. Without one, each may go on alone.
-      if (witness === null && this.#hadWitness() && !(await allAnswer(members))) return null;
-      this.#noteAsked();
+      if (witness === null && this.#hadWitness() && !(await this.#allAnswer(members))) return null;
+      const isNew = this.#noteAsked();
       const round = await this.#store(members);
+      // Nobody has it, and nobody will.
+      if (
+        isNew &&
+        round.survivors.length === 0 &&
+        round.failures.every(({ error }) => error instanceof LossError)
+      )
+        this.#open.pop();
       const counts = round.survivors.some(({ readable }) => readable);
       if (!counts || !this.#suffices([...round.survivors, ...fenced], witness)) return null;
       failures.push(...round.failures);
@@ -223,10 +231,13 @@ export class RecordKeeper {
     return holders.filter(named);
   }
 
-  /** The present record may count from now on. */
-  #noteAsked(): void {
+  /** The present record may count from now on.
+   * @returns whether none with these members might before */
+  #noteAsked(): boolean {
     const voters = votersOf(this.record);
-    if (!this.#open.some((open) => isSame(open, voters))) this.#open.push(voters);
+    if (this.#open.some((open) => isSame(open, voters))) return false;
+    this.#open.push(voters);
+    return true;
   }
 
   /** Whether it is enough for everything that may count if these store the present record. */
@@ -248,8 +259,24 @@ export class RecordKeeper {
     const named = ({ replicaId }: Holder) => this.#open.some((open) => open.members.includes(replicaId));
     const excluded = others.filter((holder) => named(holder) && !members.includes(holder));
     // Once it has stored that, it waits for them: they have to be there.
-    if (excluded.length === 0 || !(await allAnswer(members))) return [];
+    if (excluded.length === 0 || !(await this.#allAnswer(members))) return [];
+    this.#noteAsked();
     return (await this.#store(excluded)).survivors;
+  }
+
+  /** Whether all of them are there, and can store what is decided: the others would be left with a record that never comes to count.
+   * @throws {FencedError} another engine has taken one of them */
+  async #allAnswer(holders: readonly Holder[]): Promise<boolean> {
+    const answers = await Promise.allSettled(holders.map(({ link }) => link.identifyFor(this.volume)));
+    const facts = answers.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value] : []));
+    const taken = facts.find(({ record }) => record !== null && record.engineId !== this.engineId);
+    if (taken !== undefined)
+      throw new FencedError(`replica ${taken.replicaId}: engine ${taken.record?.engineId} is recorded`);
+    const hasLost = ({ lostWrites, opening }: ReplicaFacts, { stored }: Holder) =>
+      lostWrites && opening !== stored.opening;
+    return (
+      facts.length === holders.length && !facts.some((one, index) => hasLost(one, holders[index] as Holder))
+    );
   }
 
   /** All members of the present record have stored it. */
@@ -279,11 +306,6 @@ export class RecordKeeper {
     if (fenced !== undefined) throw fenced.error;
     return result;
   }
-}
-
-async function allAnswer(holders: readonly Holder[]): Promise<boolean> {
-  const answers = await Promise.allSettled(holders.map(({ link }) => link.recorded()));
-  return answers.every(({ status }) => status === "fulfilled");
 }
 
 /** Longhorn's replicas keep no record. */

@@ -18,6 +18,11 @@ export class FencedError extends Error {
   override readonly name = "FencedError";
 }
 
+/** The replica's machine restarted since the engine looked at it: it stores no record that names it. */
+export class LossError extends Error {
+  override readonly name = "LossError";
+}
+
 /** What changed at a replica; `since` 0: nothing is known. */
 export interface MissedRegions extends InheritedRegionsReply {
   /** generation that it is complete from */
@@ -25,6 +30,7 @@ export interface MissedRegions extends InheritedRegionsReply {
 }
 
 const GRPC_FAILED_PRECONDITION = 9;
+const GRPC_ABORTED = 10;
 
 type Client = ReturnType<typeof unaryClient<typeof ReplicaControl>>;
 
@@ -52,10 +58,17 @@ export class ReplicaLink {
   }
 
   /** @param basis what the replica has stored when it stores this
-   * @throws {FencedError} */
+   * @throws {FencedError}
+   * @throws {LossError} and it has not been stored */
   async record(volume: string, replicaId: string, record: MemberRecord, basis: RecordBasis): Promise<void> {
     const request = { volume, replicaId, record, basis };
-    await this.#fenced(this.#call((calls) => calls.record(request, { timeoutMs: CONTROL_TIMEOUT_MS })));
+    try {
+      await this.#fenced(this.#call((calls) => calls.record(request, { timeoutMs: CONTROL_TIMEOUT_MS })));
+    } catch (error) {
+      if (error instanceof RpcError && (error.code as number) === GRPC_ABORTED)
+        throw new LossError(error.message, { cause: error });
+      throw error;
+    }
   }
 
   /** @throws {FencedError} */
