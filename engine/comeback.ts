@@ -7,6 +7,7 @@ export interface Expected {
   size: number;
   /** the highest generation that this engine has tried to record */
   generation: number;
+  engineId: string;
   /** null when it is not known yet who is at that address */
   replicaId: string | null;
   /** ids of the other replicas of this volume */
@@ -18,7 +19,7 @@ export interface Expected {
 }
 
 /** What a replica must be that is to hold this volume. */
-export type Fit = Pick<Expected, "volume" | "size" | "generation" | "replicaId" | "others">;
+export type Fit = Pick<Expected, "volume" | "size" | "generation" | "engineId" | "replicaId" | "others">;
 
 export type Comeback =
   | {
@@ -30,6 +31,8 @@ export type Comeback =
       snapshots: "same" | "differ";
     }
   | { type: "declined"; reason: string };
+
+const KEPT = "kept until its directory is emptied";
 
 export function judgeComeback(facts: ReplicaFacts, expected: Expected): Comeback {
   const { rebuildInterrupted: interrupted, heldGeneration } = facts;
@@ -51,7 +54,7 @@ export function judgeComeback(facts: ReplicaFacts, expected: Expected): Comeback
     type: "declined",
     reason:
       `it holds data that did not come from the present copies (last a member under generation ${heldGeneration}): ` +
-      "kept until its directory is emptied",
+      KEPT,
   };
 }
 
@@ -72,7 +75,7 @@ export function sameSnapshots(one: Snapshots, other: Snapshots): boolean {
 
 /** Why a replica cannot be added to the volume, although all of its data are going to be replaced. */
 export function misfitOfNew(facts: ReplicaFacts, expected: Fit): string | null {
-  const { volume, size, replicaId, others, generation } = expected;
+  const { volume, size, replicaId, others, generation, engineId } = expected;
   if (facts.volume !== volume) return `it holds volume ${facts.volume}, not ${volume}`;
   if (replicaId !== null && facts.replicaId !== replicaId)
     return `there is now replica ${facts.replicaId}, not ${replicaId}`;
@@ -80,8 +83,9 @@ export function misfitOfNew(facts: ReplicaFacts, expected: Fit): string | null {
   if (facts.size !== size) return `it has ${facts.size} bytes, the volume has ${size}`;
   if (facts.unfit !== "") return facts.unfit;
   const stored = facts.record?.generation ?? 0;
-  if (stored > generation) {
-    return `it has gone on by itself to generation ${stored}, while ${generation} is served here`;
+  const isOthers = stored === generation && stored > 0 && facts.record?.engineId !== engineId;
+  if (stored > generation || isOthers) {
+    return `it has gone on by itself to generation ${stored}, while ${generation} is served here: ${KEPT}`;
   }
   return null;
 }

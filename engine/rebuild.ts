@@ -40,10 +40,17 @@ export class Rebuild {
    * @throws {Error} it cannot be added */
   async begin(slot: Slot, change: JointChange): Promise<Map<string, Error>> {
     const { roster, joining } = this;
-    const { volume, generation } = roster.keeper;
+    const { volume, generation, engineId } = roster.keeper;
     const facts = await slot.link.identifyFor(volume);
     const others = roster.slots.filter((other) => other !== slot).map(({ replicaId }) => replicaId);
-    const reason = misfitOfNew(facts, { volume, size: roster.size, generation, replicaId: null, others });
+    const reason = misfitOfNew(facts, {
+      volume,
+      size: roster.size,
+      generation,
+      engineId,
+      replicaId: null,
+      others,
+    });
     if (reason !== null) throw new Error(`replica ${slot.address} cannot be added: ${reason}`);
     // Before the first write that it may get wrong.
     await roster.decisions.run(() => this.dropping.expect(facts.replicaId));

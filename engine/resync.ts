@@ -126,6 +126,7 @@ export class Resync {
       volume: keeper.volume,
       size,
       generation: keeper.generation,
+      engineId: keeper.engineId,
       replicaId: slot.replicaId === "" ? null : slot.replicaId,
       others: slots.filter((other) => other !== slot).map(({ replicaId }) => replicaId),
       ...{ chain, chainCreated },
