@@ -24,6 +24,8 @@ import { Serial } from "./serial.js";
 
 /** Of every replica of ours. */
 const OWN_FILES = "aurochs.";
+/** A file system's root is an empty directory, too. */
+const LOST_AND_FOUND = "lost+found";
 
 export class Witness {
   readonly #decisions = new Serial(DECISIONS_WAITING_MAX);
@@ -50,7 +52,8 @@ export class Witness {
         );
       if (stored !== null && volume !== null && stored.volume !== "" && stored.volume !== volume)
         throw new ReplicaError("FOREIGN", `${directory} belongs to volume ${stored.volume}, not ${volume}`);
-      const others = (await readdir(directory)).filter((name) => !name.startsWith(OWN_FILES));
+      const names = await readdir(directory);
+      const others = names.filter((name) => !name.startsWith(OWN_FILES) && name !== LOST_AND_FOUND);
       if (others.length > 0)
         throw new ReplicaError("FOREIGN", `${directory} is no witness's: it holds ${others.join(", ")}`);
       const record = stored ?? {

@@ -1,5 +1,5 @@
 /** A witness as a process of its own: what it stores, refuses and keeps. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t, { type Test } from "tap";
@@ -92,6 +92,12 @@ t.test("it takes no data, and no directory that holds any", async (t) => {
     /it holds volume.meta/,
   );
   t.equal(readFileSync(join(directory, "aurochs.record"), "utf8"), text);
+});
+
+t.test("its directory may be the root of a file system", async (t) => {
+  const directory = directoryOf(t);
+  mkdirSync(join(directory, "lost+found"), { recursive: true });
+  t.match((await start(t, directory)).facts, { witness: true });
 });
 
 t.test("one whose directory was emptied is another witness", async (t) => {
