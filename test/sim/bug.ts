@@ -2,8 +2,8 @@
 
 export interface Bug {
   name: string;
-  /** where it is looked for: as a manager drives it; absent: the plain one */
-  world?: "managed";
+  /** where it is looked for: as a manager drives it, or with a witness; absent: the plain one */
+  world?: "managed" | "witness";
   /** it takes a core more than ten seconds: looked for only by name */
   isRare?: true;
   /** @returns what takes it out again */

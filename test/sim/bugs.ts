@@ -12,6 +12,7 @@ import { SimStore, type StoreRequest } from "./store.js";
 import { SimVolume } from "./volume.js";
 import { replacing, type Bug, type Method } from "./bug.js";
 import { CHAIN_BUGS } from "./chain-bugs.js";
+import { WITNESS_BUGS } from "./witness-bugs.js";
 
 function submitting(change: (request: StoreRequest, submit: (request: StoreRequest) => void) => void) {
   return replacing(SimStore, "submit", (submit) => {
@@ -121,4 +122,5 @@ export const BUGS: Bug[] = [
     install: replacing(Disk, "syncNames", () => () => undefined),
   },
   ...CHAIN_BUGS,
+  ...WITNESS_BUGS,
 ];

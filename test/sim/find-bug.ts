@@ -1,7 +1,7 @@
 /** How soon a deliberate bug is found: seeds are run with it until one fails. */
 import type { Bug } from "./bug.js";
-import { managedPlanOf, planOf } from "./plan.js";
 import { play } from "./play.js";
+import { worldPlan } from "./worlds.js";
 
 /** More than it takes to find any of them, several times over. */
 const SEEDS_MAX = 300;
@@ -12,7 +12,7 @@ export async function find({ name, world, install }: Bug): Promise<boolean> {
   const remove = install();
   try {
     for (let seed = 1; seed <= SEEDS_MAX; seed++) {
-      const { failure } = await play(world === "managed" ? managedPlanOf(seed) : planOf(seed));
+      const { failure } = await play(worldPlan(world ?? "plain", seed));
       if (failure === null) continue;
       const seconds = process.cpuUsage(began).user / 1e6;
       console.log(

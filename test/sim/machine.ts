@@ -34,7 +34,7 @@ export class Machine {
 
   constructor(
     readonly name: string,
-    private readonly hosting: Hosting,
+    protected readonly hosting: Hosting,
   ) {
     this.disk = new Disk(name);
     this.disk.create(this.bootIdFile);
@@ -99,7 +99,8 @@ export class Machine {
     );
   }
 
-  private async open(log: Logger): Promise<HostedReplica> {
+  /** @returns null where no data are kept */
+  protected async open(log: Logger): Promise<HostedReplica | null> {
     const { volume, size, managed } = this.hosting;
     const options = {
       ...{ directory: this.directory, size, volume, replicaId: `replica-${this.name}`, startClosed: managed },

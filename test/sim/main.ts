@@ -2,7 +2,7 @@
  * Runs seeds: `SEED=123` replays one, `--seeds N` runs so many, `--seconds S` goes on for that long, `--soak` until something
  * fails, `--plan FILE` plays steps that were written down, `--bug TEXT` shows how soon the
  * deliberate bugs are found whose names have that in them. `--world managed`: as Longhorn drives a volume, `--world plain`: as
- * `aurochs engine` does; else both in turn. `TRACE=1` tells everything that happens.
+ * `aurochs engine` does, `--world witness`: so, with a witness; else all in turn. `TRACE=1` tells everything that happens.
  */
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
@@ -10,8 +10,9 @@ import { BUGS } from "./bugs.js";
 import { exhaust } from "./exhaustive.js";
 import { find } from "./find-bug.js";
 import { play, shrink } from "./play.js";
-import { managedPlanOf, planOf, type Plan } from "./plan.js";
+import type { Plan } from "./plan.js";
 import { simulation } from "./simulation.js";
+import { worldPlan, WORLDS } from "./worlds.js";
 
 const SHRINK_RUNS_MAX = 400;
 
@@ -47,10 +48,10 @@ async function tell(plan: Plan, failure: Error): Promise<void> {
   console.log(`${steps.map((step) => JSON.stringify(step)).join(",\n")}]}`);
 }
 
-/** Both worlds in turn, unless one is asked for. */
+/** All worlds in turn, unless one is asked for. */
 function planFor(seed: number): Plan {
-  const isManaged = options.world === undefined ? seed % 2 === 0 : options.world === "managed";
-  return isManaged ? managedPlanOf(seed) : planOf(seed);
+  const world = WORLDS.find((name) => name === options.world) ?? WORLDS[seed % WORLDS.length];
+  return worldPlan(world ?? "plain", seed);
 }
 
 async function main(): Promise<number> {
@@ -73,12 +74,13 @@ async function main(): Promise<number> {
     acknowledged: 0,
     events: 0,
     emptied: 0,
+    salvaged: 0,
   };
   const report = () => {
     const speed = Math.round(total.simulatedMs / 1000 / seconds());
     console.log(
       `${total.seeds} seeds from ${first}, ${total.failed} failed; ${total.operations} operations, ${total.acknowledged} acknowledged, ` +
-        `${total.events} events, ${total.emptied} directories emptied; ${Math.round(total.simulatedMs / 1000)} s simulated in ${seconds().toFixed(1)} s: ${speed} times real time`,
+        `${total.events} events, ${total.emptied} directories emptied, ${total.salvaged} times salvaged; ${Math.round(total.simulatedMs / 1000)} s simulated in ${seconds().toFixed(1)} s: ${speed} times real time`,
     );
   };
   if (options.plan !== undefined) {
@@ -108,7 +110,7 @@ async function main(): Promise<number> {
     const plan = planFor(seed);
     const outcome = await play(plan);
     total.seeds++;
-    for (const key of ["simulatedMs", "operations", "acknowledged", "events", "emptied"] as const)
+    for (const key of ["simulatedMs", "operations", "acknowledged", "events", "emptied", "salvaged"] as const)
       total[key] += outcome[key];
     if (outcome.failure !== null) {
       total.failed++;

@@ -1,7 +1,8 @@
 /**
  * What a volume may answer: for each sector, the values that it may hold. A linearizable register with flush: an
  * acknowledged write is there until another one takes its place; only when every copy has lost its power, what was not
- * flushed may be older, once. Two reads without a write in between are equal.
+ * flushed may be older, once. Two reads without a write in between are equal. Reads do not hold writes up: one that was under way when
+ * a write began may see it, although that never comes to count.
  */
 
 import { SnapshotModel } from "./snapshot-model.js";
@@ -11,6 +12,7 @@ type Moment = number;
 
 interface Entry {
   value: number;
+  begunAt: Moment;
   /** when the write ended, one way or the other; `Infinity`: not yet */
   ended: { at: Moment };
 }
@@ -45,8 +47,12 @@ export class Violation extends Error {
 
 const BEFORE_ALL = { at: 0 };
 
+function entryOf({ value, begunAt, ended }: Entry): Entry {
+  return { value, begunAt, ended };
+}
+
 function newSector(): Sector {
-  return { present: [{ value: 0, ended: BEFORE_ALL }], gone: [] };
+  return { present: [{ value: 0, begunAt: 0, ended: BEFORE_ALL }], gone: [] };
 }
 
 export class Model {
@@ -61,7 +67,7 @@ export class Model {
     const operation = { kind, sector, count, value, fua, begunAt: ++this.moment, ended: { at: Infinity } };
     this.open.add(operation);
     if (kind === "write") {
-      for (const one of this.of(operation)) one.present.push({ value, ended: operation.ended });
+      for (const one of this.of(operation)) one.present.push(operation);
       this.snapshots.written(operation);
     }
     return operation;
@@ -131,7 +137,9 @@ export class Model {
         );
       }
       // Unless a write changed it meanwhile, every later read agrees.
-      if (isPresent) this.replace(sector, begunAt, is);
+      const isCertain = ({ begunAt: writtenAt, ended }: Entry) =>
+        writtenAt < begunAt || ended.at !== Infinity;
+      if (sector.present.some((entry) => is(entry) && isCertain(entry))) this.replace(sector, begunAt, is);
       this.prune(sector, oldest);
     }
   }
@@ -142,8 +150,7 @@ export class Model {
     let kept = 0;
     for (const entry of present) {
       if (isThere(entry) || entry.ended.at > begunAt) present[kept++] = entry;
-      else
-        sector.gone.push({ value: entry.value, ended: entry.ended, goneAt: this.moment, isVolatile: true });
+      else sector.gone.push({ ...entryOf(entry), goneAt: this.moment, isVolatile: true });
     }
     if (kept === present.length) return;
     present.length = kept;
@@ -176,7 +183,11 @@ export class Model {
     const moment = { at: ++this.moment };
     const then = this.snapshots.valuesOf(name);
     for (const [index, sector] of this.sectors) {
-      const values = [...(then.get(index) ?? [0])].map((value) => ({ value, ended: moment }));
+      const values = [...(then.get(index) ?? [0])].map((value) => ({
+        value,
+        begunAt: moment.at,
+        ended: moment,
+      }));
       if (certain) Object.assign(sector, { present: values, gone: [] });
       else sector.present = [...sector.present, ...values];
     }
@@ -189,8 +200,7 @@ export class Model {
       this.snapshots.losePower(index, values);
     }
     for (const sector of this.sectors.values()) {
-      for (const { value, ended, isVolatile } of sector.gone)
-        if (isVolatile) sector.present.push({ value, ended });
+      for (const gone of sector.gone) if (gone.isVolatile) sector.present.push(entryOf(gone));
       sector.gone = sector.gone.filter(({ isVolatile }) => !isVolatile);
     }
   }

@@ -21,6 +21,9 @@ export type Step = { at: number } & (
   | { do: "startReplica"; machine: number }
   | { do: "block"; from: number; to: number; both: boolean; ms: number }
   | { do: "break"; a: number; b: number }
+  /** the engine and a replica cannot reach anybody else, nor the other way round */
+  | { do: "cutOff"; machine: number; ms: number }
+  | { do: "emptyWitness" }
   | { do: "damage"; ms: number; amount: number }
   | { do: "jumpClock"; machine: number; ms: number }
   | ChainStep
@@ -29,7 +32,7 @@ export type Step = { at: number } & (
 /** What dies when so many events have happened. */
 export interface Crash {
   event: number;
-  victim: "engine" | "m1" | "m2" | "all";
+  victim: "engine" | "m1" | "m2" | "w1" | "all";
 }
 
 export interface Plan {
@@ -40,6 +43,8 @@ export interface Plan {
   unattended?: true;
   /** driven as Longhorn drives it, with snapshots and all that is done with them */
   managed?: true;
+  /** beside the replicas there is a witness */
+  witness?: true;
   crash?: Crash;
   steps: Step[];
 }
@@ -144,7 +149,7 @@ const KINDS = [
   "restartInOrder",
 ] as const;
 
-function faultStep(at: number, random: Random, kind: (typeof KINDS)[number], replicas: number): Step {
+export function faultStep(at: number, random: Random, kind: (typeof KINDS)[number], replicas: number): Step {
   const ms = random.pick([20, 300, 2_000, 7_000, 15_000]) * random.between(0.5, 1.5);
   const machine = random.below(replicas);
   switch (kind) {
@@ -183,6 +188,16 @@ function faultStep(at: number, random: Random, kind: (typeof KINDS)[number], rep
   }
 }
 
+/** From one machine to another. */
+type Way = [from: string, to: string];
+
+function cut({ simulation, network }: World, ways: Way[], ms: number): void {
+  for (const [from, to] of ways) network.block(from, to);
+  simulation.after(ms, null, () => {
+    for (const [from, to] of ways) network.unblock(from, to);
+  });
+}
+
 const CRASH_MS = 400;
 
 export function crash(world: World, { victim }: Crash): void {
@@ -201,9 +216,7 @@ export function perform(world: World, step: Step): void {
   }
   const { simulation, network } = world;
   const later = (ms: number, work: () => void) => simulation.after(ms, null, work);
-  const replica = (index: number): Machine => world.replicas[index] as Machine;
-  // The last one is where the engine runs.
-  const machine = (index: number): Machine => world.replicas[index] ?? world.engine?.machine ?? world.home;
+  const machine = (index: number): Machine => world.machine(index);
   const stopped = (process: { stop: () => void } | undefined, resume: () => void, ms: number) => {
     process?.stop();
     later(ms, resume);
@@ -229,11 +242,11 @@ export function perform(world: World, step: Step): void {
   }
   switch (step.do) {
     case "killReplica": {
-      replica(step.machine).killReplica(step.ms);
+      machine(step.machine).killReplica(step.ms);
       return;
     }
     case "startReplica": {
-      replica(step.machine).startReplica();
+      machine(step.machine).startReplica();
       return;
     }
     case "killEngine": {
@@ -241,7 +254,7 @@ export function perform(world: World, step: Step): void {
       return;
     }
     case "hangReplica": {
-      const process = replica(step.machine).replica?.process;
+      const process = machine(step.machine).replica?.process;
       stopped(process, () => process !== undefined && simulation.resume(process), step.ms);
       return;
     }
@@ -251,7 +264,7 @@ export function perform(world: World, step: Step): void {
       return;
     }
     case "cutPower": {
-      world.cutPower(replica(step.machine), step.ms);
+      world.cutPower(machine(step.machine), step.ms);
       return;
     }
     case "cutAll":
@@ -266,26 +279,26 @@ export function perform(world: World, step: Step): void {
       return;
     }
     case "slowDisk": {
-      const { disk } = replica(step.machine);
+      const { disk } = machine(step.machine);
       disk.slowness = step.amount;
       later(step.ms, () => (disk.slowness = 1));
       return;
     }
     case "slowNetwork": {
-      const host = network.hosts.get(replica(step.machine).name);
+      const host = network.hosts.get(machine(step.machine).name);
       if (host === undefined) return;
       host.slowness = step.amount;
       later(step.ms, () => (host.slowness = 1));
       return;
     }
     case "failDisk": {
-      const { disk } = replica(step.machine);
+      const { disk } = machine(step.machine);
       disk.failing = step.amount;
       later(step.ms, () => (disk.failing = 0));
       return;
     }
     case "fullDisk": {
-      const { disk } = replica(step.machine);
+      const { disk } = machine(step.machine);
       disk.freeBlocks = step.amount;
       later(step.ms, () => (disk.freeBlocks = Infinity));
       return;
@@ -293,11 +306,18 @@ export function perform(world: World, step: Step): void {
     case "block": {
       const [from, to] = [machine(step.from).name, machine(step.to).name];
       if (from === to) return;
-      const ways = step.both ? [[from, to], [to, from]] : [[from, to]]; // prettier-ignore
-      for (const [a, b] of ways) network.block(a as string, b as string);
-      later(step.ms, () => {
-        for (const [a, b] of ways) network.unblock(a as string, b as string);
-      });
+      cut(world, step.both ? [[from, to], [to, from]] : [[from, to]], step.ms); // prettier-ignore
+      return;
+    }
+    case "cutOff": {
+      const here = new Set([machine(world.replicas.length).name, machine(step.machine).name]);
+      const names = world.machines.map(({ name }) => name);
+      const isAcross = ([from, to]: Way) => here.has(from) !== here.has(to);
+      cut(world, names.flatMap((from) => names.map((to): Way => [from, to])).filter(isAcross), step.ms);
+      return;
+    }
+    case "emptyWitness": {
+      world.witness?.emptyDirectory();
       return;
     }
     case "break": {

@@ -16,14 +16,16 @@ export interface Outcome {
   events: number;
   /** directories that somebody had to empty */
   emptied: number;
+  /** starts from a replica that somebody chose */
+  salvaged: number;
   /** that had happened when the first step was made, and when everything began to be put right */
   eventsBefore: number;
   eventsOfSteps: number;
 }
 
 export async function play(plan: Plan, trace: ((text: string) => void) | null = null): Promise<Outcome> {
-  const { seed, replicas, engineAlone, unattended = false, managed = false, steps } = plan;
-  const options = { seed, replicas, engineAlone, attended: !unattended, trace };
+  const { seed, replicas, engineAlone, unattended = false, managed = false, witness = false, steps } = plan;
+  const options = { seed, replicas, engineAlone, witness, attended: !unattended, trace };
   const world = managed ? new ManagedWorld(options) : new World(options);
   let failure: Error | null = null;
   let [eventsBefore, eventsOfSteps] = [0, 0];
@@ -47,7 +49,7 @@ export async function play(plan: Plan, trace: ((text: string) => void) | null = 
     failure = error as Error;
   }
   world.end();
-  const { simulation, operations, acknowledged, emptied } = world;
+  const { simulation, operations, acknowledged, emptied, salvaged } = world;
   return {
     failure,
     simulatedMs: simulation.now,
@@ -55,12 +57,18 @@ export async function play(plan: Plan, trace: ((text: string) => void) | null = 
     acknowledged,
     events: simulation.events,
     emptied,
+    salvaged,
     eventsBefore,
     eventsOfSteps,
   };
 }
 
-/** Leaves out steps as long as the plan still fails.
+/** What went wrong, whatever sector or moment it was. */
+function kindOf(failure: Error): string {
+  return `${failure.name}: ${failure.message}`.replace(/\d+/g, "").slice(0, 30);
+}
+
+/** Leaves out steps as long as the plan still fails in the same way.
  * @param attempts at most so many runs
  * @returns the shorter plan, and how it fails */
 export async function shrink(plan: Plan, attempts: number): Promise<{ plan: Plan; failure: Error | null }> {
@@ -75,7 +83,8 @@ export async function shrink(plan: Plan, attempts: number): Promise<{ plan: Plan
       const shorter = { ...best, steps: [...best.steps.slice(0, at), ...best.steps.slice(at + size)] };
       const outcome = await play(shorter);
       attempts--;
-      if (outcome.failure === null) at += size;
+      if (outcome.failure === null || failure === null || kindOf(outcome.failure) !== kindOf(failure))
+        at += size;
       else {
         best = shorter;
         ({ failure } = outcome);

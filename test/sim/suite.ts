@@ -5,14 +5,14 @@ import { summaryLine } from "../runner/count.js";
 import { BUGS } from "./bugs.js";
 import { exhaust } from "./exhaustive.js";
 import { find } from "./find-bug.js";
-import { managedPlanOf, planOf, type Plan } from "./plan.js";
+import type { Plan } from "./plan.js";
 import { play } from "./play.js";
 import { simulation } from "./simulation.js";
+import { worldPlan, WORLDS } from "./worlds.js";
 
 const PLANS = fileURLToPath(new URL("../../../test/sim/plans", import.meta.url));
-/** Seeds 1 to these: what takes a core some 20 s. */
-const PLAIN_SEEDS = 120;
-const MANAGED_SEEDS = 60;
+/** Seeds 1 to these: what takes a core some 30 s. */
+const SEEDS = { plain: 120, managed: 60, witness: 100 };
 
 const total = { passed: 0, failed: 0, skipped: 0 };
 const work = { operations: 0, simulatedMs: 0, events: 0, emptied: 0 };
@@ -30,9 +30,9 @@ async function check(name: string, plan: Plan): Promise<void> {
 process.on("unhandledRejection", (error) => simulation().fail(error));
 for (const name of existsSync(PLANS) ? readdirSync(PLANS).sort() : [])
   await check(name, JSON.parse(readFileSync(`${PLANS}/${name}`, "utf8")) as Plan);
-for (let seed = 1; seed <= PLAIN_SEEDS; seed++) await check(`SEED=${seed} --world plain`, planOf(seed));
-for (let seed = 1; seed <= MANAGED_SEEDS; seed++)
-  await check(`SEED=${seed} --world managed`, managedPlanOf(seed));
+for (const world of WORLDS)
+  for (let seed = 1; seed <= SEEDS[world]; seed++)
+    await check(`SEED=${seed} --world ${world}`, worldPlan(world, seed));
 const small = await exhaust(1, 25, (text) => console.log(text));
 total.passed += small.sequences + small.crashPoints - small.failed;
 total.failed += small.failed;

@@ -1,5 +1,5 @@
 /**
- * Two or three machines with a replica each, one or two that run engines, one initiator: the product's own replica and engine
+ * Two or three machines with a replica each, maybe one with a witness, one or two that run engines, one initiator: the product's own replica and engine
  * on simulated disks, network and clock. The initiator's operations are judged by the model.
  */
 import type { Logger } from "pino";
@@ -14,6 +14,7 @@ import { beginNetwork, type Network } from "./network.js";
 import { SECTOR_BYTES } from "./sectors.js";
 import { beginSimulation, type Process, type Simulation } from "./simulation.js";
 import { SimVolume } from "./volume.js";
+import { WITNESS_NAME, WitnessMachine } from "./witness-machine.js";
 
 export const VOLUME = "vol";
 export const VOLUME_BYTES = 4 << 20;
@@ -30,6 +31,8 @@ export interface WorldOptions {
   replicas: number;
   /** where the engine runs: a machine of its own, or one that has a replica */
   engineAlone: boolean;
+  /** on a machine of its own */
+  witness: boolean;
   /** whether an operator empties directories that the engine declines, at the end */
   attended: boolean;
   trace: ((text: string) => void) | null;
@@ -41,6 +44,8 @@ export class Engine {
   health: Health | null = null;
   /** not acknowledged yet */
   readonly open = new Set<Operation>();
+  /** another one has served since */
+  isReplaced = false;
 
   constructor(
     readonly process: Process,
@@ -62,6 +67,7 @@ export class World {
   readonly network: Network;
   readonly model = new Model();
   readonly replicas: Machine[];
+  readonly witness: Machine | null;
   /** where engines run, and the first of them */
   readonly hosts: Machine[];
   readonly home: Machine;
@@ -78,7 +84,10 @@ export class World {
   acknowledged = 0;
   /** directories that somebody had to empty */
   emptied = 0;
-  protected emptiedAt = 0;
+  protected attendedAt = 0;
+  /** volumes that did not start by themselves */
+  salvaged = 0;
+  private salvage: string | null = null;
   acceptLostWrites = false;
 
   constructor(protected readonly options: WorldOptions) {
@@ -89,6 +98,7 @@ export class World {
       log: (process: Process) => this.logOf(process),
     };
     this.replicas = Array.from({ length: options.replicas }, (_, i) => new Machine(`m${i + 1}`, hosting));
+    this.witness = options.witness ? new WitnessMachine(WITNESS_NAME, hosting) : null;
     const first = options.engineAlone ? new Machine("e1", hosting) : this.replicas[0];
     if (first === undefined) throw new Error("a world has replicas");
     this.home = first;
@@ -104,7 +114,19 @@ export class World {
   }
 
   get machines(): Machine[] {
-    return [...new Set([...this.replicas, ...this.hosts])];
+    return [...new Set([...this.daemons, ...this.hosts])];
+  }
+
+  /** That keep something of the volume. */
+  private get daemons(): Machine[] {
+    return this.witness === null ? this.replicas : [...this.replicas, this.witness];
+  }
+
+  /** By the number that a step names: replicas, where the engine runs, the witness. */
+  machine(index: number): Machine {
+    const replica = this.replicas[index];
+    if (replica !== undefined) return replica;
+    return (index > this.replicas.length ? this.witness : null) ?? this.engine?.machine ?? this.home;
   }
 
   trace(text: string): void {
@@ -136,7 +158,7 @@ export class World {
   // ---------------------------------------------------------------------------------------------- engines
 
   start(): void {
-    for (const machine of this.replicas) machine.startReplica();
+    for (const machine of this.daemons) machine.startReplica();
     this.startEngine(this.home);
   }
 
@@ -156,7 +178,9 @@ export class World {
       this.serve(engine, log).then(
         (attached) => this.attached(engine, attached),
         (error: unknown) => {
-          this.trace(`${process.name} did not start: ${(error as Error).message}`);
+          const { message } = error as Error;
+          this.trace(`${process.name} did not start: ${message}`);
+          if (/^(LOST_WRITES|SPLIT):/.test(message)) this.salvageHolder();
           this.simulation.after(0, null, () => process.die());
         },
       ),
@@ -173,8 +197,8 @@ export class World {
       engineBootId: engine.machine.bootId,
       replicaTimeoutMs: REPLICA_TIMEOUT_MS,
       waitMs: MEMBERS_WAIT_MS,
-      witness: null,
-      salvage: null,
+      witness: this.witness?.address ?? null,
+      salvage: this.salvage,
       acceptLostWrites: this.acceptLostWrites,
       after: null,
       copier: null,
@@ -188,10 +212,14 @@ export class World {
   protected attached(engine: Engine, attached: AttachedVolume): void {
     engine.attached = attached;
     this.trace(`${engine.process.name} serves`);
+    this.salvage = null;
     for (const { address, state } of attached.replicas.replicas())
       if (state.mode === "ERR") this.holders.delete(machineOf(address));
     // What those before it had under way is done by now, or never.
-    for (const former of this.former) this.abandon(former);
+    for (const former of this.former) {
+      former.isReplaced = true;
+      this.abandon(former);
+    }
   }
 
   private replicaChanged(address: string, to: string, from: string): void {
@@ -211,6 +239,15 @@ export class World {
         engine.process.die();
       });
     } else if (health.type === "served") this.acceptLostWrites = false;
+  }
+
+  /** Somebody knows which replica holds everything that was acknowledged. What reads may have told of writes that were not is given up. */
+  private salvageHolder(): void {
+    const [holder] = this.holders;
+    if (holder === undefined) this.acceptLostWrites = true;
+    else this.salvage = `replica-${holder}`;
+    this.model.losePower();
+    this.salvaged++;
   }
 
   private abandon(engine: Engine): void {
@@ -254,7 +291,7 @@ export class World {
 
   cutPower(machine: Machine, downMs: number): void {
     machine.cutPower();
-    this.lose(machine);
+    if (machine !== this.witness) this.lose(machine);
     this.simulation.after(downMs, null, () => machine.powerOn());
   }
 
@@ -267,11 +304,11 @@ export class World {
     this.model.losePower();
   }
 
-  /** Machines of the members that the newest record names. */
+  /** Machines of the members that the newest record names, the witness's as well: what it excludes is excluded. */
   protected members(): Set<string> {
     let newest = 0;
     let members: string[] = [];
-    for (const { disk, directory } of this.replicas) {
+    for (const { disk, directory } of this.daemons) {
       const text = disk.names.get(`${directory}/aurochs.record`)?.text.content.toString() ?? "";
       if (text === "") continue;
       const { member } = parseRecord(text, directory);
@@ -341,9 +378,14 @@ export class World {
         (result) => {
           engine.open.delete(operation);
           this.acknowledged++;
-          say("done");
-          if (result instanceof Int32Array) this.model.answer(operation, result);
-          else this.model.acknowledge(operation);
+          say(result instanceof Int32Array ? `reads ${result.join(" ")}` : "done");
+          if (result instanceof Int32Array && this.mayReadStale(engine)) this.model.abandon(operation);
+          else if (result instanceof Int32Array) this.model.answer(operation, result);
+          else {
+            this.model.acknowledge(operation);
+            // The answer was under way when the last one that knew it lost its power.
+            if (this.holders.size === 0) this.model.losePower();
+          }
         },
         (error: unknown) => {
           engine.open.delete(operation);
@@ -352,6 +394,15 @@ export class World {
         },
       )
       .catch((error: unknown) => this.simulation.fail(error));
+  }
+
+  /** NOT CHECKED: what an engine reads that was cut off with one copy, after another has gone on with the other copy and the witness.
+   * Until it hears of that it answers reads from its copy (ARCHITECTURE.md "The witness"). What it writes is judged. */
+  private mayReadStale(engine: Engine): boolean {
+    if (this.witness === null || !engine.isReplaced) return false;
+    const members = this.members();
+    const copies = engine.attached?.replicas.replicas().filter(({ state }) => state.mode === "RW") ?? [];
+    return copies.some(({ address }) => !members.has(machineOf(address)));
   }
 
   // ---------------------------------------------------------------------------------------------- the end
@@ -382,12 +433,13 @@ export class World {
     }
     this.network.damage = 0;
     for (const former of this.former) former.process.die();
-    for (const machine of this.replicas) {
+    for (const machine of this.daemons) {
       // A daemon whose disk failed is started anew by somebody.
       if (machine.replica?.hosted?.now.state === "failed") machine.killReplica(0);
       machine.startReplica();
     }
     if (this.engine === null) this.startEngine(this.home);
+    this.attendedAt = this.simulation.now;
   }
 
   /** @throws {Violation} not all replicas have become copies, or what they hold is not what they should */
@@ -406,17 +458,28 @@ export class World {
     const { engine } = this;
     if (engine === null || !engine.isServing || engine.health?.type !== "served" || engine.open.size > 0)
       return false;
-    return engine.attached?.replicas.replicas().every(({ state }) => state.mode === "RW") === true;
+    const { replicas } = engine.attached ?? {};
+    if (replicas?.witness()?.member === false) return false;
+    return replicas?.replicas().every(({ state }) => state.mode === "RW") === true;
   }
 
-  /** The engine keeps what may be somebody's data, and an operator says that it is not. */
+  /** The engine keeps what may be somebody's data, and an operator says that it is not. One that waits for a copy that lost its writes, or
+   * that its witness does not know, is started again. */
   protected attend(): void {
-    if (!this.options.attended || this.simulation.now < this.emptiedAt + ATTENDED_MS) return;
+    if (!this.options.attended || this.simulation.now < this.attendedAt + ATTENDED_MS) return;
+    const { health, attached, process } = this.engine ?? {};
+    const isLost = attached?.replicas.witness()?.cause.includes("it counts after the next start") === true;
+    if (this.witness !== null && (health?.type === "waited" || isLost)) {
+      this.trace(`somebody kills ${process?.name}`);
+      this.attendedAt = this.simulation.now;
+      process?.die();
+      return;
+    }
     for (const { address, state } of this.engine?.attached?.replicas.replicas() ?? []) {
       if (state.mode !== "ERR" || !state.cause.includes("kept until its directory is emptied")) continue;
       this.trace(`somebody empties ${address}`);
       this.emptied++;
-      this.emptiedAt = this.simulation.now;
+      this.attendedAt = this.simulation.now;
       this.replicas.find((machine) => machine.address === address)?.emptyDirectory();
     }
   }
@@ -454,6 +517,9 @@ export class World {
       return `${address} ${state.mode}${cause}`;
     });
     const health = engine.health === null ? "none" : JSON.stringify(engine.health);
+    const witness = engine.attached?.replicas.witness();
+    if (witness != null)
+      replicas?.push(`witness ${witness.member ? "counts" : `does not count (${witness.cause})`}`);
     return `${replicas?.join(", ") ?? "not attached"}; health ${health}; ${engine.open.size} operations open`;
   }
 
