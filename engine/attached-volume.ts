@@ -64,7 +64,7 @@ export class AttachedVolume {
     } = options;
     const links = options.replicas.map((address) => new ReplicaLink(address));
     const witness = options.witness === null ? null : new ReplicaLink(options.witness);
-    const all = [...links, ...longhorn, ...(witness === null ? [] : [witness])];
+    const all = [...links, ...longhorn];
     let volume: Volume | null = null;
     let replicas: ReplicaSet | null = null;
     try {
@@ -84,6 +84,7 @@ export class AttachedVolume {
       replicas?.close();
       await volume?.close();
       for (const link of all) link.close();
+      witness?.close();
       throw error;
     }
   }

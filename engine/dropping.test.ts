@@ -47,19 +47,36 @@ t.test("what a joining replica missed is kept until all have stored that it is a
   const second = replica(2, "second", RESYNC);
   const dropping = new Dropping(rosterOf([copy.slot, first.slot, second.slot], ["copy"]));
   copy.control.refuses = true;
-  t.equal(await dropping.join(first.slot), false, "the copy did not store it");
+  t.equal(await dropping.join(first.slot, null), false, "the copy did not store it");
   // Tried again, with another one that joins first.
-  t.equal(await dropping.join(second.slot), false);
+  t.equal(await dropping.join(second.slot, null), false);
   const last = first.stored.at(-1);
   t.strictSame(last?.members, ["copy", "first", "second"]);
   t.strictSame(last?.absent.map(({ replicaId }) => replicaId).sort(), ["first", "second"]);
   copy.control.refuses = false;
-  t.equal(await dropping.join(second.slot), true);
+  t.equal(await dropping.join(second.slot, null), true);
   t.strictSame(
     copy.stored.at(-1)?.absent.map(({ replicaId }) => replicaId),
     ["first"],
     "that one still joins",
   );
-  t.equal(await dropping.join(first.slot), true);
+  t.equal(await dropping.join(first.slot, null), true);
   t.strictSame(copy.stored.at(-1)?.absent, []);
+});
+
+t.test("the witness is taken in right after the second copy, not with it", async (t) => {
+  const copy = replica(0, "copy", { mode: "RW" });
+  const returned = replica(1, "returned", RESYNC);
+  const witness = replica(2, "witness", RESYNC);
+  const dropping = new Dropping(rosterOf([copy.slot, returned.slot], ["copy"]));
+  const { link, replicaId, stored } = witness.slot;
+  t.equal(await dropping.join(returned.slot, { link, replicaId, stored, readable: false }), true);
+  t.strictSame(
+    copy.stored.map(({ members }) => members),
+    [
+      ["copy", "returned"],
+      ["copy", "returned", "witness"],
+    ],
+  );
+  t.equal(witness.stored.length, 1);
 });

@@ -108,8 +108,9 @@ export class Dropping {
   }
 
   /** Makes a replica that holds everything durably a member.
+   * @param witness becomes one after it, if it is there; null: nobody does
    * @returns false when that is not known to be recorded: it may be, so that it has to be tried again, or dropped */
-  async join(slot: Slot): Promise<boolean> {
+  async join(slot: Slot, witness: Holder | null): Promise<boolean> {
     slot.joining = true;
     const failures = await this.#record(this.roster.members(), {}, slot);
     if (failures === null) return false;
@@ -118,7 +119,9 @@ export class Dropping {
     slot.joining = false;
     this.roster.apply(slot, { type: "joined" });
     await this.roster.volume.setMode(slot.index, "RW");
-    await this.#letGo((await this.#record(this.roster.members())) ?? []);
+    // Not in the record before: as long as one copy may go on alone, nobody else and the witness may go on without it.
+    const change = witness === null || this.roster.keeper.unsettled ? {} : { witness };
+    await this.#letGo((await this.#record(this.roster.members(), change)) ?? []);
     return true;
   }
 

@@ -215,8 +215,10 @@ export class Engine {
   /** null: there is none */
   witness(): WitnessView | null {
     const { witness } = this.options;
-    if (witness === null || this.#serving !== null) return this.#serving?.attached.replicas.witness() ?? null;
-    return { address: witness, replicaId: "", member: false, cause: "not asked yet" };
+    if (this.#serving !== null) return this.#serving.attached.replicas.witness();
+    return witness === null
+      ? null
+      : { address: witness, replicaId: "", member: false, cause: "not asked yet" };
   }
 
   sessions(): SessionInfo[] {

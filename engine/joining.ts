@@ -11,8 +11,9 @@ import { makeEqual } from "./make-equal.js";
 import { bytesOf, type Range } from "./region-ranges.js";
 import type { Revisions } from "./revisions.js";
 import type { Roster } from "./roster.js";
-import { basisOf } from "./record-keeper.js";
+import { basisOf, type Holder } from "./record-keeper.js";
 import type { Slot } from "./slot.js";
+import type { WitnessWatch } from "./witness-watch.js";
 
 /** The replica that it was copied from failed; another one may do. */
 export class SourceFailedError extends Error {
@@ -24,6 +25,7 @@ export class Joining {
     private readonly roster: Roster,
     private readonly dropping: Dropping,
     private readonly revisions: Revisions,
+    private readonly witness: WitnessWatch,
   ) {}
 
   /** A replica that others can be made equal to.
@@ -122,21 +124,22 @@ export class Joining {
     if (slot.state.mode !== "RESYNC" || this.roster.signal.aborted) throw new Error("the engine stops");
   }
 
-  /** Makes it a member, and then readable.
+  /** Makes it a member, and then readable. The witness counts from the second copy on.
    * @returns false when it took a snapshot meanwhile, before it held everything */
   async join(slot: Slot): Promise<boolean> {
     const { roster } = this;
     for (;;) {
       // Durable before it counts: a member that restarts has to hold what it was given.
       await roster.volume.flush(null);
-      if (await this.revisions.level(() => this.#tryJoin(slot), [slot])) return true;
+      const witness = await this.witness.candidate();
+      if (await this.revisions.level(() => this.#tryJoin(slot, witness), [slot])) return true;
       if (slot.doubtful.length > 0) return false;
       await sleep(AGREEMENT_RETRY_MS, undefined, { signal: roster.signal });
     }
   }
 
   /** @returns false when a copy is away, or did not answer: it has to hear of it as well; or as `join` */
-  async #tryJoin(slot: Slot): Promise<boolean> {
+  async #tryJoin(slot: Slot, witness: Holder | null): Promise<boolean> {
     const { roster } = this;
     this.check(slot);
     if (roster.someAway() || slot.doubtful.length > 0) return false;
@@ -146,7 +149,7 @@ export class Joining {
       if (slot.breaks > slot.breaksAtConnect) throw new Error("its stream ended");
     }
     if (state.mode === "RESYNC") slot.lastResync = state.progress;
-    if (!(await this.dropping.join(slot))) return false;
+    if (!(await this.dropping.join(slot, witness))) return false;
     if (slot.state.mode === "ERR") throw new Error(slot.state.cause);
     roster.log.info({ replica: slot.address, ...slot.lastResync }, "resynced");
     return true;

@@ -48,7 +48,7 @@ export interface ReplicaSetOptions {
   /** bytes */
   size: number;
   rules: Omit<SourceRules, "lastEngineBootId" | "reverting">;
-  /** null: there is none */
+  /** closed with the replicas; null: there is none */
   witness: ReplicaLink | null;
   /** null: no snapshots while a replica is resynced */
   copier: SnapshotCopier | null;
@@ -96,7 +96,7 @@ export class ReplicaSet {
   readonly #jointChanges: JointChanges;
   readonly #returning: Returning;
   readonly #rebuild: Rebuild;
-  readonly #witness: WitnessWatch | null;
+  readonly #witness: WitnessWatch;
   readonly #rules: Omit<SourceRules, "reverting">;
 
   constructor(volume: Volume, { takeover, size, rules, witness, copier, onHealth, log }: ReplicaSetOptions) {
@@ -111,10 +111,10 @@ export class ReplicaSet {
     this.#agreement = new Agreement(roster, this.#held, this.#revisions);
     const followers = new SnapshotFollowers(roster, this.#dropping, copier);
     this.#jointChanges = new JointChanges(roster, this.#dropping, followers);
-    const joining = new Joining(roster, this.#dropping, this.#revisions);
+    this.#witness = new WitnessWatch(roster, this.#dropping, witness);
+    const joining = new Joining(roster, this.#dropping, this.#revisions, this.#witness);
     this.#returning = new Returning(roster, new Resync(roster, joining, followers));
     this.#rebuild = new Rebuild(roster, this.#dropping, joining, this.#jointChanges, followers);
-    this.#witness = witness === null ? null : new WitnessWatch(roster, this.#dropping, witness);
     this.#rules = { ...rules, lastEngineBootId };
   }
 
@@ -143,7 +143,12 @@ export class ReplicaSet {
 
   /** null: there is none */
   witness(): WitnessView | null {
-    return this.#witness?.view() ?? null;
+    return this.#witness.view();
+  }
+
+  /** See WitnessWatch. */
+  setWitness(address: string | null): void {
+    this.#witness.set(address);
   }
 
   // -------------------------------------------------------------------------------------------- start and stop
@@ -153,7 +158,7 @@ export class ReplicaSet {
   async start(): Promise<void> {
     await this.#roster.decisions.run(() => this.#start());
     for (const slot of this.#roster.slots) this.#returning.watch(slot);
-    this.#witness?.watch();
+    this.#witness.watch();
   }
 
   async #start(): Promise<void> {
@@ -236,6 +241,7 @@ export class ReplicaSet {
   close(): void {
     this.#roster.stop();
     for (const { link } of this.#roster.slots) link.close();
+    this.#witness.close();
   }
 
   // -------------------------------------------------------------------------------------------- events

@@ -1,12 +1,12 @@
 /** Looks after the witness: it becomes a member while there are two copies, and is none any more when it does not answer, so
- * that a copy that fails later can be gone on without. */
+ * that a copy that fails later can be gone on without. Which one it is may change at any time. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ReplicaFacts } from "../proto/control.js";
 import type { Dropping } from "./dropping.js";
 import { WITNESS_GRACE_MS, WITNESS_POLL_MS } from "./limits.js";
 import { isLonghorn } from "./longhorn/longhorn-link.js";
-import { basisOf } from "./record-keeper.js";
-import type { ReplicaLink } from "./replica-link.js";
+import { basisOf, type Holder } from "./record-keeper.js";
+import { ReplicaLink } from "./replica-link.js";
 import { judgeReturn } from "./return-verdict.js";
 import type { Roster } from "./roster.js";
 
@@ -19,28 +19,47 @@ export interface WitnessView {
   cause: string;
 }
 
+const NOT_ASKED = "not asked yet";
+
 export class WitnessWatch {
-  #replicaId = "";
-  #cause = "not asked yet";
+  #replicaId: string;
+  #cause = NOT_ASKED;
   /** since when it does not answer, ms; null: it does */
   #silentSince: number | null = null;
+  /** what whoever follows the volume's health has been told of it */
+  #told = "null";
+  /** ends the pause before the next look */
+  #wake: () => void = () => undefined;
 
+  /** @param link closed with this; null: there is none */
   constructor(
     private readonly roster: Roster,
     private readonly dropping: Dropping,
-    private readonly link: ReplicaLink,
+    private link: ReplicaLink | null,
   ) {
     this.#replicaId = roster.keeper.witness?.replicaId ?? "";
   }
 
-  view(): WitnessView {
-    const member = this.roster.keeper.witnessCounts;
-    return {
-      address: this.link.address,
-      replicaId: this.#replicaId,
-      member,
-      cause: member ? "" : this.#cause,
-    };
+  /** null: there is none */
+  view(): WitnessView | null {
+    if (this.link === null) return null;
+    const { address } = this.link;
+    const { keeper } = this.roster;
+    const member = keeper.witnessCounts && keeper.witness?.replicaId === this.#replicaId;
+    return { address, replicaId: this.#replicaId, member, cause: member ? "" : this.#cause };
+  }
+
+  /** Another one from now on, or the same one elsewhere.
+   * @param address `host:port`; null: none */
+  set(address: string | null): void {
+    if (address === (this.link?.address ?? null)) return;
+    // Who is a member is asked there until it is given up, or found at the new address.
+    if (this.link !== this.roster.keeper.witness?.link) this.link?.close();
+    this.link = address === null ? null : new ReplicaLink(address);
+    this.#replicaId = "";
+    this.#cause = NOT_ASKED;
+    this.#silentSince = null;
+    this.#wake();
   }
 
   /** Until the engine stops. */
@@ -48,52 +67,88 @@ export class WitnessWatch {
     this.#watch().catch(this.roster.onError);
   }
 
+  close(): void {
+    this.roster.keeper.witness?.link.close();
+    this.link?.close();
+  }
+
+  /** One that answers, and could be a member if there were another copy, which is about to be one. */
+  async candidate(): Promise<Holder | null> {
+    const { link, roster } = this;
+    if (link === null || this.#silentSince !== null || roster.keeper.witness !== null) return null;
+    const facts = await this.#ask(link);
+    return facts === null || this.#unfit(facts) !== null ? null : holderOf(link, facts);
+  }
+
   async #watch(): Promise<void> {
     const { roster } = this;
     while (!roster.signal.aborted && roster.end === null) {
-      const facts = await this.#ask();
-      await roster.decisions.run(() => this.#judge(facts)).catch(roster.onError);
-      await sleep(WITNESS_POLL_MS, undefined, { signal: roster.signal }).catch(() => undefined);
+      const woken = new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+      const { link } = this;
+      const facts = link === null ? null : await this.#ask(link);
+      await roster.decisions.run(() => this.#judge(link, facts)).catch(roster.onError);
+      this.#tell();
+      const pause = sleep(WITNESS_POLL_MS, undefined, { signal: roster.signal });
+      await Promise.race([woken, pause.catch(() => undefined)]);
     }
   }
 
-  async #ask(): Promise<ReplicaFacts | null> {
+  async #ask(link: ReplicaLink): Promise<ReplicaFacts | null> {
     try {
-      const facts = await this.link.identifyFor(this.roster.keeper.volume);
-      this.#silentSince = null;
+      const facts = await link.identifyFor(this.roster.keeper.volume);
+      if (link === this.link) this.#silentSince = null;
       return facts;
     } catch (error) {
+      if (link !== this.link) return null;
       this.#silentSince ??= Date.now();
       this.#cause = `does not answer: ${(error as Error).message}`;
       return null;
     }
   }
 
-  async #judge(facts: ReplicaFacts | null): Promise<void> {
+  #tell(): void {
+    const view = this.view();
+    // Each failure may be worded differently.
+    const told = JSON.stringify(this.#silentSince === null ? view : { ...view, cause: "silent" });
+    if (told !== this.#told) this.roster.publish();
+    this.#told = told;
+  }
+
+  async #judge(link: ReplicaLink | null, facts: ReplicaFacts | null): Promise<void> {
     const { roster, dropping } = this;
     const { keeper } = roster;
-    if (roster.signal.aborted || roster.end !== null) return;
+    if (roster.signal.aborted || roster.end !== null || link !== this.link) return;
     const member = keeper.witness;
-    if (facts === null) {
-      if (member === null || Date.now() - (this.#silentSince ?? 0) < WITNESS_GRACE_MS) return;
-      if (this.#isCalm()) await dropping.changeWitness(null);
+    if (link === null || facts === null) {
+      if (member === null) return;
+      const isSilent = Date.now() - (this.#silentSince ?? Date.now()) >= WITNESS_GRACE_MS;
+      if ((link === null || isSilent) && this.#isCalm()) await this.#giveUp(member);
     } else if (member === null) {
-      const reason = this.#whyNot(facts);
+      const reason = this.#unfit(facts) ?? this.#needless();
       this.#replicaId = facts.replicaId;
-      if (reason !== null) this.#cause = reason;
-      else if (this.#isCalm()) {
-        this.#cause = "it is joining";
-        const { link } = this;
-        const witness = { link, replicaId: facts.replicaId, stored: basisOf(facts), readable: false };
-        await dropping.changeWitness(witness);
-      }
-    } else {
+      this.#cause = reason ?? "it is joining";
+      if (reason === null && this.#isCalm()) await dropping.changeWitness(holderOf(link, facts));
+    } else if (facts.replicaId === member.replicaId) {
+      this.#replicaId = facts.replicaId;
+      if (member.link !== link) member.link.close();
+      member.link = link;
       const verdict = judgeReturn(facts, { ...roster.known(member) });
       if (verdict.type === "fenced")
-        await roster.finish({ type: "fenced", reason: `witness ${this.link.address}: ${verdict.reason}` });
-      // Its directory was emptied: it is another one.
-      else if (verdict.type === "lost" && this.#isCalm()) await dropping.changeWitness(null);
+        await roster.finish({ type: "fenced", reason: `witness ${link.address}: ${verdict.reason}` });
+      // Its directory went back in time.
+      else if (verdict.type === "lost" && this.#isCalm()) await this.#giveUp(member);
+    } else if (this.#isCalm()) {
+      // Its directory was emptied, or it is somewhere else: another one. It joins when the one before has gone.
+      await this.#giveUp(member);
+      this.#wake();
     }
+  }
+
+  async #giveUp(member: Holder): Promise<void> {
+    await this.dropping.changeWitness(null);
+    if (this.roster.keeper.witness === null && member.link !== this.link) member.link.close();
   }
 
   /** Every copy is there, so that all of them can store what is decided. */
@@ -102,16 +157,26 @@ export class WitnessWatch {
     return !keeper.unsettled && !this.roster.someAway() && !slots.some(({ silent }) => silent !== null);
   }
 
-  #whyNot({ witness, volume, replicaId, record }: ReplicaFacts): string | null {
+  /** Why it cannot be this volume's witness now; null: it can. */
+  #unfit({ witness, volume, replicaId, record }: ReplicaFacts): string | null {
     const { keeper, slots } = this.roster;
     if (!witness) return "it is no witness, but a replica";
     if (volume !== keeper.volume) return `it is volume ${volume}'s`;
     if (slots.some((slot) => slot.replicaId === replicaId))
       return `it is replica ${replicaId}, as another one is`;
     const generation = record?.generation ?? 0;
-    if (generation > keeper.generation)
-      return `it has generation ${generation}, while ${keeper.generation} is served here: it counts after the next start`;
-    const copies = slots.filter(({ state, link }) => state.mode === "RW" && !isLonghorn(link));
+    return generation > keeper.generation
+      ? `it has generation ${generation}, while ${keeper.generation} is served here: it counts after the next start`
+      : null;
+  }
+
+  /** Why none is needed now; null: one is. */
+  #needless(): string | null {
+    const copies = this.roster.slots.filter(({ state, link }) => state.mode === "RW" && !isLonghorn(link));
     return copies.length > 1 ? null : "there is one copy";
   }
+}
+
+function holderOf(link: ReplicaLink, facts: ReplicaFacts): Holder {
+  return { link, replicaId: facts.replicaId, stored: basisOf(facts), readable: false };
 }

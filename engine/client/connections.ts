@@ -1,5 +1,6 @@
 /** Connections to an engine, a replica and a replica's sync agent over Longhorn's gRPC. Errors say what was tried. */
 import type { OpeningRequest } from "../../proto/control.js";
+import { EngineMembers } from "../../proto/engine-watch.js";
 import type { Identity } from "../../proto/identity.js";
 import { ControllerService, Profiler, ReplicaService, SyncAgentService } from "../../proto/longhorn.js";
 import { withContext } from "../../proto/rpc-error.js";
@@ -44,6 +45,11 @@ export type EngineConnection = Connection<typeof ControllerService>;
 export type ReplicaConnection = Connection<typeof ReplicaService>;
 export type SyncAgentConnection = Connection<typeof SyncAgentService>;
 export type ProfilerConnection = Connection<typeof Profiler>;
+
+/** To an engine of ours. */
+export function connectMembers(url: string, identity: Identity): Connection<typeof EngineMembers> {
+  return new Connection(EngineMembers, grpcAddress(url), identity);
+}
 
 export function connectEngine(url: string, identity: Identity): EngineConnection {
   return new Connection(ControllerService, grpcAddress(url), identity);

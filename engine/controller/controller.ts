@@ -11,6 +11,7 @@ import { DecisionQueue } from "../decision-queue.js";
 import { HandOverOffer } from "../hand-over/offer.js";
 import { HandOver } from "../hand-over/take.js";
 import type { Health } from "../health.js";
+import type { WitnessView } from "../witness-watch.js";
 import { Expander } from "./expand.js";
 import { Expansion } from "./expansion.js";
 import { TakenOverError } from "./taken-over.js";
@@ -106,6 +107,13 @@ export class Controller {
       address: entry.address,
       mode: this.#state.modeOf(entry),
     }));
+  }
+
+  /** null: it has none */
+  witness(): WitnessView | null {
+    const { attached, witness } = this.#state;
+    if (attached !== null) return attached.replicas.witness();
+    return witness === null ? null : { address: witness, replicaId: "", member: false, cause: "the volume is not started" }; // prettier-ignore
   }
 
   /** How often a client has changed something. */
@@ -281,6 +289,16 @@ export class Controller {
   /** @see {ReplicaList.remove} */
   removeReplica(address: string): Promise<void> {
     return this.#changes.run(() => this.#replicas.remove(address));
+  }
+
+  /** Another witness from now on, or the same one elsewhere. It counts later: see `witness`.
+   * @param address of its control port, `host:port`; null: none */
+  setWitness(address: string | null): Promise<void> {
+    return this.#changes.run(() => {
+      this.#state.witness = address;
+      this.#state.attached?.replicas.setWitness(address);
+      return Promise.resolve();
+    });
   }
 
   /** @see {ReplicaList.setMode} */

@@ -14,7 +14,7 @@ export interface ControllerOptions {
   frontend: string;
   /** URLs; with none the engine waits for VolumeStart */
   replicas: string[];
-  /** control address of the witness, an extension of ours; null: there is none */
+  /** control address of the witness at first, an extension of ours; null: there is none */
   witness: string | null;
   /** to take an existing frontend over */
   upgrade: boolean;

@@ -1,6 +1,6 @@
 /** The controller's gRPC port: Longhorn's services, health and reflection. */
 import { Server, ServerCredentials } from "@grpc/grpc-js";
-import { EngineWatch, EngineWatchStreams } from "../../proto/engine-watch.js";
+import { EngineMembers, EngineWatch, EngineWatchStreams } from "../../proto/engine-watch.js";
 import { addHealth } from "../../proto/health.js";
 import type { ServerIdentity } from "../../proto/identity.js";
 import { ControllerService, Profiler } from "../../proto/longhorn.js";
@@ -11,11 +11,13 @@ import { unaryHandlers } from "../../proto/unary.js";
 import { ListenError } from "../engine.js";
 import { formatHostPort, type HostPort } from "../host-port.js";
 import type { Controller } from "./controller.js";
+import { membersHandlers } from "./members-service.js";
 import { controllerHandlers } from "./service.js";
 import { totalsHandlers, watchHandlers } from "./watch-service.js";
 
 const SERVICES = [
   ...["ptypes.ControllerService", "profilerrpc.Profiler", "aurochs.engine.v1.EngineWatch"],
+  "aurochs.engine.v1.EngineMembers",
   "grpc.health.v1.Health",
 ];
 
@@ -40,6 +42,7 @@ export async function serveController(
   );
   server.addService(Profiler, unaryHandlers(Profiler, profilerHandlers(listen.port), identity));
   server.addService(EngineWatch, unaryHandlers(EngineWatch, totalsHandlers(controller), identity));
+  server.addService(EngineMembers, unaryHandlers(EngineMembers, membersHandlers(controller), identity));
   server.addService(EngineWatchStreams, streamHandlers(EngineWatchStreams, watchHandlers(controller)));
   addHealth(server);
   addReflection(server, SERVICES);

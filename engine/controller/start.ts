@@ -251,7 +251,7 @@ export class Start {
       volume: options.volume,
       size,
       replicas: [...ours, ...this.#damaged, ...this.#absent.map(({ peer }) => peer)],
-      witness: options.witness,
+      witness: this.state.witness,
       longhorn: entries.flatMap((entry) => entry.longhornLink() ?? []),
       engineId: this.options.engineId,
       engineBootId: readBootId(options.bootIdFile),

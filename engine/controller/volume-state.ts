@@ -12,6 +12,8 @@ export class VolumeState {
   attached: AttachedVolume | null = null;
   /** bytes; 0 before the first start */
   size = 0;
+  /** control address, `host:port`; null: there is none */
+  witness: string | null;
   /** of its replicas' entries */
   readonly owner: EntryOwner;
 
@@ -20,6 +22,7 @@ export class VolumeState {
     engineId: string,
     readonly log: Logger,
   ) {
+    this.witness = options.witness;
     const engineAt = (peer: string) => this.attached?.replicas.requestFor(peer) ?? null;
     this.owner = { volume: options.volume, engineId, engineAt };
   }

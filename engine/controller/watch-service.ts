@@ -38,5 +38,6 @@ function stateOf(controller: Controller): EngineState {
       .replicas()
       .map(({ address, mode }) => ({ address: { address, instanceName: "" }, mode })),
     changes: controller.changes,
+    witness: controller.witness(),
   };
 }
