@@ -9,28 +9,39 @@ import type { AgentCalls } from "./agent.js";
 import type { Agents } from "./agents.js";
 
 export type Proxy = AgentCalls["proxy"];
+type NodeCalls = AgentCalls["node"];
 
 export class EngineCaller {
   constructor(private readonly agents: Agents) {}
 
   /** @throws {OperationError} */
-  async call<T>(
+  call<T>(
     engine: Resource<"Engine">,
     use: (proxy: Proxy, request: ProxyEngineRequest) => Promise<T>,
   ): Promise<T> {
-    const { spec, status: is, metadata } = engine;
+    const { spec, metadata } = engine;
     const { volumeName } = spec;
-    if (is.currentState !== "running" || is.port === 0)
-      throw new OperationError("REFUSED", `the engine of volume ${volumeName} does not run`);
-    const calls = this.agents.get(spec.nodeID)?.calls ?? null;
-    if (calls === null) throw new OperationError("UNREACHABLE", `node ${spec.nodeID} cannot be reached`);
     const request = {
       address: engineAddress(engine),
       ...{ engineName: metadata.name, volumeName, dataEngine: DataEngine.DATA_ENGINE_V1 },
       backendStoreDriver: 0,
     };
+    return this.#at(engine, ({ proxy }) => use(proxy, request));
+  }
+
+  /** What Longhorn's proxy has no call for.
+   * @throws {OperationError} */
+  callNode<T>(engine: Resource<"Engine">, use: (node: NodeCalls) => Promise<T>): Promise<T> {
+    return this.#at(engine, ({ node }) => use(node));
+  }
+
+  async #at<T>({ spec, status: is }: Resource<"Engine">, use: (calls: AgentCalls) => Promise<T>): Promise<T> {
+    if (is.currentState !== "running" || is.port === 0)
+      throw new OperationError("REFUSED", `the engine of volume ${spec.volumeName} does not run`);
+    const calls = this.agents.get(spec.nodeID)?.calls ?? null;
+    if (calls === null) throw new OperationError("UNREACHABLE", `node ${spec.nodeID} cannot be reached`);
     try {
-      return await use(calls.proxy, request);
+      return await use(calls);
     } catch (error) {
       throw operationError(error);
     }

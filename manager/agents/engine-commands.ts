@@ -9,19 +9,29 @@ export type EngineCommand =
   | { command: "set-unmap-mark"; enabled: boolean }
   | { command: "set-snapshot-max-count"; count: number }
   | { command: "set-snapshot-max-size"; size: number }
+  | { command: "set-witness"; address: string }
   | { command: "expand"; size: number }
   | { command: "remove-replica"; address: string }
   | { command: "add-replica"; name: string; address: string };
 
-/** @param engine with the status that it has told
- * @param replicas that it has
- * @param healthy names of replicas that were whole before: it makes those whole again by itself */
-export function nextCommands(
-  engine: Resource<"Engine">,
-  replicas: readonly ReportedReplica[],
-  healthy: ReadonlySet<string>,
-): EngineCommand[] {
-  return [...settingsOf(engine), ...replicaCommand(engine, replicas, healthy)];
+/** What is known of an engine beside its object. */
+export interface Known {
+  /** that it has */
+  replicas: readonly ReportedReplica[];
+  /** names of replicas that were whole before: it makes those whole again by itself */
+  healthy: ReadonlySet<string>;
+  /** `ip:port` of the witness that it has; "": none */
+  witness: string;
+  /** of the one that it is to have; "": none; null: what it has may stay, since the one that it is to have does not run */
+  wantedWitness: string | null;
+}
+
+/** @param engine with the status that it has told */
+export function nextCommands(engine: Resource<"Engine">, known: Known): EngineCommand[] {
+  const { replicas, healthy, witness, wantedWitness: wanted } = known;
+  const witnessCommands: EngineCommand[] =
+    wanted === null || wanted === witness ? [] : [{ command: "set-witness", address: wanted }];
+  return [...settingsOf(engine), ...witnessCommands, ...replicaCommand(engine, replicas, healthy)];
 }
 
 function settingsOf(engine: Resource<"Engine">): EngineCommand[] {

@@ -132,6 +132,11 @@ export class EngineDriver {
           proxy.volumeSnapshotMaxSizeSet({ proxyEngineRequest, size: { size: command.size } }, CALL),
         );
         break;
+      case "set-witness":
+        await this.#caller.callNode(engine, ({ engineWitnessSet }) =>
+          engineWitnessSet({ name: engine.metadata.name, address: command.address }, CALL),
+        );
+        break;
       case "expand":
         await this.#caller.call(engine, (proxy, proxyEngineRequest) =>
           proxy.volumeExpand({ proxyEngineRequest, expand: { size: command.size } }, CALL),
@@ -193,6 +198,8 @@ function keyOf(command: EngineCommand): string {
   switch (command.command) {
     case "remove-replica":
     case "add-replica":
+      return `${command.command} ${command.address}`;
+    case "set-witness":
       return `${command.command} ${command.address}`;
     case "expand":
       return `${command.command} ${command.size}`;

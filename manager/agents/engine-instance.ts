@@ -19,10 +19,10 @@ export function replicaUrl(address: string): string {
   return `tcp://${address}`;
 }
 
-/** @param witness `ip:port`; null: it has none that runs */
+/** @param witness `ip:port`; "": it has none that runs */
 export function engineInstance(
   engine: Resource<"Engine">,
-  witness: string | null,
+  witness: string,
   binary: string,
   host: string,
   settings: SettingValues,
@@ -44,7 +44,7 @@ export function engineInstance(
       ...["--snapshot-max-count", String(spec.snapshotMaxCount)],
       ...["--snapshot-max-size", spec.snapshotMaxSize],
       ...Object.values(spec.replicaAddressMap).flatMap((address) => ["--replica", replicaUrl(address)]),
-      ...(witness === null ? [] : ["--witness", witness]),
+      ...(witness === "" ? [] : ["--witness", witness]),
     ],
   });
 }

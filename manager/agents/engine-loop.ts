@@ -7,12 +7,13 @@ import type { Events } from "../events/events.js";
 import { isDeleted, type Resource } from "../objects/resource.js";
 import { loadSettings } from "../settings/stored.js";
 import { letGo, type Store } from "../store/store.js";
+import { ownLabels } from "../volume/objects.js";
 import { addressOf, isServing } from "../volume/states.js";
 import type { Agents } from "./agents.js";
 import { nextCommands } from "./engine-commands.js";
 import { EngineDriver } from "./engine-driver.js";
 import { engineInstance } from "./engine-instance.js";
-import { NOT_REPORTED, replicasOf, reportedStatus } from "./engine-status.js";
+import { notReported, replicasOf, reportedStatus } from "./engine-status.js";
 import { InstanceKeeper, type Presence } from "./instance-keeper.js";
 import { factsOf, newFailure } from "./instance-status.js";
 import { followAgents } from "./replica-loop.js";
@@ -21,7 +22,12 @@ export function startEngineLoop(store: Store, agents: Agents, events: Events, lo
   const keeper = new InstanceKeeper(agents, events, log);
   const driver = new EngineDriver(store, agents, events, log, (engine) => loop.add(engine));
   const loop: Loop = new Loop("engine", store, (name) => reconcile(store, keeper, driver, name), log);
-  loop.follow("Engine", ({ metadata }) => [metadata.name]).alsoEnds(() => driver.stop());
+  loop
+    .follow("Engine", ({ metadata }) => [metadata.name])
+    .follow("Witness", async ({ spec }) =>
+      (await store.list("Engine", ownLabels(spec.volumeName))).map(({ metadata }) => metadata.name),
+    )
+    .alsoEnds(() => driver.stop());
   return followAgents(loop, store, agents, "Engine");
 }
 
@@ -39,7 +45,7 @@ async function reconcile(
   const presence = await keeper.keep(engine, async (agent) => {
     const witness = await witnessOf(store, engine);
     const settings = await loadSettings(store);
-    return engineInstance(engine, witness, agent.facts?.longhorn ?? "", agent.address.host, settings);
+    return engineInstance(engine, witness ?? "", agent.facts?.longhorn ?? "", agent.address.host, settings);
   });
   if (presence.is === "waiting") return null;
   const failure = presence.is === "reached" ? newFailure(engine, presence.instance) : null;
@@ -57,7 +63,11 @@ async function reconcile(
   const healthy = await wholeBefore(store, stored);
   // One that came back at another address is added again, and again when that fails.
   for (const replica of driver.adding(name)) healthy.delete(replica);
-  return driver.drive(stored, nextCommands(stored, replicasOf(report), healthy));
+  const known = {
+    ...{ replicas: replicasOf(report), healthy, witness: report.witness?.address ?? "" },
+    wantedWitness: await witnessOf(store, stored),
+  };
+  return driver.drive(stored, nextCommands(stored, known));
 }
 
 function observe(
@@ -71,7 +81,7 @@ function observe(
   Object.assign(status, factsOf(engine, presence, now));
   if (presence.is === "down") return;
   if (status.uuid !== before || ["stopped", "error"].includes(status.currentState))
-    Object.assign(status, NOT_REPORTED);
+    Object.assign(status, notReported(status));
   if (presence.is === "nowhere") return;
   const { agent } = presence;
   const report = agent.engines.get(metadata.name);
@@ -80,11 +90,11 @@ function observe(
   Object.assign(status, reportedStatus(engine, report, portal, adding, now));
 }
 
+/** @returns `ip:port`; "": the volume has none; null: it does not run now */
 async function witnessOf(store: Store, { spec }: Resource<"Engine">): Promise<string | null> {
-  const [witness] = (await store.list("Witness")).filter(
-    (one) => one.spec.volumeName === spec.volumeName && !isDeleted(one) && isServing(one),
-  );
-  return witness === undefined ? null : addressOf(witness);
+  const [witness] = (await store.list("Witness", ownLabels(spec.volumeName))).filter((one) => !isDeleted(one)); // prettier-ignore
+  if (witness === undefined) return "";
+  return isServing(witness) ? addressOf(witness) : null;
 }
 
 async function wholeBefore(store: Store, { spec }: Resource<"Engine">): Promise<Set<string>> {

@@ -1,6 +1,8 @@
 /** How an engine is, of what its node's agent reports. Pure. */
 import type { EngineReport } from "../../proto/instance-manager.js";
 import { ReplicaMode } from "../../proto/longhorn.js";
+import { noted, without, WITNESSED } from "../objects/conditions.js";
+import type { Condition } from "../objects/fields.js";
 import type { Resource } from "../objects/resource.js";
 
 type Status = Resource<"Engine">["status"];
@@ -40,7 +42,7 @@ export function reportedStatus(
   adding: ReadonlySet<string>,
   now: string,
 ): Partial<Status> {
-  const { volume } = report;
+  const { volume, witness } = report;
   const nameOf = new Map(Object.entries(spec.replicaAddressMap).map(([name, address]) => [address, name]));
   const present = replicasOf(report).flatMap(({ address, mode }) => {
     const name = nameOf.get(address);
@@ -52,6 +54,7 @@ export function reportedStatus(
     return [name, status.replicaModeMap[name] === mode && before !== undefined ? before : now];
   });
   return {
+    conditions: witnessed(witness, status.conditions, now),
     currentReplicaAddressMap: Object.fromEntries(present.map(({ name, address }) => [name, address])),
     replicaModeMap: modes,
     replicaTransitionTimeMap: Object.fromEntries(since) as Record<string, string>,
@@ -66,6 +69,15 @@ export function reportedStatus(
     ...(report.error === "" ? askedOf(report) : {}),
     snapshotsError: report.error,
   };
+}
+
+function witnessed(witness: EngineReport["witness"], before: readonly Condition[], now: string): Condition[] {
+  if (witness === null) return without(before, WITNESSED);
+  const { member, cause } = witness;
+  const is = member
+    ? { status: "True", reason: "", message: "" }
+    : { status: "False", reason: "WitnessDoesNotCount", message: cause };
+  return noted({ type: WITNESSED, ...is }, before, now);
 }
 
 /** What the replicas were asked for; not known while they do not answer. */
@@ -100,13 +112,16 @@ function mapValues<T, U>(map: Record<string, T>, change: (value: T) => U): Recor
 }
 
 /** Of one that does not run: nothing that was told of it holds any more, but for how large the volume is. */
-export const NOT_REPORTED: Partial<Status> = {
-  currentReplicaAddressMap: {},
-  replicaModeMap: {},
-  replicaTransitionTimeMap: {},
-  endpoint: "",
-  isExpanding: false,
-  rebuildStatus: {},
-  purgeStatus: {},
-  cloneStatus: {},
-};
+export function notReported({ conditions }: Status): Partial<Status> {
+  return {
+    conditions: without(conditions, WITNESSED),
+    currentReplicaAddressMap: {},
+    replicaModeMap: {},
+    replicaTransitionTimeMap: {},
+    endpoint: "",
+    isExpanding: false,
+    rebuildStatus: {},
+    purgeStatus: {},
+    cloneStatus: {},
+  };
+}

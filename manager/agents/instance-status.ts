@@ -1,6 +1,6 @@
 /** How an engine, a replica or a witness is, of what its node's agent tells. Pure. */
 import type { InstanceResponse } from "../../proto/instance-manager.js";
-import { dated } from "../objects/conditions.js";
+import { noted } from "../objects/conditions.js";
 import type { Condition } from "../objects/fields.js";
 import type { Resource } from "../objects/resource.js";
 import type { Presence } from "./instance-keeper.js";
@@ -81,8 +81,7 @@ function conditionsOf(
     state === "running"
       ? { type: INSTANCE_CREATION, status: "True", reason: "", message: "" }
       : { type: INSTANCE_CREATION, status: "False", reason: "InstanceCreationFailure", message: errorMsg };
-  const others = conditions.filter(({ type }) => type !== INSTANCE_CREATION);
-  return [...others, dated(condition, conditions, now)];
+  return noted(condition, conditions, now);
 }
 
 /** @param before as it was seen last

@@ -4,7 +4,7 @@ import { formatTime } from "../../engine/timestamp.js";
 import { errorText } from "../../proto/rpc-error.js";
 import { Loop } from "../control/loop.js";
 import { tellAs, type Events, type Tell } from "../events/events.js";
-import { dated } from "../objects/conditions.js";
+import { noted } from "../objects/conditions.js";
 import { FINALIZER, isDeleted, type Resource } from "../objects/resource.js";
 import type { EngineOperations } from "../operations.js";
 import { StoreError, type Store } from "../store/store.js";
@@ -112,11 +112,7 @@ class Rounds {
     const { conditions } = volume.status;
     const before = conditions.find(({ type }) => type === "Clone");
     // One that has failed says why for as long as it is there.
-    if (before?.status !== "False")
-      volume.status.conditions = [
-        ...conditions.filter(({ type }) => type !== "Clone"),
-        dated(condition, conditions, now),
-      ];
+    if (before?.status !== "False") volume.status.conditions = noted(condition, conditions, now);
     volume.status.cloneStatus = plan.status;
     await this.store.updateStatus(volume);
     if (this.#copies.get(name)?.is === "failed") this.#copies.delete(name);

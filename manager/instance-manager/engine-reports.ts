@@ -128,7 +128,7 @@ class ReportedEngine {
   }
 
   /** For a start in its place. */
-  #note({ volume, replicas }: EngineState): void {
+  #note({ volume, replicas, witness }: EngineState): void {
     if (volume === null) return;
     this.engine.noteEngine({
       replicas: replicas.map(({ address }) => address?.address ?? ""),
@@ -137,6 +137,7 @@ class ReportedEngine {
       unmapMarkSnapChainRemoved: volume.unmapMarkSnapChainRemoved,
       snapshotMaxCount: volume.snapshotMaxCount,
       snapshotMaxSize: volume.snapshotMaxSize,
+      witness: witness?.address ?? "",
     });
   }
 
@@ -189,9 +190,9 @@ class ReportedEngine {
     ]);
     if (this.#stopped) return;
     const { name, record } = this.engine;
-    const { volume, replicas } = this.#state ?? state;
+    const { volume, replicas, witness } = this.#state ?? state;
     const report = {
-      ...{ name, uuid: record.uuid, volume, replicas, snapshots, rebuilds, purges, clones, error },
+      ...{ name, uuid: record.uuid, volume, replicas, witness, snapshots, rebuilds, purges, clones, error },
     };
     if (JSON.stringify(report) === JSON.stringify(this.report)) return;
     this.report = report;

@@ -12,7 +12,15 @@ const FIRST = [
     "tcp://a:1",
     "-replica=tcp://b:1",
   ],
-  ...["--snapshot-max-count", "250", "--unmap-mark-snap-chain-removed", "--listen", ":10000"],
+  ...[
+    "--witness",
+    "b:2",
+    "--snapshot-max-count",
+    "250",
+    "--unmap-mark-snap-chain-removed",
+    "--listen",
+    ":10000",
+  ],
 ];
 
 t.test("an engine that never told how it is starts as it began, but salvages nothing again", (t) => {
@@ -31,11 +39,13 @@ t.test("replicas, size, frontend and settings are those that it had", (t) => {
     unmapMarkSnapChainRemoved: false,
     snapshotMaxCount: 9,
     snapshotMaxSize: 1,
+    witness: "c:2",
   };
   t.strictSame(restartArguments(FIRST, last), [
     ...["--engine-instance-name", "vol-e-0", "controller", "vol", "--listen", ":10000"],
     ...["--replica", "tcp://b:1", "--replica", "tcp://c:1", "--frontend", "", "--size", "20"],
     ...["--current-size", "20", "--snapshot-max-count", "9", "--snapshot-max-size", "1"],
+    ...["--witness", "c:2"],
   ]);
   t.end();
 });

@@ -12,18 +12,23 @@ export interface EngineFacts {
   snapshotMaxCount: number;
   /** bytes */
   snapshotMaxSize: number;
+  /** `host:port`; "": it has none, as where an earlier version has kept this */
+  witness?: string;
 }
 
 /** Flags of `longhorn controller` that only hold for its first start: nothing is salvaged unasked, and there is no engine
  * to take over from. */
 const ONCE = ["upgrade", "salvageRequested"];
-const REPLACED = ["replica", "frontend", "size", "current-size", "snapshot-max-count", "snapshot-max-size"];
+const REPLACED = [
+  ...["replica", "witness", "frontend", "size", "current-size", "snapshot-max-count", "snapshot-max-size"],
+];
 const REPLACED_BOOLEANS = ["unmap-mark-snap-chain-removed"];
 
 /** @param last null: it never told; then it is as it began */
 export function restartArguments(args: readonly string[], last: EngineFacts | null): string[] {
   const kept = without(args, [], ONCE);
   if (last === null) return kept;
+  const { witness = "" } = last;
   return [
     ...without(kept, REPLACED, REPLACED_BOOLEANS),
     ...last.replicas.flatMap((address) => ["--replica", address]),
@@ -31,6 +36,7 @@ export function restartArguments(args: readonly string[], last: EngineFacts | nu
     ...["--snapshot-max-count", String(last.snapshotMaxCount)],
     ...["--snapshot-max-size", String(last.snapshotMaxSize)],
     ...(last.unmapMarkSnapChainRemoved ? ["--unmap-mark-snap-chain-removed"] : []),
+    ...(witness === "" ? [] : ["--witness", witness]),
   ];
 }
 

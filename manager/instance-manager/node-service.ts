@@ -1,6 +1,7 @@
 /** NodeAgent: the node as its manager sees it, pushed; and what is done on its disks and file systems. */
 import { hostname, release } from "node:os";
 import { status } from "@grpc/grpc-js";
+import { connectMembers, using } from "../../engine/client/connections.js";
 import type { NodeAgent, NodeAgentStreams, NodeEvent, NodeFacts } from "../../proto/instance-manager.js";
 import { RpcError } from "../../proto/rpc-error.js";
 import { untilGone, type Outgoing, type StreamHandlers } from "../../proto/server-stream.js";
@@ -11,6 +12,7 @@ import { findPrograms, trimFilesystem } from "./host-filesystems.js";
 import { instanceResponse } from "./instance-service.js";
 import type { Instances } from "./instances.js";
 import { WATCH_BACKLOG_MAX } from "./limits.js";
+import { ProcessInstance } from "./process-instance.js";
 import type { AgentPorts } from "./server.js";
 
 /** What a node is made of. */
@@ -30,7 +32,7 @@ export interface NodeParts {
   ports: () => AgentPorts<number>;
 }
 
-export function nodeHandlers({ disks, engines }: NodeParts): Handlers<typeof NodeAgent> {
+export function nodeHandlers({ disks, engines, instances }: NodeParts): Handlers<typeof NodeAgent> {
   return {
     engineTotals: async ({ name }) => ({ totals: await engines.totals(name) }),
     diskInit: ({ name, path, uuid }) => disks.init(name, path, uuid),
@@ -41,8 +43,25 @@ export function nodeHandlers({ disks, engines }: NodeParts): Handlers<typeof Nod
       if (!/^[\w.-]+$/.test(volume)) throw new RpcError(status.INVALID_ARGUMENT, `"${volume}" is no volume`);
       return trimFilesystem(volume, encrypted);
     },
+    engineWitnessSet: async ({ name, address }) => {
+      const engine = connectMembers(engineAt(instances, name), { volumeName: "", instanceName: name });
+      await using(engine, (members) =>
+        members.call(`failed to give engine ${name} a witness`, (calls, options) =>
+          calls.witnessSet({ address }, options),
+        ),
+      );
+      return {};
+    },
     requiredPackages: () => Promise.resolve({ programs: findPrograms() }),
   };
+}
+
+/** @throws {RpcError} NOT_FOUND, FAILED_PRECONDITION */
+function engineAt(instances: Instances, name: string): string {
+  const engine = instances.get(name);
+  if (!(engine instanceof ProcessInstance) || engine.record.engine === null || engine.address === null)
+    throw new RpcError(status.FAILED_PRECONDITION, `${name} is no engine of ours that runs`);
+  return engine.address;
 }
 
 export function nodeStreams(node: NodeParts): StreamHandlers<typeof NodeAgentStreams> {

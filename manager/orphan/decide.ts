@@ -1,5 +1,5 @@
 /** What is done about orphans of a node: objects for what is found, and an end of those that somebody, or a setting, deletes. Pure. */
-import { dated, isTrue } from "../objects/conditions.js";
+import { noted, isTrue } from "../objects/conditions.js";
 import { isDeleted, type NewResource, type Resource } from "../objects/resource.js";
 import type { SettingValues } from "../settings/settings.js";
 import { parseTime } from "../volume/time.js";
@@ -85,8 +85,7 @@ function decideOne(world: OrphanWorld, plan: OrphanPlan, orphan: Orphan): void {
     reason: finding.is === "gone" ? "" : finding.reason,
     message: "",
   };
-  const others = conditions.filter(({ type }) => type !== condition.type);
-  orphan.status.conditions = [...others, dated(condition, conditions, formatTime(world.now))];
+  orphan.status.conditions = noted(condition, conditions, formatTime(world.now));
   orphan.status.ownerID = orphan.spec.nodeID;
   plan.orphans.push(orphan);
   if (finding.is === "gone" || (finding.is === "there" && isDue(world, orphan, isData)))

@@ -13,7 +13,7 @@ import { judge } from "./robustness.js";
 import { noteSnapshots } from "./snapshot-count.js";
 import { move } from "./states.js";
 import { upkeepOf } from "./upkeep.js";
-import { keepWitness } from "./witness.js";
+import { keepWitness, noteWitness } from "./witness.js";
 import type { Plan, World } from "./world.js";
 
 export function decideVolume(world: World): Plan {
@@ -30,6 +30,7 @@ export function decideVolume(world: World): Plan {
   keepWitness(draft);
   takeWishes(draft);
   noteSnapshots(draft);
+  noteWitness(draft);
   draft.upkeep = upkeepOf(draft);
   return draft.plan();
 }

@@ -1,6 +1,6 @@
 /** The condition that says whether all replicas have a place, and if not, why. */
 import type { Failure, Refusal } from "../schedule/place.js";
-import { dated } from "../objects/conditions.js";
+import { noted } from "../objects/conditions.js";
 import type { Draft } from "./draft.js";
 
 export interface Unplaced {
@@ -26,8 +26,7 @@ export function noteScheduled(draft: Draft, unplaced: Unplaced | null): void {
       unplaced === null ? "" : unplaced.local ? "LocalReplicaSchedulingFailure" : "ReplicaSchedulingFailure",
     message: unplaced === null ? "" : explainRefusals(unplaced),
   };
-  const others = status.conditions.filter(({ type }) => type !== "Scheduled");
-  status.conditions = [...others, dated(condition, status.conditions, draft.now)];
+  status.conditions = noted(condition, status.conditions, draft.now);
 }
 
 /** Longhorn's words first, since clients look for them; then each node and disk with its reason. */

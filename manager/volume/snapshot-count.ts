@@ -1,5 +1,5 @@
 /** The condition that warns of many snapshots: rebuilds copy each of them. Facts: manager.md section 2. */
-import { dated } from "../objects/conditions.js";
+import { noted } from "../objects/conditions.js";
 import type { Draft } from "./draft.js";
 
 const SNAPSHOTS_MANY = 100;
@@ -15,6 +15,5 @@ export function noteSnapshots({ volume, engine, now }: Draft): void {
     reason: isMany ? "TooManySnapshots" : "",
     message: isMany ? `the volume has more than ${SNAPSHOTS_MANY} snapshots` : "",
   };
-  const others = status.conditions.filter(({ type }) => type !== condition.type);
-  status.conditions = [...others, dated(condition, status.conditions, now)];
+  status.conditions = noted(condition, status.conditions, now);
 }

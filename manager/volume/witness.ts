@@ -2,6 +2,7 @@
  * Where a volume's witness is: on a node without a copy, so that whichever node is lost the others can prove which copies are
  * current, and go on. Without such a node there is none.
  */
+import { noted, without, WITNESSED } from "../objects/conditions.js";
 import { FINALIZER, isDeleted, type NewResource, type Resource } from "../objects/resource.js";
 import type { ClusterNode, Disk } from "../schedule/cluster.js";
 import type { Draft } from "./draft.js";
@@ -12,6 +13,7 @@ import { parseTime } from "./time.js";
 /** When it was last seen to have failed, RFC 3339. */
 const FAILED_AT = "aurochs.io/failed-at";
 const RESTART_MS = 10_000;
+const NO_NODE = "there is no node without a copy that could hold a witness";
 
 export function keepWitness(draft: Draft): void {
   const { witness, world } = draft;
@@ -29,6 +31,17 @@ export function keepWitness(draft: Draft): void {
   if (witness.status.currentState === "error") witness.metadata.annotations[FAILED_AT] = draft.now;
   const isUsed = draft.replicas.some(({ spec }) => spec.desireState === "running");
   witness.spec.desireState = isUsed && !hasToWait(draft, witness) ? "running" : "stopped";
+}
+
+/** Whether the volume can do without any node of those that it is on, while it is used. */
+export function noteWitness({ volume, witness, engine, created, now }: Draft): void {
+  const { status } = volume;
+  const told = engine?.status.conditions.find(({ type }) => type === WITNESSED);
+  if (!isWanted(volume) || engine?.status.currentState !== "running")
+    status.conditions = without(status.conditions, WITNESSED);
+  else if (witness === null && !created.some(({ kind }) => kind === "Witness"))
+    status.conditions = noted({ type: WITNESSED, status: "False", reason: "NoNode", message: NO_NODE }, status.conditions, now); // prettier-ignore
+  else if (told !== undefined) status.conditions = noted(told, status.conditions, now);
 }
 
 /** One that failed is started again after a while. */

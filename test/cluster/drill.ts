@@ -153,19 +153,23 @@ export class Drill {
     for (const one of this.workloads) one.kill();
   }
 
-  /** Copies of each volume are whole, as many as wanted, on different nodes, and no others are left. */
+  /** Copies of each volume are whole, as many as wanted, on different nodes, and no others are left; with a witness any node may go. */
   async #allWell(): Promise<true | undefined> {
     for (const one of this.workloads) one.check();
-    const well = (await this.#volumes()).every(({ state, robustness, replicas, numberOfReplicas }) => {
-      // What is on a node that is away, or was, is kept for a while although others are there.
-      const kept = replicas.filter(
-        ({ hostId, failedAt, running }) => hostId !== this.#away && (failedAt === "" || running),
-      );
-      const hosts = new Set(kept.map(({ hostId }) => hostId));
-      const whole = kept.every(({ mode }) => mode === "RW");
-      const counted = kept.length === numberOfReplicas && hosts.size === kept.length;
-      return state === "attached" && robustness === "healthy" && whole && counted;
-    });
+    const well = (await this.#volumes()).every(
+      ({ state, robustness, conditions, replicas, numberOfReplicas }) => {
+        // What is on a node that is away, or was, is kept for a while although others are there.
+        const kept = replicas.filter(
+          ({ hostId, failedAt, running }) => hostId !== this.#away && (failedAt === "" || running),
+        );
+        const hosts = new Set(kept.map(({ hostId }) => hostId));
+        const whole = kept.every(({ mode }) => mode === "RW");
+        const counted = kept.length === numberOfReplicas && hosts.size === kept.length;
+        // One whose node is away comes back with it.
+        const witnessed = this.#away !== "" || conditions["Witnessed"]?.status === "True";
+        return state === "attached" && robustness === "healthy" && whole && counted && witnessed;
+      },
+    );
     return well ? true : undefined;
   }
 
@@ -180,7 +184,14 @@ export class Drill {
   }
 }
 
-export function describe({ state, robustness, replicas, controllers }: ItemOf<"volumes">): string {
+export function describe({
+  state,
+  robustness,
+  conditions,
+  replicas,
+  controllers,
+}: ItemOf<"volumes">): string {
   const copies = replicas.map((one) => `${one.name} on ${one.hostId} ${one.mode || "-"}${one.running ? "" : " stopped"} ${one.failedAt}`); // prettier-ignore
-  return `${state} ${robustness} at ${(controllers ?? []).map(({ hostId }) => hostId).join()}; ${copies.join("; ")}`;
+  const witness = conditions["Witnessed"]?.message ?? "no witness";
+  return `${state} ${robustness} (${witness}) at ${(controllers ?? []).map(({ hostId }) => hostId).join()}; ${copies.join("; ")}`;
 }

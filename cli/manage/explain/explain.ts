@@ -7,6 +7,7 @@ import { copies } from "./copies.js";
 import { nodeProblem, type Facts, type Finding, type Rule } from "./facts.js";
 import { lost } from "./lost.js";
 import { leaving, unplaced } from "./places.js";
+import { unwitnessed } from "./witness.js";
 
 export interface Explanation {
   /** how it is, in a sentence or two */
@@ -28,6 +29,7 @@ const RULES: readonly Rule[] = [
   restoring,
   growth,
   leaving,
+  unwitnessed,
   snapshots,
 ];
 
