@@ -24,6 +24,8 @@ const NOT_ASKED = "not asked yet";
 export class WitnessWatch {
   #replicaId: string;
   #cause = NOT_ASKED;
+  /** as it was settled last */
+  #counts = false;
   /** since when it does not answer, ms; null: it does */
   #silentSince: number | null = null;
   /** what whoever follows the volume's health has been told of it */
@@ -45,7 +47,10 @@ export class WitnessWatch {
     if (this.link === null) return null;
     const { address } = this.link;
     const { keeper } = this.roster;
-    const member = keeper.witnessCounts && keeper.witness?.replicaId === this.#replicaId;
+    // One that is being given up is needed until that is settled.
+    if (!keeper.unsettled)
+      this.#counts = keeper.witnessCounts && keeper.witness?.replicaId === this.#replicaId;
+    const member = this.#counts;
     return { address, replicaId: this.#replicaId, member, cause: member ? "" : this.#cause };
   }
 
