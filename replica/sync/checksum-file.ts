@@ -79,6 +79,12 @@ export async function currentChecksum(path: string): Promise<RecordedChecksum | 
   return recorded.changeTime === (await changeTimeOf(path)) ? recorded : null;
 }
 
+/** Hashing has found that it has rotted, and it has not been written since. @param path of the data file */
+export async function hasRotted(path: string): Promise<boolean> {
+  const recorded = await readRecordedChecksum(path);
+  return recorded?.silentlyCorrupted === true && recorded.changeTime === (await changeTimeOf(path));
+}
+
 /** @param path of the data file */
 export async function writeRecordedChecksum(path: string, recorded: RecordedChecksum): Promise<void> {
   await replaceFile(checksumFile(path), formatChecksumFile(recorded));

@@ -140,6 +140,12 @@ export class Rebuild {
     const end = await receiver.ended;
     if (end.end !== "closed")
       throw new Error(`file ${toFileName} was sent, but not received`, { cause: end });
+    try {
+      await file.verify(end.claim);
+    } catch (error) {
+      await file.abandon();
+      throw withContext(`replica ${source}`, error);
+    }
     await file.commit(end.claim);
     if (!existsSync(join(this.directory, toFileName)))
       throw new Error(`replica ${source} sent file ${toFileName} without its content`);

@@ -11,10 +11,11 @@ import { punchHole, type FileReceiver, type NativeError } from "../../native/ind
 import { readWholeFile, syncDirectory } from "../durable-file.js";
 import { allocatedRuns, readExactly } from "../file-runs.js";
 import { ReplicaError } from "../replica-error.js";
-import { changeTimeOf, parseChecksumFile, writeRecordedChecksum } from "./checksum-file.js";
+import { changeTimeOf, METHOD_CRC64, parseChecksumFile, writeRecordedChecksum } from "./checksum-file.js";
 import { Coverage } from "./coverage.js";
 import { SYNC_BYTES } from "../limits.js";
 import { bytesOf, holesOf, type Extent } from "./extents.js";
+import { hashFile } from "./hash-file.js";
 import { CHECKSUM_FILE_BYTES_MAX, EXTENT_WRITES, RANGE_BYTES_MAX } from "./limits.js";
 import { checksumFile, isMetaFile, RECEIVING_SUFFIX } from "./names.js";
 import { osError } from "./os-text.js";
@@ -256,6 +257,23 @@ export class ReceivedFile {
     if (this.state.state !== "finished" || this.state.opened === null) return;
     const gap = this.covered.firstGap(this.state.opened.size);
     if (gap !== null) throw new Error(`${this.fileName} is incomplete: byte ${gap} was never received`);
+  }
+
+  /** After `finish`: nobody is given what does not have the checksum that was recorded of it, since it has rotted. A file without one is
+   * taken as it is.
+   * @throws {Error} it has another one */
+  async verify({ method, checksum }: ChecksumClaim): Promise<void> {
+    if (this.state.state !== "finished") throw new Error(`${this.fileName} is not finished`);
+    const { opened } = this.state;
+    if (opened === null || method !== METHOD_CRC64) return;
+    const found = await hashFile(
+      opened.aside === "" ? this.path : opened.aside,
+      new AbortController().signal,
+    );
+    if (found === checksum) return;
+    throw new Error(
+      `${this.fileName} has rotted where it came from: its checksum is ${found}, ${checksum} was recorded`,
+    );
   }
 
   /** After `finish`: the file is whole and stands under its name, durably. Nothing is done when it was never opened. */

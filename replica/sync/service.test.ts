@@ -1,5 +1,15 @@
 /** The sync agent's service, called as Longhorn's callers do. */
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { open, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -155,6 +165,35 @@ t.test("of several sources, another one is asked when one fails", async (t) => {
   const syncFileInfoList = [{ fromFileName: A, toFileName: A, actualSize: MIB }];
   await target.calls.filesSync({ fromAddressMap, toHost: "127.0.0.1", syncFileInfoList }, options);
   t.strictSame(await imageOf(join(to, A)), await imageOf(join(from, A)));
+});
+
+t.test("a snapshot that has rotted is not spread, and comes from another replica", async (t) => {
+  for (const isFound of [false, true]) {
+    const [from, sound, to] = [scratch(t), scratch(t), scratch(t)];
+    const agents = [await serveAgent(t, from), await serveAgent(t, sound), await serveAgent(t, to)] as const;
+    const [rotten, other, target] = agents;
+    await makeSparse(join(sound, A), MIB, [[0, MIB]]);
+    const checksum = await hashFile(join(sound, A), new AbortController().signal);
+    copyFileSync(join(sound, A), join(from, A));
+    const file = openSync(join(from, A), "r+");
+    writeSync(file, "rot", 4096);
+    closeSync(file);
+    // Nobody is known to have written that.
+    const changeTime = formatChangeTime((await stat(join(from, A), { bigint: true })).ctimeNs);
+    const recorded = { method: "crc64", checksum, lastHashedAt: "", silentlyCorrupted: isFound, changeTime };
+    writeFileSync(join(from, `${A}.checksum`), formatChecksumFile(recorded));
+    const syncFileInfoList = [{ fromFileName: A, toFileName: A, actualSize: MIB }];
+    const request = { toHost: "127.0.0.1", syncFileInfoList };
+    await t.rejects(
+      target.calls.filesSync({ ...request, fromAddress: rotten.replicaAddress }, options),
+      isFound ? /has rotted: remove its checksum file/ : /has rotted where it came from: its checksum is/,
+    );
+    t.notOk(existsSync(join(to, A)));
+    await target.calls.reset({}, options);
+    const fromAddressMap = { [rotten.replicaAddress]: true, [other.replicaAddress]: true };
+    await target.calls.filesSync({ ...request, fromAddressMap }, options);
+    t.strictSame(await imageOf(join(to, A)), await imageOf(join(sound, A)));
+  }
 });
 
 t.test("calls that are meant for another volume are refused, through FilesSync as well", async (t) => {

@@ -7,7 +7,7 @@ import type { FileRemoveRequest, FileRenameRequest, FileSendRequest, FilesSyncRe
 import { RpcError, type Handlers } from "../../proto/unary.js";
 import { syncDirectory } from "../durable-file.js";
 import { bareHost } from "./addresses.js";
-import { currentChecksum } from "./checksum-file.js";
+import { currentChecksum, hasRotted } from "./checksum-file.js";
 import { Clone } from "./clone.js";
 import { Hashing } from "./hashing.js";
 import { openMergedSource } from "./merged-source.js";
@@ -110,6 +110,8 @@ export class SyncAgent implements Handlers<typeof SyncAgentService> {
     checkQuietFileName(name);
     if (await isPartial(this.options.directory, name))
       throw new Error(`file ${name} is incomplete: it has not been received whole`);
+    if (isDataFile(name) && (await hasRotted(this.path(name))))
+      throw new Error(`file ${name} has rotted: remove its checksum file if it is to be copied as it is`);
     await this.send(name, () => openFileSource(this.options.directory, name), {
       ...request,
       fastSync,
