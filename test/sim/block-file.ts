@@ -34,6 +34,15 @@ export class BlockFile {
     else versions.push(version);
   }
 
+  /** Nobody wrote, and yet it is read otherwise from now on, also after a power cut. */
+  rot(block: number, sector: number, value: number): void {
+    const rotten = (content: Int32Array) => content.map((old, at) => (at === sector ? value : old));
+    for (const kept of [this.blocks, this.durable]) {
+      const content = kept.get(block);
+      if (content !== undefined) kept.set(block, rotten(content));
+    }
+  }
+
   /** how often it was changed */
   get changes(): number {
     return this.order;

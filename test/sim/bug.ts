@@ -1,9 +1,11 @@
 /** A deliberate bug: something that is taken away from a class, in this process alone. */
 
+import type { WorldName } from "./worlds.js";
+
 export interface Bug {
   name: string;
-  /** where it is looked for: as a manager drives it, or with a witness; absent: the plain one */
-  world?: "managed" | "witness";
+  /** where it is looked for; absent: the plain one */
+  world?: WorldName;
   /** it takes a core more than ten seconds: looked for only by name */
   isRare?: true;
   /** @returns what takes it out again */

@@ -12,6 +12,7 @@ import { SimStore, type StoreRequest } from "./store.js";
 import { SimVolume } from "./volume.js";
 import { replacing, type Bug, type Method } from "./bug.js";
 import { CHAIN_BUGS } from "./chain-bugs.js";
+import { ROT_BUGS } from "./rot-bugs.js";
 import { WITNESS_BUGS } from "./witness-bugs.js";
 
 function submitting(change: (request: StoreRequest, submit: (request: StoreRequest) => void) => void) {
@@ -123,4 +124,5 @@ export const BUGS: Bug[] = [
   },
   ...CHAIN_BUGS,
   ...WITNESS_BUGS,
+  ...ROT_BUGS,
 ];

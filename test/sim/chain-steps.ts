@@ -2,21 +2,27 @@
 import { ManagedWorld } from "./managed-world.js";
 import type { Machine } from "./machine.js";
 import type { Random } from "./random.js";
+import { RotWorld } from "./rot-world.js";
 import type { World } from "./world.js";
 
 /** An index picks one of the snapshots that are there by then. */
 export type ChainStep =
   | { do: "snapshot" | "purge" }
-  | { do: "revert" | "removeSnapshot" | "hash"; index: number }
+  | { do: "revert" | "removeSnapshot" | "hash" | "rehash"; index: number }
+  /** null: the head */
+  | { do: "rot"; machine: number; index: number | null }
   | { do: "expand"; bytes: number }
   | { do: "removeReplica"; machine: number }
   | { do: "addReplica"; machine: number; empty: boolean };
 
+/** What is done by chance. */
+type Kind = Exclude<ChainStep["do"], "rehash" | "rot">;
+
 const KINDS = [
   ...["snapshot", "snapshot", "snapshot", "snapshot", "revert", "removeSnapshot", "removeSnapshot"],
   ...["purge", "purge", "expand", "removeReplica", "addReplica", "addReplica", "hash"],
-] as ChainStep["do"][];
-const ALL: ReadonlySet<string> = new Set(KINDS);
+] as Kind[];
+const ALL: ReadonlySet<string> = new Set([...KINDS, "rehash", "rot"]);
 
 const EXPANSIONS = [4096, 64 << 10, 1 << 20, 3 << 20];
 
@@ -66,8 +72,13 @@ export function performChain(world: World, step: ChainStep): void {
       world.removeSnapshot(step.index);
       return;
     }
-    case "hash": {
-      world.hash(step.index);
+    case "hash":
+    case "rehash": {
+      world.hash(step.index, step.do === "rehash");
+      return;
+    }
+    case "rot": {
+      if (world instanceof RotWorld) world.rot(replica(step.machine), step.index);
       return;
     }
     case "expand": {

@@ -1,32 +1,80 @@
 /**
  * Every sequence of a few operations, with a crash at every point: `main.ts --exhaustive LENGTH`. A point is an event of the run
- * without a crash; what dies there is the engine, one machine, or all of them. `every`: of the points only each so many.
+ * without a crash, from the first operation until the last one has had its time; what dies there is an engine, one machine, or all of
+ * them. `every`: of the points only each so many. `share`: of the sequences only each so many, beginning with one of them.
  */
 import { play, type Outcome } from "./play.js";
 import type { Crash, Plan, Step } from "./plan.js";
+import type { WorldName } from "./worlds.js";
 
-type Make = (at: number) => Step;
+interface Kind {
+  /** that it has until the next one: enough for most to end */
+  ms: number;
+  make: (at: number) => Step | Step[];
+}
+
+interface Space {
+  world: Pick<Plan, "replicas" | "engineAlone" | "managed" | "witness">;
+  operations: Record<string, Kind>;
+  victims: readonly Crash["victim"][];
+}
 
 const AWAY_MS = 60_000;
+/** longer than others wait for one that has failed */
+const GIVEN_UP_MS = 6_000;
+/** that one that is back needs to be a copy */
+const BACK_MS = 600;
+const WITNESS = 3;
 const place = { sector: 12, count: 8, fua: false, former: false };
-const OPERATIONS: Record<string, Make> = {
-  write: (at) => ({ at, do: "write", ...place }),
-  flush: (at) => ({ at, do: "flush", ms: 0 }),
-  unmap: (at) => ({ at, do: "unmap", ...place }),
-  snapshot: (at) => ({ at, do: "snapshot" }),
-  revert: (at) => ({ at, do: "revert", index: 0 }),
-  fail: (at) => ({ at, do: "killReplica", machine: 1, ms: AWAY_MS, amount: 0 }),
-  return: (at) => ({ at, do: "startReplica", machine: 1 }),
-};
-const VICTIMS: readonly Crash["victim"][] = ["engine", "m1", "m2", "all"];
+const write: Kind = { ms: 60, make: (at) => ({ at, do: "write", ...place }) };
+const flush: Kind = { ms: 60, make: (at) => ({ at, do: "flush", ms: 0 }) };
 
-/** ms: when the first operation is made, and between two of them, enough for most to end */
+function fail(machine: number): Kind {
+  return { ms: GIVEN_UP_MS, make: (at) => ({ at, do: "killReplica", machine, ms: AWAY_MS, amount: 0 }) };
+}
+function comeBack(machine: number): Kind {
+  return { ms: BACK_MS, make: (at) => ({ at, do: "startReplica", machine }) };
+}
+
+const MANAGED: Space = {
+  world: { replicas: 2, engineAlone: true, managed: true },
+  operations: {
+    write,
+    flush,
+    unmap: { ms: 60, make: (at) => ({ at, do: "unmap", ...place }) },
+    snapshot: { ms: 60, make: (at) => ({ at, do: "snapshot" }) },
+    revert: { ms: 60, make: (at) => ({ at, do: "revert", index: 0 }) },
+    fail: fail(1),
+    return: comeBack(1),
+  },
+  victims: ["engine", "m1", "m2", "all"],
+};
+
+const WITNESSED: Space = {
+  world: { replicas: 2, engineAlone: false, witness: true },
+  operations: {
+    write,
+    flush,
+    fail: fail(1),
+    return: comeBack(1),
+    failWitness: fail(WITNESS),
+    returnWitness: { ...comeBack(WITNESS), ms: 1_500 },
+    takeOver: {
+      ms: 2 * GIVEN_UP_MS,
+      make: (at) => [
+        { at, do: "cutOff", machine: 0, ms: GIVEN_UP_MS + 4_000 },
+        { at: at + 1, do: "secondEngine", host: 1 },
+      ],
+    },
+  },
+  victims: ["engine", "m1", "m2", "w1", "all"],
+};
+
 const BEGIN_MS = 500;
-const APART_MS = 60;
 
 /** All of one operation up to `length`. */
-function sequences(length: number): string[][] {
-  const names = Object.keys(OPERATIONS);
+function sequences({ operations }: Space, length: number): string[][] {
+  const names = Object.keys(operations);
   let last: string[][] = [[]];
   const all: string[][] = [];
   for (let i = 0; i < length; i++) {
@@ -36,11 +84,16 @@ function sequences(length: number): string[][] {
   return all;
 }
 
-function planFor(names: readonly string[]): Plan {
-  const first: Step = { at: BEGIN_MS, do: "write", ...place, sector: 8 };
-  const steps = names.map((name, i) => (OPERATIONS[name] as Make)(BEGIN_MS + (i + 1) * APART_MS));
-  const last: Step = { at: BEGIN_MS + (names.length + 1) * APART_MS, do: "read", ...place };
-  return { seed: 1, replicas: 2, engineAlone: true, managed: true, steps: [first, ...steps, last] };
+function planFor({ world, operations }: Space, names: readonly string[]): Plan {
+  const steps: Step[] = [{ at: BEGIN_MS, do: "write", ...place, sector: 8 }];
+  let at = BEGIN_MS + write.ms;
+  for (const name of names) {
+    const { ms, make } = operations[name] as Kind;
+    steps.push(...[make(at)].flat());
+    at += ms;
+  }
+  steps.push({ at, do: "read", ...place });
+  return { seed: 1, ...world, steps };
 }
 
 export interface Total {
@@ -49,20 +102,32 @@ export interface Total {
   failed: number;
 }
 
-export async function exhaust(length: number, every: number, tell: (text: string) => void): Promise<Total> {
+export interface Extent {
+  world: WorldName;
+  length: number;
+  every: number;
+  share: { first: number; of: number };
+}
+
+export async function exhaust(
+  { world, length, every, share }: Extent,
+  tell: (text: string) => void,
+): Promise<Total> {
+  const space = world === "witness" ? WITNESSED : MANAGED;
   const total = { sequences: 0, crashPoints: 0, failed: 0 };
   const judge = ({ failure }: Outcome, plan: Plan) => {
     if (failure === null) return;
     total.failed++;
     tell(`not ok - ${JSON.stringify(plan)}: ${failure.message}`);
   };
-  for (const names of sequences(length)) {
-    const plan = planFor(names);
+  for (const [index, names] of sequences(space, length).entries()) {
+    if (index % share.of !== share.first) continue;
+    const plan = planFor(space, names);
     const whole = await play(plan);
     total.sequences++;
     judge(whole, plan);
     for (let event = whole.eventsBefore; event < whole.eventsOfSteps; event += every) {
-      for (const victim of VICTIMS) {
+      for (const victim of space.victims) {
         const crashed = { ...plan, crash: { event, victim } };
         judge(await play(crashed), crashed);
         total.crashPoints++;

@@ -2,7 +2,7 @@
  * Runs seeds: `SEED=123` replays one, `--seeds N` runs so many, `--seconds S` goes on for that long, `--soak` until something
  * fails, `--plan FILE` plays steps that were written down, `--bug TEXT` shows how soon the
  * deliberate bugs are found whose names have that in them. `--world managed`: as Longhorn drives a volume, `--world plain`: as
- * `aurochs engine` does, `--world witness`: so, with a witness; else all in turn. `TRACE=1` tells everything that happens.
+ * `aurochs engine` does, `--world witness`: so, with a witness, `--world rot`: with disks that rot; else all in turn. `TRACE=1` tells everything that happens.
  */
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
@@ -12,7 +12,7 @@ import { find } from "./find-bug.js";
 import { play, shrink } from "./play.js";
 import type { Plan } from "./plan.js";
 import { simulation } from "./simulation.js";
-import { worldPlan, WORLDS } from "./worlds.js";
+import { worldPlan, WORLDS, type WorldName } from "./worlds.js";
 
 const SHRINK_RUNS_MAX = 400;
 
@@ -26,6 +26,7 @@ const { values: options } = parseArgs({
     plan: { type: "string" },
     exhaustive: { type: "string" },
     every: { type: "string" },
+    share: { type: "string" },
     bug: { type: "string" },
     "keep-going": { type: "boolean" },
     "no-shrink": { type: "boolean" },
@@ -48,9 +49,13 @@ async function tell(plan: Plan, failure: Error): Promise<void> {
   console.log(`${steps.map((step) => JSON.stringify(step)).join(",\n")}]}`);
 }
 
+function worldOf(text: string | undefined): WorldName | undefined {
+  return WORLDS.find((name) => name === text);
+}
+
 /** All worlds in turn, unless one is asked for. */
 function planFor(seed: number): Plan {
-  const world = WORLDS.find((name) => name === options.world) ?? WORLDS[seed % WORLDS.length];
+  const world = worldOf(options.world) ?? WORLDS[seed % WORLDS.length];
   return worldPlan(world ?? "plain", seed);
 }
 
@@ -94,7 +99,12 @@ async function main(): Promise<number> {
   }
   if (options.exhaustive !== undefined) {
     const tell = (text: string) => console.log(text);
-    const { sequences, crashPoints, failed } = await exhaust(Number(options.exhaustive), Number(options.every ?? 1), tell); // prettier-ignore
+    const [first = 1, of = 1] = (options.share ?? "1/1").split("/").map(Number);
+    const extent = {
+      ...{ world: worldOf(options.world) ?? "managed", length: Number(options.exhaustive) },
+      ...{ every: Number(options.every ?? 1), share: { first: first - 1, of } },
+    };
+    const { sequences, crashPoints, failed } = await exhaust(extent, tell);
     console.log(
       `${sequences} sequences, ${crashPoints} crash points, ${failed} failed, in ${seconds().toFixed(1)} s`,
     );

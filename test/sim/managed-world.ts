@@ -31,7 +31,7 @@ const UNHEARD_MS = 60_000;
 const REBUILDS_MAX = 3;
 
 export class ManagedWorld extends World {
-  private readonly manager: Process;
+  protected readonly manager: Process;
   private readonly controllers = new Map<Engine, Controller>();
   private snapshots = 0;
   /** bytes, that the volume is to have, and that it is known to have */
@@ -125,7 +125,7 @@ export class ManagedWorld extends World {
 
   /** @returns what the engine that serves now answered
    * @throws what it failed with; {Error} none serves */
-  private async ask<T>(what: string, use: (volume: VolumeClient) => Promise<T>): Promise<T> {
+  protected async ask<T>(what: string, use: (volume: VolumeClient) => Promise<T>): Promise<T> {
     const { engine } = this;
     if (this.controller === null || engine === null) throw new Error("no engine serves");
     const url = `${engine.machine.name}:${ENGINE_PORT}`;
@@ -177,7 +177,7 @@ export class ManagedWorld extends World {
     );
   }
 
-  private pick(index: number): string | null {
+  protected pick(index: number): string | null {
     const taken = this.model.snapshots.taken();
     return taken[index % Math.max(1, taken.length)] ?? null;
   }
@@ -229,10 +229,10 @@ export class ManagedWorld extends World {
     this.background(this.ask("purge", (volume) => purgeSnapshots(volume, true)));
   }
 
-  hash(index: number): void {
+  hash(index: number, rehash = false): void {
     const name = this.pick(index);
     if (name !== null)
-      this.background(this.ask(`hash ${name}`, (volume) => hashSnapshot(volume, name, false)));
+      this.background(this.ask(`hash ${name}`, (volume) => hashSnapshot(volume, name, rehash)));
   }
 
   expand(bytes: number): void {

@@ -62,6 +62,8 @@ export class Model {
   private readonly open = new Set<Operation>();
   private moment: Moment = 0;
   readonly snapshots = new SnapshotModel();
+  /** that disks gave, and nobody wrote: nothing protects what is read from that */
+  readonly rotten = new Set<number>();
 
   begin(kind: Operation["kind"], sector = 0, count = 0, value = 0, fua = false): Operation {
     const operation = { kind, sector, count, value, fua, begunAt: ++this.moment, ended: { at: Infinity } };
@@ -128,6 +130,7 @@ export class Model {
     const is = (entry: Entry) => entry.value === value;
     for (const sector of this.of(operation)) {
       value = values[index++] ?? 0;
+      if (this.rotten.has(value)) continue;
       const isPresent = sector.present.some(is);
       if (!isPresent && !sector.gone.some((gone) => is(gone) && gone.goneAt >= begunAt)) {
         const allowed = sector.present.map((entry) => entry.value).join(", ");

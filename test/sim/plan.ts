@@ -43,6 +43,8 @@ export interface Plan {
   unattended?: true;
   /** driven as Longhorn drives it, with snapshots and all that is done with them */
   managed?: true;
+  /** disks rot */
+  rots?: true;
   /** beside the replicas there is a witness */
   witness?: true;
   crash?: Crash;

@@ -1,6 +1,7 @@
 /** One run of a plan, and how a plan that fails is made shorter. */
 import { ManagedWorld } from "./managed-world.js";
 import { crash, perform, type Plan } from "./plan.js";
+import { RotWorld } from "./rot-world.js";
 import { World } from "./world.js";
 
 /** ms that the volume may take to be whole again when nothing is wrong any more. */
@@ -24,9 +25,18 @@ export interface Outcome {
 }
 
 export async function play(plan: Plan, trace: ((text: string) => void) | null = null): Promise<Outcome> {
-  const { seed, replicas, engineAlone, unattended = false, managed = false, witness = false, steps } = plan;
+  const {
+    seed,
+    replicas,
+    engineAlone,
+    unattended = false,
+    managed = false,
+    witness = false,
+    rots = false,
+    steps,
+  } = plan;
   const options = { seed, replicas, engineAlone, witness, attended: !unattended, trace };
-  const world = managed ? new ManagedWorld(options) : new World(options);
+  const world = rots ? new RotWorld(options) : managed ? new ManagedWorld(options) : new World(options);
   let failure: Error | null = null;
   let [eventsBefore, eventsOfSteps] = [0, 0];
   try {

@@ -381,11 +381,9 @@ export class World {
           say(result instanceof Int32Array ? `reads ${result.join(" ")}` : "done");
           if (result instanceof Int32Array && this.mayReadStale(engine)) this.model.abandon(operation);
           else if (result instanceof Int32Array) this.model.answer(operation, result);
-          else {
-            this.model.acknowledge(operation);
-            // The answer was under way when the last one that knew it lost its power.
-            if (this.holders.size === 0) this.model.losePower();
-          }
+          else this.model.acknowledge(operation);
+          // The answer was under way when the last one that knew it lost its power.
+          if (this.holders.size === 0) this.model.losePower();
         },
         (error: unknown) => {
           engine.open.delete(operation);
