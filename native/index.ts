@@ -430,13 +430,14 @@ export interface ReplicaStore {
   /** Lets held changes go on, and forgets what was prepared and not switched to. */
   resumeChanges(): void;
   /** Opens `path`, an empty file, to become the head over the present chain. `size`: the volume's new size, not less than
-   * the present one and not more than the file has. */
+   * the present one and not more than the file has. The write-intent map is made large enough for it, and stays so; where that
+   * fails all is as it was, unless `IO_ERROR` and `onFatal` say that nobody knows. */
   prepareHead(path: string, size: number): Promise<void>;
   /** Opens another chain and loads its extents. Its head may be the present one; other than that nobody may write to its
    * files before the switch. Not while layers are merged or pruned. */
   prepareLayers(options: ChainOptions): Promise<void>;
-  /** While changes are held: goes on with what was prepared. With another size, `IO_ERROR` when the write-intent map cannot be
-   * made to fit: the store is of no use then (as `onFatal` says) until it is opened anew. Forgets the removed layers. */
+  /** While changes are held: goes on with what was prepared. Layers of another size: `IO_ERROR` when the write-intent map cannot be
+   * made to fit, and the store is of no use then (as `onFatal` says) until it is opened anew. Forgets the removed layers. */
   switchLayers(): Promise<void>;
   /** Names the layers directly behind the head, in any order, that are marked as removed and have one child: unmap punches
    * them too, so that space returns where nothing that is kept holds a block. `[]`: none, as at open. */

@@ -1,5 +1,6 @@
 // How the chain changes under a store, one behaviour each; the random side is in store_chain_model_test.cc.
 #include <algorithm>
+#include <atomic>
 #include <string>
 
 #include "base/limits.h"
@@ -211,22 +212,78 @@ TEST_P(StoreChain, ARegionMapOfAnotherSizeIsMadeToFit) {
   }
 }
 
-TEST_P(StoreChain, AFullDiskWhileGrowingEndsTheStoreAndTheMapStaysWhole) {
+TEST_P(StoreChain, AFullDiskWhileGrowingIsPreparedIsRefusedAndTheStoreGoesOn) {
   TestStore store(chain_.Options());
   ASSERT_EQ(store.Write(0, Bytes(4096, 1)).status, Status::kOk);
-  ASSERT_EQ(store.PrepareHead(NewHead(kVolume * 2), kVolume * 2).message, "");
-  ASSERT_EQ(store.Hold().status, Status::kOk);
+  std::string head = NewHead(kVolume * 2);
   {
     SyscallWatch watch(
         [](const WatchedCall& call) { return CallFate{call.file == "aurochs.regions.tmp" ? ENOSPC : 0}; });
-    EXPECT_EQ(store.Switch().message, chain_.MapPath() + ": create: No space left on device");
+    Answer refused = store.PrepareHead(head, kVolume * 2);
+    EXPECT_EQ(refused.status, Status::kNoSpace);
+    EXPECT_EQ(refused.message, chain_.MapPath() + ": create: No space left on device");
   }
+  EXPECT_EQ(store.fatal().size(), 0u);
+  ASSERT_EQ(store.Write(8 << 20, Bytes(4096, 1)).status, Status::kOk);
+  ASSERT_EQ(store.PrepareHead(head, kVolume * 2).message, "");
+  ASSERT_EQ(store.Hold().status, Status::kOk);
+  ASSERT_EQ(store.Switch().message, "");
   store.Resume();
-  EXPECT_EQ(store.fatal().size(), 1u);
   store.Close();
   TestStore again(chain_.Options());
   ASSERT_TRUE(again.open()) << again.error();
-  EXPECT_EQ(again.store().InheritedRegions()[0], 1);
+  EXPECT_EQ(again.store().stats().dirty_regions, 2u);
+}
+
+TEST_P(StoreChain, WhileChangesAreHeldForGrowingNothingIsWritten) {
+  TestStore store(chain_.Options());
+  ASSERT_EQ(store.Write(0, Bytes(4096, 1)).status, Status::kOk);
+  ASSERT_EQ(store.PrepareHead(NewHead(kVolume * 2), kVolume * 2).message, "");
+  // The larger map is the store's by now, whatever size the volume has.
+  ASSERT_EQ(store.Write(8 << 20, Bytes(4096, 1)).status, Status::kOk);
+  ASSERT_EQ(store.Hold().status, Status::kOk);
+  std::atomic<int> calls = 0;
+  {
+    SyscallWatch watch([&](const WatchedCall&) {
+      ++calls;
+      return CallFate{};
+    });
+    ASSERT_EQ(store.Switch().message, "");
+  }
+  EXPECT_EQ(calls, 0);
+  store.Resume();
+  ASSERT_EQ(store.Write(kVolume * 2 - 4096, Bytes(4096, 1)).status, Status::kOk);
+  store.Close();
+  TestStore again(chain_.Options());
+  ASSERT_TRUE(again.open()) << again.error();
+  EXPECT_EQ(again.store().stats().dirty_regions, 3u);
+}
+
+TEST_P(StoreChain, GrowingThatWasPreparedOnlyLosesNothingThatTheMapsKnew) {
+  for (bool tracked_before : {true, false}) {
+    TestDirectory directory;
+    auto options = MakeChain(directory, kVolume, GetParam()).Options();
+    MakeSparseFile(directory.At("head"), kVolume * 2);
+    {
+      TestStore store(options);
+      if (tracked_before) {
+        ASSERT_EQ(store.TrackMissed(3).status, Status::kOk);
+      }
+      ASSERT_EQ(store.Write(0, Bytes(4096, 1)).status, Status::kOk);
+      ASSERT_EQ(store.PrepareHead(directory.At("head"), kVolume * 2).message, "");
+      if (!tracked_before) {
+        ASSERT_EQ(store.TrackMissed(3).status, Status::kOk);
+      }
+      ASSERT_EQ(store.Write(8 << 20, Bytes(4096, 1)).status, Status::kOk);
+    }
+    for (int opened = 0; opened < 2; ++opened) {
+      TestStore again(options);
+      ASSERT_TRUE(again.open()) << again.error();
+      EXPECT_EQ(again.store().InheritedRegions().size(), kVolume / options.region_bytes / 8);
+      EXPECT_EQ(again.store().stats().dirty_regions, 2u);
+      EXPECT_EQ(again.Missed().since, 3u);
+    }
+  }
 }
 
 TEST_P(StoreChain, ARevertReadsTheSnapshotAndLeavesNothingOfTheOldHead) {

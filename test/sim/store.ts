@@ -110,7 +110,8 @@ export class SimStore implements ReplicaStore {
   private changesInFlight = 0;
   private readonly idle: (() => void)[] = [];
   private readonly unchanging: (() => void)[] = [];
-  private prepared: { layers: LayerFile[]; size: number } | null = null;
+  /** `mapFits`: the region map's file does for `size` */
+  private prepared: { layers: LayerFile[]; size: number; mapFits: boolean } | null = null;
   /** by path: directly behind the head, marked as removed */
   private removed: ReadonlySet<string> = new Set();
   /** merged or pruned, and left alone meanwhile */
@@ -618,15 +619,28 @@ export class SimStore implements ReplicaStore {
     this.retry();
   }
 
-  prepareHead(path: string, size: number): Promise<void> {
-    return simulation().answer(this.disk.cachedMs(), () => {
-      this.prepared = { layers: [...this.layers, { path, inode: this.disk.find(path) }], size };
+  async prepareHead(path: string, size: number): Promise<void> {
+    await simulation().answer(this.disk.cachedMs(), () => undefined);
+    // Not during a round, whose bits would be lost.
+    if (size > this.size_) while (!(await this.fitMapFile(size)));
+    const layers = [...this.layers, { path, inode: this.disk.find(path) }];
+    this.prepared = { layers, size, mapFits: true };
+  }
+
+  /** @returns whether it could be done */
+  private fitMapFile(size: number): Promise<boolean> {
+    return simulation().answer(this.disk.syncMs(), () => {
+      if (this.mapRunning) return false;
+      const inode = this.disk.find(this.options.regionMapPath);
+      set(inode.map, this.map.resized(size).regionsContent()).sync();
+      return true;
     });
   }
 
   prepareLayers({ layers, size }: ChainOptions): Promise<void> {
     return simulation().answer(this.disk.cachedMs(), () => {
-      this.prepared = { layers: layers.map(({ path }) => ({ path, inode: this.disk.find(path) })), size };
+      const files = layers.map(({ path }) => ({ path, inode: this.disk.find(path) }));
+      this.prepared = { layers: files, size, mapFits: false };
     });
   }
 
@@ -634,11 +648,13 @@ export class SimStore implements ReplicaStore {
     const { prepared } = this;
     if (prepared === null) throw nativeError("INVALID", "nothing was prepared");
     if (prepared.size !== this.size_) {
-      await simulation().answer(this.disk.syncMs(), () => {
+      const fit = () => {
         this.map = this.map.resized(prepared.size);
+        if (prepared.mapFits) return;
         const inode = this.disk.find(this.options.regionMapPath);
         set(inode.map, this.map.regionsContent()).sync();
-      });
+      };
+      await simulation().answer(prepared.mapFits ? 0.01 : this.disk.syncMs(), fit);
       this.size_ = prepared.size;
     }
     // What was written to the former head is still to be synced.

@@ -20,6 +20,7 @@ struct ExtentStore::Prepared {
   };
   bool head_only = false;
   uint64_t size = 0;
+  bool map_fits = false;          // the files of the region map do for this size
   std::shared_ptr<Layer> head;    // head_only
   std::vector<Extent> uncovered;  // head_only: what longer files hold behind the end of the smaller volume
   LoadedChain loaded;             // else

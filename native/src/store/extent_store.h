@@ -116,12 +116,18 @@ class ExtentStore final : public StoreBackend {
   std::shared_ptr<const Chain> Adopt(Chain chain);
   void Publish(Chain next, std::function<void()> old_retired);
   void Retire(const Chain* chain);
+  void RunOn(IoThreads* threads, std::function<void()> work, std::function<void()> then);
   void InBackground(std::function<void()> work, std::function<void()> then);
   void ReleaseHeld();
   bool Usable(const Callback& done) const;
   void Prepare(ChainSpec spec, bool head_only, const Callback& done);
   std::string RemovedIds(const std::vector<std::string>& paths, std::vector<uint8_t>* ids) const;
-  void StartResize();
+  void FitMapFiles(uint64_t bytes, std::function<void(const MapFile::Error&)> then);
+  void FitMapToGrowing();
+  void FinishGrowing(const MapFile::Error& error);
+  void FitMapToSwitch();
+  void TakeMap();
+  void GoOnWithMap();
   void FinishSwitch();
   void SwitchToHead();
   void SwitchToLayers();
@@ -195,6 +201,8 @@ class ExtentStore final : public StoreBackend {
 
   std::unique_ptr<Prepared> prepared_;
   bool preparing_ = false;
+  std::unique_ptr<Prepared> growing_;  // prepared but for the region map's files, which are made to fit it
+  Callback growing_done_;
   Callback switch_done_;  // while the switch waits for the region map
   std::unique_ptr<Merge> merge_;
   std::unique_ptr<Prune> prune_;

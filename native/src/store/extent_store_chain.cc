@@ -25,9 +25,13 @@ void ExtentStore::BackgroundJob::Finish() {
   if (store->closing_) store->FinishCloseWhenIdle();
 }
 
-void ExtentStore::InBackground(std::function<void()> work, std::function<void()> then) {
+void ExtentStore::RunOn(IoThreads* threads, std::function<void()> work, std::function<void()> then) {
   ++background_jobs_;
-  background_->Submit(new BackgroundJob(this, std::move(work), std::move(then)));
+  threads->Submit(new BackgroundJob(this, std::move(work), std::move(then)));
+}
+
+void ExtentStore::InBackground(std::function<void()> work, std::function<void()> then) {
+  RunOn(background_.get(), std::move(work), std::move(then));
 }
 
 std::shared_ptr<const Chain> ExtentStore::Adopt(Chain chain) {
@@ -160,15 +164,71 @@ void ExtentStore::Prepare(ChainSpec spec, bool head_only, const Callback& done) 
     }
   };
   InBackground(run, [this, work, done] {
-    preparing_ = false;
     work->chain.reset();
     if (!work->error.message.empty()) {
+      preparing_ = false;
       done(StatusOfErrno(work->error.system_errno), work->error.message.c_str());
-      return;
+    } else if (work->prepared->head_only && work->prepared->size > size_) {
+      growing_ = std::move(work->prepared);
+      growing_done_ = done;
+      if (!map_running_) FitMapToGrowing();
+    } else {
+      preparing_ = false;
+      prepared_ = std::move(work->prepared);
+      done(Status::kOk, "");
     }
-    prepared_ = std::move(work->prepared);
-    done(Status::kOk, "");
   });
+}
+
+void ExtentStore::FitMapToGrowing() {
+  if (poisoned_) {
+    FinishGrowing({poison_});
+  } else {
+    FitMapFiles(growing_->size, [this](const MapFile::Error& error) {
+      if (error.uncertain) Poison(error.message, error.system_errno);
+      growing_->map_fits = error.message.empty();
+      FinishGrowing(error);
+      GoOnWithMap();
+    });
+  }
+}
+
+void ExtentStore::FinishGrowing(const MapFile::Error& error) {
+  preparing_ = false;
+  auto prepared = std::exchange(growing_, nullptr);
+  if (prepared->map_fits) prepared_ = std::move(prepared);
+  Status status = error.message.empty() ? Status::kOk : StatusOfErrno(error.system_errno);
+  std::exchange(growing_done_, nullptr)(status, error.message.c_str());
+}
+
+// ---------------------------------------------------------------------------------------------- map's size
+
+// The files first: a region that they do not know cannot be marked before it is written. What they have more
+// than that is harmless. No round is under way, and none may begin. On a thread on which no merge is in
+// front.
+void ExtentStore::FitMapFiles(uint64_t bytes, std::function<void(const MapFile::Error&)> then) {
+  struct Work {
+    std::unique_ptr<RegionMap> map;
+    MapFile::Error error;
+  };
+  auto work = std::make_shared<Work>();
+  work->map = regions_->Resized(bytes);
+  RunOn(
+      syncs_.get(), [this, work] { map_files_->Replace(*work->map, &work->error); },
+      [work, then] { then(work->error); });
+}
+
+// Anew: epochs may have ended since the files were made to fit.
+void ExtentStore::TakeMap() {
+  auto resized = regions_->Resized(prepared_->size);
+  std::lock_guard lock(mutex_);
+  regions_.swap(resized);
+}
+
+// What waited for a round.
+void ExtentStore::GoOnWithMap() {
+  Retry(&region_waiters_);
+  for (auto& callback : std::exchange(map_waiters_, {})) AfterMapRound(std::move(callback));
 }
 
 // ---------------------------------------------------------------------------------------------- switching
@@ -190,34 +250,24 @@ void ExtentStore::SwitchLayers(Callback done) {
   if (prepared_->size == size_) {
     FinishSwitch();
   } else if (!map_running_) {
-    StartResize();
+    FitMapToSwitch();
   }
 }
 
-// The region map first: a region that it does not know cannot be marked before it is written.
-void ExtentStore::StartResize() {
-  if (poisoned_) {
+void ExtentStore::FitMapToSwitch() {
+  if (poisoned_ || prepared_->map_fits) {
+    if (!poisoned_) TakeMap();
     FinishSwitch();
     return;
   }
-  struct Work {
-    std::unique_ptr<RegionMap> map;
-    MapFile::Error error;
-  };
-  auto work = std::make_shared<Work>();
-  work->map = regions_->Resized(prepared_->size);
-  InBackground([this, work] { map_files_->Replace(*work->map, &work->error); },
-               [this, work] {
-                 if (!work->error.message.empty()) {
-                   Poison(work->error.message, work->error.system_errno);
-                 } else {
-                   // Anew: epochs may have ended meanwhile. What the files have more than that is harmless.
-                   auto resized = regions_->Resized(prepared_->size);
-                   std::lock_guard lock(mutex_);
-                   regions_.swap(resized);
-                 }
-                 FinishSwitch();
-               });
+  FitMapFiles(prepared_->size, [this](const MapFile::Error& error) {
+    if (error.message.empty()) {
+      TakeMap();
+    } else {
+      Poison(error.message, error.system_errno);
+    }
+    FinishSwitch();
+  });
 }
 
 void ExtentStore::FinishSwitch() {
@@ -229,9 +279,7 @@ void ExtentStore::FinishSwitch() {
     prepared_.reset();
   }
   done(poisoned_ ? Status::kIoError : Status::kOk, poison_.c_str());
-  // What waited for a round of the former map.
-  Retry(&region_waiters_);
-  for (auto& callback : std::exchange(map_waiters_, {})) AfterMapRound(std::move(callback));
+  GoOnWithMap();
   if (closing_) FinishCloseWhenIdle();
 }
 

@@ -93,7 +93,7 @@ void ExtentStore::MapJob::Start(RegionMap::Round round) {
 }
 
 void ExtentStore::StartMapRound() {
-  if (map_running_ || switch_done_ != nullptr || !regions_->needs_write()) return;
+  if (map_running_ || growing_ != nullptr || switch_done_ != nullptr || !regions_->needs_write()) return;
   map_running_ = true;
   map_finishing_ = std::exchange(map_waiters_, {});
   map_writes_.store(map_writes_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
@@ -109,7 +109,8 @@ void ExtentStore::FinishMapRound(const MapFile::Error& error) {
   } else {
     Poison(error.message, error.system_errno);
   }
-  if (switch_done_ != nullptr) StartResize();
+  if (growing_ != nullptr) FitMapToGrowing();
+  if (switch_done_ != nullptr) FitMapToSwitch();
   Retry(&region_waiters_);
   if (poisoned_) {
     for (auto& callback : std::exchange(map_waiters_, {})) callbacks.push_back(std::move(callback));

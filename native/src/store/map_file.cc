@@ -65,12 +65,14 @@ std::unique_ptr<MapFile> MapFile::Create(const std::string& path, const std::vec
     return nullptr;
   }
   std::unique_ptr<MapFile> file(new MapFile(path, fd));
-  if (WriteAll(fd, 0, content) && fsync(fd) == 0 && rename(temporary.c_str(), path.c_str()) == 0 &&
-      SyncDirectoryOf(path)) {
-    return file;
+  if (!WriteAll(fd, 0, content) || fsync(fd) != 0 || rename(temporary.c_str(), path.c_str()) != 0) {
+    Fail(path, "create", error);
+    unlink(temporary.c_str());
+    return nullptr;
   }
+  if (SyncDirectoryOf(path)) return file;
   Fail(path, "create", error);
-  unlink(temporary.c_str());
+  error->uncertain = true;
   return nullptr;
 }
 

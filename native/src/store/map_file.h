@@ -16,9 +16,12 @@ class MapFile {
   struct Error {
     std::string message;
     int system_errno = 0;
+    /// Of Create: the new file is there, and after a crash it may be the old one again.
+    bool uncertain = false;
   };
 
-  /// Replaces what is there; a crash leaves the old file, or none, or the whole new one. Null on error.
+  /// Replaces what is there; a crash leaves the old file, or none, or the whole new one. Null on error: then,
+  /// unless it is uncertain, the old file stays.
   static std::unique_ptr<MapFile> Create(const std::string& path, const std::vector<uint8_t>& content,
                                          Error* error);
   /// Opens and reads a file, and makes durable what a killed process may have left volatile. Null with ENOENT

@@ -17,34 +17,43 @@ std::unique_ptr<MapFiles> MapFiles::Open(Paths paths, std::unique_ptr<RegionMap>
   std::vector<uint8_t> content;
   uint64_t bytes_max = std::max((*map)->FileBytes(), kRegionFileBytesMax);
   files->regions_ = MapFile::Open(path, bytes_max, &content, error);
+  bool other_size = false;
   if (files->regions_ != nullptr) {
-    bool other_size = RegionMap::DecodeGeometry(content.data(), content.size(), &found) &&
-                      found.region_bytes == wanted.region_bytes && found.volume_bytes != wanted.volume_bytes;
+    other_size = RegionMap::DecodeGeometry(content.data(), content.size(), &found) &&
+                 found.region_bytes == wanted.region_bytes && found.volume_bytes != wanted.volume_bytes;
     if (other_size) *map = std::make_unique<RegionMap>(found);
     std::string problem = (*map)->Decode(content.data(), content.size());
     if (!problem.empty()) {
       error->message = path + ": " + problem;
       return nullptr;
     }
-    if (other_size) {
-      *map = (*map)->Resized(wanted.volume_bytes);
-      files->regions_ = MapFile::Create(path, (*map)->Encode(), error);
-    }
   } else if (error->system_errno == ENOENT) {
     *error = MapFile::Error();
     files->regions_ = MapFile::Create(path, (*map)->Encode(), error);
   }
   if (files->regions_ == nullptr) return nullptr;
-  if (files->paths_.missed.empty()) return files;
+  if (!files->paths_.missed.empty()) files->OpenMissed(wanted.volume_bytes, map->get());
+  if (!other_size) return files;
+  *map = (*map)->Resized(wanted.volume_bytes);
+  return files->Replace(**map, error) ? std::move(files) : nullptr;
+}
 
-  // One that is damaged tracks nothing: whoever relies on it is told so and makes do without, which is no
-  // reason not to open.
+// One that is damaged tracks nothing: whoever relies on it is told so and makes do without, which is no
+// reason not to open. The other file, and so `map`, may have been made to fit a size that the volume then did
+// not get.
+void MapFiles::OpenMissed(uint64_t volume_bytes, RegionMap* map) {
+  MissedMap& missed = map->missed();
+  MissedMap of_volume(volume_bytes);
   MapFile::Error ignored;
-  files->missed_ = MapFile::Open(files->paths_.missed, (*map)->missed().FileBytes(), &content, &ignored);
-  if (files->missed_ != nullptr && !(*map)->missed().Decode(content.data(), content.size()).empty()) {
-    files->missed_.reset();
+  std::vector<uint8_t> content;
+  missed_ =
+      MapFile::Open(paths_.missed, std::max(missed.FileBytes(), of_volume.FileBytes()), &content, &ignored);
+  if (missed_ == nullptr || missed.Decode(content.data(), content.size()).empty()) return;
+  if (of_volume.Decode(content.data(), content.size()).empty()) {
+    missed = of_volume.Resized(map->geometry().volume_bytes);
+  } else {
+    missed_.reset();
   }
-  return files;
 }
 
 bool MapFiles::Replace(const RegionMap& map, MapFile::Error* error) {

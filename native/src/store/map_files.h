@@ -17,12 +17,13 @@ class MapFiles {
     std::string missed;  // empty: nothing can be tracked
   };
 
-  /// Opens both into `map`. The first is created with no bits set when there is none, and made to fit when
-  /// the volume had another size: a crash may come between the change of the volume's size and the map's. The
-  /// second tracks when it is there and sound. Null on error.
+  /// Opens both into `map`. The first is created with no bits set when there is none, and both are made to
+  /// fit when they are for another size: a crash may come between the change of the map's size and the
+  /// volume's. The second tracks when it is there and sound. Null on error.
   static std::unique_ptr<MapFiles> Open(Paths paths, std::unique_ptr<RegionMap>* map, MapFile::Error* error);
 
-  /// Replaces both by what `map` holds. As Write.
+  /// Replaces both by what `map` holds. As Write. Unless the error is uncertain, the files still do for what
+  /// they did for before, but that what is missed may not be known any more when they are opened again.
   bool Replace(const RegionMap& map, MapFile::Error* error);
 
   /// Any thread, one call at a time. @return false with `error` set
@@ -32,6 +33,7 @@ class MapFiles {
 
  private:
   explicit MapFiles(Paths paths) : paths_(std::move(paths)) {}
+  void OpenMissed(uint64_t volume_bytes, RegionMap* map);
   bool WriteMissed(const RegionMap::Round& round, MapFile::Error* error);
 
   Paths paths_;
