@@ -1,5 +1,6 @@
 import t from "tap";
 import { flatnessOf } from "./flatness.js";
+import { text, verdictOn } from "./report.js";
 import type { Sample } from "./samples.js";
 
 const MIB = 1 << 20;
@@ -25,6 +26,31 @@ t.test("what leaks is seen, each by itself", async (t) => {
   ]);
 });
 
-t.test("a short life tells nothing", async (t) => {
-  t.equal(flatnessOf(life(200, (i) => ({ uss: i * 100 * MIB }))), null);
+t.test("a short life tells nothing of memory, and less nothing at all", async (t) => {
+  const short = flatnessOf(life(200, (i) => ({ uss: i * 100 * MIB, descriptors: 30 + i })));
+  t.match(short, { medians: { uss: null }, grows: ["descriptors"] });
+  t.equal(flatnessOf(life(20, (i) => ({ descriptors: 30 + i }))), null);
+});
+
+t.test("what leaks is no soak that was survived, and what was not judged is not called flat", async (t) => {
+  const survived = {
+    ...{
+      seed: 1,
+      seconds: 2_000,
+      faults: {},
+      operations: 1,
+      errors: 0,
+      lost: 0,
+      written: 0,
+      read: 0,
+      blocks: 1,
+    },
+    ...{ snapshots: 0, verifications: 1, longestRecovery: 0, violations: [] },
+  };
+  const flat = verdictOn({ ...survived, lives: [life(400, () => ({}))] });
+  t.match([flat.passed, text(flat)], [true, /memory +flat in all 1 lives/]);
+  const leaking = verdictOn({ ...survived, lives: [life(400, (i) => ({ uss: (20 + i / 20) * MIB }))] });
+  t.match([leaking.passed, text(leaking)], [false, /memory +GROWS in 1 of 1 lives/]);
+  const short = verdictOn({ ...survived, lives: [life(100, () => ({}))] });
+  t.match([short.passed, text(short)], [true, /MiB not judged.*\n.*memory +NOT JUDGED/]);
 });

@@ -1,6 +1,6 @@
 /** Does a process use more and more? Of each life the first quarter of the samples is left out; of the rest the first and the last
- * third are windows. A median of the last that is above what `GROWTH_MAX` allows for the first's is growth. Short lives tell
- * nothing. */
+ * third are windows. A median of the last that is above what `GROWTH_MAX` allows for the first's is growth. Lives that are too short for a
+ * measure tell nothing of it. */
 import { GROWTH_MAX, WARM_UP, WINDOW_MIN } from "./limits.js";
 import type { Life, Sample } from "./samples.js";
 
@@ -10,19 +10,24 @@ export interface Flatness {
   role: string;
   pid: number;
   samples: number;
-  /** medians of the first and the last window */
-  medians: Record<Measure, { early: number; late: number }>;
+  /** of the first and the last window; null: it lived too short */
+  medians: Record<Measure, Medians | null>;
   grows: Measure[];
 }
 
-/** @returns null when it lived too short */
+interface Medians {
+  early: number;
+  late: number;
+}
+
+/** @returns null when it lived too short for anything */
 export function flatnessOf({ role, pid, samples }: Life): Flatness | null {
   const warm = samples.slice(Math.ceil(samples.length * WARM_UP));
   const size = Math.floor(warm.length / 3);
-  if (size < WINDOW_MIN) return null;
   const [early, late] = [warm.slice(0, size), warm.slice(-size)];
   const grows: Measure[] = [];
-  const mediansOf = (measure: Measure): { early: number; late: number } => {
+  const mediansOf = (measure: Measure): Medians | null => {
+    if (size < WINDOW_MIN[measure]) return null;
     const medians = { early: median(early, measure), late: median(late, measure) };
     const { factor, more } = GROWTH_MAX[measure];
     if (medians.late > medians.early * factor + more) grows.push(measure);
@@ -33,7 +38,8 @@ export function flatnessOf({ role, pid, samples }: Life): Flatness | null {
     threads: mediansOf("threads"),
     descriptors: mediansOf("descriptors"),
   };
-  return { role, pid, samples: samples.length, medians, grows };
+  const isTold = Object.values(medians).some((told) => told !== null);
+  return isTold ? { role, pid, samples: samples.length, medians, grows } : null;
 }
 
 function median(samples: readonly Sample[], measure: Measure): number {

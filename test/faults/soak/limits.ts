@@ -15,9 +15,9 @@ export const SAMPLE_MS = 5_000;
 /** of a life's samples count for nothing: what follows is compared, see `flatness.ts` */
 export const WARM_UP = 0.25;
 
-/** samples in each of the two windows that are compared: five minutes. With less nothing is said: memory rises in steps, with the first
- * resync, the first snapshot, the first rebuild, and stays there */
-export const WINDOW_MIN = 60;
+/** Samples in each of the two windows that are compared. With less nothing is said of that measure: memory rises in steps, with the first
+ * resync, the first snapshot, the first rebuild, and stays there (five minutes); of the others some are there for a connection's time. */
+export const WINDOW_MIN = { uss: 60, threads: 8, descriptors: 8 } as const;
 
 /** What a later median may have above an earlier one. Of memory: V8 collects when it likes, and maps grow with what they hold. */
 export const GROWTH_MAX = {

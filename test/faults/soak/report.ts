@@ -38,11 +38,17 @@ export function text(verdict: Verdict): string {
     ["processes", `${lives.length}, ${flatness.length} of them long enough to tell whether they grow`],
     ...flatness.map(({ role, samples, medians, grows }): [string, string] => {
       const { uss, threads, descriptors } = medians;
-      const memory = `${(uss.early / MIB).toFixed(1)} -> ${(uss.late / MIB).toFixed(1)} MiB`;
-      const counts = `${threads.early} -> ${threads.late} threads, ${descriptors.early} -> ${descriptors.late} descriptors`;
+      const told = (name: string, found: Flatness["medians"]["uss"], shown: (value: number) => string) =>
+        found === null ? `${name} not judged` : `${shown(found.early)} -> ${shown(found.late)} ${name}`;
+      const parts = [
+        told("MiB", uss, (bytes) => (bytes / MIB).toFixed(1)),
+        told("threads", threads, String),
+        told("descriptors", descriptors, String),
+      ];
       const verdict = grows.length === 0 ? "flat" : `GROWS: ${grows.join(", ")}`;
-      return [`  ${role}`, `${memory}, ${counts}, ${samples} samples: ${verdict}`];
+      return [`  ${role}`, `${parts.join(", ")}, ${samples} samples: ${verdict}`];
     }),
+    ["memory", verdictOnMemory(flatness)],
     ["violations", String(violations.length)],
   ];
   const width = Math.max(...rows.map(([name]) => name.length)) + 2;
@@ -51,6 +57,15 @@ export function text(verdict: Verdict): string {
     ...violations.map((each) => `  ${each}`),
     passed ? "survived" : "NOT SURVIVED",
   ].join("\n");
+}
+
+function verdictOnMemory(flatness: readonly Flatness[]): string {
+  const judged = flatness.filter(({ medians }) => medians.uss !== null);
+  const growing = judged.filter(({ grows }) => grows.includes("uss"));
+  if (judged.length === 0) return "NOT JUDGED: no process lived long enough";
+  return growing.length === 0
+    ? `flat in all ${judged.length} lives that were long enough`
+    : `GROWS in ${growing.length} of ${judged.length} lives`;
 }
 
 function thousands(count: number): string {
