@@ -99,6 +99,8 @@ function planFor({ world, operations }: Space, names: readonly string[]): Plan {
 export interface Total {
   sequences: number;
   crashPoints: number;
+  /** that there are, of all sequences */
+  ofCrashPoints: number;
   failed: number;
 }
 
@@ -114,18 +116,19 @@ export async function exhaust(
   tell: (text: string) => void,
 ): Promise<Total> {
   const space = world === "witness" ? WITNESSED : MANAGED;
-  const total = { sequences: 0, crashPoints: 0, failed: 0 };
+  const total = { sequences: 0, crashPoints: 0, ofCrashPoints: 0, failed: 0 };
   const judge = ({ failure }: Outcome, plan: Plan) => {
     if (failure === null) return;
     total.failed++;
     tell(`not ok - ${JSON.stringify(plan)}: ${failure.message}`);
   };
   for (const [index, names] of sequences(space, length).entries()) {
-    if (index % share.of !== share.first) continue;
     const plan = planFor(space, names);
     const whole = await play(plan);
     total.sequences++;
+    total.ofCrashPoints += space.victims.length * (whole.eventsOfSteps - whole.eventsBefore);
     judge(whole, plan);
+    if (index % share.of !== share.first) continue;
     for (let event = whole.eventsBefore; event < whole.eventsOfSteps; event += every) {
       for (const victim of space.victims) {
         const crashed = { ...plan, crash: { event, victim } };

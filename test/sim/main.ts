@@ -104,9 +104,9 @@ async function main(): Promise<number> {
       ...{ world: worldOf(options.world) ?? "managed", length: Number(options.exhaustive) },
       ...{ every: Number(options.every ?? 1), share: { first: first - 1, of } },
     };
-    const { sequences, crashPoints, failed } = await exhaust(extent, tell);
+    const { sequences, crashPoints, ofCrashPoints, failed } = await exhaust(extent, tell);
     console.log(
-      `${sequences} sequences, ${crashPoints} crash points, ${failed} failed, in ${seconds().toFixed(1)} s`,
+      `${sequences} sequences, ${crashPoints} of ${ofCrashPoints} crash points, ${failed} failed, in ${seconds().toFixed(1)} s`,
     );
     return failed === 0 ? 0 : 1;
   }
