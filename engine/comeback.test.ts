@@ -24,6 +24,7 @@ function record(generation: number): MemberRecord {
     revisionAtLeast: 0,
     witnesses: [],
     reverting: "",
+    leased: false,
   };
   return { generation, members: ["A"], absent: [], ...engine };
 }

@@ -30,9 +30,13 @@ function replica(index: number, replicaId: string, state: ReplicaState) {
 }
 
 function rosterOf(slots: Slot[], members: string[]): Roster {
-  const record = { generation: 1, members, engineId: "e", engineBootId: "", engineState: new Uint8Array(), revisionAtLeast: 0, absent: [], witnesses: [], reverting: "" }; // prettier-ignore
+  const record = { generation: 1, members, engineId: "e", engineBootId: "", engineState: new Uint8Array(), revisionAtLeast: 0, absent: [], witnesses: [], reverting: "", leased: false }; // prettier-ignore
   return new Roster({
-    volume: { setMode: () => Promise.resolve() } as unknown as Volume,
+    volume: {
+      setMode: () => Promise.resolve(),
+      leaseReads: () => Promise.resolve(),
+      clock: () => 0,
+    } as unknown as Volume,
     keeper: new RecordKeeper("v", record),
     slots,
     size: 4096,

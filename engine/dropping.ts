@@ -142,15 +142,16 @@ export class Dropping {
   }
 
   /** Who stored a record that did not come to count could be started from alone: until all have stored another one, nothing
-   * is decided without them. */
-  #settleLater(): void {
+   * is decided without them. And one that says that copies may still be read elsewhere costs the next start a wait. */
+  settleLater(): void {
     const { roster } = this;
-    if (this.#settling || !roster.keeper.unsettled) return;
+    const isDue = () => roster.keeper.unsettled || roster.keeper.leased;
+    if (this.#settling || !isDue()) return;
     this.#settling = true;
     roster.later(async () => {
       this.#settling = false;
-      if (!roster.keeper.unsettled) return;
-      if (roster.someAway()) this.#settleLater();
+      if (!isDue()) return;
+      if (roster.someAway()) this.settleLater();
       else await this.renew();
     }, AGREEMENT_RETRY_MS);
   }
@@ -162,6 +163,7 @@ export class Dropping {
       slot.joining = false;
       await this.roster.volume.setMode(slot.index, "OFF");
     }
+    await this.roster.lease.renew();
     this.roster.publish();
   }
 
@@ -177,10 +179,8 @@ export class Dropping {
     stillAbsent.push(...(change.stillAbsent ?? []));
     const others = this.roster.slots.filter((slot) => !members.includes(slot) && !isLonghorn(slot.link));
     const advance = await this.roster.keeper.advance(members, { ...change, stillAbsent, others });
-    if (advance === null) {
-      this.#settleLater();
-      return null;
-    }
+    this.settleLater();
+    if (advance === null) return null;
     return advance.failures.map(({ holder, error }) => ({
       slot: holder,
       cause: `did not record: ${error.message}`,

@@ -31,9 +31,16 @@ class Replica {
 
 function changesOf(replicas: Replica[]): JointChanges {
   const members = replicas.map(({ slot }) => slot.replicaId);
-  const record = { generation: 1, members, engineId: "e", engineBootId: "", engineState: new Uint8Array(), revisionAtLeast: 0, absent: [], witnesses: [], reverting: "" }; // prettier-ignore
+  const record = { generation: 1, members, engineId: "e", engineBootId: "", engineState: new Uint8Array(), revisionAtLeast: 0, absent: [], witnesses: [], reverting: "", leased: false }; // prettier-ignore
   const done = () => Promise.resolve();
-  const volume = { setMode: done, quiesce: done, resume: done, stats: () => ({ differing: 0 }) };
+  const volume = {
+    setMode: done,
+    quiesce: done,
+    resume: done,
+    leaseReads: done,
+    clock: () => 0,
+    stats: () => ({ differing: 0 }),
+  };
   const roster = new Roster({
     volume: volume as unknown as Volume,
     keeper: new RecordKeeper("v", record),
@@ -99,6 +106,6 @@ void t.test(
     const [begun, dropped, ended] = replicas[0]?.stored ?? [];
     t.strictSame(begun?.members, ["a", "b"]);
     t.match(dropped, { members: ["a"], absent: [], reverting: begun?.reverting });
-    t.match(ended, { members: ["a"], absent: [], reverting: "" });
+    t.match(ended, { members: ["a"], absent: [], reverting: "", leased: false });
   },
 );

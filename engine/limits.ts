@@ -29,6 +29,15 @@ export const MISSING_MEMBER_WAIT_MS = 5_000;
 export const WITNESS_POLL_MS = 1_000;
 export const WITNESS_GRACE_MS = 5_000;
 
+/** ms that reads count after another member was asked, and said, that no other engine has taken over. Whoever takes over without asking a
+ * copy that may be read waits a tenth longer, for clocks that run unlike each other. */
+export const READ_LEASE_MS = 3_000;
+export const READ_LEASE_WAIT_MS = 3_300;
+
+/** ms between looks at the lease, and after which all members are asked if not enough have said so: half of it is left then. */
+export const READ_LEASE_LOOK_MS = 500;
+export const READ_LEASE_ASK_MS = 1_500;
+
 /** ms between two rounds of asking at start. */
 export const MEMBERS_POLL_MS = 100;
 

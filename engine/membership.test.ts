@@ -16,6 +16,7 @@ function record(generation: number, members: string, engineId = "e"): MemberReco
     revisionAtLeast: 0,
     witnesses: [],
     reverting: "",
+    leased: false,
     absent: [],
   };
 }

@@ -59,6 +59,8 @@ export type Choice =
       /** members that have not answered, and without which the others can prove what they hold */
       missing: string[];
       leftOut: LeftOut[];
+      /** copies that are not asked to store the next record may still be read, for the time of a read lease */
+      leased: boolean;
       /** the next record's generation is above this one */
       generation: number;
       /** the record that was proved to be the newest; null for a new volume */
@@ -142,6 +144,7 @@ function salvage(answers: Answer[], answered: Member[], id: string, newest: numb
     witness: null,
     missing: [],
     leftOut: leaveOut(answers, [chosen], () => `replica ${id} was salvaged without it`),
+    leased: false,
     // A replica that is away may have gone on under generations that nobody here has seen: it must not win later.
     generation: newest + SALVAGE_GENERATION_LEAP,
     record: chosen.facts.record,
@@ -317,6 +320,8 @@ function start(
       .join("; ");
     return { type: "refuse", code: "UNFIT", evidence: causes };
   }
+  const fenced = named.filter((member) => !members.includes(member));
+  const asked = [...members, ...fenced, ...(witness === null ? [] : [witness])];
   const leftOut = leaveOut(answers, members, ({ unfit, ...facts }) =>
     unfit === "" ? `stale: its generation is ${generationOf(facts)}, the newest is ${newest}` : unfit,
   );
@@ -324,10 +329,11 @@ function start(
     type: "start",
     origin: record === null ? "new" : "proved",
     members,
-    fenced: named.filter((member) => !members.includes(member)),
+    fenced,
     witness,
     missing,
     leftOut,
+    leased: missing.length > 0 || asked.some(({ facts }) => facts.record?.leased === true),
     generation: newest,
     record,
   };

@@ -18,6 +18,15 @@ export function canChange({ members, witnesses }: Voters, stored: (id: string) =
   return isMajority(members, stored);
 }
 
+/** Since when nobody can have gone on behind the back of `reader`, a replica that has just answered: whoever does asks one first that
+ * had not heard of it when asked at `askedAt`. Infinity: it is always the reader itself. */
+export function aloneSince(voters: Voters, reader: string, askedAt: (id: string) => number): number {
+  if (voters.members.length === 0) return Infinity;
+  const since = (id: string) => (id === reader ? Infinity : askedAt(id));
+  const times = voters.members.map(since).sort((a, b) => b - a);
+  return times.find((time) => !canProve(voters, (id) => since(id) < time)) ?? -Infinity;
+}
+
 function isMajority(members: readonly string[], counts: (id: string) => boolean): boolean {
   return members.filter(counts).length * 2 > members.length;
 }

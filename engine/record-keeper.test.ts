@@ -38,7 +38,7 @@ async function witnessed() {
   const [a, b, w] = [holder("A", order), holder("B", order), holder("W", order, false)];
   const keeper = new RecordKeeper("v", {
     ...{ generation: 1, members: ["A", "B", "W"], witnesses: ["W"], engineId: "e", engineBootId: "" },
-    ...{ engineState: new Uint8Array(), revisionAtLeast: 0, absent: [], reverting: "" },
+    ...{ engineState: new Uint8Array(), revisionAtLeast: 0, absent: [], reverting: "", leased: false },
   });
   const [A, B, W] = [as(a), as(b), as(w)];
   await keeper.takeOver([A, B], [], W);
@@ -136,7 +136,7 @@ t.test("without a witness, nobody goes on without one that may be started from a
   const [a, b] = [holder("A", order), holder("B", order)];
   const keeper = new RecordKeeper("v", {
     ...{ generation: 1, members: ["A", "B"], witnesses: [], engineId: "e", engineBootId: "" },
-    ...{ engineState: new Uint8Array(), revisionAtLeast: 0, absent: [], reverting: "" },
+    ...{ engineState: new Uint8Array(), revisionAtLeast: 0, absent: [], reverting: "", leased: false },
   });
   const [A, B] = [as(a), as(b)];
   await keeper.takeOver([A, B]);
@@ -158,7 +158,7 @@ t.test(
     const [a, b] = [holder("A", order), holder("B", order)];
     const keeper = new RecordKeeper("v", {
       ...{ generation: 1, members: ["A", "B"], witnesses: [], engineId: "e", engineBootId: "" },
-      ...{ engineState: new Uint8Array(), revisionAtLeast: 0, absent: [], reverting: "" },
+      ...{ engineState: new Uint8Array(), revisionAtLeast: 0, absent: [], reverting: "", leased: false },
     });
     const [A, B] = [as(a), as(b)];
     await keeper.takeOver([A, B]);

@@ -44,6 +44,16 @@ export interface Change {
   others?: readonly Holder[];
 }
 
+/** Relies on what is recorded. */
+export interface RecordWatcher {
+  /** by its clock, ms */
+  now(): number;
+  /** a replica or witness, asked then, has stored the present record */
+  stored(replicaId: string, askedAt: number): void;
+  /** Copies are about to be asked to store what others may start from. */
+  asking(): Promise<void>;
+}
+
 export class RecordKeeper {
   /** generations that replicas are known to have stored as members */
   readonly #held = new Map<string, number>();
@@ -51,12 +61,18 @@ export class RecordKeeper {
    * store since. */
   #open: Voters[] = [];
   #witness: Holder | null = null;
+  /** copies may still be read by an engine before this one */
+  #readBefore: boolean;
+  /** null while nothing is served yet */
+  watcher: RecordWatcher | null = null;
 
   /** @param record the record that this engine starts from; its generation is the highest known one */
   constructor(
     readonly volume: string,
     private record: MemberRecord,
-  ) {}
+  ) {
+    this.#readBefore = record.leased;
+  }
 
   get engineId(): string {
     return this.record.engineId;
@@ -84,6 +100,21 @@ export class RecordKeeper {
   /** Records were tried, and it is not known who stored them: only what satisfies all of them can be decided. */
   get unsettled(): boolean {
     return this.#open.length > 1;
+  }
+
+  /** Whom others may start from, each with what they would have to ask. */
+  get voters(): readonly Voters[] {
+    return this.#open;
+  }
+
+  /** The present record says that copies without it may still be read. */
+  get leased(): boolean {
+    return this.record.leased;
+  }
+
+  /** No engine before this one is answered any more; counts with the next change. */
+  endLeases(): void {
+    this.#readBefore = false;
   }
 
   /** Under which generations a replica that is waited for can have been a member last; null for any other. */
@@ -151,6 +182,7 @@ export class RecordKeeper {
       // Before copies go on without a witness, all of them are there. Without one, each may go on alone.
       if (witness === null && this.#hadWitness() && !(await this.#allAnswer(members))) return null;
       const isNew = this.#noteAsked();
+      await this.watcher?.asking();
       const round = await this.#store(members);
       // Nobody has it, and nobody will.
       if (
@@ -216,6 +248,8 @@ export class RecordKeeper {
       engineState,
       absent: before.reverting === "" ? [...waited, ...absent].slice(-REPLICAS_MAX) : [],
       witnesses,
+      // Until it is known that this is stored, whoever is left out may be read here as well.
+      leased: this.#readBefore || copiesOf(this.#open).some((id) => !members.includes(id)),
     };
   }
 
@@ -290,10 +324,12 @@ export class RecordKeeper {
     const result: Advance<H> = { survivors: [], failures: [] };
     await Promise.all(
       members.map(async (holder) => {
+        const { replicaId } = holder;
+        const askedAt = this.watcher?.now() ?? 0;
         try {
-          await holder.link.record(this.volume, holder.replicaId, record, holder.stored);
+          await holder.link.record(this.volume, replicaId, record, holder.stored);
           holder.stored = { ...holder.stored, generation: record.generation, engineId: record.engineId };
-          const { replicaId } = holder;
+          this.watcher?.stored(replicaId, askedAt);
           const waited = record.absent.some((absence) => absence.replicaId === replicaId);
           if (record.members.includes(replicaId) && !waited) this.#held.set(replicaId, record.generation);
           result.survivors.push(holder);
@@ -311,6 +347,11 @@ export class RecordKeeper {
 /** Longhorn's replicas keep no record. */
 function ofOurs(ids: readonly string[]): string[] {
   return ids.filter((id) => !isLonghornId(id));
+}
+
+/** That may be read. */
+export function copiesOf(open: readonly Voters[]): string[] {
+  return open.flatMap(({ members, witnesses }) => members.filter((id) => !witnesses.includes(id)));
 }
 
 function votersOf({ members, witnesses }: MemberRecord): Voters {

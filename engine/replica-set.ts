@@ -158,7 +158,9 @@ export class ReplicaSet {
   async start(): Promise<void> {
     await this.#roster.decisions.run(() => this.#start());
     for (const slot of this.#roster.slots) this.#returning.watch(slot);
+    this.#roster.lease.watch();
     this.#witness.watch();
+    this.#dropping.settleLater();
   }
 
   async #start(): Promise<void> {
@@ -177,6 +179,7 @@ export class ReplicaSet {
       members.map(({ link, ...slot }) => link.inheritedRegions(roster.request(slot))),
     );
     const ranges = members.length > 1 ? unionOfRegions(regions, roster.size, AGREEMENT_COPY_BYTES_MAX) : [];
+    await roster.lease.renew();
     // The source last: with it I/O starts, and every write has to reach all.
     for (const slot of [...members.filter((member) => member !== from), from]) {
       const readable = slot === from || ranges.length === 0;

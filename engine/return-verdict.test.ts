@@ -17,6 +17,7 @@ function facts(generation: number, engineId: string, patch: Partial<ReplicaFacts
           revisionAtLeast: 0,
           witnesses: [],
           reverting: "",
+          leased: false,
           absent: [],
         };
   return {

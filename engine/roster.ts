@@ -8,6 +8,7 @@ import { CopyPacer } from "./copy-pacer.js";
 import { DecisionQueue } from "./decision-queue.js";
 import { healthOf, type End, type Health } from "./health.js";
 import { REPLICAS_MAX, STOP_WAITERS_MAX } from "./limits.js";
+import { ReadLease } from "./read-lease.js";
 import type { RecordKeeper } from "./record-keeper.js";
 import { FencedError } from "./replica-link.js";
 import { nextReplicaState, type ReplicaEvent } from "./replica-state.js";
@@ -35,6 +36,7 @@ export class Roster {
   readonly decisions: DecisionQueue;
   readonly pacer: CopyPacer;
   readonly counts = new ReplicaCounts();
+  readonly lease: ReadLease;
   readonly #stop = new AbortController();
   /** taken out */
   #removed: Slot[] = [];
@@ -51,6 +53,7 @@ export class Roster {
     this.#onHealth = onHealth;
     setMaxListeners(STOP_WAITERS_MAX, this.#stop.signal);
     this.pacer = new CopyPacer(shared.volume, this.#stop.signal);
+    this.lease = new ReadLease(this);
     this.decisions = new DecisionQueue({
       signal: this.#stop.signal,
       onError: (error) => this.#onDecisionError(error),

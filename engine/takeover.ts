@@ -1,7 +1,7 @@
 /** The first half of an engine's start: find the current replicas and become their one engine. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
-import { MEMBERS_POLL_MS, MISSING_MEMBER_WAIT_MS } from "./limits.js";
+import { MEMBERS_POLL_MS, MISSING_MEMBER_WAIT_MS, READ_LEASE_WAIT_MS } from "./limits.js";
 import type { LonghornLink } from "./longhorn/longhorn-link.js";
 import {
   allLonghorn,
@@ -87,7 +87,10 @@ export async function takeOver(options: TakeoverOptions): Promise<Takeover> {
           "members chosen",
         );
         const attempt = await record(choice, await beside(choice, answers, options), options);
-        if ("members" in attempt) return attempt;
+        if ("members" in attempt) {
+          await outwait(attempt.keeper, options);
+          return attempt;
+        }
         evidence = attempt.problem;
         break;
       }
@@ -100,6 +103,17 @@ export async function takeOver(options: TakeoverOptions): Promise<Takeover> {
     options.onWait(evidence);
     await sleep(MEMBERS_POLL_MS, undefined, { signal });
   }
+}
+
+/** Copies that were not asked may be read elsewhere as long as somebody said there, before this record was stored, that they may. */
+async function outwait(keeper: RecordKeeper, { onWait, signal }: TakeoverOptions): Promise<void> {
+  if (!keeper.leased) return;
+  const begin = performance.now();
+  onWait(`another engine may be read from a copy that is away, for ${READ_LEASE_WAIT_MS} ms at the most`);
+  // A timer may be early by what its loop was busy with before.
+  for (let left = READ_LEASE_WAIT_MS; left > 0; left = READ_LEASE_WAIT_MS - (performance.now() - begin))
+    await sleep(Math.ceil(left), undefined, { signal });
+  keeper.endLeases();
 }
 
 /** Before another engine is asked to hand the volume over: could it be taken, as far as its replicas say?
@@ -172,7 +186,7 @@ async function takeOverLonghorn({
   warnOfLonghorn(members, log);
   const keeper = new RecordKeeper(wanted.volume, {
     ...{ generation: 0, members: [], engineId, engineBootId, engineState: new Uint8Array() },
-    ...{ revisionAtLeast: 0, absent: [], witnesses: [], reverting: "" },
+    ...{ revisionAtLeast: 0, absent: [], witnesses: [], reverting: "", leased: false },
   });
   await keeper.takeOver(members);
   return { members, leftOut: [], keeper, lastEngineBootId: null };
@@ -210,6 +224,7 @@ async function record(
     absent: waited.absent,
     witnesses: waited.witnesses,
     reverting: waited.reverting,
+    leased: choice.leased,
   });
   try {
     const arbiter = choice.witness === null ? null : { ...holderOf(choice.witness), readable: false };

@@ -101,9 +101,12 @@ export class WitnessWatch {
   }
 
   async #ask(link: ReplicaLink): Promise<ReplicaFacts | null> {
+    const { keeper, lease } = this.roster;
+    const askedAt = lease.now();
     try {
-      const facts = await link.identifyFor(this.roster.keeper.volume);
+      const facts = await link.identifyFor(keeper.volume);
       if (link === this.link) this.#silentSince = null;
+      if (keeper.witness !== null) lease.hear(facts, keeper.witness, askedAt);
       return facts;
     } catch (error) {
       if (link !== this.link) return null;

@@ -56,6 +56,7 @@ t.test("replica facts keep their record and its bytes", (t) => {
     revisionAtLeast: 9,
     witnesses: [],
     reverting: "",
+    leased: true,
     absent: [{ replicaId: "r3", heldAtLeast: 1, heldAtMost: 2, excludedAt: 3 }],
   };
   const facts = responseDeserialize(responseSerialize({ volume: "v", record }));

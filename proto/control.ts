@@ -24,6 +24,8 @@ export interface MemberRecord {
   witnesses: string[];
   /** when the heads that a revert makes are created, RFC 3339; "" while there is none */
   reverting: string;
+  /** see `control.proto` */
+  leased: boolean;
 }
 
 /** See `control.proto`. */

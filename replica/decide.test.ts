@@ -19,6 +19,7 @@ const member: MemberRecord = {
   revisionAtLeast: 0,
   witnesses: [],
   reverting: "",
+  leased: false,
   absent: [],
 };
 const standing: Standing = {

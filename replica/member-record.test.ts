@@ -28,6 +28,7 @@ const record: ReplicaRecord = {
     revisionAtLeast: 12,
     witnesses: [],
     reverting: "2026-01-02T03:04:05Z",
+    leased: true,
     absent: [{ replicaId: "r3", heldAtLeast: 1, heldAtMost: 2, excludedAt: 3 }],
   },
 };
@@ -42,9 +43,9 @@ t.test("a record survives being written and read", async (t) => {
   t.same(readdirSync(path), [RECORD_NAME]);
 });
 
-t.test("one that was written before a revert was named in it names none", (t) => {
-  const text = formatRecord(record).replace(',"reverting":"2026-01-02T03:04:05Z"', "");
-  t.equal(parseRecord(text, "file").member?.reverting, "");
+t.test("one that was written before reverts and leases were named in it names none", (t) => {
+  const text = formatRecord(record).replace(',"reverting":"2026-01-02T03:04:05Z","leased":true', "");
+  t.match(parseRecord(text, "file").member, { reverting: "", leased: false });
   t.end();
 });
 

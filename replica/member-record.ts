@@ -99,6 +99,7 @@ function parseMember(fields: Fields, path: string): MemberRecord {
     absent: Object.hasOwn(fields.object, "absent") ? fields.children("absent").map(parseAbsence) : [],
     witnesses: Object.hasOwn(fields.object, "witnesses") ? fields.strings("witnesses") : [],
     reverting: Object.hasOwn(fields.object, "reverting") ? fields.string("reverting") : "",
+    leased: fields.boolean("leased"),
   };
   if (member.generation === 0 || member.engineId === "" || member.members.length === 0) {
     throw new ReplicaError("DAMAGED", `${path}: member lacks generation, engineId or members`);

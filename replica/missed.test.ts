@@ -15,6 +15,7 @@ function record(generation: number, members: string[], absent: Absence[]): Membe
     revisionAtLeast: 0,
     witnesses: [],
     reverting: "",
+    leased: false,
   };
   return { generation, members, absent, ...engine };
 }

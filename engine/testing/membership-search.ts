@@ -1,6 +1,6 @@
 /** Searches all that engines, replicas and a witness can come to for a stale choice. */
 import t from "tap";
-import { bits, setOf, Steps, type Bounds, type Serving, type World } from "./membership-world.js";
+import { bits, setOf, Steps, type Bounds, type Part, type Serving, type World } from "./membership-world.js";
 
 function stale({ replicas, acknowledged }: World, members: number): boolean {
   return bits(members, replicas.length).some(
@@ -54,6 +54,10 @@ function explore(bounds: Bounds): Result {
     for (const engine of world.engines)
       if (engine.is === "serving" && owns(world, engine) && stale(world, engine.members))
         return { ...result, problem: world };
+    for (const engine of bounds.reads ? world.engines : [])
+      for (const reader of bits(steps.all, bounds.replicas))
+        if (steps.reads(world, engine, reader) && stale(world, 1 << reader))
+          return { ...result, problem: world };
     if (bounds.witness && torn(world, bounds.replicas)) return { ...result, problem: world };
     for (const next of steps.of(world)) {
       const key = JSON.stringify(next);
@@ -63,6 +67,16 @@ function explore(bounds: Bounds): Result {
     }
   }
   return result;
+}
+
+/** The search has to find what happens without a part of the read lease. */
+export function testFinds(bounds: Bounds & { without: Part }): void {
+  void t.test(`a stale read is found without the ${bounds.without}: ${JSON.stringify(bounds)}`, (t) => {
+    const { states, problem } = explore(bounds);
+    t.comment(`${states} states`);
+    t.not(problem, null);
+    t.end();
+  });
 }
 
 /** After each step and for every set of replicas that may answer, what would be chosen must hold every acknowledged write. */

@@ -1,7 +1,8 @@
 /** Engines, replicas and a witness as small numbers, and all steps that they can take: what `membership-search.ts` searches. */
 import type { MemberRecord, ReplicaFacts } from "../../proto/control.js";
 import { chooseMembers, type Answer, type Choice } from "../membership.js";
-import { canChange } from "../quorum.js";
+import { aloneSince, canChange } from "../quorum.js";
+import { changeOthers, haveRecord, hear } from "./lease-time.js";
 
 const SIZE = 4096;
 const WANTED = { volume: "v", size: SIZE, salvage: null, acceptLostWrites: false };
@@ -12,13 +13,15 @@ export interface Replica {
   generation: number;
   engine: number;
   members: number;
+  /** copies without it may still be read */
+  leased: boolean;
   /** writes that were applied */
   writes: number;
 }
 
 type Basis = Pick<Replica, "generation" | "engine">;
 
-interface Running {
+export interface Running {
   id: number;
   generation: number;
   /** copies */
@@ -27,6 +30,16 @@ interface Running {
   witnessed: boolean;
   /** members that may count, as in RecordKeeper */
   open: number[];
+  /** copies that it may answer reads from */
+  readers: number;
+  /** those that have not got its record any more, and said within the time of a read lease that they had: all that can say so, at any time */
+  past: number;
+  /** of these, those that can have said so since another engine began to wait for the end of its lease */
+  pastSince: number;
+  /** it took over without a copy, and waits for the end of others' leases */
+  waits: boolean;
+  /** what its present record says of copies that have not stored it */
+  leased: boolean;
   /** the replica that is resynced or rebuilt: fenced and written, but no member; or -1 */
   resyncing: number;
 }
@@ -61,7 +74,14 @@ export interface World {
   acknowledged: number;
 }
 
+/** What the search has to find a stale read without: nobody says that reads count; whoever takes over does not wait; nor who
+ * starts from a record that left a copy out, whose engine may not know that it is stored. */
+export type Part = "lease" | "wait" | "leased record";
+
 export interface Bounds {
+  /** of engines that others take over from, which wait for the end of their leases */
+  reads?: true;
+  without?: Part;
   /** that hold data */
   replicas: number;
   witness: boolean;
@@ -96,7 +116,7 @@ export class Steps {
 
   first(): World {
     const { bounds } = this;
-    const replica = { generation: 0, engine: -1, members: 0, writes: 0 };
+    const replica = { generation: 0, engine: -1, members: 0, leased: false, writes: 0 };
     return {
       replicas: bits(this.all, bounds.replicas + 1).map(() => replica),
       engines: Array.from({ length: bounds.engines }, () => ({ is: "off" })),
@@ -108,7 +128,8 @@ export class Steps {
 
   choose(world: World, reachable: number): Choice {
     const seen = world.replicas.map(
-      ({ generation, engine, members, writes }) => `${generation} ${engine} ${members} ${writes > 0}`,
+      ({ generation, engine, members, leased, writes }) =>
+        `${generation} ${engine} ${members} ${leased} ${writes > 0}`,
     );
     const key = `${reachable}: ${seen.join()}`;
     const known = this.#choices.get(key);
@@ -145,11 +166,11 @@ export class Steps {
     };
   }
 
-  #record({ generation, engine, members }: Replica): MemberRecord | null {
+  #record({ generation, engine, members, leased }: Replica): MemberRecord | null {
     if (generation === 0) return null;
     return {
       ...{ generation, ...this.#voters(members), engineId: `e${engine}`, engineBootId: "b" },
-      ...{ engineState: new Uint8Array(), revisionAtLeast: 0, absent: [], reverting: "" },
+      ...{ engineState: new Uint8Array(), revisionAtLeast: 0, absent: [], reverting: "", leased },
     };
   }
 
@@ -161,6 +182,10 @@ export class Steps {
   // ------------------------------------------------------------------------------------------ what engines do
 
   *of(world: World): Generator<World> {
+    for (const next of this.#steps(world)) yield this.bounds.reads ? hear(world, next) : next;
+  }
+
+  *#steps(world: World): Generator<World> {
     for (const [index, engine] of world.engines.entries()) {
       if (engine.is === "off") {
         yield* this.#start(world, index);
@@ -169,6 +194,8 @@ export class Steps {
       yield change(world, index, { is: "off" });
       if (engine.is === "recording") {
         yield* this.#store(world, index, engine);
+      } else if (engine.waits) {
+        yield this.#waited(world, index, engine);
       } else {
         yield* this.#write(world, index, engine);
         yield* this.#resync(world, index, engine);
@@ -185,6 +212,7 @@ export class Steps {
       if (choice.type !== "start") continue;
       const members = setOf(choice.members);
       const witnessed = choice.witness !== null;
+      const leased = choice.leased && this.bounds.reads === true;
       const recording: Recording = {
         is: "recording",
         id: world.starts,
@@ -193,6 +221,7 @@ export class Steps {
         generation: choice.generation + 1,
         ...{ members, witnessed, todo: members | setOf(choice.fenced) | (witnessed ? this.witness : 0) },
         ...{ held: 0, joining: -1, resyncing: -1, open: [] },
+        ...{ readers: 0, past: 0, pastSince: 0, waits: leased, leased },
       };
       yield change(world, index, recording, { starts: world.starts + 1 });
     }
@@ -217,11 +246,12 @@ export class Steps {
         yield change(world, index, { is: "off" });
         continue;
       }
-      const stored = { ...replica, generation, engine: engine.id, members: this.#names(engine) };
+      const leased = this.#leased(engine);
+      const stored = { ...replica, generation, engine: engine.id, members: this.#names(engine), leased };
       const replicas = world.replicas.map((old, i) => (i === target ? stored : old));
       const open = isWitness || seen !== null ? engine.open : this.#opened(engine);
       const asked = { ...engine, open };
-      const left = { ...asked, todo: todo & ~(1 << target) };
+      const left = { ...asked, leased, todo: todo & ~(1 << target) };
       yield this.#settle(change(world, index, left, { replicas }), index);
       // Not stored, or stored and the answer is lost. A takeover starts over.
       if (seen !== null) continue;
@@ -231,6 +261,14 @@ export class Steps {
         else yield* this.#without(failed, index, asked, target);
       }
     }
+  }
+
+  /** Whoever is left out may be read until it is known that this is stored. */
+  #leased({ waits, open, members }: Recording): boolean {
+    const { reads, without } = this.bounds;
+    if (!reads) return false;
+    if (without === "leased record") return waits;
+    return waits || open.some((names) => (names & ~this.witness & ~members) !== 0);
   }
 
   #takes(replica: Replica, { id, generation }: Recording, basis: Basis | null): boolean {
@@ -281,12 +319,13 @@ export class Steps {
 
   /** The members stay what they were; what waits is not acknowledged. A replica that was to become one may be one by now. */
   #undecided(world: World, index: number, engine: Recording): World {
-    const { id, generation, open, resyncing } = engine;
+    const { open } = engine;
     // Who was tried without is not gone on with, where a witness may have been told so.
     const named = open.reduce((set, names) => set | names, 0);
     return change(world, index, {
       is: "serving",
-      ...{ id, generation, open, resyncing, members: named & ~this.witness },
+      ...running(engine),
+      members: named & ~this.witness,
       witnessed: (named & this.witness) !== 0,
     });
   }
@@ -294,15 +333,37 @@ export class Steps {
   #settle(world: World, index: number): World {
     const engine = world.engines[index];
     if (engine?.is !== "recording" || engine.todo !== 0) return world;
-    const { id, generation, members, resyncing } = engine;
     const names = this.#names(engine);
     const witnessed = (names & this.witness) !== 0;
-    return change(
-      world,
-      index,
-      { is: "serving", id, generation, members, resyncing, witnessed, open: [names] },
-      { acknowledged: world.acknowledged | engine.held },
-    );
+    const waits = engine.waits && this.bounds.without !== "wait";
+    const serving: Serving = {
+      ...{
+        is: "serving",
+        ...running(engine),
+        witnessed,
+        open: [names],
+        readers: this.bounds.reads ? engine.members : 0,
+        waits,
+      },
+    };
+    const settled = change(world, index, serving, { acknowledged: world.acknowledged | engine.held });
+    return waits ? changeOthers(settled, index, (other) => ({ ...other, pastSince: 0 })) : settled;
+  }
+
+  /** Longer than a lease has passed since it was stored. */
+  #waited(world: World, index: number, engine: Serving): World {
+    const later = change(world, index, { ...engine, waits: false });
+    return changeOthers(later, index, (other) => ({ ...other, past: other.pastSince }));
+  }
+
+  /** Whether an engine answers what it reads from that copy. */
+  reads(world: World, engine: Engine, reader: number): boolean {
+    if (engine.is === "off" || (engine.is === "serving" ? engine.waits : engine.seen !== null)) return false;
+    if (!has(engine.readers, reader) || world.replicas[reader]?.engine !== engine.id) return false;
+    if (this.bounds.without === "lease") return true;
+    const said = haveRecord(world, engine) | engine.past;
+    const asked = (id: string) => (has(said, Number(id)) ? 0 : -Infinity);
+    return engine.open.every((names) => aloneSince(this.#voters(names), String(reader), asked) >= 0);
   }
 
   /** A record of an engine that serves. */
@@ -355,7 +416,8 @@ export class Steps {
         const replica = world.replicas[i];
         // One that has gone on by itself is declined.
         if (replica === undefined || replica.generation > generation) continue;
-        const admitted = { ...replica, generation, engine: id, members: this.#names(engine) };
+        const { leased } = engine;
+        const admitted = { ...replica, generation, engine: id, members: this.#names(engine), leased };
         const replicas = world.replicas.map((old, j) => (i === j ? admitted : old));
         yield change(world, index, { ...engine, resyncing: i }, { replicas });
         yield change(world, index, engine, { replicas }); // stored, and the answer is lost
@@ -382,7 +444,8 @@ export class Steps {
     for (let members = 1; members <= engine.members; members++) {
       if ((members & ~engine.members) !== 0) continue;
       // What is not settled is, as soon as who is needed is there.
-      const settles = engine.open.length > 1 && (members === engine.members || members === core);
+      const settles =
+        (engine.open.length > 1 || engine.leased) && (members === engine.members || members === core);
       if (!settles && orders > this.bounds.orders) continue;
       const next = this.#recordOf(engine, { members });
       yield* this.#send(world, index, next, settles ? {} : { orders });
@@ -412,6 +475,12 @@ export class Steps {
 
 export function setOf(members: readonly { facts: ReplicaFacts }[]): number {
   return members.reduce((set, { facts }) => set | (1 << Number(facts.replicaId)), 0);
+}
+
+function running(engine: Running): Running {
+  const { id, generation, members, witnessed, open, readers, past, pastSince, waits, leased, resyncing } =
+    engine;
+  return { id, generation, members, witnessed, open, readers, past, pastSince, waits, leased, resyncing };
 }
 
 /** A copy of the world with one engine and possibly one replica changed. */

@@ -23,6 +23,7 @@ export const STANDING: Standing = {
     revisionAtLeast: 0,
     witnesses: [],
     reverting: "",
+    leased: false,
     absent: [],
   },
 };

@@ -108,6 +108,7 @@ export class Engine {
       revisionAtLeast,
       witnesses: [],
       reverting: "",
+      leased: false,
       absent: [],
     };
     return this.client.calls.record({ volume: "vol", replicaId: "r1", record }, CALL);

@@ -4,6 +4,7 @@ import type { RecordRequest, ReplicaFacts } from "../../proto/control.js";
 import { Witness } from "../../replica/witness.js";
 import { replacing, type Bug } from "./bug.js";
 import { sleep } from "./clock.js";
+import { SimVolume } from "./volume.js";
 import { WITNESS_NAME } from "./witness-machine.js";
 
 const LATE_MS = 2_000;
@@ -50,6 +51,10 @@ const BUGS: Bug[] = [
         return isWitness(this) ? { ...facts, record: null } : facts;
       };
     }),
+  },
+  {
+    name: "reads are answered without a lease",
+    install: replacing(SimVolume, "leaseReads", () => () => Promise.resolve()),
   },
 ];
 

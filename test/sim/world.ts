@@ -44,8 +44,6 @@ export class Engine {
   health: Health | null = null;
   /** not acknowledged yet */
   readonly open = new Set<Operation>();
-  /** another one has served since */
-  isReplaced = false;
 
   constructor(
     readonly process: Process,
@@ -216,10 +214,7 @@ export class World {
     for (const { address, state } of attached.replicas.replicas())
       if (state.mode === "ERR") this.holders.delete(machineOf(address));
     // What those before it had under way is done by now, or never.
-    for (const former of this.former) {
-      former.isReplaced = true;
-      this.abandon(former);
-    }
+    for (const former of this.former) this.abandon(former);
   }
 
   private replicaChanged(address: string, to: string, from: string): void {
@@ -379,8 +374,7 @@ export class World {
           engine.open.delete(operation);
           this.acknowledged++;
           say(result instanceof Int32Array ? `reads ${result.join(" ")}` : "done");
-          if (result instanceof Int32Array && this.mayReadStale(engine)) this.model.abandon(operation);
-          else if (result instanceof Int32Array) this.model.answer(operation, result);
+          if (result instanceof Int32Array) this.model.answer(operation, result);
           else this.model.acknowledge(operation);
           // The answer was under way when the last one that knew it lost its power.
           if (this.holders.size === 0) this.model.losePower();
@@ -392,15 +386,6 @@ export class World {
         },
       )
       .catch((error: unknown) => this.simulation.fail(error));
-  }
-
-  /** NOT CHECKED: what an engine reads that was cut off with one copy, after another has gone on with the other copy and the witness.
-   * Until it hears of that it answers reads from its copy (ARCHITECTURE.md "The witness"). What it writes is judged. */
-  private mayReadStale(engine: Engine): boolean {
-    if (this.witness === null || !engine.isReplaced) return false;
-    const members = this.members();
-    const copies = engine.attached?.replicas.replicas().filter(({ state }) => state.mode === "RW") ?? [];
-    return copies.some(({ address }) => !members.has(machineOf(address)));
   }
 
   // ---------------------------------------------------------------------------------------------- the end
