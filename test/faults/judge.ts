@@ -38,7 +38,7 @@ export async function judge(name: string, scenario: Scenario, seed: number, fold
     broken.set(promise, [...(broken.get(promise) ?? []), seen].slice(0, VIOLATIONS_TOLD));
   };
   let operations: Operation[];
-  const world = await World.make(folder, seed, { commandLine: scenario.commandLine });
+  const world = await World.make(folder, seed, scenario);
   try {
     try {
       await scenario.prepare(world);

@@ -20,6 +20,8 @@ export interface Scenario {
   quick: boolean;
   /** that engine and replicas are started by */
   commandLine: CommandLine;
+  /** the volume has one */
+  witness: boolean;
   /** of what always holds, what is not promised here, and why */
   except: Partial<Record<PromiseName, string>>;
   /** what is special about the hosts, before anything runs on them */
@@ -32,8 +34,14 @@ export type ScenarioOptions = Partial<Omit<Scenario, "about" | "play">>;
 /** Load is running when `play` begins, on a volume with two copies; it goes on until all is judged. */
 export function scenario(
   about: string,
-  { quick = false, commandLine = AUROCHS, except = {}, prepare = () => Promise.resolve() }: ScenarioOptions,
+  {
+    quick = false,
+    commandLine = AUROCHS,
+    witness = false,
+    except = {},
+    prepare = () => Promise.resolve(),
+  }: ScenarioOptions,
   play: (world: World) => Promise<void>,
 ): Scenario {
-  return { about, quick, commandLine, except, prepare, play };
+  return { about, quick, commandLine, witness, except, prepare, play };
 }

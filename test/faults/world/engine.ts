@@ -22,7 +22,8 @@ export class Engine {
   env: NodeJS.ProcessEnv = {};
   /** control addresses of the replicas as this engine is told them: a scenario may put something in between */
   replicas: string[];
-  /** of all starts but the first */
+  /** of all starts, and of all but the first */
+  readonly flags: string[] = [];
   laterFlags: string[] = [];
   #process: HostProcess | null = null;
   #observer: HostProcess | null = null;
@@ -74,6 +75,7 @@ export class Engine {
           ...{ portal: `${this.network.address(this.host)}:${PORTAL_PORT}`, listen: this.#control },
           replicas: this.replicas,
         }),
+        ...this.flags,
         ...(number > 1 ? this.laterFlags : []),
         ...flags,
       ],

@@ -17,6 +17,8 @@ export interface EngineStatus {
   reason: string;
   /** `cause`: "" where it is not told */
   replicas: { address: string; mode: string; cause: string }[];
+  /** absent: there is none */
+  witness?: { member: boolean } | null;
 }
 
 export type Answer = EngineStatus | { closed: true } | { error: string };

@@ -14,18 +14,22 @@ import { AUROCHS, type CommandLine } from "./command-line.js";
 import { Engine } from "./engine.js";
 import { HostProcess } from "./host-process.js";
 import { Replica, REPLICA_PORT } from "./replica.js";
+import { Witness, WITNESS_HOST } from "./witness.js";
 
 /** replicas, engines, initiators */
 const HOSTS = ["a", "b", "e", "f", "i"] as const;
 
 export interface WorldOptions {
   commandLine: CommandLine;
+  /** there is one, on a host of its own */
+  witness: boolean;
   /** sectors that the load uses, and operations that it starts a second */
   load: { sectors: number; rate: number };
 }
 
 const FOR_SCENARIOS: WorldOptions = {
   commandLine: AUROCHS,
+  witness: false,
   load: { sectors: LOAD_SECTORS, rate: LOAD_RATE },
 };
 
@@ -46,6 +50,7 @@ export class World {
   engine: Engine;
   readonly loads: Load[] = [];
   readonly disks = new Map<Replica, ForgetfulDisk>();
+  readonly witness: Witness | null;
 
   private constructor(
     readonly folder: string,
@@ -60,6 +65,10 @@ export class World {
     const { commandLine } = options;
     this.engine = new Engine("e", network, folder, addresses, commandLine);
     this.otherEngine = new Engine("f", network, folder, addresses, commandLine);
+    this.witness = options.witness ? new Witness(network, folder) : null;
+    if (this.witness !== null)
+      for (const engine of [this.engine, this.otherEngine])
+        engine.flags.push("--witness", this.witness.address);
   }
 
   get replicas(): [Replica, Replica] {
@@ -82,7 +91,7 @@ export class World {
   static async make(folder: string, seed: number, different: Partial<WorldOptions> = {}): Promise<World> {
     const options = { ...FOR_SCENARIOS, ...different };
     mkdirSync(folder, { recursive: true });
-    const network = await Network.make(HOSTS);
+    const network = await Network.make(options.witness ? [...HOSTS, WITNESS_HOST] : HOSTS);
     return new World(
       ...([folder, seed, network] as const),
       new Replica("a", network, folder, options.commandLine),
@@ -94,7 +103,10 @@ export class World {
   /** Starts everything, and a load with it. */
   async start(): Promise<void> {
     for (const replica of this.replicas) replica.start();
+    this.witness?.start();
     await this.engine.mustStart();
+    if (this.witness !== null)
+      await this.engine.until("the witness to count", ({ witness }) => witness?.member === true);
     const load = await this.addLoad(this.engine);
     load.run();
     await load.progress(200);
@@ -199,6 +211,7 @@ export class World {
     for (const { isRunning, process } of this.replicas) {
       if (isRunning) process.signal("SIGKILL"); // one on a disk that hangs ends when the disk is taken away
     }
+    await this.witness?.kill();
     for (const undo of this.#cleanUps.reverse()) await undo();
     await this.network.remove();
   }
