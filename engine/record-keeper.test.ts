@@ -1,7 +1,7 @@
 import t from "tap";
 import type { MemberRecord } from "../proto/control.js";
 import { NOTHING_STORED, RecordKeeper, type Holder } from "./record-keeper.js";
-import { FencedError, LossError, type ReplicaLink } from "./replica-link.js";
+import { FencedError, type ReplicaLink } from "./replica-link.js";
 
 type Answers = "stores" | "stores, and its answer is lost" | "is away" | "is another engine's";
 
@@ -16,8 +16,7 @@ function holder(replicaId: string, order: string[], readable = true) {
     },
     record: (_volume: string, _id: string, record: MemberRecord) => {
       order.push(replicaId);
-      if (control.lost && record.members.includes(replicaId))
-        return Promise.reject(new LossError("restarted"));
+      if (control.lost && record.members.includes(replicaId)) return Promise.reject(new Error("restarted"));
       if (control.answers === "is another engine's") return Promise.reject(new FencedError("fenced"));
       if (control.answers !== "is away") control.stored = record;
       return control.answers === "stores" ? Promise.resolve() : Promise.reject(new Error(control.answers));
@@ -187,6 +186,25 @@ t.test("nobody is told to go without what only one that lost its writes is left 
   t.strictSame(w.stored?.members, ["B"]);
   t.not(await keeper.advance([A], { others: [B] }), null, "nobody has gone on with B");
   t.strictSame([a.stored?.members, b.stored?.members], [["A"], ["A", "B", "W"]]);
+});
+
+t.test("what one did not store before it lost its writes does not count, whatever it answered", async (t) => {
+  const { keeper, a, b, A, B } = await witnessed();
+  b.answers = "is away";
+  t.equal(await keeper.advance([B], { others: [A] }), null);
+  t.equal(await keeper.advance([A], { others: [B] }), null, "B may have stored that it goes on alone");
+  b.answers = "stores";
+  b.lost = true;
+  t.not(await keeper.advance([A], { others: [B] }), null);
+  t.strictSame([a.stored?.members, b.stored?.members], [["A"], ["A", "B", "W"]]);
+});
+
+t.test("... but what it stored does", async (t) => {
+  const { keeper, b, A, B } = await witnessed();
+  b.answers = "stores, and its answer is lost";
+  t.equal(await keeper.advance([B], { others: [A] }), null);
+  b.lost = true;
+  t.equal(await keeper.advance([A], { others: [B] }), null);
 });
 
 t.test("one that was told that others go on without it is not gone on with alone", async (t) => {

@@ -9,7 +9,7 @@ import type { Absence, MemberRecord, RecordBasis, ReplicaFacts } from "../proto/
 import { REPLICAS_MAX } from "./limits.js";
 import { isLonghornId } from "./longhorn/longhorn-link.js";
 import { canChange, type Voters } from "./quorum.js";
-import { FencedError, LossError, type ReplicaLink } from "./replica-link.js";
+import { FencedError, type ReplicaLink } from "./replica-link.js";
 
 /** A replica that may hold the record. */
 export interface Holder {
@@ -54,12 +54,17 @@ export interface RecordWatcher {
   asking(): Promise<void>;
 }
 
+interface Tried extends Voters {
+  /** the first one that named these */
+  generation: number;
+}
+
 export class RecordKeeper {
   /** generations that replicas are known to have stored as members */
   readonly #held = new Map<string, number>();
   /** Members that may count: of the last record that all of its members have stored, and of those that copies were asked to
    * store since. */
-  #open: Voters[] = [];
+  #open: Tried[] = [];
   #witness: Holder | null = null;
   /** copies may still be read by an engine before this one */
   #readBefore: boolean;
@@ -169,6 +174,7 @@ export class RecordKeeper {
     const failures: Advance<H>["failures"] = [];
     let witness = change.witness === undefined ? this.#witness : change.witness;
     this.#witness = change.witness ?? this.#witness;
+    await this.#forgetLost([...holders, ...(change.others ?? [])]);
     for (let members = this.#without(holders, failures); ;) {
       if (members.length === 0) return null;
       this.#next(members, change, witness);
@@ -181,16 +187,9 @@ export class RecordKeeper {
       if (!this.#suffices([...members, ...fenced], witness)) return null;
       // Before copies go on without a witness, all of them are there. Without one, each may go on alone.
       if (witness === null && this.#hadWitness() && !(await this.#allAnswer(members))) return null;
-      const isNew = this.#noteAsked();
+      this.#noteAsked();
       await this.watcher?.asking();
       const round = await this.#store(members);
-      // Nobody has it, and nobody will.
-      if (
-        isNew &&
-        round.survivors.length === 0 &&
-        round.failures.every(({ error }) => error instanceof LossError)
-      )
-        this.#open.pop();
       const counts = round.survivors.some(({ readable }) => readable);
       if (!counts || !this.#suffices([...round.survivors, ...fenced], witness)) return null;
       failures.push(...round.failures);
@@ -265,13 +264,26 @@ export class RecordKeeper {
     return holders.filter(named);
   }
 
-  /** The present record may count from now on.
-   * @returns whether none with these members might before */
-  #noteAsked(): boolean {
-    const voters = votersOf(this.record);
-    if (this.#open.some((open) => isSame(open, voters))) return false;
-    this.#open.push(voters);
-    return true;
+  /** The present record may count from now on. */
+  #noteAsked(): void {
+    const tried = triedAs(this.record);
+    if (!this.#open.some((open) => isSame(open, tried))) this.#open.push(tried);
+  }
+
+  /** What all those that it names have not stored, and will not, since they have lost writes meanwhile, never comes to count. */
+  async #forgetLost(holders: readonly Holder[]): Promise<void> {
+    for (const tried of this.#open.slice(1)) {
+      const ids = tried.members.filter((id) => !tried.witnesses.includes(id));
+      const named = holders.filter(({ replicaId }) => ids.includes(replicaId));
+      if (named.length < ids.length) continue;
+      const answers = await Promise.allSettled(named.map(({ link }) => link.identifyFor(this.volume)));
+      const isForgone = answers.every((answer, index) => {
+        if (answer.status === "rejected" || !hasLost(answer.value, named[index] as Holder)) return false;
+        const { record } = answer.value;
+        return record?.engineId === this.engineId && record.generation < tried.generation;
+      });
+      if (isForgone) this.#open = this.#open.filter((open) => open !== tried);
+    }
   }
 
   /** Whether it is enough for everything that may count if these store the present record. */
@@ -295,6 +307,7 @@ export class RecordKeeper {
     // Once it has stored that, it waits for them: they have to be there.
     if (excluded.length === 0 || !(await this.#allAnswer(members))) return [];
     this.#noteAsked();
+    await this.watcher?.asking();
     return (await this.#store(excluded)).survivors;
   }
 
@@ -306,8 +319,6 @@ export class RecordKeeper {
     const taken = facts.find(({ record }) => record !== null && record.engineId !== this.engineId);
     if (taken !== undefined)
       throw new FencedError(`replica ${taken.replicaId}: engine ${taken.record?.engineId} is recorded`);
-    const hasLost = ({ lostWrites, opening }: ReplicaFacts, { stored }: Holder) =>
-      lostWrites && opening !== stored.opening;
     return (
       facts.length === holders.length && !facts.some((one, index) => hasLost(one, holders[index] as Holder))
     );
@@ -315,7 +326,7 @@ export class RecordKeeper {
 
   /** All members of the present record have stored it. */
   #settle(witness: Holder | null): void {
-    this.#open = [votersOf(this.record)];
+    this.#open = [triedAs(this.record)];
     this.#witness = this.record.witnesses.length > 0 ? witness : null;
   }
 
@@ -354,8 +365,13 @@ export function copiesOf(open: readonly Voters[]): string[] {
   return open.flatMap(({ members, witnesses }) => members.filter((id) => !witnesses.includes(id)));
 }
 
-function votersOf({ members, witnesses }: MemberRecord): Voters {
-  return { members: ofOurs(members), witnesses };
+function triedAs({ members, witnesses, generation }: MemberRecord): Tried {
+  return { members: ofOurs(members), witnesses, generation };
+}
+
+/** It stores nothing that names it and follows from what is known of it. */
+function hasLost({ lostWrites, opening }: ReplicaFacts, { stored }: Holder): boolean {
+  return lostWrites && opening !== stored.opening;
 }
 
 function isSame(a: Voters, b: Voters): boolean {

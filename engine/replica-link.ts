@@ -18,11 +18,6 @@ export class FencedError extends Error {
   override readonly name = "FencedError";
 }
 
-/** The replica's machine restarted since the engine looked at it: it stores no record that names it. */
-export class LossError extends Error {
-  override readonly name = "LossError";
-}
-
 /** What changed at a replica; `since` 0: nothing is known. */
 export interface MissedRegions extends InheritedRegionsReply {
   /** generation that it is complete from */
@@ -30,7 +25,6 @@ export interface MissedRegions extends InheritedRegionsReply {
 }
 
 const GRPC_FAILED_PRECONDITION = 9;
-const GRPC_ABORTED = 10;
 
 type Client = ReturnType<typeof unaryClient<typeof ReplicaControl>>;
 
@@ -58,17 +52,10 @@ export class ReplicaLink {
   }
 
   /** @param basis what the replica has stored when it stores this
-   * @throws {FencedError}
-   * @throws {LossError} and it has not been stored */
+   * @throws {FencedError} */
   async record(volume: string, replicaId: string, record: MemberRecord, basis: RecordBasis): Promise<void> {
     const request = { volume, replicaId, record, basis };
-    try {
-      await this.#fenced(this.#call((calls) => calls.record(request, { timeoutMs: CONTROL_TIMEOUT_MS })));
-    } catch (error) {
-      if (error instanceof RpcError && (error.code as number) === GRPC_ABORTED)
-        throw new LossError(error.message, { cause: error });
-      throw error;
-    }
+    await this.#fenced(this.#call((calls) => calls.record(request, { timeoutMs: CONTROL_TIMEOUT_MS })));
   }
 
   /** @throws {FencedError} */
