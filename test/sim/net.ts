@@ -5,6 +5,11 @@ import { runningProcess, simulation } from "./simulation.js";
 
 /** That were accepted, by what stands for their descriptors. */
 const accepted = new Map<number, End>();
+
+/** Another world begins. */
+export function forgetConnections(): void {
+  accepted.clear();
+}
 let lastConnection = 1_000_000;
 
 export function newConnection(end: End): number {

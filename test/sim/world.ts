@@ -6,10 +6,12 @@ import type { Logger } from "pino";
 import { AttachedVolume } from "../../engine/attached-volume.js";
 import type { Health } from "../../engine/health.js";
 import { parseRecord } from "../../replica/member-record.js";
+import { sockets } from "./data-server.js";
 import { setDisks } from "./disk.js";
 import { forgetDescriptors } from "./fs.js";
 import { Machine } from "./machine.js";
 import { Model, Violation, type Operation } from "./model.js";
+import { forgetConnections } from "./net.js";
 import { beginNetwork, type Network } from "./network.js";
 import { SECTOR_BYTES } from "./sectors.js";
 import { beginSimulation, type Process, type Simulation } from "./simulation.js";
@@ -102,6 +104,8 @@ export class World {
     this.home = first;
     this.hosts = [first, new Machine("e2", hosting)];
     forgetDescriptors();
+    forgetConnections();
+    sockets.clear();
     setDisks(this.machines.map(({ disk }) => disk));
     for (const machine of this.replicas) machine.disk.onSyncFailed = () => this.lose(machine);
   }
