@@ -29,14 +29,16 @@ export class System {
     private readonly url: string,
   ) {}
 
-  /** @param environment of its processes, where it is another one */
-  static async start(nodes: number, environment = process.env): Promise<System> {
+  /** @param nodes in network namespaces; null: this machine is the one node
+   * @param environment of its processes, where it is another one */
+  static async start(nodes: number | null, environment = process.env): Promise<System> {
     const directory = mkdtempSync(join(tmpdir(), "aurochs-system-"));
     const [port = 0] = await freePorts([], 1, 1);
     const up = startDaemon(
       "bin/aurochs",
       [
-        ...["up", "--state-dir", join(directory, "system"), "--nodes", String(nodes)],
+        ...["up", "--state-dir", join(directory, "system")],
+        ...(nodes === null ? [] : ["--nodes", String(nodes)]),
         ...["--listen", `127.0.0.1:${port}`, "--ready-file", join(directory, "ready.json")],
       ],
       { env: environment },
@@ -48,7 +50,7 @@ export class System {
       if (up.child.exitCode !== null) throw new Error(up.output());
       const found = await manager.list("nodes");
       const isTrue = ({ conditions }: (typeof found)[number], type: string) => conditions[type]?.status === "True"; // prettier-ignore
-      return found.length === nodes && found.every((node) => isTrue(node, "Ready") && isTrue(node, "Schedulable")); // prettier-ignore
+      return found.length === (nodes ?? 1) && found.every((node) => isTrue(node, "Ready") && isTrue(node, "Schedulable")); // prettier-ignore
     });
     return system;
   }

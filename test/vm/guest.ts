@@ -28,7 +28,8 @@ export class Guest {
     serial.setEncoding("utf8").on("data", (text: string) => (this.received += text));
   }
 
-  static async boot(): Promise<Guest> {
+  /** @param forward a port of this machine's loopback that leads to the same one of the guest; null: none does */
+  static async boot(forward: number | null = null): Promise<Guest> {
     const image = (await run("test/vm/build-guest", [])).trim().split("\n").at(-1) ?? "";
     const workDir = mkdtempSync(join(tmpdir(), "aurochs-vm-"));
     const socketPath = join(workDir, "serial");
@@ -36,9 +37,11 @@ export class Guest {
       ...["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "1024"],
       ...["-display", "none", "-monitor", "none", "-no-reboot"],
       ...["-kernel", `${image}/vmlinuz`, "-initrd", `${image}/initrd`],
+      // All files of this machine, for programs that are not in the guest's image.
+      ...["-virtfs", "local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap"],
       // A busy host does not deliver the timer as soon as the kernel's check of it wants.
       ...["-append", "console=ttyS0 panic=-1 no_timer_check"],
-      ...["-nic", "user,model=virtio-net-pci", "-device", "virtio-rng-pci"],
+      ...["-nic", `user,model=virtio-net-pci${hostForward(forward)}`, "-device", "virtio-rng-pci"],
       ...["-serial", `file:${join(workDir, "console")}`, "-serial", `unix:${socketPath},server=on,wait=off`],
     ]);
     const serial = await waitFor("qemu's serial port", 10_000, () => tryConnect(socketPath));
@@ -89,6 +92,10 @@ export class Guest {
     this.received = this.received.slice(match.index + match[0].length);
     return [match[1] ?? "", Number(match[2] ?? 0)];
   }
+}
+
+function hostForward(port: number | null): string {
+  return port === null ? "" : `,hostfwd=tcp:127.0.0.1:${port}-:${port}`;
 }
 
 function tryConnect(path: string): Promise<Socket | undefined> {
