@@ -7,6 +7,9 @@ import { run } from "./process.js";
 const CACHE = "node_modules/.cache/aurochs/tools";
 const FLAGS = ["-std=c++20", "-O2", "-Wall", "-Wextra", "-Werror", "-fno-exceptions"];
 
+/** What this process compiles, or has compiled. */
+const compiled = new Map<string, Promise<void>>();
+
 /** @returns the absolute path of the program, or with `-shared` of the library */
 export async function compileTool(source: string, flags: string[]): Promise<string> {
   const all = [...FLAGS, ...flags];
@@ -17,11 +20,18 @@ export async function compileTool(source: string, flags: string[]): Promise<stri
     .slice(0, 12);
   const path = join(process.cwd(), CACHE, `${basename(source, ".cc")}-${hash}`);
   if (!existsSync(path)) {
-    mkdirSync(CACHE, { recursive: true });
-    // Others may be compiling it, too.
-    const own = `${path}.${process.pid}`;
-    await run("g++", [source, "-o", own, ...all]);
-    renameSync(own, path);
+    // Whoever else wants it waits: what is still written cannot be run.
+    const compiling = compiled.get(path) ?? compile(path, source, all);
+    compiled.set(path, compiling);
+    await compiling;
   }
   return path;
+}
+
+async function compile(path: string, source: string, flags: string[]): Promise<void> {
+  mkdirSync(CACHE, { recursive: true });
+  // Other processes may be compiling it, too.
+  const own = `${path}.${process.pid}`;
+  await run("g++", [source, "-o", own, ...flags]);
+  renameSync(own, path);
 }
