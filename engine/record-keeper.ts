@@ -273,7 +273,7 @@ export class RecordKeeper {
   /** What all those that it names have not stored, and will not, since they have lost writes meanwhile, never comes to count. */
   async #forgetLost(holders: readonly Holder[]): Promise<void> {
     for (const tried of this.#open.slice(1)) {
-      const ids = tried.members.filter((id) => !tried.witnesses.includes(id));
+      const ids = copiesOf([tried]);
       const named = holders.filter(({ replicaId }) => ids.includes(replicaId));
       if (named.length < ids.length) continue;
       const answers = await Promise.allSettled(named.map(({ link }) => link.identifyFor(this.volume)));

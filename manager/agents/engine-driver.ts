@@ -198,7 +198,6 @@ function keyOf(command: EngineCommand): string {
   switch (command.command) {
     case "remove-replica":
     case "add-replica":
-      return `${command.command} ${command.address}`;
     case "set-witness":
       return `${command.command} ${command.address}`;
     case "expand":
