@@ -337,14 +337,9 @@ export class Steps {
     const witnessed = (names & this.witness) !== 0;
     const waits = engine.waits && this.bounds.without !== "wait";
     const serving: Serving = {
-      ...{
-        is: "serving",
-        ...running(engine),
-        witnessed,
-        open: [names],
-        readers: this.bounds.reads ? engine.members : 0,
-        waits,
-      },
+      is: "serving",
+      ...running(engine),
+      ...{ witnessed, waits, open: [names], readers: this.bounds.reads ? engine.members : 0 },
     };
     const settled = change(world, index, serving, { acknowledged: world.acknowledged | engine.held });
     return waits ? changeOthers(settled, index, (other) => ({ ...other, pastSince: 0 })) : settled;
