@@ -1,6 +1,6 @@
 /** Runs a witness until a signal. */
 import { EXIT } from "../engine/exit-codes.js";
-import { runWitness, type WitnessOptions } from "../replica/witness.js";
+import { runWitness, type WitnessOptions } from "../replica/witness-server.js";
 import { processLog } from "./log.js";
 import { dieWithParent } from "./parent.js";
 import { aborted, stopSignal } from "./signals.js";

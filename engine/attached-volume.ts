@@ -5,6 +5,7 @@ import { withDeadline } from "./deadline.js";
 import type { Health } from "./health.js";
 import type { LonghornLink } from "./longhorn/longhorn-link.js";
 import { ReplicaLink } from "./replica-link.js";
+import { witnessLink } from "./voters-link.js";
 import { ReplicaSet } from "./replica-set.js";
 import { SettleLoop } from "./settle-loop.js";
 import type { SnapshotCopier } from "./snapshot-followers.js";
@@ -16,6 +17,8 @@ export interface AttachOptions {
   size: number;
   /** control addresses, `host:port` */
   replicas: string[];
+  /** those of them that must not be copies, and why: they have a say in who is. Absent: all may be */
+  unfit?: ReadonlyMap<string, string>;
   /** control address of the witness; null: there is none */
   witness: string | null;
   /** replicas of Longhorn's own in the same set, opened; closed with the volume. Absent: there are none */
@@ -61,15 +64,16 @@ export class AttachedVolume {
       onHealth,
       log,
       longhorn = [],
+      unfit = new Map<string, string>(),
     } = options;
     const links = options.replicas.map((address) => new ReplicaLink(address));
-    const witness = options.witness === null ? null : new ReplicaLink(options.witness);
+    const witness = options.witness === null ? null : witnessLink(options.witness);
     const all = [...links, ...longhorn];
     let volume: Volume | null = null;
     let replicas: ReplicaSet | null = null;
     try {
       const wanted = { volume: options.volume, size, salvage: options.salvage, acceptLostWrites };
-      const takeover = await takeOver({ ...options, wanted, links, longhorn, witness });
+      const takeover = await takeOver({ ...options, wanted, links, unfit, longhorn, witness });
       const native = new Volume({ size, replicaTimeoutMs }, (event) => {
         if (event.type === "unmapsWaiting") options.onUnmapsWaiting?.();
         else set.onSlotEvent(event);

@@ -50,6 +50,7 @@ function facts(heldGeneration: number, patch: Partial<ReplicaFacts> = {}): Repli
 const BLANK: Partial<ReplicaFacts> = { record: null, allocated: 0 };
 const CASES: [name: string, facts: ReplicaFacts, expected: Partial<Expected>, outcome: string][] = [
   ["as it was when it was left out", facts(4), {}, "what it missed"],
+  ["the volume was reverted meanwhile", facts(4), { absence: { ...AWAY, excludedAt: 0 } }, "snapshots, then all: the volume was reverted"],
   ["it stored records whose answer was lost", facts(6), {}, "what it missed"],
   ["its machine restarted", facts(5, { lostWrites: true }), {}, "what it missed"],
   ["an interrupted resync", facts(5, { record: record(8) }), {}, "what it missed"],
@@ -75,6 +76,8 @@ const CASES: [name: string, facts: ReplicaFacts, expected: Partial<Expected>, ou
   ["other snapshots, of another history", facts(7, { chain: ["volume-head-001.img", "volume-snap-a.img"] }), {}, "declined: it holds data"],
   ["a rebuild that was interrupted, with snapshots of which nobody knows whether they are whole", facts(0, { record: record(8), chain: ["volume-head-002.img", ...SNAPSHOTS] }), { absence: null, chain: ["volume-head-009.img", ...SNAPSHOTS] }, "snapshots, then all: its rebuild was interrupted"],
   ["a rebuild that was interrupted, as it says", facts(0, { record: record(8), unfit: "interrupted", rebuildInterrupted: true }), {}, "all: its rebuild was interrupted"],
+  ["a copy whose snapshots are being copied again", facts(5, { record: record(8), unfit: "interrupted", rebuildInterrupted: true }), {}, "all: its rebuild was interrupted"],
+  ["... and went on by itself before", facts(7, { record: record(8), unfit: "interrupted", rebuildInterrupted: true }), {}, "declined: it holds data"],
   ["a rebuild that was interrupted, of another volume", facts(0, { volume: "w", unfit: "interrupted", rebuildInterrupted: true }), {}, "declined: it holds volume w"],
   ["empty, with the snapshots' names", facts(0, { ...BLANK, chain: ["volume-head-002.img", ...SNAPSHOTS] }), { chain: ["volume-head-009.img", ...SNAPSHOTS] }, "snapshots, then all: it is empty"],
   ["empty, and there are snapshots", facts(0, BLANK), { chain: ["volume-head-009.img", ...SNAPSHOTS] }, "snapshots, then all: it is empty"],

@@ -44,8 +44,15 @@ export function judgeComeback(facts: ReplicaFacts, expected: Expected): Comeback
     return resyncAll("its rebuild was interrupted", facts, expected);
   const left = absence !== null && heldGeneration > 0 && heldGeneration <= absence.heldAtMost;
   if (left) {
-    const snapshots = sameSnapshots(facts, expected) ? "same" : "differ";
-    if (heldGeneration >= absence.heldAtLeast) return { type: "resync", absence, why: "", snapshots };
+    // Its snapshots were being copied when it was a copy last, or had been, and that was not noted.
+    if (interrupted) return resyncAll("its rebuild was interrupted", facts, expected);
+    // Once reverted the chain may be the same again, and what the volume was reverted from be beside it, and not here.
+    const isReverted = absence.excludedAt === 0;
+    const snapshots = !isReverted && sameSnapshots(facts, expected) ? "same" : "differ";
+    if (heldGeneration >= absence.heldAtLeast) {
+      if (!isReverted) return { type: "resync", absence, why: "", snapshots };
+      return { type: "resync", absence: null, why: "the volume was reverted while it was away", snapshots };
+    }
     const why = `its directory went back to generation ${heldGeneration}, it had stored ${absence.heldAtLeast}`;
     return { type: "resync", absence: null, why, snapshots };
   }

@@ -30,6 +30,11 @@ export class CopyPacer {
     return mode === "listen" ? 0 : this.#pace.bytesPerSecond;
   }
 
+  /** Somebody else has copied so much. */
+  note(bytes: number): void {
+    this.#copiedBytes += bytes;
+  }
+
   /** The volume's users are watched during `work`, which copies data. */
   async during<T>(work: () => Promise<T>): Promise<T> {
     this.#users += 1;

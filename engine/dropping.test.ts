@@ -85,3 +85,24 @@ t.test("the witness is taken in right after the second copy, not with it", async
   );
   t.equal(witness.stored.length, 1);
 });
+
+t.test(
+  "a witness that has a later record is taken in once all copies have stored one later than that",
+  async (t) => {
+    const first = replica(0, "first", { mode: "RW" });
+    const second = replica(1, "second", { mode: "RW" });
+    const witness = replica(2, "witness", RESYNC);
+    const roster = rosterOf([first.slot, second.slot], ["first", "second"]);
+    const { link, replicaId } = witness.slot;
+    const stored = { generation: 33, engineId: "cut off", opening: "" };
+    await new Dropping(roster).changeWitness({ link, replicaId, stored, readable: false });
+    t.strictSame(
+      first.stored.map(({ generation, witnesses }) => ({ generation, witnesses })),
+      [
+        { generation: 34, witnesses: [] },
+        { generation: 35, witnesses: ["witness"] },
+      ],
+    );
+    t.equal(witness.stored.length, 1);
+  },
+);

@@ -112,7 +112,8 @@ export class Dropping {
    * @returns false when that is not known to be recorded: it may be, so that it has to be tried again, or dropped */
   async join(slot: Slot, witness: Holder | null): Promise<boolean> {
     slot.joining = true;
-    const failures = await this.#record(this.roster.members(), {}, slot);
+    const above = witness?.stored.generation ?? 0;
+    const failures = await this.#record(this.roster.members(), { above }, slot);
     if (failures === null) return false;
     await this.#letGo(failures);
     if (failures.some((failed) => failed.slot === slot)) return true;
@@ -125,27 +126,36 @@ export class Dropping {
     return true;
   }
 
-  /** Takes a witness in, or goes on without the present one. */
+  /** Takes a witness in, or goes on without the present one. What a new one has stored is nobody's who took over from this engine if
+   * all copies store a later record of this one now: it may be that of one that was cut off together with the witness, and
+   * counted on there. */
   async changeWitness(witness: Holder | null): Promise<void> {
+    const { keeper, log } = this.roster;
+    if (witness !== null && (!(await this.renew(witness.stored.generation)) || keeper.unsettled)) return;
+    const before = keeper.witness;
     await this.#letGo((await this.#record(this.roster.members(), { witness })) ?? []);
-    const { generation, witness: now } = this.roster.keeper;
-    this.roster.log.info({ generation, witness: now?.replicaId ?? null }, "witness changed");
+    const { generation, witness: now } = keeper;
+    if (now !== before) log.info({ generation, witness: now?.replicaId ?? null }, "witness changed");
   }
 
   /** Records the members as they are: when what is recorded beside them has changed, or to know who still answers. What was asked of a
    * replica before it has stored this, it does not do any more.
+   * @param above what the record's generation is to be above of, too
    * @returns false when nobody stored it who could stand alone */
-  async renew(): Promise<boolean> {
-    const failures = await this.#record(this.roster.members());
+  async renew(above = 0): Promise<boolean> {
+    const failures = await this.#record(this.roster.members(), { above });
     await this.#letGo(failures ?? []);
     return failures !== null;
   }
 
   /** Who stored a record that did not come to count could be started from alone: until all have stored another one, nothing
-   * is decided without them. And one that says that copies may still be read elsewhere costs the next start a wait. */
+   * is decided without them. One that says that copies may still be read elsewhere costs the next start a wait. And a member whose
+   * answer was lost refuses what this engine asks by the record before it. */
   settleLater(): void {
     const { roster } = this;
-    const isDue = () => roster.keeper.unsettled || roster.keeper.leased;
+    const { keeper } = roster;
+    const isKnown = () => roster.members().every(({ stored }) => stored.generation === keeper.generation);
+    const isDue = () => keeper.unsettled || keeper.leased || !isKnown();
     if (this.#settling || !isDue()) return;
     this.#settling = true;
     roster.later(async () => {

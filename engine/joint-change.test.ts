@@ -23,13 +23,15 @@ class Replica {
         this.stored.push(record);
         return Promise.resolve();
       },
+      prepareSnapshot: () => Promise.resolve(),
+      commitSnapshot: () => Promise.resolve(),
     } as unknown as ReplicaLink;
     const known = { index, address: replicaId, replicaId, link, facts: null, readable: true };
     this.slot = newSlot({ ...known, state: { mode: "RW" }, stored: NOTHING_STORED });
   }
 }
 
-function changesOf(replicas: Replica[]): JointChanges {
+function changesOf(replicas: Replica[], more: Partial<Volume> = {}): JointChanges {
   const members = replicas.map(({ slot }) => slot.replicaId);
   const record = { generation: 1, members, engineId: "e", engineBootId: "", engineState: new Uint8Array(), revisionAtLeast: 0, absent: [], witnesses: [], reverting: "", leased: false }; // prettier-ignore
   const done = () => Promise.resolve();
@@ -40,6 +42,7 @@ function changesOf(replicas: Replica[]): JointChanges {
     leaseReads: done,
     clock: () => 0,
     stats: () => ({ differing: 0 }),
+    ...more,
   };
   const roster = new Roster({
     volume: volume as unknown as Volume,
@@ -87,7 +90,11 @@ void t.test("where all refused, or all made it, all stay", async (t) => {
 void t.test("who made a revert lacks more than what it misses from then on", async (t) => {
   const { replicas, modes } = await unanswered(["a"], true);
   t.equal(modes, "ERR RW RW");
-  t.strictSame(replicas[1]?.stored.at(-1)?.absent, []);
+  t.match(
+    replicas[1]?.stored.at(-1)?.absent,
+    [{ replicaId: "a", excludedAt: 0 }],
+    "no map tells what it lacks",
+  );
 });
 
 void t.test(
@@ -109,3 +116,39 @@ void t.test(
     t.match(ended, { members: ["a"], absent: [], reverting: "", leased: false });
   },
 );
+
+void t.test("flushes become short before I/O is held; not without end", async (t) => {
+  const real = Object.getOwnPropertyDescriptor(performance, "now");
+  let now = 0;
+  Object.defineProperty(performance, "now", { configurable: true, value: () => now });
+  t.teardown(() => {
+    if (real === undefined) Reflect.deleteProperty(performance, "now");
+    else Object.defineProperty(performance, "now", real);
+  });
+  const take = async (flushMs: number[]) => {
+    const events: string[] = [];
+    const volume: Partial<Volume> = {
+      flush: () => {
+        events.push("flush");
+        now += flushMs.shift() ?? 0;
+        return Promise.resolve();
+      },
+      quiesce: () => Promise.resolve(void events.push("held")),
+    };
+    const replicas = [new Replica(0, "a"), new Replica(1, "b")];
+    const request = { name: "s", userCreated: true, created: "", labels: {}, expandTo: 0 };
+    const failures = await changesOf(replicas, volume).make({
+      apply: () => Promise.reject(new Error("it was prepared")),
+      snapshot: { request, commitTimeoutMs: 1000 },
+    });
+    t.equal(failures.size, 0);
+    return events.join(" ");
+  };
+  t.equal(await take([1]), "flush held");
+  t.equal(await take([200, 80, 9]), "flush flush flush held");
+  t.equal(
+    await take(Array.from({ length: 9 }, () => 50)),
+    "flush flush flush flush held",
+    "who writes too fast waits",
+  );
+});

@@ -25,9 +25,20 @@ export const MEMBERS_WAIT_MS = 30_000;
  * initiators wait longer than that. */
 export const MISSING_MEMBER_WAIT_MS = 5_000;
 
+/** ms that a connection is kept on which nobody has answered: while a host is away its kernel tries again ever more rarely, and while a process
+ * hangs every other one stays open as well. */
+export const UNANSWERED_MS = 20_000;
+
 /** ms between looks at the witness, and without an answer until copies go on without it: a restart is no reason. */
 export const WITNESS_POLL_MS = 1_000;
 export const WITNESS_GRACE_MS = 5_000;
+
+/** ms one voter may take: it stores a small file. */
+export const VOTER_TIMEOUT_MS = 2_000;
+
+/** ms between ballots that got into each other's way, about: first and longest. */
+export const BALLOT_RETRY_MS = 10;
+export const BALLOT_RETRY_MS_MAX = 250;
 
 /** ms that reads count after another member was asked, and said, that no other engine has taken over. Whoever takes over without asking a
  * copy that may be read waits a tenth longer, for clocks that run unlike each other. */
@@ -75,6 +86,11 @@ export const STOP_TIMEOUT_MS = 25_000;
 /** ms that a change of all replicas together waits for one that is away: it comes back or is dropped in that time. */
 export const JOINT_CHANGE_WAIT_MS = 2 * RECONNECT_GRACE_MS;
 
+/** Flushes before I/O is held for such a change, at the most, and how long the last one should take, ms: what is written meanwhile is
+ * flushed while I/O is held, which may take 50 ms in all. */
+export const JOINT_FLUSHES_MAX = 4;
+export const JOINT_FLUSH_SHORT_MS = 10;
+
 /** ms between looks at a replica that has failed: while nobody listens there, and longest after attempts in vain. A daemon
  * that was started again is back at once; one that cannot be made equal does not keep the others busy. */
 export const RETURN_DELAY_MS = 250;
@@ -94,6 +110,9 @@ export const EXTENTS_GRAIN_BYTES = 64 << 10;
 
 /** ms after which the pace of copies is looked at again: some hundred operations of a busy volume. */
 export const COPY_PACE_PERIOD_MS = 250;
+
+/** ms for which a sync agent keeps to a pace that it was told: some periods, since a busy node answers late. */
+export const FILE_PACE_MS = 2_000;
 
 /** Bytes per second below which copying never falls: 1 TiB is copied in three days even then. */
 export const COPY_RATE_MIN = 4 << 20;

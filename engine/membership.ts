@@ -87,6 +87,10 @@ export function chooseMembers(answers: Answer[], wanted: Wanted, witness: Answer
   return new Proof(answers, answered, arbiter, witness !== arbiter, newest, acceptLostWrites).choose();
 }
 
+function isFit({ facts }: Member): boolean {
+  return facts.unfit === "";
+}
+
 function idsOf(members: readonly Member[]): string {
   return members.map(({ facts }) => facts.replicaId).join(", ");
 }
@@ -105,7 +109,7 @@ function misconfigured(answered: Member[], witness: Member | null, wanted: Wante
       const evidence = `replica ${address} holds volume ${facts.volume}, not ${wanted.volume}`;
       return { type: "refuse", code: "WRONG_VOLUME", evidence };
     }
-    if (!role && facts.size !== wanted.size) {
+    if (!role && facts.unfit === "" && facts.size !== wanted.size) {
       const evidence = `replica ${address} has ${facts.size} bytes, the volume has ${wanted.size}`;
       return { type: "refuse", code: "WRONG_SIZE", evidence };
     }
@@ -247,10 +251,12 @@ class Proof {
     const blank = members.find(({ facts }) => generationOf(facts) === 0);
     if (blank !== undefined && members.some(({ facts }) => facts.allocated > 0))
       return replaced(blank, answers);
-    const elsewhere = whoSharedWith(members);
-    if (elsewhere.length > 0 && !this.acceptLostWrites && members.every(({ facts }) => facts.lostWrites)) {
+    const fit = members.filter(isFit);
+    const lost = members.filter(({ facts }) => facts.lostWrites);
+    const elsewhere = whoSharedWith(fit).filter((id) => !lost.some(({ facts }) => facts.replicaId === id));
+    if (elsewhere.length > 0 && !this.acceptLostWrites && fit.every((member) => lost.includes(member))) {
       const evidence =
-        `the machines of ${idsOf(members)} restarted: acknowledged writes may be on ${elsewhere.join(", ")} alone; ` +
+        `the machines of ${idsOf(fit)} restarted: acknowledged writes may be on ${elsewhere.join(", ")} alone; ` +
         describe(answers);
       return this.#someSilent()
         ? { type: "wait", evidence }
@@ -313,7 +319,7 @@ function start(
   current: Member[],
   record: MemberRecord | null,
 ): Choice {
-  const members = current.filter(({ facts }) => facts.unfit === "");
+  const members = current.filter(isFit);
   if (members.length === 0) {
     const causes = current
       .map(({ facts }) => `replica ${facts.replicaId} cannot be used: ${facts.unfit}`)

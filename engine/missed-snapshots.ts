@@ -47,7 +47,7 @@ export class MissedSnapshots {
     const end = (address: string, named?: () => OpeningRequest): End => ({
       address,
       replica: connectReplica(address, { volumeName }, named),
-      agent: connectSyncAgent(address, { volumeName }),
+      agent: connectSyncAgent(address, { volumeName }, named),
     });
     const snapshots = new MissedSnapshots(end(source), end(target, engine));
     try {
@@ -68,7 +68,8 @@ export class MissedSnapshots {
     if (isPurging) throw new Error(`snapshots of ${source.address} are being purged`);
     const { isRebuilding } = await target.agent.call(
       "its snapshots differ, and its sync agent cannot be told to get them",
-      (calls, options) => calls.replicaRebuildStatus({}, options),
+      // It may still have to be told whose it is.
+      (calls, options) => calls.replicaRebuildStatus({}, { ...options, engine: null }),
     );
     if (isRebuilding) throw new Error("its snapshots are being copied");
   }

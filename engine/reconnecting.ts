@@ -97,6 +97,8 @@ export class Reconnecting {
         slot.restarted = true;
         roster.apply(slot, { type: "linkRestored" });
         roster.publish();
+        // It may have stored a record since it was asked.
+        dropping.settleLater();
         return true;
       case "fenced":
         await roster.finish({ type: "fenced", reason: `replica ${slot.address}: ${outcome.reason}` });

@@ -231,3 +231,14 @@ t.test("a witness that another engine has taken fences", async (t) => {
   await t.rejects(keeper.advance([A, B]), FencedError);
   t.strictSame(order, ["W"]);
 });
+
+t.test("... and one that nobody relies on yet does not", async (t) => {
+  const { keeper, a, w, A, B, W } = await witnessed();
+  await keeper.advance([A, B], { witness: null });
+  w.answers = "is another engine's";
+  t.equal(await keeper.advance([A, B], { witness: W }).then((done) => done?.survivors.length), 2);
+  t.strictSame([a.stored?.members, keeper.witness], [["A", "B"], null]);
+  w.answers = "stores";
+  t.not(await keeper.advance([A, B]), null);
+  t.equal(keeper.witness, null, "nor is it asked again by itself");
+});

@@ -38,8 +38,10 @@ export interface Change {
   engineState?: Uint8Array;
   /** members go on keeping what these replicas missed, although they become some of them: not all may store the record */
   stillAbsent?: readonly string[];
-  /** becomes the witness; null: there is none any more */
+  /** becomes the witness: since it was asked, all copies have stored a record above what it had; null: there is none any more */
   witness?: Holder | null;
+  /** the record's generation is above this one as well */
+  above?: number;
   /** replicas that do not become members */
   others?: readonly Holder[];
 }
@@ -138,8 +140,8 @@ export class RecordKeeper {
     return this.record.reverting;
   }
 
-  /** Members are about to be reverted, one after the other, or are known to be alike again; counts with the next change. As long as
-   * it is named, whoever is left out is not waited for: what was written does not tell what it lacks.
+  /** Members are about to be reverted, one after the other, or are known to be alike again; counts with the next change. What was
+   * written does not tell what those lack that are, or are left out, as long as it is named.
    * @param reverting when their new heads are created, RFC 3339; "": none is */
   nameRevert(reverting: string): void {
     this.record = { ...this.record, reverting };
@@ -173,12 +175,13 @@ export class RecordKeeper {
   async advance<H extends Holder>(holders: H[], change: Change = {}): Promise<Advance<H> | null> {
     const failures: Advance<H>["failures"] = [];
     let witness = change.witness === undefined ? this.#witness : change.witness;
-    this.#witness = change.witness ?? this.#witness;
     await this.#forgetLost([...holders, ...(change.others ?? [])]);
     for (let members = this.#without(holders, failures); ;) {
       if (members.length === 0) return null;
       this.#next(members, change, witness);
-      if (witness !== null && (await this.#store([witness])).failures.length > 0) {
+      if (witness !== null && (await this.#witnessed(witness))) {
+        this.#witness = witness;
+      } else if (witness !== null) {
         witness = null;
         this.#next(members, change, witness);
       }
@@ -213,11 +216,11 @@ export class RecordKeeper {
 
   #next(
     holders: Holder[],
-    { engineState = this.engineState, stillAbsent = [] }: Change,
+    { engineState = this.engineState, stillAbsent = [], above = 0 }: Change,
     witness: Holder | null,
   ): void {
     const before = this.record;
-    const generation = before.generation + 1;
+    const generation = Math.max(before.generation, above) + 1;
     const members = holders.map(({ replicaId }) => replicaId);
     const witnesses = witness !== null && ofOurs(members).length > 1 ? [witness.replicaId] : [];
     const waited = before.absent.filter(
@@ -239,13 +242,14 @@ export class RecordKeeper {
       if (waited.some((absence) => absence.replicaId === replicaId)) continue;
       absent.push({ replicaId, heldAtLeast: 0, heldAtMost: 0, excludedAt: generation });
     }
-    // Replicas refuse a longer list; who is forgotten here is compared as a whole if it ever comes back.
+    // Replicas refuse a longer list; who is forgotten here is kept as it is if it ever comes back.
+    const all = [...waited, ...absent].slice(-REPLICAS_MAX);
     this.record = {
       ...before,
       generation,
       members: [...members, ...witnesses],
       engineState,
-      absent: before.reverting === "" ? [...waited, ...absent].slice(-REPLICAS_MAX) : [],
+      absent: before.reverting === "" ? all : all.map((absence) => ({ ...absence, excludedAt: 0 })),
       witnesses,
       // Until it is known that this is stored, whoever is left out may be read here as well.
       leased: this.#readBefore || copiesOf(this.#open).some((id) => !members.includes(id)),
@@ -291,6 +295,17 @@ export class RecordKeeper {
     const stored = (id: string) =>
       id === witness?.replicaId || holders.some(({ replicaId }) => replicaId === id);
     return this.#open.every((voters) => canChange(voters, stored));
+  }
+
+  /** Whether the witness has stored the present record.
+   * @throws {FencedError} another engine has taken it, and it is relied on */
+  async #witnessed(witness: Holder): Promise<boolean> {
+    try {
+      return (await this.#store([witness])).failures.length === 0;
+    } catch (error) {
+      if (error instanceof FencedError && !this.#hadWitness()) return false;
+      throw error;
+    }
   }
 
   /** A record that may count names one. */

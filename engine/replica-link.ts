@@ -1,6 +1,5 @@
 /** The control connection to one replica: rare calls, each with a deadline. */
-import { isUnavailable } from "../proto/rpc-error.js";
-import { RpcError, unaryClient } from "../proto/unary.js";
+import { RpcError, type Calls } from "../proto/unary.js";
 import {
   ReplicaControl,
   type EngineRequest,
@@ -12,6 +11,7 @@ import {
   type ReplicaFacts,
 } from "../proto/control.js";
 import { CONTROL_TIMEOUT_MS, IDENTIFY_TIMEOUT_MS, SYNC_TIMEOUT_MS } from "./limits.js";
+import { PacedClient } from "./paced-client.js";
 
 /** Another engine owns the replica: it stored a higher generation, or the same one of another engine. */
 export class FencedError extends Error {
@@ -26,13 +26,18 @@ export interface MissedRegions extends InheritedRegionsReply {
 
 const GRPC_FAILED_PRECONDITION = 9;
 
-type Client = ReturnType<typeof unaryClient<typeof ReplicaControl>>;
-
 export class ReplicaLink {
-  #client: Client | null = null;
+  readonly #client: PacedClient<typeof ReplicaControl>;
 
   /** @param address `host:port` of the control port; nothing is connected before the first call */
-  constructor(readonly address: string) {}
+  constructor(readonly address: string) {
+    this.#client = new PacedClient(ReplicaControl, address);
+  }
+
+  /** It is there, and lost with the next one of what keeps it: a witness one of whose voters is away. */
+  get isBare(): boolean {
+    return false;
+  }
 
   identify(): Promise<ReplicaFacts> {
     return this.#call((calls) => calls.identify({}, { timeoutMs: IDENTIFY_TIMEOUT_MS }));
@@ -111,29 +116,26 @@ export class ReplicaLink {
   }
 
   close(): void {
-    this.#client?.close();
-    this.#client = null;
+    this.#client.close();
   }
 
-  async #call<T>(call: (calls: Client["calls"]) => Promise<T>): Promise<T> {
-    const client = (this.#client ??= unaryClient(ReplicaControl, this.address));
-    try {
-      return await call(client.calls);
-    } catch (error) {
-      // A channel that failed to connect backs off for seconds by itself; the caller has its own pace.
-      if (isUnavailable(error) && this.#client === client) this.close();
-      throw error;
-    }
+  #call<T>(call: (calls: Calls<typeof ReplicaControl>) => Promise<T>): Promise<T> {
+    return this.#client.call(call);
   }
 
-  async #fenced<T>(call: Promise<T>): Promise<T> {
-    try {
-      return await call;
-    } catch (error) {
-      if (error instanceof RpcError && (error.code as number) === GRPC_FAILED_PRECONDITION) {
-        throw new FencedError(`replica ${this.address}: ${error.message}`, { cause: error });
-      }
-      throw error;
-    }
+  #fenced<T>(call: Promise<T>): Promise<T> {
+    return asFenced(`replica ${this.address}`, call);
+  }
+}
+
+/** @param who is asked
+ * @throws {FencedError} where the call was refused for another engine */
+export async function asFenced<T>(who: string, call: Promise<T>): Promise<T> {
+  try {
+    return await call;
+  } catch (error) {
+    if (error instanceof RpcError && (error.code as number) === GRPC_FAILED_PRECONDITION)
+      throw new FencedError(`${who}: ${error.message}`, { cause: error });
+    throw error;
   }
 }

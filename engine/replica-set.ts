@@ -374,7 +374,9 @@ export class ReplicaSet {
   /** All snapshots that the replica has now are copied to it from outside. */
   beginFiles(address: string): void {
     const slot = this.#slotAt(address);
-    if (slot !== undefined) slot.doubtful = [];
+    if (slot === undefined) return;
+    slot.doubtful = [];
+    this.#roster.filePacer.watch(slot);
   }
 
   /** See Rebuild. */

@@ -77,7 +77,8 @@ export class Resync {
     roster.apply(slot, { type: "declined", cause: "its snapshots are being copied" });
     roster.publish();
     const wanted = () => !roster.signal.aborted && !slot.ordered && roster.slots.includes(slot);
-    const reaches = await snapshots.bring(absence !== null && !facts.lostWrites, wanted);
+    const isProven = absence !== null && !facts.lostWrites;
+    const reaches = await roster.filePacer.during(() => snapshots.bring(isProven, wanted));
     // Its data port may be another one by now.
     slot.facts = await slot.link.identify();
     if (absence === null || reaches) return { absence, why };
@@ -96,6 +97,10 @@ export class Resync {
         // From now on it takes snapshots as the others do; one may have been taken before.
         if (!sameSnapshots(await slot.link.identify(), await from.link.identify()))
           throw new Error("a snapshot was taken meanwhile");
+        // Reverted to its head's own parent the volume has the same snapshots, and other data.
+        const known = roster.keeper.absenceOf(slot.replicaId);
+        if (absence !== null && known?.excludedAt !== absence.excludedAt)
+          throw new Error("the volume was reverted meanwhile");
       });
       await this.#copy(slot, from, absence, why);
       while (!(await joining.join(slot))) await this.#copySnapshots(slot);

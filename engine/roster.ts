@@ -6,6 +6,7 @@ import type { Volume } from "../native/index.js";
 import type { EngineRequest, OpeningRequest } from "../proto/control.js";
 import { CopyPacer } from "./copy-pacer.js";
 import { DecisionQueue } from "./decision-queue.js";
+import { FilePacer } from "./file-pacer.js";
 import { healthOf, type End, type Health } from "./health.js";
 import { REPLICAS_MAX, STOP_WAITERS_MAX } from "./limits.js";
 import { ReadLease } from "./read-lease.js";
@@ -35,6 +36,7 @@ export class Roster {
   readonly log: Logger;
   readonly decisions: DecisionQueue;
   readonly pacer: CopyPacer;
+  readonly filePacer: FilePacer;
   readonly counts = new ReplicaCounts();
   readonly lease: ReadLease;
   readonly #stop = new AbortController();
@@ -52,7 +54,11 @@ export class Roster {
     this.log = shared.log;
     this.#onHealth = onHealth;
     setMaxListeners(STOP_WAITERS_MAX, this.#stop.signal);
-    this.pacer = new CopyPacer(shared.volume, this.#stop.signal);
+    const signal = this.#stop.signal;
+    const pacer = new CopyPacer(shared.volume, signal);
+    this.pacer = pacer;
+    const { slots, log, keeper } = shared;
+    this.filePacer = new FilePacer({ volume: keeper.volume, slots, pacer, signal, log });
     this.lease = new ReadLease(this);
     this.decisions = new DecisionQueue({
       signal: this.#stop.signal,

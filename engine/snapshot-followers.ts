@@ -112,7 +112,9 @@ export class SnapshotFollowers {
     const names = [...slot.doubtful];
     if (names.length === 0) return;
     if (this.copier === null) throw new Error("nobody can copy its snapshots");
-    this.roster.counts.copied(slot, await this.copier.copy(slot.address, names));
+    const { copier, roster } = this;
+    const bytes = await roster.filePacer.during(() => copier.copy(slot.address, names));
+    roster.counts.copied(slot, bytes);
     slot.doubtful.splice(0, names.length);
   }
 

@@ -22,14 +22,15 @@ import {
 } from "./membership.js";
 import { basisOf, RecordKeeper, type Holder } from "./record-keeper.js";
 import { ReplicaLink } from "./replica-link.js";
+import { witnessLink } from "./voters-link.js";
 import type { ReplicaFacts } from "../proto/control.js";
 
-/** The engine must not start with what it found; the message says what that was. */
 /** Who has the volume is not who was expected. */
 export class OtherEngineError extends Error {
   override readonly name = "OtherEngineError";
 }
 
+/** The engine must not start with what it found; the message says what that was. */
 export class MembershipError extends Error {
   override readonly name = "MembershipError";
 }
@@ -37,6 +38,8 @@ export class MembershipError extends Error {
 export interface TakeoverOptions {
   wanted: Wanted;
   links: ReplicaLink[];
+  /** `host:port` of those that must not be members, and why, whatever they say of themselves */
+  unfit: ReadonlyMap<string, string>;
   /** of Longhorn's replicas in the same set */
   longhorn: readonly LonghornLink[];
   /** null: there is none */
@@ -68,7 +71,8 @@ export async function takeOver(options: TakeoverOptions): Promise<Takeover> {
   const begin = Date.now();
   const deadline = begin + options.waitMs;
   for (;;) {
-    const { answers, witness } = await askAll(links, options.witness, wanted.volume);
+    const { answers: said, witness } = await askAll(links, options.witness, wanted.volume);
+    const answers = said.map((answer) => judged(answer, options.unfit));
     const choice = patient(chooseMembers(withoutLonghorn(answers), wanted, witness), answers, begin);
     let evidence: string;
     switch (choice.type) {
@@ -124,7 +128,7 @@ export async function checkTakeable(
   wanted: Wanted,
 ): Promise<void> {
   const links = addresses.map((address) => new ReplicaLink(address));
-  const arbiter = witnessAddress === null ? null : new ReplicaLink(witnessAddress);
+  const arbiter = witnessAddress === null ? null : witnessLink(witnessAddress);
   const { answers, witness } = await askAll(links, arbiter, wanted.volume);
   const choice = chooseMembers(answers, wanted, witness);
   for (const link of arbiter === null ? links : [...links, arbiter]) link.close();
@@ -155,6 +159,13 @@ async function ask(link: ReplicaLink, volume: string): Promise<Answer> {
   } catch (error) {
     return { address: link.address, unreachable: (error as Error).message };
   }
+}
+
+/** As the engine found it, which may be less than what it says of itself. */
+function judged(answer: Answer, unfit: ReadonlyMap<string, string>): Answer {
+  const cause = unfit.get(answer.address);
+  if (cause === undefined || "unreachable" in answer || answer.facts.unfit !== "") return answer;
+  return { ...answer, facts: { ...answer.facts, unfit: cause } };
 }
 
 type Start = Extract<Choice, { type: "start" }>;

@@ -6,9 +6,10 @@ import type { Dropping } from "./dropping.js";
 import { WITNESS_GRACE_MS, WITNESS_POLL_MS } from "./limits.js";
 import { isLonghorn } from "./longhorn/longhorn-link.js";
 import { basisOf, type Holder } from "./record-keeper.js";
-import { ReplicaLink } from "./replica-link.js";
+import type { ReplicaLink } from "./replica-link.js";
 import { judgeReturn } from "./return-verdict.js";
 import type { Roster } from "./roster.js";
+import { witnessLink } from "./voters-link.js";
 
 export interface WitnessView {
   address: string;
@@ -20,6 +21,9 @@ export interface WitnessView {
 }
 
 const NOT_ASKED = "not asked yet";
+const NOT_CALM = "a copy is away";
+/** Beside copies, as voters are, the next machine that is lost would take it along, and hold up what one copy could go on with. */
+const BARE = "one of its voters is away: with another machine it would be lost";
 
 export class WitnessWatch {
   #replicaId: string;
@@ -28,6 +32,10 @@ export class WitnessWatch {
   #counts = false;
   /** since when it does not answer, ms; null: it does */
   #silentSince: number | null = null;
+  /** since when it could not bear the loss of one voter more, ms; null: it could */
+  #bareSince: number | null = null;
+  /** it was asked to join, and does not count: not asked again before, ms by the lease's clock */
+  #askAgainAt = 0;
   /** what whoever follows the volume's health has been told of it */
   #told = "null";
   /** ends the pause before the next look */
@@ -55,15 +63,17 @@ export class WitnessWatch {
   }
 
   /** Another one from now on, or the same one elsewhere.
-   * @param address `host:port`; null: none */
+   * @param address as `parseWitness` gives it; null: none */
   set(address: string | null): void {
     if (address === (this.link?.address ?? null)) return;
     // Who is a member is asked there until it is given up, or found at the new address.
     if (this.link !== this.roster.keeper.witness?.link) this.link?.close();
-    this.link = address === null ? null : new ReplicaLink(address);
+    this.link = address === null ? null : witnessLink(address);
     this.#replicaId = "";
     this.#cause = NOT_ASKED;
     this.#silentSince = null;
+    this.#bareSince = null;
+    this.#askAgainAt = 0;
     this.#wake();
   }
 
@@ -82,7 +92,7 @@ export class WitnessWatch {
     const { link, roster } = this;
     if (link === null || this.#silentSince !== null || roster.keeper.witness !== null) return null;
     const facts = await this.#ask(link);
-    return facts === null || this.#unfit(facts) !== null ? null : holderOf(link, facts);
+    return facts === null || link.isBare || this.#unfit(facts) !== null ? null : holderOf(link, facts);
   }
 
   async #watch(): Promise<void> {
@@ -125,7 +135,7 @@ export class WitnessWatch {
   }
 
   async #judge(link: ReplicaLink | null, facts: ReplicaFacts | null): Promise<void> {
-    const { roster, dropping } = this;
+    const { roster } = this;
     const { keeper } = roster;
     if (roster.signal.aborted || roster.end !== null || link !== this.link) return;
     const member = keeper.witness;
@@ -134,10 +144,11 @@ export class WitnessWatch {
       const isSilent = Date.now() - (this.#silentSince ?? Date.now()) >= WITNESS_GRACE_MS;
       if ((link === null || isSilent) && this.#isCalm()) await this.#giveUp(member);
     } else if (member === null) {
-      const reason = this.#unfit(facts) ?? this.#needless();
       this.#replicaId = facts.replicaId;
-      this.#cause = reason ?? "it is joining";
-      if (reason === null && this.#isCalm()) await dropping.changeWitness(holderOf(link, facts));
+      const bare = link.isBare ? BARE : null;
+      const reason = this.#unfit(facts) ?? this.#needless() ?? bare ?? (this.#isCalm() ? null : NOT_CALM);
+      if (reason !== null) this.#cause = reason;
+      else await this.#takeIn(holderOf(link, facts));
     } else if (facts.replicaId === member.replicaId) {
       this.#replicaId = facts.replicaId;
       if (member.link !== link) member.link.close();
@@ -147,11 +158,32 @@ export class WitnessWatch {
         await roster.finish({ type: "fenced", reason: `witness ${link.address}: ${verdict.reason}` });
       // Its directory went back in time.
       else if (verdict.type === "lost" && this.#isCalm()) await this.#giveUp(member);
+      else await this.#bear(link, member);
     } else if (this.#isCalm()) {
       // Its directory was emptied, or it is somewhere else: another one. It joins when the one before has gone.
       await this.#giveUp(member);
       this.#wake();
     }
+  }
+
+  /** Each time it is asked all copies store a record as well. */
+  async #takeIn(witness: Holder): Promise<void> {
+    const now = this.roster.lease.now();
+    if (now < this.#askAgainAt) return;
+    this.#askAgainAt = now + WITNESS_GRACE_MS;
+    this.#cause = "it is joining";
+    await this.dropping.changeWitness(witness);
+    if (this.roster.keeper.witness !== null) this.#askAgainAt = 0;
+    else this.#cause = "it did not take part when it was asked to: it is asked again in a few seconds";
+  }
+
+  /** A witness that would be lost with the next machine is better none. */
+  async #bear(link: ReplicaLink, member: Holder): Promise<void> {
+    this.#bareSince = link.isBare ? (this.#bareSince ?? Date.now()) : null;
+    if (this.#bareSince === null || Date.now() - this.#bareSince < WITNESS_GRACE_MS || !this.#isCalm())
+      return;
+    await this.#giveUp(member);
+    this.#cause = BARE;
   }
 
   async #giveUp(member: Holder): Promise<void> {
@@ -166,16 +198,12 @@ export class WitnessWatch {
   }
 
   /** Why it cannot be this volume's witness now; null: it can. */
-  #unfit({ witness, volume, replicaId, record }: ReplicaFacts): string | null {
+  #unfit({ witness, volume, replicaId }: ReplicaFacts): string | null {
     const { keeper, slots } = this.roster;
     if (!witness) return "it is no witness, but a replica";
     if (volume !== keeper.volume) return `it is volume ${volume}'s`;
-    if (slots.some((slot) => slot.replicaId === replicaId))
-      return `it is replica ${replicaId}, as another one is`;
-    const generation = record?.generation ?? 0;
-    return generation > keeper.generation
-      ? `it has generation ${generation}, while ${keeper.generation} is served here: it counts after the next start`
-      : null;
+    const isReplica = slots.some((slot) => slot.replicaId === replicaId);
+    return isReplica ? `it is replica ${replicaId}, as another one is` : null;
   }
 
   /** Why none is needed now; null: one is. */

@@ -425,8 +425,9 @@ export interface ReplicaStore {
   missed(): Promise<MissedGrains | null>;
 
   /** Holds writes, unmaps and zeroes back; resolves when none is under way (a long unmap stops half way and goes on later).
-   * Reads and flushes go on. What waits is answered with `NOT_OPEN` when the store closes. */
-  holdChanges(): Promise<void>;
+   * Reads and flushes go on. What waits is answered with `NOT_OPEN` when the store closes.
+   * @param flush what was changed is durable then as well; where that fails, changes are held all the same */
+  holdChanges(flush?: boolean): Promise<void>;
   /** Lets held changes go on, and forgets what was prepared and not switched to. */
   resumeChanges(): void;
   /** Opens `path`, an empty file, to become the head over the present chain. `size`: the volume's new size, not less than

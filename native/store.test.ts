@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { open, rename, truncate, writeFile } from "node:fs/promises";
+import { open, readFile, readdir, rename, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { Worker } from "node:worker_threads";
@@ -54,6 +54,27 @@ for (const cache of ["writeback", "none"] as const) {
     t.ok(stats.syncs >= 2 && stats.allocatedBytes > 0 && stats.indexBytes > 0);
   });
 }
+
+t.test("what is closed keeps no thread until it is collected", async (t) => {
+  const options = await makeOptions(t);
+  const threads = async (): Promise<number> => {
+    const tasks = await readdir("/proc/self/task");
+    const names = await Promise.all(
+      tasks.map((id) => readFile(`/proc/self/task/${id}/comm`, "utf8").catch(() => "")),
+    );
+    return names.filter((name) => name === "aurochs-store\n").length;
+  };
+  const before = await threads();
+  for (let times = 0; times < 3; times++) {
+    const store = await openStore(options, neverFatal);
+    await store.write(0, randomBytes(4096));
+    t.equal(await threads(), before + 1);
+    await store.close();
+    await t.rejects(store.flush(), { code: "CLOSED" });
+    t.throws(() => store.stats(), { code: "CLOSED" });
+  }
+  t.equal(await threads(), before);
+});
 
 t.test("regions become inherited at a takeover and are forgotten by agreement and release", async (t) => {
   const options = await makeOptions(t);

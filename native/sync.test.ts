@@ -1,6 +1,16 @@
 /** Both ends of a file's transfer as JavaScript uses them: what is closed, broken off, or wrong. */
 import { once } from "node:events";
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  readlinkSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { connect, Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -40,6 +50,26 @@ t.test("a file arrives, and both ends tell how much was moved", async (t) => {
   t.equal(await received, SIZE);
   t.strictSame([sentBytes, receivedBytes], [SIZE, SIZE]);
   t.ok(readFileSync(paths.to).equals(readFileSync(paths.from)));
+});
+
+t.test("a file that was sent is open no longer, whenever the rest is collected", async (t) => {
+  const { receiver, fds, paths, to } = rig(t);
+  const isFrom = (fd: string) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`) === paths.from;
+    } catch {
+      return false; // that of the directory itself
+    }
+  };
+  const opened = () => readdirSync("/proc/self/fd").filter(isFrom).length;
+  const received = receiver.receive(fds.to, SIZE, "to", () => undefined);
+  const { sent, allow, cancel } = sendFile(fds.from, SIZE, to, () => undefined);
+  t.equal(opened(), 2);
+  allow(SIZE);
+  await Promise.all([sent, received]);
+  t.equal(opened(), 1);
+  allow(1);
+  cancel();
 });
 
 t.test("other connections are handed over with what they said", async (t) => {

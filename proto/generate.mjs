@@ -63,6 +63,7 @@ const plain = [
   { base: "engine-watch", packages: ["aurochs.engine.v1"], files: [`${aurochs}/engine-watch.proto`] },
   { base: "replica-host", packages: ["aurochs.replicahost.v1"], files: [`${aurochs}/replica-host.proto`] },
   { base: "node-agent", packages: ["aurochs.node.v1"], files: [`${aurochs}/node-agent.proto`] },
+  { base: "sync-pace", packages: ["aurochs.sync.v1"], files: [`${aurochs}/sync-pace.proto`] },
   { base: "csi", packages: ["csi.v1"], files: protosIn(`${here}csi`) },
 ];
 const moduleOf = new Map(plain.flatMap(({ base, packages }) => packages.map((name) => [name, base])));

@@ -64,6 +64,17 @@ export function isUnavailable(error: unknown): boolean {
   return error instanceof RpcError && CODE_NAMES[error.code] === "Unavailable";
 }
 
+/** It did not answer in time. */
+export function isExpired(error: unknown): boolean {
+  return error instanceof RpcError && CODE_NAMES[error.code] === "DeadlineExceeded";
+}
+
+/** It will not do what it was asked: it would be wrong, or is not allowed as things are. */
+export function isRefusal(error: unknown): error is RpcError {
+  const refusals: readonly string[] = ["InvalidArgument", "FailedPrecondition", "Aborted"];
+  return error instanceof RpcError && refusals.includes(CODE_NAMES[error.code]);
+}
+
 /** The error with what was being done in front; the code of a failed call is kept. */
 export function withContext(context: string, error: unknown): Error {
   const message = `${context}: ${errorText(error)}`;

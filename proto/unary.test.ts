@@ -1,6 +1,7 @@
-import { Server, ServerCredentials, status } from "@grpc/grpc-js";
+import { Metadata, Server, ServerCredentials, status } from "@grpc/grpc-js";
 import t from "tap";
 import { ReplicaControl } from "./control.js";
+import { engineOf, nameEngine } from "./engine-metadata.js";
 import { RpcError, unaryClient, unaryHandlers, type Handlers } from "./unary.js";
 
 async function serve(handlers: Partial<Handlers<typeof ReplicaControl>>): Promise<[Server, string]> {
@@ -72,4 +73,27 @@ t.test("nobody listening is UNAVAILABLE, and no answer is DEADLINE_EXCEEDED", as
   const second = unaryClient(ReplicaControl, address);
   await t.rejects(second.calls.identify({}, options), { code: status.UNAVAILABLE });
   second.close();
+});
+
+t.test("a call names its engine wholly, or none", (t) => {
+  const named = (headers: Record<string, string>) => {
+    const metadata = new Metadata();
+    for (const [key, value] of Object.entries(headers)) metadata.set(key, value);
+    return () => engineOf(metadata);
+  };
+  const metadata = new Metadata();
+  const engine = { engineId: "engine", generation: 12, opening: "o1" };
+  nameEngine(metadata, engine);
+  t.same(engineOf(metadata), engine);
+  t.equal(named({})(), null);
+  t.same(named({ "aurochs-engine-id": "e", "aurochs-generation": "0" })(), { engineId: "e", generation: 0, opening: "" }); // prettier-ignore
+  const bad = {
+    code: status.INVALID_ARGUMENT,
+    message: /^metadata aurochs-(engine-id|generation): ".*" names no engine$/,
+  };
+  t.throws(named({ "aurochs-generation": "1" }), bad);
+  t.throws(named({ "aurochs-opening": "o1" }), bad);
+  for (const generation of ["", "one", "-1", "1.5", "1, 2", "9007199254740993"])
+    t.throws(named({ "aurochs-engine-id": "e", "aurochs-generation": generation }), bad, generation);
+  t.end();
 });

@@ -123,20 +123,24 @@ function inWords(details: string): string {
 }
 
 /** Adapts promise handlers for `Server.addService(service, ...)`. An error without a status of its own becomes UNKNOWN.
- * @param identity refuses calls that are meant for somebody else; null: takes all */
+ * @param identity refuses calls that are meant for somebody else; null: takes all
+ * @param admit rejects when what an engine of ours asks for is not to be done; null: handlers see to that */
 export function unaryHandlers<S extends Service>(
   service: S,
   handlers: Handlers<S>,
   identity: ServerIdentity | null = null,
+  admit: ((engine: OpeningRequest) => Promise<void>) | null = null,
 ): UntypedServiceImplementation {
   const implementation: UntypedServiceImplementation = {};
   for (const name of Object.keys(service)) {
     const handler = handlers[name] as (request: unknown, engine: OpeningRequest | null) => Promise<unknown>;
     const handle: handleUnaryCall<unknown, unknown> = (call, callback) => {
       Promise.resolve(call)
-        .then(({ request, metadata }) => {
+        .then(async ({ request, metadata }) => {
           if (identity !== null) checkIdentity(metadata, identity);
-          return handler(request, engineOf(metadata));
+          const engine = engineOf(metadata);
+          if (engine !== null) await admit?.(engine);
+          return handler(request, engine);
         })
         .then(
           (reply) => callback(null, reply),

@@ -24,6 +24,8 @@ export interface Standing {
   opening: string;
 }
 
+type Recorded = Pick<Standing, "member">;
+
 export type HelloDecision = { accept: true } | { accept: false; status: StatusName; message: string };
 
 /** May this engine read and write? Only the engine that is recorded, under the generation that is recorded. */
@@ -133,8 +135,9 @@ export function decideChange(standing: Standing, request: OpeningRequest): Contr
   return decided.accept && hasLostSince(standing, request.opening) ? lost(standing) : decided;
 }
 
-/** May this engine close the replica? Not behind the back of another one. */
-export function decideClose({ member }: Standing, { engineId }: EngineRequest): ControlDecision {
+/** May this engine close the replica, or go on with files that it had begun to let copy there? Not behind the back of another one; what it
+ * has recorded itself since does not matter. */
+export function decideSameEngine({ member }: Recorded, { engineId }: EngineRequest): ControlDecision {
   if (member?.engineId === engineId) return ACCEPT;
   return refuse(`engine ${member?.engineId ?? ""} is recorded here, not ${engineId}`);
 }
@@ -148,8 +151,7 @@ export function decideAgreed(standing: Standing, request: OpeningRequest): Contr
 }
 
 /** May this engine ask and change what is its own? Only the one recorded. */
-export function decideEngine(standing: Standing, { engineId, generation }: EngineRequest): ControlDecision {
-  const { member } = standing;
+export function decideEngine({ member }: Recorded, { engineId, generation }: EngineRequest): ControlDecision {
   if (member === null) return refuse("no engine is recorded here yet");
   if (member.engineId !== engineId || member.generation !== generation) {
     return refuse(
@@ -167,7 +169,8 @@ function identityError(standing: Standing, named: { volume: string; replicaId: s
   return null;
 }
 
-function recordError(record: MemberRecord): string | null {
+/** What is wrong with a record by itself; null: nothing. */
+export function recordError(record: MemberRecord): string | null {
   if (record.generation === 0) return "generation 0 is no generation";
   if (!isName(record.engineId)) return `an engine id has 1 to ${NAME_LENGTH_MAX} characters`;
   if (record.engineBootId.length > NAME_LENGTH_MAX)
@@ -176,7 +179,7 @@ function recordError(record: MemberRecord): string | null {
   if (record.members.length > MEMBERS_MAX) return `a generation has at most ${MEMBERS_MAX} members`;
   if (!record.members.every(isName)) return `a member's id has 1 to ${NAME_LENGTH_MAX} characters`;
   if (!record.witnesses.every((id) => record.members.includes(id))) return "a witness is a member";
-  if (record.witnesses.length === record.members.length) return "a generation has a member that holds data";
+  if (record.witnesses.length >= record.members.length) return "a generation has a member that holds data";
   if (record.absent.length > MEMBERS_MAX) return `a generation has at most ${MEMBERS_MAX} absent members`;
   if (!record.absent.every(({ replicaId }) => isName(replicaId)))
     return `an absent member's id has 1 to ${NAME_LENGTH_MAX} characters`;

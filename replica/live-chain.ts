@@ -26,8 +26,26 @@ interface Pending {
   timer: NodeJS.Timeout;
 }
 
+/** How long changes waited for a snapshot, by what they waited for. */
+interface Held {
+  flushMs: number;
+  renameMs: number;
+  switchMs: number;
+}
+
+/** @returns ms since it was called last, and since now at first */
+function laps(): () => number {
+  let last = performance.now();
+  return () => {
+    const before = last;
+    last = performance.now();
+    return Math.round((last - before) * 10) / 10;
+  };
+}
+
 export class LiveChain {
   private pending: Pending | null = null;
+  private readonly untilSettled: (() => void)[] = [];
   /** layers are merged or pruned, out of turn */
   private working = false;
   private readonly store: ReplicaStore;
@@ -82,29 +100,33 @@ export class LiveChain {
   async commit(): Promise<() => Promise<void>> {
     const prepared = this.takePending();
     if (prepared === null) throw new ReplicaError("REFUSED", "no snapshot is prepared here");
-    await this.store.holdChanges();
+    const lap = laps();
+    const held = { flushMs: 0, renameMs: 0, switchMs: 0 };
     await this.change(async () => {
       // Where the chain has the snapshot after a power cut, it is whole: nobody could tell what it lacks, and on which copy.
-      await this.store.flush().catch(async (error: unknown) => {
+      await this.store.holdChanges(true).catch(async (error: unknown) => {
         await this.undo(prepared);
         throw error;
       });
+      held.flushMs = lap();
       this.replica.directory = await commitSnapshot(this.directory, prepared);
+      held.renameMs = lap();
       // No removed layers are named after it: the new snapshot is kept, and lies between them and the head.
       await this.orBreak(() => this.store.switchLayers());
+      held.switchMs = lap();
     });
     this.replica.noteChainChanged();
-    return () => this.finish(prepared);
+    return () => this.finish(prepared, held);
   }
 
-  private async finish(prepared: PreparedSnapshot): Promise<void> {
+  private async finish(prepared: PreparedSnapshot, held: Held): Promise<void> {
     const { path } = this.directory;
     const rename = () => this.store.renameLayer(join(path, prepared.oldHead), join(path, prepared.file));
     await this.change(() => this.orBreak(rename), false);
     await finishSnapshot(path, prepared).catch((err: unknown) => {
       this.log.warn({ err }, "the old head's name is left over");
     });
-    this.log.info({ snapshot: prepared.file, head: prepared.head.file }, "snapshot taken");
+    this.log.info({ snapshot: prepared.file, head: prepared.head.file, held }, "snapshot taken");
   }
 
   /** Undoes what was prepared, if anything was. */
@@ -223,6 +245,11 @@ export class LiveChain {
     await work().finally(() => (this.working = false));
   }
 
+  /** Resolves when no snapshot is prepared: the one that was is committed, or abandoned. */
+  async settled(): Promise<void> {
+    while (this.pending !== null) await new Promise<void>((resolve) => this.untilSettled.push(resolve));
+  }
+
   get pendingChange(): "none" | "snapshot" | "expansion" {
     if (this.pending === null) return "none";
     return this.pending.request.size === null ? "snapshot" : "expansion";
@@ -273,6 +300,7 @@ export class LiveChain {
     const { prepared, timer } = this.pending;
     clearTimeout(timer);
     this.pending = null;
+    for (const resolve of this.untilSettled.splice(0)) resolve();
     return prepared;
   }
 

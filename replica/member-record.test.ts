@@ -33,6 +33,16 @@ const record: ReplicaRecord = {
   },
 };
 
+const voter: ReplicaRecord = {
+  ...record,
+  witness: true,
+  vote: {
+    voters: ["r0", record.replicaId, "r9"],
+    promised: { round: 7, proposer: "p" },
+    accepted: { round: 6, proposer: "q" },
+  },
+};
+
 t.test("a record survives being written and read", async (t) => {
   const path = scratch(t);
   t.equal(await readRecord(path), null);
@@ -41,6 +51,13 @@ t.test("a record survives being written and read", async (t) => {
   await writeRecord(path, { ...record, member: null, lostWrites: false });
   t.same(await readRecord(path), { ...record, member: null, lostWrites: false });
   t.same(readdirSync(path), [RECORD_NAME]);
+  await writeRecord(path, voter);
+  t.same(await readRecord(path), voter);
+  t.match(
+    formatRecord(voter),
+    /^{"format":2,/,
+    "nobody takes it for a witness by itself who knows of no votes",
+  );
 });
 
 t.test("one that was written before reverts and leases were named in it names none", (t) => {
@@ -53,16 +70,19 @@ t.test("a damaged record is an error that names the file, never an absent one", 
   const path = scratch(t);
   const file = join(path, RECORD_NAME);
   const good = formatRecord(record);
+  const vote = formatRecord(voter);
   const bad: [string, string, string][] = [
     ["empty", "", "DAMAGED"],
     ["cut", good.slice(0, 40), "DAMAGED"],
     ["zeros", "\0".repeat(100), "DAMAGED"],
-    ["another format", good.replace('"format":1', '"format":2'), "UNSUPPORTED"],
+    ["another format", good.replace('"format":1', '"format":3'), "UNSUPPORTED"],
     ["no member", good.replace('"member"', '"membre"'), "DAMAGED"],
     ["no lost-writes mark", good.replace('"lostWrites"', '"lost"'), "DAMAGED"],
     ["no volume", good.replace('"vol"', '""'), "DAMAGED"],
     ["generation 0", good.replace('"generation":3', '"generation":0'), "DAMAGED"],
     ["generation as text", good.replace('"generation":3', '"generation":"3"'), "DAMAGED"],
+    ["a vote of others", vote.replace(`"r0","${record.replicaId}"`, '"r0","other"'), "DAMAGED"],
+    ["a ballot as text", vote.replace('"round":7', '"round":"7"'), "DAMAGED"],
     ["no members", good.replace('["r1","r2"]', "[]"), "DAMAGED"],
   ];
   for (const [what, text, code] of bad) {
@@ -73,10 +93,10 @@ t.test("a damaged record is an error that names the file, never an absent one", 
 });
 
 t.test("no text makes the parser fail other than with a ReplicaError", (t) => {
-  const mutation = fc.tuple(fc.nat(formatRecord(record).length), fc.string({ maxLength: 4 }), fc.nat(8));
+  const good = formatRecord(voter);
+  const mutation = fc.tuple(fc.nat(good.length), fc.string({ maxLength: 4 }), fc.nat(8));
   fc.assert(
     fc.property(fc.oneof(fc.string(), fc.json(), mutation), (input) => {
-      const good = formatRecord(record);
       const text =
         typeof input === "string"
           ? input

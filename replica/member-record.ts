@@ -4,6 +4,7 @@
  */
 import { join } from "node:path";
 import type { Absence, MemberRecord } from "../proto/control.js";
+import type { Ballot } from "../proto/voting.js";
 import { readWholeFile, replaceFile } from "./durable-file.js";
 import { diskFiles, type Files } from "./files.js";
 import { Fields, parseObject } from "./json-fields.js";
@@ -13,6 +14,8 @@ import { ReplicaError } from "./replica-error.js";
 export const RECORD_NAME = "aurochs.record";
 
 const FORMAT = 1;
+/** With a vote: who does not know of those would take a part of the truth for all of it. */
+const VOTER_FORMAT = 2;
 
 const KEYS = ["volume", "replicaId", "member", "bootId", "lostWrites"];
 
@@ -30,6 +33,16 @@ export interface ReplicaRecord {
   lostWrites: boolean;
   /** the directory is a witness's; absent in a replica's */
   witness?: boolean;
+  /** absent: it is no voter */
+  vote?: StoredVote;
+}
+
+/** Of a witness that several voters are together: `member` and `heldGeneration` are what this one holds of it. */
+export interface StoredVote {
+  /** ids of all of them, in order */
+  voters: string[];
+  promised: Ballot;
+  accepted: Ballot;
 }
 
 /** @returns null when the directory has none
@@ -57,15 +70,19 @@ export async function writeRecord(
 export function formatRecord({ member, ...record }: ReplicaRecord): string {
   const engineState = member === null ? null : Buffer.from(member.engineState).toString("base64");
   const stored = member === null ? null : { ...member, engineState };
-  return `${JSON.stringify({ format: FORMAT, ...record, member: stored })}\n`;
+  const format = record.vote === undefined ? FORMAT : VOTER_FORMAT;
+  return `${JSON.stringify({ format, ...record, member: stored })}\n`;
 }
 
 /** @throws {ReplicaError} naming `path` */
 export function parseRecord(text: string, path: string): ReplicaRecord {
   const fields = new Fields(parseObject(text, path), path);
   const format = fields.count("format");
-  if (format !== FORMAT)
-    throw new ReplicaError("UNSUPPORTED", `${path} has format ${format}, expected ${FORMAT}`);
+  if (format !== FORMAT && format !== VOTER_FORMAT)
+    throw new ReplicaError(
+      "UNSUPPORTED",
+      `${path} has format ${format}, expected ${FORMAT} or ${VOTER_FORMAT}`,
+    );
   const absent = KEYS.find((key) => !Object.hasOwn(fields.object, key));
   if (absent !== undefined) throw new ReplicaError("DAMAGED", `${path} lacks ${absent}`);
   const member = fields.child("member");
@@ -77,6 +94,7 @@ export function parseRecord(text: string, path: string): ReplicaRecord {
     bootId: fields.string("bootId"),
     lostWrites: fields.boolean("lostWrites"),
     ...(Object.hasOwn(fields.object, "witness") ? { witness: fields.boolean("witness") } : {}),
+    ...parseVote(fields, path),
   };
   if ((record.volume === "" && record.member !== null) || record.replicaId === "") {
     throw new ReplicaError("DAMAGED", `${path} does not say whose it is`);
@@ -105,6 +123,20 @@ function parseMember(fields: Fields, path: string): MemberRecord {
     throw new ReplicaError("DAMAGED", `${path}: member lacks generation, engineId or members`);
   }
   return member;
+}
+
+function parseVote(fields: Fields, path: string): { vote?: StoredVote } {
+  const object = fields.child("vote");
+  if (object === null) return {};
+  const vote = new Fields(object, path);
+  const ballot = (key: string): Ballot => {
+    const ballot = new Fields(vote.child(key) ?? {}, path);
+    return { round: ballot.count("round"), proposer: ballot.string("proposer") };
+  };
+  const voters = vote.strings("voters");
+  if (!voters.includes(fields.string("replicaId")))
+    throw new ReplicaError("DAMAGED", `${path}: vote is not of ${fields.string("replicaId")}`);
+  return { vote: { voters, promised: ballot("promised"), accepted: ballot("accepted") } };
 }
 
 function parseAbsence(fields: Fields): Absence {

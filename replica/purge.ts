@@ -83,8 +83,18 @@ export class Purge {
         this.status_ = { ...this.status_, progress: Math.floor(((done + part) / names.length) * 100) };
       };
       onProgress(0, 1);
-      for (const action of removalActions(this.chain.directory, name)) await this.act(action, onProgress);
+      await this.remove(name, onProgress);
     }
+  }
+
+  private async remove(name: string, onProgress: OnProgress): Promise<void> {
+    // What is to be done depends on what is above it: it is begun before another snapshot can be there.
+    const { rest, ended } = await this.inTurn(async () => {
+      const [first, ...rest] = removalActions(this.chain.directory, name);
+      return { rest, ...(await this.begin(first, onProgress)) };
+    });
+    await ended;
+    for (const action of rest) await (await this.inTurn(() => this.begin(action, onProgress))).ended;
   }
 
   /** Snapshots that no user asked for are kept for nobody. */
@@ -95,18 +105,25 @@ export class Purge {
     }
   }
 
-  private async act(action: RemovalAction, onProgress: OnProgress): Promise<void> {
+  /** @returns the end of what need not be waited for in turn */
+  private async begin(
+    action: RemovalAction | undefined,
+    onProgress: OnProgress,
+  ): Promise<{ ended: Promise<void> | null }> {
+    if (action === undefined) return { ended: null };
     this.log.info({ ...action }, "purging");
     switch (action.action) {
       case "remove":
-        return this.inTurn(() => this.chain.remove(action.source, false));
+        await this.chain.remove(action.source, false);
+        return { ended: null };
       case "prune":
-        return this.chain.prune(action.source, onProgress);
+        return { ended: this.chain.prune(action.source, onProgress) };
       case "coalesce":
-        return this.merge(action.source, action.target, onProgress);
+        return { ended: this.merge(action.source, action.target, onProgress) };
       case "replace": {
         const merged = this.chain.directory.chain.includes(action.source);
-        return this.inTurn(() => this.chain.replace(action.target, action.source, merged));
+        await this.chain.replace(action.target, action.source, merged);
+        return { ended: null };
       }
     }
   }
@@ -118,11 +135,16 @@ export class Purge {
     await foldFile(join(path, target), join(path, source), onProgress);
   }
 
-  // Between two actions: engines are answered meanwhile, and may close the replica.
-  private inTurn(work: () => Promise<void>): Promise<void> {
-    return this.hosted.run(async (state) => {
-      if (state.state !== "open" || state.chain !== this.chain) throw new ReplicaError("REFUSED", "the replica was closed"); // prettier-ignore
-      await work();
-    });
+  // Between two actions: engines are answered meanwhile, and may close the replica. Not between the two parts of a
+  // snapshot: I/O waits for the second, and the files of the first are in the way.
+  private async inTurn<T>(work: () => Promise<T>): Promise<T> {
+    for (;;) {
+      await this.chain.settled();
+      const done = await this.hosted.run(async (state) => {
+        if (state.state !== "open" || state.chain !== this.chain) throw new ReplicaError("REFUSED", "the replica was closed"); // prettier-ignore
+        return this.chain.pendingChange === "none" ? { result: await work() } : null;
+      });
+      if (done !== null) return done.result;
+    }
   }
 }

@@ -110,6 +110,10 @@ t.test(
       ["diskRemove", { name: snap("a"), force: true }],
       ["replicaReload", {}],
       ["rebuildingSet", { rebuilding: true }],
+      ["revisionCounterSet", { counter: 9 }],
+      ["unmapMarkDiskChainRemovedSet", { enabled: true }],
+      ["snapshotMaxCountSet", { count: 2 }],
+      ["snapshotMaxSizeSet", { size: 2 * SIZE }],
     ] as const;
     for (const [name, request] of changes)
       await t.rejects(call(name, request, {}, first), { code: status.FAILED_PRECONDITION }, name);
@@ -117,6 +121,9 @@ t.test(
       chain: [HEADS[1], snap("a")],
       size: String(SIZE),
       rebuilding: false,
+      revisionCounter: 0,
+      unmapMarkDiskChainRemoved: false,
+      remainSnapshots: 249,
     });
 
     const second = { engineId: "second", generation: 2, opening };
@@ -129,6 +136,9 @@ t.test(
     await call("replicaClose", {}, {}, { ...second, generation: 1, opening: "" });
     t.match(await call("replicaSnapshot", { ...snapshot, name: "c" }), { state: "closed" });
     await t.rejects(call("replicaSnapshot", { ...snapshot, name: "c" }, {}, second), { code: status.UNAVAILABLE }); // prettier-ignore
+    await t.rejects(call("replicaOpen", {}, {}, first), { code: status.FAILED_PRECONDITION });
+    t.match(await call("replicaGet"), { state: "closed" });
+    t.match(await call("replicaOpen", {}, {}, second), { state: "open" });
   },
 );
 
@@ -403,4 +413,31 @@ t.test("a purge merges and frees what is removed, and reads stay the same", asyn
   expected.fill(4, 3 * 4096, 4 * 4096);
   t.ok(expected.equals(await store.read(0, SIZE)), "the branch reads as before");
   t.notOk(existsSync(join(path, "aurochs.intent")));
+});
+
+t.test("snapshots are taken while a purge is under way, and both come to their end", async (t) => {
+  const { call, open, hosted } = await created(t);
+  const { store } = open();
+  for (let at = 0; at < 6; at++) {
+    await store.write(at * 4096, Buffer.alloc(8192, at + 1));
+    await call("replicaSnapshot", { name: `s${at}`, created: CREATED, userCreated: true });
+  }
+  await store.write(0, Buffer.alloc(4096, 9));
+  const before = await store.read(0, SIZE);
+  for (const name of ["s1", "s3", "s5"]) await call("diskMarkAsRemoved", { name });
+  const { purge, chain } = hosted.current ?? {};
+  const purged = purge?.run();
+  let taken = 0;
+  // As an engine takes them: in two parts, between which others have their turns.
+  while (purge?.status.isPurging === true) {
+    const request = { name: `t${taken++}`, created: CREATED, userCreated: true, labels: null, size: null };
+    await hosted.run(() => chain?.prepare(request));
+    await sleep(1);
+    await hosted.run(async () => (await chain?.commit())?.());
+  }
+  await purged;
+  t.ok(taken > 0, `${taken} snapshots`);
+  t.match(purge?.status, { state: "complete", error: "" });
+  t.match(hosted.now, { state: "open" });
+  t.ok(before.equals(await store.read(0, SIZE)));
 });

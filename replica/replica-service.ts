@@ -2,11 +2,13 @@
 import type { OpeningRequest } from "../proto/control.js";
 import { ReplicaService, type Replica } from "../proto/longhorn.js";
 import type { Handlers } from "../proto/unary.js";
-import { decideChange, decideClose } from "./decide.js";
+import { decideChange, decideEngine, decideSameEngine } from "./decide.js";
 import { lookAt, openDirectory } from "./directory.js";
 import type { HostedReplica, HostedState } from "./hosted-replica.js";
 import type { LiveChain } from "./live-chain.js";
 import { lockDirectory } from "./lock.js";
+import { readRecord } from "./member-record.js";
+import type { SnapshotSettings } from "./open.js";
 import type { OpenReplica } from "./open-replica.js";
 import { deleteReplica } from "./ops/delete.js";
 import { expansionError } from "./expansion-error.js";
@@ -57,13 +59,17 @@ class LonghornReplica implements Handlers<typeof ReplicaService> {
       if (state.state === "open") throw new Error("replica is already open");
       if (state.state === "failed") throw new Error(`the replica failed: ${state.reason}`);
       if ((await this.closed()).state === "initial") throw new Error("file does not exist");
+      if (this.engine !== null) {
+        const member = (await readRecord(this.hosted.options.directory))?.member ?? null;
+        accepted(decideEngine({ member }, this.engine));
+      }
       await this.hosted.open();
     });
 
   replicaClose = (): Promise<Reply> =>
     this.turn((state) => {
       if (this.engine !== null && state.state === "open")
-        accepted(decideClose(state.replica.standing, this.engine));
+        accepted(decideSameEngine(state.replica.standing, this.engine));
       return this.hosted.shut(true);
     });
 
@@ -146,13 +152,19 @@ class LonghornReplica implements Handlers<typeof ReplicaService> {
     this.whenOpen((_chain, replica) => replica.setRevision(counter));
 
   unmapMarkDiskChainRemovedSet = ({ enabled }: { enabled: boolean }): Promise<Reply> =>
-    this.turn(() => void (this.hosted.settings.unmapMarksRemoved = enabled));
+    this.set({ unmapMarksRemoved: enabled });
 
-  snapshotMaxCountSet = ({ count }: { count: number }): Promise<Reply> =>
-    this.turn(() => void (this.hosted.settings.countMax = count));
+  snapshotMaxCountSet = ({ count }: { count: number }): Promise<Reply> => this.set({ countMax: count });
 
-  snapshotMaxSizeSet = ({ size }: { size: number }): Promise<Reply> =>
-    this.turn(() => void (this.hosted.settings.bytesMax = size));
+  snapshotMaxSizeSet = ({ size }: { size: number }): Promise<Reply> => this.set({ bytesMax: size });
+
+  /** A limit of another engine would let this one's snapshot fail here, and cost it the replica. */
+  private set(changes: Partial<SnapshotSettings>): Promise<Reply> {
+    return this.turn(async () => {
+      await this.admitted();
+      Object.assign(this.hosted.settings, changes);
+    });
+  }
 
   /** Does `work` and tells how the replica is then. */
   private turn(work: (state: HostedState) => void | Promise<void>): Promise<Reply> {

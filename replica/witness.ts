@@ -1,24 +1,28 @@
 /**
  * A replica without data: it keeps the record of who is current, so that of two copies one and it are enough to go on. Its
  * directory holds `aurochs.record` alone. One that was emptied is another witness: its id is made with it.
+ *
+ * Or it is one of several voters that are a witness together: once it has taken part in a ballot it is that for good.
  */
 import { randomUUID } from "node:crypto";
 import { mkdir, readdir } from "node:fs/promises";
-import { Server, status } from "@grpc/grpc-js";
+import { status } from "@grpc/grpc-js";
 import type { Logger } from "pino";
+import type { RecordedReply, RecordRequest, ReplicaFacts } from "../proto/control.js";
+import { RpcError } from "../proto/rpc-error.js";
 import {
-  ReplicaControl,
-  type RecordedReply,
-  type RecordRequest,
-  type ReplicaFacts,
-} from "../proto/control.js";
-import { addHealth } from "../proto/health.js";
-import { RpcError, unaryHandlers } from "../proto/unary.js";
-import { bindServer } from "./bind-server.js";
-import { decideRecord } from "./decide.js";
+  NO_BALLOT,
+  NO_DATA,
+  witnessIdOf,
+  type AcceptRequest,
+  type PromiseRequest,
+  type Vote,
+  type WitnessRecord,
+} from "../proto/voting.js";
+import { following, joins, whyNotVoter, type Following } from "./decide-vote.js";
 import { DECISIONS_WAITING_MAX } from "./limits.js";
 import { lockDirectory, type DirectoryLock } from "./lock.js";
-import { readRecord, writeRecord, type ReplicaRecord } from "./member-record.js";
+import { readRecord, writeRecord, type ReplicaRecord, type StoredVote } from "./member-record.js";
 import { ReplicaError } from "./replica-error.js";
 import { Serial } from "./serial.js";
 
@@ -75,44 +79,92 @@ export class Witness {
     return { volume, replicaId };
   }
 
+  /** @throws {RpcError} it is none by itself */
   identify(): ReplicaFacts {
+    this.#isWhole();
     const { volume, replicaId, member, heldGeneration } = this.record_;
+    const { directory } = this;
     return {
-      ...{ volume, replicaId, record: member, heldGeneration, witness: true, directory: this.directory },
-      ...{ size: 0, lostWrites: false, inheritedRegions: 0, regionSize: 0, bootId: "", dataPort: 0 },
-      ...{
-        revision: 0,
-        allocated: 0,
-        chain: [],
-        chainCreated: [],
-        snapshots: [],
-        unfit: "",
-        rebuildInterrupted: false,
-      },
-      opening: this.#opening,
+      ...NO_DATA,
+      ...{ volume, replicaId, record: member, heldGeneration, directory, opening: this.#opening },
     };
   }
 
+  /** @throws {RpcError} it is none by itself */
   recorded(): RecordedReply {
+    this.#isWhole();
     return { record: this.record_.member };
   }
 
+  /** @throws {RpcError} the record does not follow from what it has, or it is none by itself */
   record(request: RecordRequest): Promise<void> {
     return this.#decisions.run(async () => {
-      const { volume, replicaId, member } = this.record_;
-      const standing = { volume, replicaId, member, unfit: "", lostWrites: false, opening: this.#opening };
-      const decided = decideRecord(standing, request);
-      if (!decided.accept) throw new RpcError(status[decided.code], decided.message);
-      const { record } = request;
-      if (record === null) return;
-      const isMember = record.members.includes(replicaId);
-      const heldGeneration = isMember ? record.generation : this.record_.heldGeneration;
-      const next = { ...this.record_, volume: request.volume, member: record, heldGeneration };
-      await writeRecord(this.directory, next);
-      this.record_ = next;
-      const { generation, members, engineId } = record;
-      this.log.info({ generation, members, engineId }, "generation recorded");
+      this.#isWhole();
+      const { member: record, heldGeneration } = this.record_;
+      const next = following(this.identity, { record, heldGeneration }, request);
+      demand(next);
+      await this.#keep(request.volume, next.held);
     });
+  }
+
+  /** @throws {RpcError} it is a witness by itself */
+  look(): Vote {
+    const { vote, volume, member: record, heldGeneration, replicaId } = this.record_;
+    if (vote === undefined && record !== null)
+      throw new RpcError(status.FAILED_PRECONDITION, `${replicaId} is a witness by itself`);
+    const { voters, promised, accepted } = vote ?? { voters: [], promised: NO_BALLOT, accepted: NO_BALLOT };
+    return { volume, voterId: replicaId, voters, promised, accepted, held: { record, heldGeneration } };
+  }
+
+  /** @throws {RpcError} `NOT_FOUND`: it is no voter, or not one of these */
+  promise(request: PromiseRequest): Promise<Vote> {
+    return this.#decisions.run(async () => {
+      this.#takesPart(request);
+      const { volume, voters, ballot } = request;
+      const { promised, accepted } = this.record_.vote ?? { promised: NO_BALLOT, accepted: NO_BALLOT };
+      if (ballot !== null && joins(promised, ballot))
+        await this.#store({ ...this.record_, volume, vote: { voters, promised: ballot, accepted } });
+      return this.look();
+    });
+  }
+
+  /** @throws {RpcError} `NOT_FOUND`: it is no voter, or not one of these; any other: the change is refused */
+  accept(request: AcceptRequest): Promise<Vote> {
+    return this.#decisions.run(async () => {
+      this.#takesPart(request);
+      const { volume, voters, ballot, basis, change } = request;
+      if (ballot === null || !joins(this.record_.vote?.promised ?? NO_BALLOT, ballot)) return this.look();
+      const identity = { volume, replicaId: witnessIdOf(voters) };
+      const next = following(identity, basis ?? { record: null, heldGeneration: 0 }, change);
+      demand(next);
+      await this.#keep(volume, next.held, { voters, promised: ballot, accepted: ballot });
+      return this.look();
+    });
+  }
+
+  #takesPart(request: PromiseRequest): void {
+    const reason = whyNotVoter(this.record_, request);
+    if (reason !== null) throw new RpcError(status.NOT_FOUND, reason);
+  }
+
+  /** One of several has a part of the truth only. */
+  #isWhole(): void {
+    const { replicaId, vote } = this.record_;
+    if (vote === undefined) return;
+    const others = vote.voters.filter((id) => id !== replicaId).join(", ");
+    const message = `${replicaId} is one of several voters: with ${others} it is a witness, whose addresses are given together`;
+    throw new RpcError(status.FAILED_PRECONDITION, message);
+  }
+
+  async #keep(volume: string, { record, heldGeneration }: WitnessRecord, vote?: StoredVote): Promise<void> {
+    await this.#store({ ...this.record_, volume, member: record, heldGeneration, ...(vote && { vote }) });
+    const { generation, members, engineId } = record ?? { generation: 0, members: [], engineId: "" };
+    this.log.info({ generation, members, engineId, ballot: vote?.accepted }, "generation recorded");
+  }
+
+  async #store(next: ReplicaRecord): Promise<void> {
+    await writeRecord(this.directory, next);
+    this.record_ = next;
   }
 
   /** Idempotent. */
@@ -121,56 +173,6 @@ export class Witness {
   }
 }
 
-export interface WitnessOptions {
-  directory: string;
-  /** null: as recorded, or the first engine's */
-  volume: string | null;
-  host: string;
-  /** 0: a free one */
-  port: number;
-}
-
-export interface RunningWitness {
-  port: number;
-  stop(): Promise<void>;
-}
-
-/** @throws {ReplicaError} */
-export async function runWitness(options: WitnessOptions, log: Logger): Promise<RunningWitness> {
-  const { directory, volume, host } = options;
-  const witness = await Witness.open(directory, volume, log);
-  const server = new Server();
-  const noData = () => {
-    throw new RpcError(status.UNIMPLEMENTED, "this is a witness: it keeps records, and no data");
-  };
-  server.addService(
-    ReplicaControl,
-    unaryHandlers(ReplicaControl, {
-      identify: () => Promise.resolve(witness.identify()),
-      recorded: () => Promise.resolve(witness.recorded()),
-      record: (request) => witness.record(request).then(() => ({})),
-      inheritedRegions: noData,
-      missedRegions: noData,
-      agreed: noData,
-      release: noData,
-      prepareSnapshot: noData,
-      commitSnapshot: noData,
-      abandonSnapshot: noData,
-    }),
-  );
-  addHealth(server);
-  try {
-    const port = await bindServer(server, host, options.port);
-    log.info({ ...witness.identity, directory, host, port }, "witness serves");
-    return {
-      port,
-      stop: async () => {
-        server.forceShutdown();
-        await witness.close();
-      },
-    };
-  } catch (error) {
-    await witness.close();
-    throw error;
-  }
+function demand(decided: Following): asserts decided is Extract<Following, { accept: true }> {
+  if (!decided.accept) throw new RpcError(status[decided.code], decided.message);
 }

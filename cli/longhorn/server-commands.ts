@@ -1,5 +1,6 @@
 /** Commands that run until a signal: an engine, a replica. */
-import { formatHostPort, parseHostPort } from "../../engine/host-port.js";
+import { parseHostPort } from "../../engine/host-port.js";
+import { parseWitness } from "../../engine/witness-address.js";
 import {
   checkProtocol,
   DATA_PROTOCOL_FLAG,
@@ -28,7 +29,7 @@ const controller: Command = {
     { name: "frontend", kind: "string", usage: "tgt-blockdev, tgt-iscsi, socket or rest; none when it is absent" },
     { name: "enable-backend", kind: "strings", default: ["tcp"] },
     { name: "replica", kind: "strings", usage: "URL of a replica to start with (repeatable)" },
-    { name: "witness", kind: "string", usage: "HOST:PORT of the volume's witness (aurochs witness): with it, one of two replicas can be gone on with. Not one of Longhorn's flags" },
+    { name: "witness", kind: "string", usage: "HOST:PORT of the volume's witness (aurochs witness), or those of its voters with commas between them: with it, one of two replicas can be gone on with. Not one of Longhorn's flags" },
     { name: "upgrade", kind: "bool", usage: "take over an existing frontend" },
     { name: "disableRevCounter", kind: "bool", usage: "To disable revision counter checking" },
     { name: "salvageRequested", kind: "bool", usage: "Start from the best replica when none can be proved to be current" },
@@ -68,8 +69,7 @@ async function runController({ globals, options, args: [volume = ""] }: Invocati
     listen: listenOf(options),
     frontend: options.string("frontend"),
     replicas: options.strings("replica"),
-    witness:
-      options.string("witness") === "" ? null : formatHostPort(parseHostPort(options.string("witness"))),
+    witness: options.string("witness") === "" ? null : parseWitness(options.string("witness")),
     upgrade: options.bool("upgrade"),
     engineId: engineIdOf(options.string("engine-id")),
     resumeFrom: options.strings("resume-from"),

@@ -64,9 +64,14 @@ export function connectReplica(
   return new Connection(ReplicaService, grpcAddress(url), identity, engine);
 }
 
-/** @param url of the replica: its sync agent's port follows from it */
-export function connectSyncAgent(url: string, identity: Identity): SyncAgentConnection {
-  return new Connection(SyncAgentService, syncAgentAddress(url), identity);
+/** @param url of the replica: its sync agent's port follows from it
+ * @param engine see Connection */
+export function connectSyncAgent(
+  url: string,
+  identity: Identity,
+  engine?: () => OpeningRequest | null,
+): SyncAgentConnection {
+  return new Connection(SyncAgentService, syncAgentAddress(url), identity, engine);
 }
 
 export function connectProfiler(url: string, identity: Identity): ProfilerConnection {

@@ -33,7 +33,6 @@ export class Expander {
     this.frontend.checkGrowth();
     await this.settings.checkRoom();
     const attached = state.running();
-    const all = state.written().length;
     const failed = await attached.replicas.changeTogether({
       apply: (peer) =>
         state
@@ -48,8 +47,9 @@ export class Expander {
     const failures = new Map(
       [...failed].map(([peer, error]) => [state.entryAt(peer).address, expansionFailure(error)]),
     );
-    if (failures.size > 0) this.expansion.fail(expansionErrorText(failures, failures.size >= all));
-    if (failures.size >= all) {
+    const inVain = state.isInVain(failed);
+    if (failures.size > 0) this.expansion.fail(expansionErrorText(failures, inVain));
+    if (inVain) {
       // Those that are as they were go on; whoever may have changed cannot.
       for (const entry of state.entries) {
         const failure = failures.get(entry.address);

@@ -50,7 +50,7 @@ export const UNMAP_MARK_PAUSE_MS = 10_000;
  * engine: clocks of nodes differ by less. */
 export const ALONE_TIME_TOLERANCE_NS = 60e9;
 
-/** ms at the end of a volume for replicas that have failed: those that are there close well within it. */
+/** ms at the end of a volume for replicas that have failed, and for one that is removed: those that are there close well within it. */
 export const FAILED_CLOSE_WAIT_MS = 2_000;
 
 /** ms for a connection to a replica when a volume begins: several times what a lost packet costs. */

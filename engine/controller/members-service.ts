@@ -3,7 +3,7 @@ import { status } from "@grpc/grpc-js";
 import type { EngineMembers } from "../../proto/engine-watch.js";
 import { RpcError } from "../../proto/rpc-error.js";
 import type { Handlers } from "../../proto/unary.js";
-import { formatHostPort, parseHostPort } from "../host-port.js";
+import { parseWitness } from "../witness-address.js";
 import type { Controller } from "./controller.js";
 
 export function membersHandlers(controller: Controller): Handlers<typeof EngineMembers> {
@@ -18,7 +18,7 @@ export function membersHandlers(controller: Controller): Handlers<typeof EngineM
 /** @throws {RpcError} INVALID_ARGUMENT */
 function witnessAt(address: string): string {
   try {
-    return formatHostPort(parseHostPort(address));
+    return parseWitness(address);
   } catch (error) {
     throw new RpcError(status.INVALID_ARGUMENT, `witness: ${(error as Error).message}`, { cause: error });
   }

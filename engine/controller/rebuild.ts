@@ -1,7 +1,7 @@
 /** Longhorn's part of adding a replica to a running volume: its disks, and what has to be copied to it. The caller copies. */
 import type { SyncFileInfo } from "../../proto/longhorn.js";
 import { hostOf } from "../client/addresses.js";
-import { connectSyncAgent, using, type SyncAgentConnection } from "../client/connections.js";
+import { using, type SyncAgentConnection } from "../client/connections.js";
 import { LONG_CALL_TIMEOUT_MS } from "../client/limits.js";
 import { snapshotFile } from "../client/snapshots.js";
 import { bytesOf, filesOf, snapshotsOf, unlike } from "../disks.js";
@@ -10,13 +10,9 @@ import type { ReplicaEntry } from "./replica-entry.js";
 
 /** Removes what the target has too much, and forgets what was synced to it before.
  * @returns what is to be copied, as `filesOf` tells it */
-export async function prepareRebuild(
-  source: ReplicaEntry,
-  target: ReplicaEntry,
-  volumeName: string,
-): Promise<SyncFileInfo[]> {
+export async function prepareRebuild(source: ReplicaEntry, target: ReplicaEntry): Promise<SyncFileInfo[]> {
   const wanted = snapshotsOf(await source.get());
-  await withAgent(target, volumeName, async (agent) => {
+  await using(target.syncAgent(), async (agent) => {
     const { isRebuilding } = await statusOf(agent);
     if (isRebuilding) throw new Error("replica is already rebuilding");
     await agent.call(`failed to reset sync agent ${agent.address}`, (calls, options) =>
@@ -34,8 +30,8 @@ export async function prepareRebuild(
 }
 
 /** @throws {Error} what was to be copied is not there */
-export async function checkSynced(target: ReplicaEntry, volumeName: string): Promise<void> {
-  const { isRebuilding, state, error } = await withAgent(target, volumeName, statusOf);
+export async function checkSynced(target: ReplicaEntry): Promise<void> {
+  const { isRebuilding, state, error } = await using(target.syncAgent(), statusOf);
   if (isRebuilding) throw new Error("its files are still being synced");
   if (state !== "complete") throw new Error(`its files were not synced${error === "" ? "" : `: ${error}`}`);
 }
@@ -48,7 +44,6 @@ export async function checkSynced(target: ReplicaEntry, volumeName: string): Pro
 export async function copySnapshots(
   sources: readonly ReplicaEntry[],
   target: ReplicaEntry,
-  volumeName: string,
   names: readonly string[],
 ): Promise<number> {
   const [first] = sources;
@@ -60,7 +55,7 @@ export async function copySnapshots(
     return [file, disk] as const;
   });
   const files = filesOf(new Map(wanted));
-  await withAgent(target, volumeName, (agent) =>
+  await using(target.syncAgent(), (agent) =>
     agent.call(
       `failed to sync files from ${first.address}`,
       (calls, options) =>
@@ -108,12 +103,4 @@ function statusOf(agent: SyncAgentConnection) {
   return agent.call(`failed to get replica rebuild status of ${agent.address}`, (calls, options) =>
     calls.replicaRebuildStatus({}, options),
   );
-}
-
-function withAgent<T>(
-  { address }: ReplicaEntry,
-  volumeName: string,
-  use: (agent: SyncAgentConnection) => Promise<T>,
-): Promise<T> {
-  return using(connectSyncAgent(address, { volumeName }), use);
 }

@@ -7,7 +7,12 @@ import { grpcAddress } from "../client/addresses.js";
 import { QUERY_TIMEOUT_MS } from "../client/limits.js";
 import { LonghornLink } from "../longhorn/longhorn-link.js";
 import { ReplicaLink } from "../replica-link.js";
-import { connectReplica, type ReplicaConnection } from "../client/connections.js";
+import {
+  connectReplica,
+  connectSyncAgent,
+  type ReplicaConnection,
+  type SyncAgentConnection,
+} from "../client/connections.js";
 
 /** A replica that was opened, as it was then. */
 export interface Opened {
@@ -27,6 +32,8 @@ export class ReplicaEntry {
   /** `host:port` */
   readonly peer: string;
   readonly #connection: ReplicaConnection;
+  /** whom its calls name: before it has a part in the volume, the engine that it was found to have recorded; null: it had none */
+  #named: OpeningRequest | null = null;
   /** opened by us */
   isOpen = false;
   /** the engine that was recorded when it was opened; "": none */
@@ -50,7 +57,15 @@ export class ReplicaEntry {
     public rebuild: { restored: boolean; fileBytes: number | null } | null = null,
   ) {
     this.peer = grpcAddress(address);
-    this.#connection = connectReplica(address, { volumeName: owner.volume }, () => owner.engineAt(this.peer));
+    this.#connection = connectReplica(address, { volumeName: owner.volume }, this.#engine);
+  }
+
+  /** What was known last is named where it has no part in the volume any more: it does nothing for us once another one is recorded. */
+  #engine = (): OpeningRequest | null => (this.#named = this.owner.engineAt(this.peer) ?? this.#named);
+
+  /** To be closed by whoever uses it. */
+  syncAgent(): SyncAgentConnection {
+    return connectSyncAgent(this.address, { volumeName: this.owner.volume }, this.#engine);
   }
 
   /** @throws {Error} */
@@ -73,7 +88,8 @@ export class ReplicaEntry {
     const before = await this.get();
     const recorded = await this.#recorded();
     this.longhorn = recorded === null ? { clean: !before.dirty } : null;
-    this.#engineBefore = recorded?.record?.engineId ?? "";
+    this.#found(recorded);
+    this.#engineBefore = this.#named?.engineId ?? "";
     if (before.state !== "closed")
       throw new Error(`replica must be closed, cannot add in state: ${before.state}`);
     await this.call(`failed to open replica ${this.peer} from remote`, (calls, options) =>
@@ -105,10 +121,18 @@ export class ReplicaEntry {
   async resume(log: Logger): Promise<Replica> {
     const found = await this.get();
     const isOpen = found.state === "open" || found.state === "dirty";
-    if (!isOpen || (await this.#recorded()) === null) return this.open(false, log);
+    const recorded = isOpen ? await this.#recorded() : null;
+    if (recorded === null) return this.open(false, log);
+    this.#found(recorded);
     // Not opened by us: it may turn out to be another engine's, and is not ours to close then.
     this.longhorn = null;
     return found;
+  }
+
+  /** From here on it does nothing for us when another engine records itself there first. */
+  #found(recorded: RecordedReply | null): void {
+    const record = recorded?.record ?? null;
+    this.#named = record && { engineId: record.engineId, generation: record.generation, opening: "" };
   }
 
   /** @returns null: Longhorn's replicas do not serve what ours do */

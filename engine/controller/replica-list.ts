@@ -6,8 +6,10 @@ import type { AttachedVolume } from "../attached-volume.js";
 import type { DecisionQueue } from "../decision-queue.js";
 import { bytesOf } from "../disks.js";
 import type { SnapshotCopier } from "../snapshot-followers.js";
+import { withDeadline } from "../deadline.js";
 import type { Expansion } from "./expansion.js";
 import type { FrontendSwitch } from "./frontend-switch.js";
+import { FAILED_CLOSE_WAIT_MS } from "./limits.js";
 import { checkSynced, copyRevision, copySnapshots, loadFiles, prepareRebuild } from "./rebuild.js";
 import { ReplicaEntry } from "./replica-entry.js";
 import type { Settings } from "./settings.js";
@@ -106,9 +108,7 @@ export class ReplicaList {
    * @throws {Error} it is not being added, or could not be prepared */
   async prepareRebuild(address: string): Promise<SyncFileInfo[]> {
     const entry = this.#rebuilt(address, "prepare");
-    const files = await this.#fromCopy(address, (source) =>
-      prepareRebuild(source, entry, this.state.options.volume),
-    );
+    const files = await this.#fromCopy(address, (source) => prepareRebuild(source, entry));
     this.state.running().replicas.beginFiles(entry.peer);
     if (entry.rebuild !== null) entry.rebuild.fileBytes = bytesOf(files);
     return files;
@@ -154,13 +154,12 @@ export class ReplicaList {
 
   async #verify(entry: ReplicaEntry): Promise<void> {
     const { address, peer, rebuild } = entry;
-    const { volume } = this.state.options;
     const { replicas } = this.state.running();
     const { restored, fileBytes } = rebuild ?? { restored: false, fileBytes: null };
     try {
       // What its sync agent has copied may be what somebody else asked for, before.
       if (!restored && fileBytes === null) throw new Error("nobody has asked what is to be copied to it");
-      if (!restored) await checkSynced(entry, volume);
+      if (!restored) await checkSynced(entry);
       await replicas.finishRebuild(peer, {
         compareAll: restored,
         fileBytes: fileBytes ?? 0,
@@ -188,7 +187,7 @@ export class ReplicaList {
     },
     copy: async (peer, names) => {
       const entry = this.state.entryAt(peer);
-      const bytes = await copySnapshots(this.state.inMode(ReplicaMode.RW), entry, this.state.options.volume, names); // prettier-ignore
+      const bytes = await copySnapshots(this.state.inMode(ReplicaMode.RW), entry, names);
       await this.#load(entry);
       return bytes;
     },
@@ -217,6 +216,8 @@ export class ReplicaList {
       if (this.#closing.get(address) === closing) this.#closing.delete(address);
     });
     this.#closing.set(address, closing);
+    // Who had it removed may open it next: a close that comes late would undo that.
+    await withDeadline(closing, FAILED_CLOSE_WAIT_MS).catch(() => undefined);
   }
 
   /** @param mode of `ReplicaMode`

@@ -37,10 +37,7 @@ export class Snapshots {
       harmless: isSnapshotExisting,
       snapshot: inTwoParts(request, state.options.replicaTimeoutMs),
     });
-    // Whoever failed while a copy succeeded is none any more. What is written, but not read yet, does not count.
-    const copies = state.inMode(ReplicaMode.RW);
-    const inVain = copies.every(({ peer }) => failures.has(peer));
-    const reported = inVain || [...failures.values()].some(isSnapshotExisting);
+    const reported = state.isInVain(failures) || [...failures.values()].some(isSnapshotExisting);
     if (failures.size > 0 && reported) throw state.failureOf(failures);
     state.log.info({ snapshot, failed: [...failures.keys()] }, "snapshot taken");
     return snapshot;

@@ -48,8 +48,8 @@ export interface StartOptions {
 }
 
 export class Start {
-  /** `host:port` of those that cannot be used, but have a say in who is current, and are left out durably */
-  #damaged: string[] = [];
+  /** `host:port` of those that cannot be used, but have a say in who is current, and are left out durably; why */
+  #unfit = new Map<string, string>();
   /** those that do not answer: whoever is not needed is left out, and taken back when it is there again */
   #absent: ReplicaEntry[] = [];
 
@@ -77,8 +77,7 @@ export class Start {
       await this.frontend.startIfAny(succession);
     } catch (error) {
       await state.detach();
-      for (const entry of entries.filter(({ unusable, isOpen }) => unusable === null && isOpen))
-        await entry.close().catch((err: unknown) => state.log.warn({ err }, "replica could not be closed"));
+      for (const entry of entries) await this.#close(entry);
       for (const entry of entries) entry.disconnect();
       state.entries = [];
       throw error;
@@ -92,6 +91,7 @@ export class Start {
     succession: Succession | null,
   ): Promise<void> {
     const { state } = this;
+    this.#unfit = new Map();
     const found = await this.#open(entries, succession?.crashed ?? false);
     if (succession?.crashed === true) await checkLast(found, succession.after ?? []);
     let opened = await finishExpansion(found, size);
@@ -100,9 +100,9 @@ export class Start {
     const { disableRevisionCounter, upgrade } = state.options;
     for (const { entry, replica } of opened) {
       if (Number(replica.size) !== state.size)
-        await this.#giveUp(entry, `size ${replica.size} is not the volume's, ${state.size}`);
+        await this.#leaveOut(entry, `size ${replica.size} is not the volume's, ${state.size}`);
       else if (!upgrade && replica.revisionCounterDisabled !== disableRevisionCounter)
-        await this.#giveUp(entry, `revision counter disabled: ${replica.revisionCounterDisabled}, the engine's: ${disableRevisionCounter}`); // prettier-ignore
+        await this.#leaveOut(entry, `revision counter disabled: ${replica.revisionCounterDisabled}, the engine's: ${disableRevisionCounter}`); // prettier-ignore
     }
     opened = opened.filter(({ entry }) => entry.unusable === null);
     opened = await this.#leaveOutStale(entries, opened);
@@ -116,13 +116,14 @@ export class Start {
       opened.map(({ entry }) => entry),
       (entry, cause) => this.#giveUp(entry, cause),
     );
-    this.#damaged = entries.filter(({ isDamaged }) => isDamaged).map(({ peer }) => peer);
+    for (const { isDamaged, peer, unusable } of entries) if (isDamaged) this.#unfit.set(peer, unusable ?? "");
     const isForeign = opened.some(({ entry }) => entry.longhorn !== null);
     this.#absent = isForeign ? [] : entries.filter(({ isAbsent }) => isAbsent);
     await this.#attach(
       opened.filter(({ entry }) => entry.unusable === null),
       succession?.after ?? null,
     );
+    for (const entry of entries.filter(({ unusable }) => unusable !== null)) await this.#close(entry);
     for (const entry of this.#absent) entry.unusable = null;
   }
 
@@ -214,11 +215,28 @@ export class Start {
   }
 
   async #giveUp(entry: ReplicaEntry, cause: string): Promise<void> {
-    const { log } = this.state;
-    log.warn({ replica: entry.address, cause }, "replica is left out");
+    this.#bar(entry, cause);
+    await this.#close(entry);
+  }
+
+  #bar(entry: ReplicaEntry, cause: string): void {
+    this.state.log.warn({ replica: entry.address, cause }, "replica is left out");
     entry.unusable = cause;
-    if (!entry.isOpen) return; // of an engine that crashed, or of the one that came after it
+  }
+
+  /** Not the one of an engine that crashed, or of the one that came after it. */
+  async #close(entry: ReplicaEntry): Promise<void> {
+    const { log } = this.state;
+    if (!entry.isOpen) return;
     await entry.close().catch((err: unknown) => log.warn({ err }, "replica could not be closed"));
+  }
+
+  /** One that can be opened, and is no copy of this volume as it is. Before the others are gone on with it has to answer if it was one:
+   * that takes an open one. */
+  async #leaveOut(entry: ReplicaEntry, cause: string): Promise<void> {
+    if (entry.longhorn !== null || !(await entry.mayHaveRecord())) return this.#giveUp(entry, cause);
+    this.#bar(entry, cause);
+    this.#unfit.set(entry.peer, cause);
   }
 
   async #attach(opened: Opened[], after: readonly string[] | null): Promise<void> {
@@ -250,7 +268,8 @@ export class Start {
     const attached = await AttachedVolume.attach({
       volume: options.volume,
       size,
-      replicas: [...ours, ...this.#damaged, ...this.#absent.map(({ peer }) => peer)],
+      replicas: [...ours, ...this.#unfit.keys(), ...this.#absent.map(({ peer }) => peer)],
+      unfit: this.#unfit,
       witness: this.state.witness,
       longhorn: entries.flatMap((entry) => entry.longhornLink() ?? []),
       engineId: this.options.engineId,
@@ -269,7 +288,7 @@ export class Start {
       log,
     });
     // As others that cannot be used: somebody has to add it again.
-    for (const peer of this.#damaged) await attached.replicas.remove(peer);
+    for (const peer of this.#unfit.keys()) await attached.replicas.remove(peer);
     return attached;
   }
 

@@ -4,11 +4,13 @@ import type { AttachedVolume } from "../attached-volume.js";
 
 export function totalsOf({ volume, replicas }: AttachedVolume): EngineTotals {
   const { latency, flushes, slots } = volume.stats();
-  const { rebuildBytes, resyncBytes, failures } = replicas.counts();
+  const { rebuildBytes, resyncBytes, failures, holds, heldMicros } = replicas.counts();
   return {
     rebuildBytes,
     resyncBytes,
     flushes,
+    holds,
+    heldMicros,
     replicaFailures: failures,
     crcErrors: slots.reduce((sum, slot) => sum + slot.crcErrors, 0),
     latencies: Object.entries(latency).map(([operation, { counts, sumMicros }]) => ({

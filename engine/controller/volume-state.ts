@@ -61,6 +61,13 @@ export class VolumeState {
     return this.inMode(ReplicaMode.RW, ReplicaMode.WO);
   }
 
+  /** Whether no copy has made a change that all were to make together. Whoever failed while a copy succeeded is none any more; what is
+   * written, but not read yet, does not count.
+   * @param failures by `peer` */
+  isInVain(failures: ReadonlyMap<string, unknown>): boolean {
+    return failures.size > 0 && this.inMode(ReplicaMode.RW).every(({ peer }) => failures.has(peer));
+  }
+
   /** @param peer `host:port`
    * @throws {Error} */
   entryAt(peer: string): ReplicaEntry {

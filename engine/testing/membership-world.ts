@@ -48,8 +48,10 @@ export interface Running {
 export interface Recording extends Running {
   is: "recording";
   seen: Basis[] | null;
-  /** what the witness had stored when the engine asked it to join; null: it takes part already */
+  /** what the witness had stored when the engine asked it, before a record that all copies have stored; null: it takes part already */
   witnessBasis: Basis | null;
+  /** what it had stored when asked before this record: it joins by the next one; null: it does not */
+  joinsFrom: Basis | null;
   todo: number;
   /** writes that are acknowledged once all members have the record */
   held: number;
@@ -217,7 +219,7 @@ export class Steps {
         is: "recording",
         id: world.starts,
         seen: world.replicas.map(({ generation, engine }) => ({ generation, engine })),
-        witnessBasis: null,
+        ...{ witnessBasis: null, joinsFrom: null },
         generation: choice.generation + 1,
         ...{ members, witnessed, todo: members | setOf(choice.fenced) | (witnessed ? this.witness : 0) },
         ...{ held: 0, joining: -1, resyncing: -1, open: [] },
@@ -243,7 +245,10 @@ export class Steps {
       const isWitness = 1 << target === this.witness;
       const basis = seen?.[target] ?? (isWitness ? engine.witnessBasis : null);
       if (!this.#takes(replica, engine, basis)) {
-        yield change(world, index, { is: "off" });
+        // A witness that nobody relies on yet does not end the engine.
+        if (isWitness && seen === null && !engine.open.some((names) => (names & this.witness) !== 0))
+          yield* this.#attempt(world, index, { witnessed: false });
+        else yield change(world, index, { is: "off" });
         continue;
       }
       const leased = this.#leased(engine);
@@ -252,7 +257,7 @@ export class Steps {
       const open = isWitness || seen !== null ? engine.open : this.#opened(engine);
       const asked = { ...engine, open };
       const left = { ...asked, leased, todo: todo & ~(1 << target) };
-      yield this.#settle(change(world, index, left, { replicas }), index);
+      yield* this.#settle(change(world, index, left, { replicas }), index);
       // Not stored, or stored and the answer is lost. A takeover starts over.
       if (seen !== null) continue;
       for (const patch of [{ replicas }, {}]) {
@@ -330,9 +335,12 @@ export class Steps {
     });
   }
 
-  #settle(world: World, index: number): World {
+  *#settle(world: World, index: number): Generator<World> {
     const engine = world.engines[index];
-    if (engine?.is !== "recording" || engine.todo !== 0) return world;
+    if (engine?.is !== "recording" || engine.todo !== 0) {
+      yield world;
+      return;
+    }
     const names = this.#names(engine);
     const witnessed = (names & this.witness) !== 0;
     const waits = engine.waits && this.bounds.without !== "wait";
@@ -342,7 +350,12 @@ export class Steps {
       ...{ witnessed, waits, open: [names], readers: this.bounds.reads ? engine.members : 0 },
     };
     const settled = change(world, index, serving, { acknowledged: world.acknowledged | engine.held });
-    return waits ? changeOthers(settled, index, (other) => ({ ...other, pastSince: 0 })) : settled;
+    yield waits ? changeOthers(settled, index, (other) => ({ ...other, pastSince: 0 })) : settled;
+    const { joinsFrom, members } = engine;
+    if (joinsFrom === null || engine.generation >= this.bounds.generations) return;
+    if (bits(members, this.bounds.replicas).length < 2) return;
+    const joined = { witnessed: true, witnessBasis: joinsFrom };
+    yield* this.#send(settled, index, this.#recordOf(serving, joined));
   }
 
   /** Longer than a lease has passed since it was stored. */
@@ -366,7 +379,7 @@ export class Steps {
     return {
       ...engine,
       ...{ is: "recording", seen: null, witnessBasis: null, generation: engine.generation + 1 },
-      ...{ todo: 0, held: 0, joining: -1 },
+      ...{ todo: 0, held: 0, joining: -1, joinsFrom: null },
       ...patch,
     };
   }
@@ -425,9 +438,11 @@ export class Steps {
     for (const from of bits(members, count).filter(own)) {
       const { writes } = world.replicas[from] ?? { writes: 0 };
       const replicas = world.replicas.map((old, i) => (i === resyncing ? { ...old, writes } : old));
-      const all = members | (1 << resyncing);
-      const next = this.#recordOf(engine, { members: all, joining: resyncing, resyncing: -1 });
-      yield* this.#send(world, index, next, { replicas });
+      const joined = { members: members | (1 << resyncing), joining: resyncing, resyncing: -1 };
+      for (const patch of [{}, ...this.#witnessJoins(world, engine)]) {
+        const next = this.#recordOf(engine, { ...joined, ...patch });
+        yield* this.#send(world, index, next, { replicas });
+      }
     }
   }
 
@@ -450,21 +465,22 @@ export class Steps {
   /** The witness is given up when it has not answered for a while, and asked to join when it does. */
   *#changeWitness(world: World, index: number, engine: Serving): Generator<World> {
     const { witness, bounds } = this;
-    if (witness === 0 || engine.generation >= bounds.generations) return;
-    if (engine.witnessed) yield* this.#send(world, index, this.#recordOf(engine, { witnessed: false }));
-    const basis = world.replicas[bounds.replicas];
-    if (
-      engine.witnessed ||
-      engine.open.length > 1 ||
-      basis === undefined ||
-      bits(engine.members, bounds.replicas).length < 2
-    )
-      return;
+    if (engine.generation >= bounds.generations) return;
+    if (witness !== 0 && engine.witnessed)
+      yield* this.#send(world, index, this.#recordOf(engine, { witnessed: false }));
+    if (engine.open.length > 1 || bits(engine.members, bounds.replicas).length < 2) return;
+    for (const patch of this.#witnessJoins(world, engine))
+      yield* this.#send(world, index, this.#recordOf(engine, patch));
+  }
+
+  /** What a record is like that the witness joins after. All copies store it, later than what the witness has: nobody has taken over who
+   * stored that. */
+  #witnessJoins(world: World, engine: Serving): Partial<Recording>[] {
+    const basis = world.replicas[this.bounds.replicas];
+    if (basis === undefined || engine.witnessed) return [];
     const generation = Math.max(engine.generation, basis.generation) + 1;
-    // Of an engine that took over it hears by being refused.
-    if (generation > bounds.generations || basis.generation > engine.generation) return;
-    const witnessBasis = { generation: basis.generation, engine: basis.engine };
-    yield* this.#send(world, index, this.#recordOf(engine, { witnessed: true, witnessBasis }));
+    if (generation > this.bounds.generations) return [];
+    return [{ generation, joinsFrom: { generation: basis.generation, engine: basis.engine } }];
   }
 }
 
@@ -473,9 +489,21 @@ export function setOf(members: readonly { facts: ReplicaFacts }[]): number {
 }
 
 function running(engine: Running): Running {
-  const { id, generation, members, witnessed, open, readers, past, pastSince, waits, leased, resyncing } =
-    engine;
-  return { id, generation, members, witnessed, open, readers, past, pastSince, waits, leased, resyncing };
+  const { id, generation, members, witnessed, open, readers } = engine;
+  const { past, pastSince, waits, leased, resyncing } = engine;
+  return {
+    id,
+    generation,
+    members,
+    witnessed,
+    open,
+    readers,
+    past,
+    pastSince,
+    waits,
+    leased,
+    resyncing,
+  };
 }
 
 /** A copy of the world with one engine and possibly one replica changed. */

@@ -41,7 +41,7 @@ export const SYNC_RATE_FLAG = {
   default: "",
   usage:
     "Bytes per second that files are sent to other replicas with, in bytes or human readable; 0 for no limit. " +
-    "Without it 64m, and no limit while nobody uses the volume",
+    "Without it the engine says how fast, as the volume's users allow; 64m where it does not, and no limit while nobody uses the volume",
 } as const;
 
 const SYNC_RATE_IN_USE = 64 << 20;

@@ -1,6 +1,6 @@
 /** The witness of a volume, as a daemon that hosts replicas is told of it: in the form of Longhorn's commands, which have none. */
 import { resolve } from "node:path";
-import type { WitnessOptions } from "../../replica/witness.js";
+import type { WitnessOptions } from "../../replica/witness-server.js";
 import type { Flag, Options } from "./arguments.js";
 import { listenOf } from "./flags.js";
 

@@ -50,7 +50,17 @@ t.test("objects are gauges with Longhorn's names and labels, and go with the obj
   };
   for (const [series, value] of Object.entries(expected))
     t.equal(await valueOf(metrics, series), value, series);
+  const readOnly = `longhorn_volume_file_system_read_only{${volume}}`;
+  const seen = (isReadOnly: boolean) =>
+    modify(store, "InstanceManager", "im-1", "status", ({ status }) => {
+      status.instanceEngines = { "vol-e-0": { spec: { name: "vol-e-0", dataEngine: "v1" }, status: { type: "engine", state: "running", errorMsg: "", portStart: 0, portEnd: 0, targetPortStart: 0, targetPortEnd: 0, uuid: "", conditions: { FilesystemReadOnly: isReadOnly }, endpoint: "", listen: "", resourceVersion: 0, ublkID: 0 } } }; // prettier-ignore
+    });
+  await seen(false);
+  t.equal(await valueOf(metrics, readOnly), null);
+  await seen(true);
+  t.equal(await valueOf(metrics, readOnly), 1);
   await store.delete("Engine", "vol-e-0");
+  t.equal(await valueOf(metrics, readOnly), null);
   t.equal(await valueOf(metrics, `longhorn_volume_read_iops{${volume}}`), null);
 });
 
@@ -68,7 +78,15 @@ t.test(
     const flushes = () => valueOf(metrics, `aurochs_volume_flushes_total{${labels}}`);
     t.equal(await flushes(), null, "of an engine that says nothing, nothing is told");
     engines.counted.set("vol", {
-      ...{ rebuildBytes: 1, resyncBytes: 2, flushes: 3, replicaFailures: 4, crcErrors: 5 },
+      ...{
+        rebuildBytes: 1,
+        resyncBytes: 2,
+        flushes: 3,
+        replicaFailures: 4,
+        crcErrors: 5,
+        holds: 6,
+        heldMicros: 7,
+      },
       latencies: [
         // The last range that an engine has is of all that took longer as well.
         {
@@ -106,7 +124,7 @@ t.test("all of it has the form of Prometheus's text", async (t) => {
   await addNodes({ store });
   await attach({ store }, "vol");
   const latencies = ["read", "write"].map((operation) => ({ operation, sumMicros: 1, belowMicros: [4], counts: [1] })); // prettier-ignore
-  engines.counted.set("vol", { rebuildBytes: 0, resyncBytes: 0, flushes: 0, replicaFailures: 0, crcErrors: 0, latencies }); // prettier-ignore
+  engines.counted.set("vol", { rebuildBytes: 0, resyncBytes: 0, flushes: 0, replicaFailures: 0, crcErrors: 0, holds: 0, heldMicros: 0, latencies }); // prettier-ignore
   const metrics = new ManagerMetrics(store, engines);
   metrics.own.request("GET", "/v1/volumes", 200, 0.01);
   const { text } = await metrics.text();

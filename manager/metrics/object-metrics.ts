@@ -45,14 +45,15 @@ export function registerObjectMetrics(registry: Registry, store: Store): void {
 }
 
 async function readObjects(store: Store) {
-  const [volumes, engines, replicas, nodes, snapshots] = await Promise.all([
+  const [volumes, engines, replicas, nodes, snapshots, instanceManagers] = await Promise.all([
     store.list("Volume"),
     store.list("Engine"),
     store.list("Replica"),
     store.list("Node"),
     store.list("Snapshot"),
+    store.list("InstanceManager"),
   ]);
-  return { volumes, engines, replicas, nodes, snapshots };
+  return { volumes, engines, replicas, nodes, snapshots, instanceManagers };
 }
 
 /** @returns of the node that has the volume, by which Longhorn's dashboards join */
@@ -124,11 +125,27 @@ function rebuildRows({ engines, volumes }: Objects): Row[] {
   );
 }
 
+/** What agents see in the machines' tables of mounts. */
+function readOnlyRows({ volumes, engines, instanceManagers }: Objects): Row[] {
+  const running = Object.assign({}, ...instanceManagers.filter(({ status }) => status.currentState === "running").map(({ status }) => status.instanceEngines)) as Resource<"InstanceManager">["status"]["instanceEngines"]; // prettier-ignore
+  const readOnly = engines.filter(({ metadata }) => running[metadata.name]?.status.conditions["FilesystemReadOnly"] === true); // prettier-ignore
+  const names = new Set(readOnly.map(({ spec }) => spec.volumeName));
+  return volumes
+    .filter(({ metadata }) => names.has(metadata.name))
+    .map((volume) => [volumeLabels(volume), 1]);
+}
+
 const METRICS: readonly Metric[] = [
   ofVolumes("capacity_bytes", "Size of a volume.", ({ spec }) => bytesOf(spec.size)),
   ofVolumes("actual_size_bytes", "Bytes that one replica of a volume has, with its snapshots.", ({ status }) => status.actualSize), // prettier-ignore
   ofVolumes("state", "1 creating, 2 attached, 3 detached, 4 attaching, 5 detaching, 6 deleting, 0 other.", (volume) => Math.max(0, VOLUME_STATES.indexOf(isDeleted(volume) ? "deleting" : volume.status.state || "creating"))), // prettier-ignore
   ofVolumes("robustness", "0 unknown, 1 healthy, 2 degraded, 3 faulted.", ({ status }) => Math.max(0, ROBUSTNESS.indexOf(status.robustness))), // prettier-ignore
+  {
+    name: "longhorn_volume_file_system_read_only",
+    help: "1 for volumes whose file system has become read-only.",
+    labels: VOLUME_LABELS,
+    rows: readOnlyRows,
+  },
   {
     name: "longhorn_engine_info",
     help: "An engine: always 1.",

@@ -12,6 +12,8 @@ const COUNTERS: readonly (readonly [value: Exclude<keyof EngineTotals, "latencie
   ["resyncBytes", "resync_bytes", "Bytes of files and blocks that replicas that came back were given."],
   ["flushes", "flushes", "Flushes that were answered."],
   ["replicaFailures", "replica_failures", "Replicas that failed, and the volume went on without them."],
+  ["holds", "holds", "Times that operations waited for a change that all copies make at once."],
+  ["heldMicros", "held_microseconds", "Time that they were kept waiting for such changes."],
   ["crcErrors", "crc_errors", "Data that did not have their checksum on the way to a replica."],
 ]; // prettier-ignore
 

@@ -3,7 +3,7 @@
 import type { Logger } from "pino";
 import type { HostedReplica, HostRequest } from "../../proto/instance-manager.js";
 import { runReplica } from "../../replica/main.js";
-import { runWitness } from "../../replica/witness.js";
+import { runWitness } from "../../replica/witness-server.js";
 import { parseArguments, type Flag } from "../longhorn-command/arguments.js";
 import { commandOf, REPLICA_COMMAND, REPLICA_FLAGS, replicaOptions } from "../longhorn-command/replica.js";
 import { WITNESS_COMMAND, WITNESS_FLAGS, witnessOptions } from "../longhorn-command/witness.js";

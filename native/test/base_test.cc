@@ -5,7 +5,9 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <fstream>
 #include <future>
+#include <memory>
 #include <random>
 #include <string>
 #include <vector>
@@ -71,6 +73,35 @@ TEST(Buffer, WhatIsNotNeededForAWhileGoesBack) {
   EXPECT_TRUE(Buffer::ReleaseUnused(now += kBufferUnusedMs)) << "so that it stays, and the large ones go";
   EXPECT_FALSE(Buffer::ReleaseUnused(now += kBufferUnusedMs));
 }
+
+// A sanitizer's malloc keeps what is freed.
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+size_t ResidentBytes() {
+  size_t size = 0, resident = 0;
+  std::ifstream("/proc/self/statm") >> size >> resident;  // proc(5): in pages
+  return resident * sysconf(_SC_PAGESIZE);
+}
+
+TEST(Buffer, WhatGoesBackIsTheSystemsAlsoWhereSmallThingsLieBetween) {
+  int64_t now = 2'000'000'000;
+  while (Buffer::ReleaseUnused(now)) now += kBufferUnusedMs;
+  // Of each buffer the page that it shares with a small thing stays.
+  const size_t bytes = 4 * sysconf(_SC_PAGESIZE);
+  const size_t buffers = (64u << 20) / bytes;
+  std::vector<std::unique_ptr<std::string>> between;
+  size_t before = ResidentBytes();
+  {
+    std::vector<BufferRef> burst;
+    for (size_t i = 0; i < buffers; ++i) {
+      memset(burst.emplace_back(Buffer::Allocate(bytes)).data(), 1, bytes);
+      between.push_back(std::make_unique<std::string>(100, 'x'));
+    }
+    EXPECT_GT(ResidentBytes(), before + buffers * bytes * 3 / 4);
+  }
+  while (Buffer::ReleaseUnused(now)) now += kBufferUnusedMs;
+  EXPECT_LT(ResidentBytes(), before + buffers * bytes / 2);
+}
+#endif
 
 TEST(OutputQueue, SendsHeadersAndPayloadsInOrderThroughAFullSocket) {
   int pair[2];

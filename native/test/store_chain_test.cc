@@ -1,9 +1,12 @@
 // How the chain changes under a store, one behaviour each; the random side is in store_chain_model_test.cc.
 #include <algorithm>
+#include <array>
 #include <atomic>
+#include <future>
 #include <string>
 
 #include "base/limits.h"
+#include "store/limits.h"
 #include "store_chain_harness.h"
 #include "store_syscalls.h"
 
@@ -112,6 +115,32 @@ TEST_P(StoreChain, AFlushMakesTheFormerHeadDurableToo) {
   synced.clear();
   ASSERT_EQ(store.Write(2 << 20, Bytes(4096, 1), true).status, Status::kOk);
   EXPECT_EQ(synced, (std::vector<std::string>{"aurochs.regions", "layer-1"}));
+}
+
+TEST_P(StoreChain, ChangesMayBeHeldWithAllOfThemDurable) {
+  TestStore store(chain_.Options());
+  ASSERT_EQ(store.Write(0, Pattern(1 << 20, 1)).status, Status::kOk);
+  int syncs = 0;
+  {
+    SyscallWatch watch([&](const WatchedCall& call) {
+      if (call.name == "fdatasync") ++syncs;
+      return CallFate();
+    });
+    ASSERT_EQ(store.Hold(true).status, Status::kOk);
+    EXPECT_EQ(syncs, 1);
+    EXPECT_EQ(store.Hold(true).status, Status::kInvalid) << "one at a time";
+    store.Resume();
+    ASSERT_EQ(store.Hold(true).status, Status::kOk);
+    EXPECT_EQ(syncs, 1) << "nothing was changed since";
+    store.Resume();
+  }
+  ASSERT_EQ(store.Write(0, Bytes(4096, 2)).status, Status::kOk);
+  SyscallWatch watch([](const WatchedCall& call) { return CallFate{call.name == "fdatasync" ? EIO : 0}; });
+  Answer answer = store.Hold(true);
+  EXPECT_EQ(answer.status, Status::kIoError);
+  EXPECT_EQ(answer.message, chain_.HeadPath() + ": fdatasync: Input/output error");
+  store.Resume();
+  EXPECT_EQ(store.Write(0, Bytes(4096, 3)).status, Status::kIoError);
 }
 
 TEST_P(StoreChain, AFormerHeadThatCannotBeSyncedFailsTheFlush) {
@@ -366,6 +395,39 @@ TEST_P(StoreChain, MergedLayersReadAsBeforeAndTheUpperFileMayGo) {
   EXPECT_EQ(ReadBack(again, 0, kVolume), model);
 }
 
+TEST_P(StoreChain, AMergeTakesATurnForWhatALayerHoldsNotForItsHoles) {
+  constexpr uint64_t kLarge = uint64_t{64} << 30;
+  constexpr std::array<uint64_t, 3> kPlaces = {4096, (uint64_t{20} << 30) - 8192, kLarge - 16384};
+  NewHead(kLarge);
+  TestStore store(chain_.Options());
+  ASSERT_TRUE(store.open()) << store.error();
+  for (uint32_t layer = 0; layer < 2; ++layer) {
+    for (uint64_t place : kPlaces) {
+      ASSERT_EQ(store.Write(place + layer * 4096, Pattern(12288 - layer * 8192, layer + 1)).status,
+                Status::kOk);
+    }
+    ASSERT_EQ(TakeSnapshot(store, NewHead(kLarge)).message, "");
+  }
+  uint64_t lower = chain_.layers - 3;
+  int turns = 0;
+  uint64_t reached = 0;
+  auto progress = [&](uint64_t bytes, uint64_t total) {
+    ++turns;
+    reached = bytes;
+    EXPECT_EQ(total, kLarge);
+  };
+  ASSERT_EQ(store.Merge(chain_.Path(lower), chain_.Path(lower + 1), progress).message, "");
+  EXPECT_EQ(reached, kLarge);
+  EXPECT_LE(turns, 4) << "three places hold something";
+  Bytes expected = Pattern(12288, 1);
+  Bytes upper = Pattern(4096, 2);
+  std::copy(upper.begin(), upper.end(), expected.begin() + 4096);
+  for (uint64_t place : kPlaces) {
+    EXPECT_EQ(ReadFileAt(chain_.Path(lower), place, 12288), expected) << place;
+    EXPECT_EQ(ReadBack(store, place, 12288), expected) << place;
+  }
+}
+
 TEST_P(StoreChain, AMergeThatFailsNamesTheFileAndChangesNothing) {
   TestStore store(chain_.Options());
   ASSERT_EQ(store.Write(0, Pattern(1 << 20, 1)).status, Status::kOk);
@@ -440,6 +502,48 @@ TEST_P(StoreChain, TheHeadIsDurableBeforeAPruneFreesAnything) {
   SyscallWatch watch([](const WatchedCall& call) { return CallFate{call.name == "fdatasync" ? EIO : 0}; });
   EXPECT_EQ(store.Prune(chain_.Path(0)).message, chain_.HeadPath() + ": fdatasync: Input/output error");
   EXPECT_EQ(store.fatal().size(), 1u) << "the next sync might not hear of it";
+}
+
+TEST_P(StoreChain, ASnapshotIsTakenWhileItsHeadsParentIsPruned) {
+  constexpr uint64_t kLarge = 3 * kPruneWindowBytes;
+  TestChain large = MakeChain(directory_, kLarge, GetParam());
+  TestStore store(large.Options());
+  for (int layer = 0; layer < 2; ++layer) {
+    for (uint64_t at = 0; at < kLarge; at += kPruneWindowBytes) {
+      ASSERT_EQ(store.Write(at, Pattern(65536, static_cast<uint32_t>(layer) + 1)).status, Status::kOk);
+    }
+    if (layer == 1) break;
+    large.AddHead();
+    ASSERT_EQ(TakeSnapshot(store, large.HeadPath()).message, "");
+  }
+  std::string old_head = large.HeadPath(), snapshot = directory_.At("snapshot");
+  large.AddHead();
+  ASSERT_EQ(store.PrepareHead(large.HeadPath(), kLarge).message, "");
+  std::promise<void> pruning, snapshot_taken;
+  auto go_on = snapshot_taken.get_future().share();
+  std::atomic<bool> first = true;
+  SyscallWatch watch([&](const WatchedCall&) {
+    if (first.exchange(false)) {
+      pruning.set_value();
+      go_on.wait();
+    }
+    return CallFate();
+  });
+  auto pruned = std::async(std::launch::async, [&] { return store.Prune(large.Path(0)); });
+  pruning.get_future().wait();
+  ASSERT_EQ(store.Hold().status, Status::kOk);
+  ASSERT_EQ(store.Switch().message, "");
+  store.Resume();
+  ASSERT_EQ(link(old_head.c_str(), snapshot.c_str()), 0);
+  auto renamed = std::async(std::launch::async, [&] { return store.Rename(old_head, snapshot); });
+  store.Settle();
+  snapshot_taken.set_value();
+  EXPECT_EQ(renamed.get().message, "");
+  EXPECT_EQ(pruned.get().message, "");
+  EXPECT_LE(AllocatedBytesOf(large.Path(0)), 65536u) << "what the snapshot holds is hidden as before";
+  for (uint64_t at = 0; at < kLarge; at += kPruneWindowBytes) {
+    EXPECT_EQ(ReadBack(store, at, 65536), Pattern(65536, 2));
+  }
 }
 
 /// kept <- removed <- head, written in ranges that meet in all combinations.

@@ -213,9 +213,10 @@ class TestStore {
     });
     return missed;
   }
-  Answer Hold() {
-    return Control(
-        [](ExtentStore& store, ExtentStore::Callback done) { store.HoldChanges(std::move(done)); });
+  Answer Hold(bool flush = false) {
+    return Control([flush](ExtentStore& store, ExtentStore::Callback done) {
+      store.HoldChanges(flush, std::move(done));
+    });
   }
   void Resume() {
     Control([](ExtentStore& store, ExtentStore::Callback done) {
@@ -246,8 +247,9 @@ class TestStore {
       store.RenameLayer(from, to, std::move(done));
     });
   }
-  Answer Merge(const std::string& lower, const std::string& upper) {
-    auto progress = [](uint64_t, uint64_t) {};
+  Answer Merge(
+      const std::string& lower, const std::string& upper,
+      ExtentStore::Progress progress = [](uint64_t, uint64_t) {}) {
     return Control([&](ExtentStore& store, ExtentStore::Callback done) {
       store.MergeLayers(lower, upper, progress, std::move(done));
     });

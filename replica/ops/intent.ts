@@ -5,6 +5,7 @@
  */
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { chainFrom } from "../chain.js";
 import { lookAt, openDirectory, type ReplicaDirectory } from "../directory.js";
 import { CHECKSUM_SUFFIX, formatDiskMeta, META_SUFFIX } from "../disk-meta.js";
 import { DATA_FILE_NAME, HEAD_NAME } from "../disk-names.js";
@@ -85,11 +86,21 @@ export async function inodeOf(path: string): Promise<number> {
   }
 }
 
-/** Makes the intent durable and carries it out.
- * @throws {ReplicaError} and if the intent was durable, it is finished when the directory is opened again */
-export async function carryOut(path: string, intent: Intent, files: Files): Promise<void> {
+/** Makes it durable that this is going to be done. */
+export async function announce(path: string, intent: Intent, files: Files): Promise<void> {
   await replaceFile(join(path, INTENT_NAME), formatIntent(intent), files);
-  await perform(path, intent, files);
+}
+
+/** Makes the intent durable and carries it out; disks stay.
+ * @returns the directory as it is then
+ * @throws {ReplicaError} and if the intent was durable, it is finished when the directory is opened again */
+export async function carryOut(
+  path: string,
+  intent: Intent & { everything: false },
+  files: Files,
+): Promise<ReplicaDirectory> {
+  await announce(path, intent, files);
+  return ending(path, files, async () => rearrange(await openDirectory(path), intent, files));
 }
 
 /** Finishes what an interrupted operation had begun to do, if there is anything. */
@@ -101,19 +112,32 @@ export async function finishIntent(path: string, files: Files = diskFiles): Prom
 
 /** Every step may have been done before. */
 export async function perform(path: string, intent: Intent, files: Files): Promise<void> {
-  try {
+  await ending(path, files, async () => {
     if (intent.everything) await removeEverything(path, intent, files);
     else await rearrange(await openDirectory(path), intent, files);
+  });
+}
+
+/** The intent goes when `work` is done. */
+async function ending<T>(path: string, files: Files, work: () => Promise<T>): Promise<T> {
+  try {
+    const result = await work();
     await files.unlink(join(path, INTENT_NAME));
     await files.syncDirectory(path);
+    return result;
   } catch (error) {
     throw systemError(error, "remove files from", path);
   }
 }
 
-async function rearrange(directory: ReplicaDirectory, intent: Intent, files: Files): Promise<void> {
+/** @returns the directory as it is then. It is not read again: that takes longer the more snapshots there are. */
+async function rearrange(
+  directory: ReplicaDirectory,
+  intent: Intent,
+  files: Files,
+): Promise<ReplicaDirectory> {
   const { path, meta: volume } = directory;
-  if (volume.head !== intent.head) return;
+  if (volume.head !== intent.head) return directory;
   if (intent.replace !== null) await replaceData(path, intent.replace, files);
   const disks = new Map(directory.disks);
   for (const [name, parent] of Object.entries(intent.parents)) {
@@ -124,27 +148,38 @@ async function rearrange(directory: ReplicaDirectory, intent: Intent, files: Fil
     disks.set(name, meta);
   }
   const parent = intent.parents[volume.head];
-  if (parent !== undefined) {
-    await replaceInCache(join(path, VOLUME_META), formatVolumeMeta(withChanges(volume, { parent })), files);
-  }
+  const meta = parent === undefined ? volume : withChanges(volume, { parent });
+  if (meta !== volume) await replaceInCache(join(path, VOLUME_META), formatVolumeMeta(meta), files);
   // No child loses its parent before it has the new one for good.
   await files.syncDirectory(path);
 
   const needed = new Set([intent.head, ...[...disks.values()].map((disk) => disk.parent)]);
-  await discard(path, intent, needed, files);
+  const gone = await discard(path, intent, needed, files);
+  const damaged = new Map(directory.damaged);
+  for (const name of gone) {
+    disks.delete(name);
+    damaged.delete(name);
+  }
+  const leftovers = directory.leftovers.filter((name) => !gone.includes(name.replace(META_SUFFIX, "")));
+  return { path, meta, disks, damaged, chain: chainFrom(meta.head, { path, disks, damaged }), leftovers };
 }
 
+/** @returns what is not there any more */
 async function discard(
   path: string,
   intent: Intent,
   needed: ReadonlySet<string>,
   files: Files,
-): Promise<void> {
+): Promise<string[]> {
+  const gone: string[] = [];
   for (const [name, inode] of Object.entries(intent.discard)) {
     const now = await inodeOf(join(path, name));
-    if (!needed.has(name) && (now === -1 || now === inode)) await dropDisk(path, name, files);
+    if (needed.has(name) || (now !== -1 && now !== inode)) continue;
+    await dropDisk(path, name, files);
+    gone.push(name);
   }
   await files.syncDirectory(path);
+  return gone;
 }
 
 async function removeEverything(path: string, intent: Intent, files: Files): Promise<void> {

@@ -95,6 +95,7 @@ t.test("a damaged disk can be removed by its name", async (t) => {
   const directory = await removeDisk(await openDirectory(path), B, false);
   t.equal(directory.damaged.size, 0);
   t.notOk(existsSync(join(path, `${B}.meta`)));
+  t.same(directory, await openDirectory(path), "nothing of it is remembered");
 });
 
 t.test("a missing data file of the live chain is an error that names it, and is not made anew", async (t) => {

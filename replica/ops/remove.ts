@@ -1,7 +1,7 @@
 /** Removing a disk: its children get its parent, then its files go. What its children read of it is gone with it. */
 import { join } from "node:path";
 import { checkAllParentsKnown, childrenOf } from "../chain.js";
-import { openDirectory, type ReplicaDirectory } from "../directory.js";
+import type { ReplicaDirectory } from "../directory.js";
 import { diskFiles, type Files } from "../files.js";
 import { ReplicaError } from "../replica-error.js";
 import { carryOut, inodeOf } from "./intent.js";
@@ -31,6 +31,5 @@ export async function removeDisk(
     children.filter((name) => disks.has(name)).map((name) => [name, parent ?? ""]),
   );
   const discard = { [file]: await inodeOf(join(path, file)) };
-  await carryOut(path, { head: meta.head, replace: null, parents, discard, everything: false }, files);
-  return openDirectory(path);
+  return carryOut(path, { head: meta.head, replace: null, parents, discard, everything: false }, files);
 }

@@ -1,7 +1,7 @@
 /** Replacing: after `source` has taken in what its only child `target` holds, its file takes target's name and place. */
 import { join } from "node:path";
 import { checkAllParentsKnown, childrenOf } from "../chain.js";
-import { openDirectory, type ReplicaDirectory } from "../directory.js";
+import type { ReplicaDirectory } from "../directory.js";
 import { diskFiles, type Files } from "../files.js";
 import { ReplicaError } from "../replica-error.js";
 import { carryOut, inodeOf } from "./intent.js";
@@ -28,10 +28,9 @@ export async function replaceDisk(
   checkAllParentsKnown(directory);
   const discard = { [source]: await inodeOf(join(path, source)) };
   const parents = { [target]: from.parent };
-  await carryOut(
+  return carryOut(
     path,
     { head: meta.head, replace: { target, source }, parents, discard, everything: false },
     files,
   );
-  return openDirectory(path);
 }

@@ -1,19 +1,22 @@
 /** The sync agent as the replica daemon hosts it. */
 import { randomInt } from "node:crypto";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { status } from "@grpc/grpc-js";
 import t from "tap";
-import { SyncAgentService } from "../../proto/longhorn.js";
+import { ReplicaControl } from "../../proto/control.js";
+import { ReplicaService, SyncAgentService } from "../../proto/longhorn.js";
 import { unaryClient } from "../../proto/unary.js";
-import { runReplica, type ReplicaOptions } from "../main.js";
+import { runReplica, type ReplicaDaemon, type ReplicaOptions } from "../main.js";
 import { scratch } from "../scratch.js";
 import { imageOf, makeSparse, silent } from "./testing.js";
 
 const CALL = { timeoutMs: 30_000 };
 const A = "volume-snap-a.img";
 
-function optionsOf(directory: string, port: number): ReplicaOptions {
-  const syncAgent = { portCount: 3, rateLimit: null, limitsIdle: false, instanceName: "vol-r" };
+function optionsOf(directory: string, port: number, rateLimit: number | null = null): ReplicaOptions {
+  const syncAgent = { portCount: 3, rateLimit, limitsIdle: false, instanceName: "vol-r" };
   const files = {
     directory,
     size: 1 << 20,
@@ -65,11 +68,102 @@ t.test("with any ports, files go from one daemon to another", async (t) => {
   target.close();
 });
 
-async function startAnywhere(directory: string) {
+/** A replica, and calls of all that it serves, for an engine of ours. */
+async function served(t: { teardown: (end: () => unknown) => void }, rateLimit: number | null = null) {
+  const directory = scratch(t);
+  const [port, daemon] = await startAnywhere(directory, rateLimit);
+  t.teardown(() => daemon.stop());
+  const at = (offset: number) => `127.0.0.1:${port + offset}`;
+  const control = unaryClient(ReplicaControl, at(0));
+  const replica = unaryClient(ReplicaService, at(0));
+  const agent = unaryClient(SyncAgentService, at(2));
+  t.teardown(() => [control, replica, agent].forEach(({ close }) => close()));
+  const { replicaId } = await control.calls.identify({}, CALL);
+  return {
+    ...{ directory, address: at(0), replica: replica.calls, agent: agent.calls },
+    record: async (generation: number, engineId: string) => {
+      const member = {
+        generation,
+        engineId,
+        members: [replicaId],
+        witnesses: [],
+        absent: [],
+        engineBootId: "",
+      };
+      const rest = { engineState: new Uint8Array(), revisionAtLeast: 0, reverting: "", leased: false };
+      await control.calls.record(
+        { volume: "vol", replicaId, basis: null, record: { ...member, ...rest } },
+        CALL,
+      );
+      return { ...CALL, engine: { engineId, generation, opening: "" } };
+    },
+  };
+}
+
+function filesFrom(fromAddress: string, ...names: string[]) {
+  const file = (name: string) => ({ fromFileName: name, toFileName: name, actualSize: 1 << 20 });
+  return { fromAddress, toHost: "127.0.0.1", syncFileInfoList: names.map(file), fastSync: false };
+}
+
+t.test(
+  "files of a copy are not replaced for an engine that another one has taken over from, however late it asks",
+  async (t) => {
+    const [stale, copy] = [await served(t), await served(t)];
+    const snapshot = { name: "a", userCreated: true, created: "2026-05-06T07:08:09Z", labels: {} };
+    for (const { replica } of [stale, copy]) await replica.replicaSnapshot(snapshot, CALL);
+    await makeSparse(join(stale.directory, A), 1 << 20, [[65_536, 8_192]]);
+    const kept = await imageOf(join(copy.directory, A));
+    const files = filesFrom(stale.address, A);
+    const first = await copy.record(1, "first");
+    const second = await copy.record(2, "second");
+    for (const engine of [first, { ...second, engine: { ...second.engine, generation: 1 } }]) {
+      const refused = {
+        code: status.FAILED_PRECONDITION,
+        message: /engine second is recorded with generation 2/,
+      };
+      await t.rejects(copy.agent.filesSync(files, engine), refused);
+      await t.rejects(copy.agent.reset({}, engine), refused);
+      await t.rejects(copy.agent.fileRemove({ fileName: A }, engine), refused);
+      await t.rejects(copy.agent.fileRename({ oldFileName: A, newFileName: "b" }, engine), refused);
+      await t.rejects(copy.agent.snapshotPurge({}, engine), refused);
+    }
+    t.strictSame(await imageOf(join(copy.directory, A)), kept);
+    // The recorded one may, and so may Longhorn's, which name nobody.
+    await copy.agent.filesSync(files, second);
+    t.strictSame(await imageOf(join(copy.directory, A)), await imageOf(join(stale.directory, A)));
+    await copy.agent.filesSync(files, CALL);
+  },
+);
+
+t.test("what an engine lets be copied ends when another one is recorded meanwhile", async (t) => {
+  // A second and more for a file.
+  const [source, target] = [await served(t, 512 << 10), await served(t)];
+  const B = "volume-snap-b.img";
+  for (const name of [A, B]) await makeSparse(join(source.directory, name), 1 << 20, [[0, 1 << 20]]);
+  const first = await target.record(1, "first");
+  const copying = target.agent.filesSync(filesFrom(source.address, A, B), first);
+  const ended = t.rejects(copying, { code: status.FAILED_PRECONDITION, message: /engine second is recorded here, not first/ }); // prettier-ignore
+  while (!existsSync(join(target.directory, `${A}.receiving`))) await sleep(5);
+  // What the same engine records does not end it.
+  await target.record(2, "first");
+  const second = await target.record(3, "second");
+  t.match(await target.agent.replicaRebuildStatus({}, second), { isRebuilding: true });
+  await ended;
+  t.notOk(existsSync(join(target.directory, A)));
+  t.match(await target.agent.replicaRebuildStatus({}, second), { isRebuilding: false, state: "error" });
+  await target.agent.filesSync(filesFrom(source.address, A, B), second);
+  for (const name of [A, B])
+    t.strictSame(await imageOf(join(target.directory, name)), await imageOf(join(source.directory, name)));
+});
+
+async function startAnywhere(
+  directory: string,
+  rateLimit: number | null = null,
+): Promise<[number, ReplicaDaemon]> {
   for (;;) {
     const port = randomInt(10_000, 30_000);
     try {
-      return [port, await runReplica([optionsOf(directory, port)], silent)] as const;
+      return [port, await runReplica([optionsOf(directory, port, rateLimit)], silent)];
     } catch (error) {
       if (!/listen|EADDRINUSE|address/i.test(String(error))) throw error;
     }

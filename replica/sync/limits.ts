@@ -21,6 +21,9 @@ export const ALLOWANCES_AHEAD = 8;
 /** ms of the rate allowed that a sender may be ahead after a pause: little enough for no queue to grow. */
 export const RATE_BURST_MS = 50;
 
+/** ms for which an engine's word about the pace counts at the most: one that is gone must not slow anything down for long. */
+export const PACE_TOLD_MS_MAX = 10_000;
+
 /** ms without an operation after which a volume's users are taken to be away: a pause of theirs is shorter. */
 export const FOREGROUND_QUIET_MS = 1_000;
 

@@ -1,14 +1,18 @@
-/** The replica whose sync agent this is, through its ReplicaService. */
+/** The replica whose sync agent this is, through its control port. */
+import { ReplicaControl, type MemberRecord, type OpeningRequest } from "../../proto/control.js";
 import type { Identity } from "../../proto/identity.js";
 import { ReplicaService, type PrepareRemoveAction, type Replica } from "../../proto/longhorn.js";
 import { withContext } from "../../proto/rpc-error.js";
 import { unaryClient, type CallOptions, type Calls } from "../../proto/unary.js";
+import { decideEngine, decideSameEngine } from "../decide.js";
+import { accepted } from "../replica-decisions.js";
 import { CALL_TIMEOUT_MS } from "./limits.js";
 
 type ReplicaCalls = Calls<typeof ReplicaService>;
 
 export class OwnReplica {
   private readonly client: ReturnType<typeof unaryClient<typeof ReplicaService>>;
+  private readonly control: ReturnType<typeof unaryClient<typeof ReplicaControl>>;
 
   /** @param address `host:port` */
   constructor(
@@ -16,6 +20,28 @@ export class OwnReplica {
     identity: Identity,
   ) {
     this.client = unaryClient(ReplicaService, address, identity);
+    this.control = unaryClient(ReplicaControl, address);
+  }
+
+  /** @param engine of ours, that asks for something
+   * @throws {RpcError} another one is recorded, or this one with another generation */
+  async admit(engine: OpeningRequest): Promise<void> {
+    accepted(decideEngine(await this.recorded(), engine));
+  }
+
+  /** The same of what it has begun.
+   * @throws {RpcError} another engine has been recorded since */
+  async stillAdmit(engine: OpeningRequest): Promise<void> {
+    accepted(decideSameEngine(await this.recorded(), engine));
+  }
+
+  private async recorded(): Promise<{ member: MemberRecord | null }> {
+    try {
+      const { record } = await this.control.calls.recorded({}, { timeoutMs: CALL_TIMEOUT_MS });
+      return { member: record };
+    } catch (error) {
+      throw withContext(`failed to ask replica ${this.address} which engine it has recorded`, error);
+    }
   }
 
   async get(): Promise<Replica> {
@@ -62,6 +88,7 @@ export class OwnReplica {
 
   close(): void {
     this.client.close();
+    this.control.close();
   }
 
   private async call<T>(

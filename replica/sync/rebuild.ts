@@ -38,8 +38,9 @@ export class Rebuild {
     if (!this.run.status.isRunning) this.sources_ = [];
   }
 
-  /** @throws {Error} when it is under way already; what went wrong, with the code of the call that failed */
-  async sync(request: FilesSyncRequest): Promise<void> {
+  /** @param admit rejects when what is under way is not to go on: whoever asked for it may have been taken over from since
+   * @throws {Error} when it is under way already; what went wrong, with the code of the call that failed */
+  async sync(request: FilesSyncRequest, admit: () => Promise<void>): Promise<void> {
     if (this.run.status.isRunning) throw new Error("replica is already rebuilding");
     const { syncFileInfoList: files } = request;
     const several = Object.keys(request.fromAddressMap);
@@ -55,11 +56,13 @@ export class Rebuild {
         files.filter(({ toFileName }) => !isMetaFile(toFileName)),
         sources,
         request,
+        admit,
       );
       await this.syncAll(
         files.filter(({ toFileName }) => isMetaFile(toFileName)),
         sources.slice(0, 1),
         request,
+        admit,
       );
     });
     this.log.info({ files: files.length, from: this.sources_ }, "files synced");
@@ -70,6 +73,7 @@ export class Rebuild {
     files: readonly SyncFileInfo[],
     sources: readonly string[],
     request: FilesSyncRequest,
+    admit: () => Promise<void>,
   ): Promise<void> {
     const queue = files.values();
     let failed: unknown = null;
@@ -77,7 +81,7 @@ export class Rebuild {
       for (const file of queue) {
         if (failed !== null) return;
         try {
-          await this.syncOne(file, source, request);
+          await this.syncOne(file, source, request, admit);
         } catch (error) {
           failed ??= error;
         }
@@ -87,12 +91,19 @@ export class Rebuild {
     if (failed !== null) throw failed as Error;
   }
 
-  private async syncOne(file: SyncFileInfo, preferred: string, request: FilesSyncRequest): Promise<void> {
+  private async syncOne(
+    file: SyncFileInfo,
+    preferred: string,
+    request: FilesSyncRequest,
+    admit: () => Promise<void>,
+  ): Promise<void> {
     const sources = [preferred, ...this.sources_.filter((source) => source !== preferred)];
     for (let tries = 0; ; tries++) {
       const source = sources[tries % sources.length] ?? preferred;
       try {
-        await this.fetch(file, source, request);
+        // Not before others are told that files are being synced: an engine that is recorded from here on finds that out.
+        await admit();
+        await this.fetch(file, source, request, admit);
         return;
       } catch (error) {
         const isFinal = error instanceof RpcError && FINAL.has(error.code);
@@ -110,6 +121,7 @@ export class Rebuild {
     { fromFileName, toFileName, actualSize }: SyncFileInfo,
     source: string,
     request: FilesSyncRequest,
+    admit: () => Promise<void>,
   ): Promise<void> {
     // Files without a size of their own (metas) are not counted.
     const count = (bytes: number) => actualSize > 0 && this.run.advance(bytes);
@@ -142,6 +154,7 @@ export class Rebuild {
       throw new Error(`file ${toFileName} was sent, but not received`, { cause: end });
     try {
       await file.verify(end.claim);
+      await admit();
     } catch (error) {
       await file.abandon();
       throw withContext(`replica ${source}`, error);

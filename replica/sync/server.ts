@@ -3,6 +3,7 @@ import { Server, ServerCredentials } from "@grpc/grpc-js";
 import type { Logger } from "pino";
 import { SyncAgentService } from "../../proto/longhorn.js";
 import { addReflection } from "../../proto/reflection.js";
+import { SyncPace } from "../../proto/sync-pace.js";
 import { unaryHandlers } from "../../proto/unary.js";
 import { SyncAgent, type SyncAgentOptions } from "./service.js";
 
@@ -24,7 +25,8 @@ export async function serveSyncAgent(
   const server = new Server();
   const { volumeName, instanceName } = options;
   const identity = { role: "replica", volumeName, instanceName } as const;
-  server.addService(SyncAgentService, unaryHandlers(SyncAgentService, agent, identity));
+  server.addService(SyncAgentService, unaryHandlers(SyncAgentService, agent, identity, agent.admit));
+  server.addService(SyncPace, unaryHandlers(SyncPace, agent.pace, identity, agent.admit));
   addReflection(server, ["ptypes.SyncAgentService"]);
   const address = host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
   const bound = await new Promise<number>((resolve, reject) => {

@@ -4,6 +4,8 @@ import { rename, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import type { Logger } from "pino";
 import type { FileRemoveRequest, FileRenameRequest, FileSendRequest, FilesSyncRequest, ReceiverLaunchRequest, SnapshotCloneRequest, SnapshotHashRequest, SnapshotHashStatusRequest, SyncAgentService, VolumeExportRequest } from "../../proto/longhorn.js"; // prettier-ignore
+import type { OpeningRequest } from "../../proto/control.js";
+import type { SyncPace } from "../../proto/sync-pace.js";
 import { RpcError, type Handlers } from "../../proto/unary.js";
 import { syncDirectory } from "../durable-file.js";
 import { bareHost } from "./addresses.js";
@@ -22,6 +24,7 @@ import { isPartial, type ChecksumClaim } from "./received-file.js";
 import { Receivers } from "./receivers.js";
 import { RateLimit } from "./rate-limit.js";
 import { NOT_RUN } from "./run-status.js";
+import { PACE_TOLD_MS_MAX } from "./limits.js";
 import { sendSource, type SendOptions } from "./sender.js";
 import { openFileSource, type Source } from "./source.js";
 
@@ -71,9 +74,26 @@ export class SyncAgent implements Handlers<typeof SyncAgentService> {
     this.rebuild = new Rebuild(directory, this.receivers, volumeName, log);
     this.clone = new Clone(directory, this.receivers, this.replica, log);
     this.hashing = new Hashing(directory, new NodeLock(hashLockPath ?? HASH_LOCK_PATH), log);
-    this.rate = new RateLimit(options.rateLimit, options.limitsRate ?? undefined);
+    const { rateLimit, limitsRate } = options;
+    this.rate = new RateLimit({ rate: rateLimit, ...(limitsRate !== null && { applies: limitsRate }) });
     this.outsidePurge = new OutsidePurge(directory, this.replica, log);
   }
+
+  /** An engine of ours that calls: what it asks for is done for the one alone that the replica has recorded. */
+  admit = (engine: OpeningRequest): Promise<void> => this.replica.admit(engine);
+
+  /** SyncPace */
+  pace: Handlers<typeof SyncPace> = {
+    set: ({ limited, bytesPerSecond, forMs }) => {
+      if (forMs > PACE_TOLD_MS_MAX)
+        throw new RpcError(
+          status.INVALID_ARGUMENT,
+          `a pace holds for ${PACE_TOLD_MS_MAX} ms at the most, not ${forMs}`,
+        );
+      this.rate.tell(limited ? bytesPerSecond : null, forMs);
+      return Promise.resolve({ sentBytes: this.rate.bytes });
+    },
+  };
 
   private get purging(): Purging {
     return this.options.purging?.() ?? this.outsidePurge;
@@ -173,9 +193,11 @@ export class SyncAgent implements Handlers<typeof SyncAgentService> {
     return { port: receiver.port };
   };
 
-  filesSync = async (request: FilesSyncRequest) => {
+  filesSync = async (request: FilesSyncRequest, engine: OpeningRequest | null) => {
     if (this.purging.status.isPurging) throw new Error("replica is purging snapshots");
-    await this.rebuild.sync(request);
+    await this.rebuild.sync(request, async () => {
+      if (engine !== null) await this.replica.stillAdmit(engine);
+    });
     return NOTHING;
   };
 

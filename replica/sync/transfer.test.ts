@@ -55,7 +55,7 @@ async function transfer({
   commits = "sender",
   source = (s) => s,
   takes = "extents",
-  rate = new RateLimit(null),
+  rate = new RateLimit({ rate: null }),
 }: Transfer): Promise<Outcome> {
   let progress = 0;
   const file = new ReceivedFile(to, name, (bytes) => (progress += bytes));
@@ -220,7 +220,7 @@ t.test("frames go at the rate allowed", async (t) => {
   // Time passes only for whoever waits for it.
   let now = 0;
   const wait = (ms: number) => Promise.resolve((now += ms));
-  const rate = new RateLimit(16 * MIB, () => true, () => now, wait); // prettier-ignore
+  const rate = new RateLimit({ rate: 16 * MIB, now: () => now, wait });
   t.equal((await transfer({ from, to, takes: "frames", rate })).sent, "sent");
   t.ok(now >= 1_900, `two seconds' data took ${now} ms`);
 });
@@ -416,7 +416,7 @@ t.test("a sender waits for a receiver that comes late, and gives up on one that 
   const options = {
     ...{ host: "127.0.0.1", port, timeoutSeconds: 5, directIo: true, fastSync: false },
     recorded: () => Promise.resolve(null),
-    rate: new RateLimit(null),
+    rate: new RateLimit({ rate: null }),
   };
   await t.rejects(sendSource(source, { ...options, openRetryMs: 1 }), {
     message: /failed to open: .*ECONNREFUSED/,

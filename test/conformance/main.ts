@@ -2,14 +2,15 @@
  * libiscsi's conformance suite, each test alone and then all in one process, against a volume of our own or, as
  * `main.js [--only REGEX] URL`, against any target. The target's data are destroyed.
  */
-import { parseArgs } from "node:util";
 import { summaryLine } from "../runner/count.js";
+import { readArguments } from "../tools/command-line.js";
 import { withVolume } from "../tools/volume.js";
 import { expectedSkip, expectedSkips } from "./expected-skips.js";
 import type { CaseResult } from "./cunit.js";
 import { listCases, runAlone, runTogether } from "./suite.js";
 
 const VOLUME_SIZE = "1GiB";
+const USAGE = "usage: node dist/test/conformance/main.js [--only REGEX] [URL]";
 
 async function conform(url: string, only: RegExp): Promise<void> {
   const names = (await listCases()).filter((name) => only.test(name));
@@ -49,7 +50,7 @@ function judge({ name, outcome, detail }: CaseResult, how: string): CaseResult["
   return "failed";
 }
 
-const { values, positionals } = parseArgs({
+const { values, positionals } = readArguments(USAGE, {
   allowPositionals: true,
   options: { only: { type: "string", default: "" } },
 });

@@ -70,9 +70,9 @@ export class Cluster {
     return replica;
   }
 
-  /** Adds a witness and starts it; the engine has to be told of it. */
-  async addWitness(): Promise<WitnessNode> {
-    const directory = join(this.directory, "witness");
+  /** Adds a witness, or a voter of one, and starts it; the engine has to be told of it. */
+  async addWitness(name = "witness"): Promise<WitnessNode> {
+    const directory = join(this.directory, name);
     const address = `127.0.0.1:${(await freePorts([], 1, 1)).join()}`;
     return { directory, address, process: this.#startWitness(directory, address) };
   }
@@ -169,4 +169,11 @@ export async function withCluster(size: string, body: (cluster: Cluster) => Prom
     await cluster.end();
     cluster.remove();
   }
+}
+
+export function witnessCounts(engine: EngineProcess, counts: boolean): Promise<true> {
+  return waitFor(`the witness ${counts ? "" : "not "}to count`, 2 * TIMEOUT_MS, async () => {
+    const { witness } = await engine.status();
+    return witness?.member === counts ? true : undefined;
+  });
 }

@@ -2,6 +2,9 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import t from "tap";
+import { removeReplica } from "../../engine/client/rebuild.js";
+import { ReplicaService } from "../../proto/longhorn.js";
+import { unaryClient } from "../../proto/unary.js";
 import { IscsiIo } from "../tools/iscsi-io.js";
 import { waitFor } from "../tools/process.js";
 import { viewsOf } from "./chain-views.js";
@@ -56,4 +59,49 @@ t.test("a session sees the volume grow, several times, and loses nothing", async
   t.strictSame(first, second);
   const snapshot = join(nodes[0]?.directory ?? "", `volume-snap-expand-${2 * SIZE}.img`);
   t.equal((await stat(snapshot)).size, SIZE);
+});
+
+t.test("one copy grew, and everything ended: the volume starts from the other", async (t) => {
+  const cluster = new LonghornCluster(SIZE);
+  t.teardown(() => cluster.end());
+  const nodes = [await cluster.addNode(), await cluster.addNode()] as const;
+  const engine = await cluster.startEngine(nodes);
+  const io = await IscsiIo.connect(engine.iscsi);
+  t.teardown(() => io.kill());
+  await io.write(0, MIB, 1);
+  io.kill();
+  await cluster.stop(engine.process);
+  const { calls, close } = unaryClient(ReplicaService, nodes[1].address.slice("tcp://".length));
+  t.teardown(close);
+  const options = { timeoutMs: WAIT_MS };
+  await calls.replicaOpen({}, options);
+  await calls.replicaExpand({ size: 2 * SIZE }, options);
+  await calls.replicaClose({}, options);
+
+  const again = await cluster.startEngine(nodes);
+  t.equal(await cluster.modes(again), "RW ERR");
+  t.match(await calls.replicaGet({}, options), { replica: { state: "closed", size: String(2 * SIZE) } });
+  const after = await IscsiIo.connect(again.iscsi);
+  t.teardown(() => after.kill());
+  t.strictSame(await after.read(0, MIB), [{ version: 1, sectors: MIB / 512 }]);
+  await after.write(MIB, MIB, 2);
+  await removeReplica(again.client, nodes[1].address);
+  await expand(again, 2 * SIZE);
+  cluster.size = 2 * SIZE;
+  await cluster.add(again, nodes[1]);
+  t.equal(await cluster.modes(again), "RW RW");
+  after.kill();
+  const { engine: controller } = again.client;
+  await controller.call("stop", (engineCalls, call) => engineCalls.volumeShutdown({}, call));
+  const whole = {
+    size: 2 * SIZE,
+    currentSize: 2 * SIZE,
+    replicaAddresses: nodes.map(({ address }) => address),
+  };
+  await controller.call("start", (engineCalls, call) => engineCalls.volumeStart(whole, call));
+  t.equal(await cluster.modes(again), "RW RW", "what was left out once is not for ever");
+  await cluster.stop(again.process);
+  for (const node of nodes) await cluster.stop(node.process);
+  const [first, second] = await Promise.all(nodes.map(({ directory }) => viewsOf(directory)));
+  t.strictSame(first, second);
 });

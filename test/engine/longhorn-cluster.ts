@@ -39,7 +39,7 @@ export class LonghornCluster {
   frontend: { flags: string[]; env: NodeJS.ProcessEnv } | null = null;
 
   /** @param size bytes */
-  constructor(readonly size: number) {
+  constructor(public size: number) {
     writeFileSync(this.#bootIdFile, "boot-1");
   }
 

@@ -136,6 +136,32 @@ t.test("snapshots were removed, and none was taken: all is looked at", async (t)
   t.match(engine.process.output(), /"method":"all data: no snapshot was taken while it was away/);
 });
 
+t.test(
+  "the volume was reverted: what it was reverted from comes as well, and all is looked at",
+  async (t) => {
+    const { cluster, load, engine, nodes } = await withoutSecond(t, ["a", "b"]);
+    await snapshot(engine, "c");
+    await load.progress(100);
+    await load.stop();
+    t.strictSame(await load.mistakes(), []);
+    load.disconnect();
+    const { client } = engine;
+    await client.engine.call("down", (calls, options) => calls.volumeFrontendShutdown({}, options));
+    await client.engine.call("revert", (calls, options) => calls.volumeRevert({ name: "a" }, options));
+    await cluster.restart(nodes[1]);
+    await waitFor("both copies", WAIT_MS, async () =>
+      (await cluster.modes(engine)) === "RW RW" ? true : undefined,
+    );
+    t.match(engine.process.output(), /"method":"all data: the volume was reverted while it was away"/);
+    await cluster.stop(engine.process);
+    for (const node of nodes) await cluster.stop(node.process);
+    const [first, second] = await Promise.all(nodes.map(({ directory }) => viewsOf(directory)));
+    t.strictSame(second, first);
+    t.equal(second?.["head"], second?.["volume-snap-a.img"]);
+    t.notSame(second?.["head"], second?.["volume-snap-c.img"]);
+  },
+);
+
 t.test("it is killed again and again while its snapshots come", async (t) => {
   const scene = await withoutSecond(t, ["a"], SLOWLY);
   const { cluster, load, engine, nodes, random } = scene;

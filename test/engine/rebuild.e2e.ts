@@ -133,6 +133,9 @@ t.test("whoever adds a replica may go away: the next one takes over", async (t) 
   await load.progress(50);
   await load.stop();
   t.equal(await cluster.modes(engine), "RW RW");
+  // The agents were told all the time how fast they may send, and said how much they had sent.
+  const told = /"sentBytes":[1-9]\d+,.*"files were sent beside the volume's users"/;
+  await waitFor("the engine to say so", WAIT_MS, () => told.test(engine.process.output()) || undefined);
   t.strictSame(await load.mistakes(), []);
   await sameAtRest(t, { cluster, load }, engine, [...nodes, added]);
 });

@@ -90,6 +90,7 @@ t.test("an unmap marks what is behind the head and gives its space back, on all 
     await snapshot(engine, name);
   }
   await io.write(0, UNIT, 3);
+  await io.zero(10 * UNIT, UNIT);
   t.strictSame(await removed(engine, nodes, ["a", "b"]), [false, false, false, false], "no write marks");
   await io.unmap(0, 8 * UNIT);
   t.strictSame(await removed(engine, nodes, ["a", "b"]), [true, true, true, true]);

@@ -1,19 +1,18 @@
-/** Two replicas and a witness: what survives when one of the three is gone for good. */
+/** Two replicas and a witness, or three beside its voters: what survives when one of the three is gone for good. */
 import t from "tap";
 import { IscsiIo } from "../tools/iscsi-io.js";
 import { waitFor } from "../tools/process.js";
-import { withCluster, type EngineProcess, type ReplicaNode } from "./cluster.js";
+import {
+  withCluster,
+  witnessCounts,
+  type EngineProcess,
+  type ReplicaNode,
+  type WitnessNode,
+} from "./cluster.js";
 
 const SIZE = "64MiB";
 const WAIT_MS = 60_000;
 const EXIT_MEMBERSHIP = 3;
-
-function witnessCounts(engine: EngineProcess, counts: boolean): Promise<true> {
-  return waitFor(`the witness ${counts ? "" : "not "}to count`, WAIT_MS, async () => {
-    const { witness } = await engine.status();
-    return witness?.member === counts ? true : undefined;
-  });
-}
 
 function modeOf(engine: EngineProcess, node: ReplicaNode, mode: string): Promise<true> {
   return waitFor(`${node.id} to be ${mode}`, WAIT_MS, async () => {
@@ -166,3 +165,64 @@ t.test("an engine that is cut off with one copy waits, is fenced, and its copy i
     reader.kill();
   });
 });
+
+t.test(
+  "on three nodes with a copy and a voter each, any one may die with the engine, and others one after the other",
+  async (t) => {
+    await withCluster(SIZE, async (cluster) => {
+      const nodes: { replica: ReplicaNode; voter: WitnessNode }[] = [];
+      for (const name of ["v1", "v2", "v3"])
+        nodes.push({ replica: await cluster.addReplica(), voter: await cluster.addWitness(name) });
+      const witness = nodes.map(({ voter }) => voter.address).join(",");
+      const flags = ["--witness", witness, "--replica-timeout", "1"];
+      const expected: { version: number; sectors: number }[] = [];
+      for (const [index, dead] of nodes.slice(0, 2).entries()) {
+        const engine = await cluster.startEngine(flags);
+        const io = await IscsiIo.connect(engine.url());
+        for (const { replica } of nodes) await modeOf(engine, replica, "RW");
+        await witnessCounts(engine, true);
+        await io.write(index * 4096, 4096, index + 1);
+        expected.push({ version: index + 1, sectors: 8 });
+        io.kill();
+        await Promise.all([engine.process, dead.replica.process, dead.voter.process].map((one) => cluster.kill(one))); // prettier-ignore
+
+        const next = await cluster.startEngine(flags);
+        const reader = await IscsiIo.connect(next.url());
+        t.strictSame(await reader.read(0, (index + 1) * 4096), expected, `without node ${index + 1}`);
+        reader.kill();
+        cluster.restart(dead.replica);
+        cluster.restartWitness(dead.voter);
+        await modeOf(next, dead.replica, "RW");
+        await witnessCounts(next, true);
+        await cluster.kill(next.process);
+      }
+      const [first, second, third] = nodes;
+      if (first === undefined || second === undefined || third === undefined) throw new Error("three nodes");
+      const lose = async ({ replica, voter }: (typeof nodes)[number]) => {
+        await cluster.kill(replica.process);
+        await cluster.kill(voter.process);
+      };
+      const engine = await cluster.startEngine(flags);
+      const io = await IscsiIo.connect(engine.url());
+      await witnessCounts(engine, true);
+      await lose(third);
+      // With the next node it would be lost: that one may go as well.
+      await witnessCounts(engine, false);
+      await lose(second);
+      await io.write(0, 4096, 9);
+      t.strictSame(
+        await io.read(0, 4096),
+        [{ version: 9, sectors: 8 }],
+        "one copy is enough while it is served",
+      );
+      io.kill();
+      await cluster.kill(engine.process);
+      await lose(first);
+      cluster.restart(third.replica);
+      cluster.restartWitness(third.voter);
+      const refused = await cluster.startEngine(flags, [third.replica]);
+      t.equal(refused.ready, null);
+      t.equal(await refused.process.ended, EXIT_MEMBERSHIP);
+    });
+  },
+);

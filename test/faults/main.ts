@@ -2,8 +2,8 @@
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { summaryLine } from "../runner/count.js";
+import { readArguments } from "../tools/command-line.js";
 import { judge, type Result } from "./judge.js";
 import { BUGS, withBug } from "./lies/bugs.js";
 import { findLine, line, summary, type Find } from "./report/text.js";
@@ -34,7 +34,7 @@ interface Run {
 async function main(): Promise<number> {
   const [command, ...rest] = process.argv.slice(2);
   if (command === "soak") return soak(rest);
-  const { values, positionals: names } = parseArgs({
+  const { values, positionals: names } = readArguments(USAGE, {
     allowPositionals: true,
     options: {
       list: { type: "boolean", default: false },
@@ -59,8 +59,13 @@ async function main(): Promise<number> {
   const unknown = names.filter((name) => !known.has(name));
   if (unknown.length > 0) throw new Error(`not known: ${unknown.join(", ")}`);
   const rounds = values.rounds === undefined ? null : Number(values.rounds);
+  const seed = Number(values.seed);
+  if (!Number.isInteger(seed) || (rounds !== null && !(rounds > 0))) {
+    console.error(USAGE);
+    return 2;
+  }
   const folder = mkdtempSync(join(tmpdir(), "aurochs-faults-"));
-  const run = { names, seed: Number(values.seed), rounds, folder };
+  const run = { names, seed, rounds, folder };
   if (values.quick) run.names.push(...[...scenarios].filter(([, { quick }]) => quick).map(([name]) => name));
   const results = values.bugs ? [] : await play(run, scenarios);
   const finds = values.bugs ? await hunt(run, scenarios) : [];

@@ -17,6 +17,8 @@ import { unmount } from "../tools/unmount.js";
 
 /** of the folder of a disk: the pid of its owner follows */
 const PREFIX = "aurochs-disk-";
+/** ms, on a machine that is busy with much else */
+const STARTED_MS = 60_000;
 
 export interface Cut {
   seed: number;
@@ -61,7 +63,7 @@ export class ForgetfulDisk {
     // It ends with its owner, not with a Ctrl-C: what is on it may have to be stopped in order.
     const command = ["--pdeathsig", "KILL", program, this.fuse, this.backing];
     this.daemon = startDaemon("setpriv", command, { detached: true });
-    await waitFor("the forgetful disk", 10_000, () => (this.status() === undefined ? undefined : true));
+    await waitFor("the forgetful disk", STARTED_MS, () => (this.status() === undefined ? undefined : true));
     const loop = (await run("losetup", ["--show", "--find", join(this.fuse, "disk")])).trim();
     try {
       await run("mount", [loop, this.mountPoint]);

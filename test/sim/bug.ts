@@ -6,8 +6,8 @@ export interface Bug {
   name: string;
   /** where it is looked for; absent: the plain one */
   world?: WorldName;
-  /** it takes a core more than ten seconds: looked for only by name */
-  isRare?: true;
+  /** what a seed leads to, where that is no plan of a world */
+  check?: (seed: number) => Promise<{ failure: Error | null }>;
   /** @returns what takes it out again */
   install: () => () => void;
 }

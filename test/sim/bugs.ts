@@ -13,6 +13,7 @@ import { SimVolume } from "./volume.js";
 import { replacing, type Bug, type Method } from "./bug.js";
 import { CHAIN_BUGS } from "./chain-bugs.js";
 import { ROT_BUGS } from "./rot-bugs.js";
+import { VOTER_BUGS } from "./voter-bugs.js";
 import { WITNESS_BUGS } from "./witness-bugs.js";
 
 function submitting(change: (request: StoreRequest, submit: (request: StoreRequest) => void) => void) {
@@ -124,5 +125,6 @@ export const BUGS: Bug[] = [
   },
   ...CHAIN_BUGS,
   ...WITNESS_BUGS,
+  ...VOTER_BUGS,
   ...ROT_BUGS,
 ];

@@ -1,8 +1,12 @@
 /** Deliberate bugs in what is done to the chain, and to replicas that are added. */
 import { Joining } from "../../engine/joining.js";
+import { RecordKeeper } from "../../engine/record-keeper.js";
 import { SnapshotFollowers } from "../../engine/snapshot-followers.js";
+import type { Absence } from "../../proto/control.js";
 import { LiveChain } from "../../replica/live-chain.js";
 import { ReceivedFile } from "../../replica/sync/received-file.js";
+import { play } from "./play.js";
+import { powerStormOf, returnStormOf, revertStormOf } from "./storm-plan.js";
 import { replacing, type Bug } from "./bug.js";
 import { runningProcess } from "./simulation.js";
 import { SimStore } from "./store.js";
@@ -34,16 +38,27 @@ const BUGS: Bug[] = [
   },
   {
     name: "a snapshot is in the chain before it is durable",
-    isRare: true,
+    check: (seed) => play(powerStormOf(seed)),
     install: replacing(LiveChain, "commit", (commit) => {
       return async function (this: { store: SimStore }) {
         const { store } = this;
-        store.flush = nothing;
+        const hold = store.holdChanges.bind(store);
+        store.holdChanges = () => hold(false);
         try {
           return await commit.call(this);
         } finally {
-          Reflect.deleteProperty(store, "flush");
+          Reflect.deleteProperty(store, "holdChanges");
         }
+      };
+    }),
+  },
+  {
+    name: "a replica comes back by what was known of it before a revert",
+    check: (seed) => play(revertStormOf(seed)),
+    install: replacing(RecordKeeper, "absenceOf", (absenceOf) => {
+      return function (this: RecordKeeper, id: string) {
+        const absence = absenceOf.call(this, id) as Absence | null;
+        return absence?.excludedAt === 0 ? { ...absence, excludedAt: absence.heldAtMost + 1 } : absence;
       };
     }),
   },
@@ -88,7 +103,7 @@ const BUGS: Bug[] = [
   },
   {
     name: "snapshots that a replica took before it held everything are not copied",
-    isRare: true,
+    check: (seed) => play(returnStormOf(seed)),
     install: replacing(SnapshotFollowers, "copy", () => (slot: { doubtful: string[] }) => {
       slot.doubtful = [];
       return Promise.resolve();

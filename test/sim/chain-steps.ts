@@ -5,7 +5,7 @@ import type { Random } from "./random.js";
 import { RotWorld } from "./rot-world.js";
 import type { World } from "./world.js";
 
-/** An index picks one of the snapshots that are there by then. */
+/** An index picks one of the snapshots that are there by then, -1 the last one. */
 export type ChainStep =
   | { do: "snapshot" | "purge" }
   | { do: "revert" | "removeSnapshot" | "hash" | "rehash"; index: number }

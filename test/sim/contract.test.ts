@@ -7,7 +7,7 @@ import { Disk, setDisks } from "./disk.js";
 import { beginNetwork } from "./network.js";
 import { Random } from "./random.js";
 import { bytesOf, BLOCK_BYTES, SECTOR_BYTES, sectorsOf } from "./sectors.js";
-import { beginSimulation, Process, simulation } from "./simulation.js";
+import { beginSimulation, inTurn, Process, simulation } from "./simulation.js";
 import { openStore as openSimulated } from "./store.js";
 
 const SIZE = 4 << 20;
@@ -51,7 +51,7 @@ function simulatedSide(test: Test, seed: number): Side {
       let ended = false;
       const end = () => (ended = true);
       result.then(end, end);
-      await simulation().run(() => ended);
+      await inTurn(() => simulation().run(() => ended));
       return result;
     },
     open: (options) => openSimulated(options, (error) => test.fail(error.message)),

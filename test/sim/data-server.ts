@@ -71,7 +71,6 @@ export class SimDataServer implements Pick<
 
   private tell(event: DataServerEvent): void {
     simulation().after(0.02, this.process, () => {
-      simulation().touch();
       this.onEvent(event);
     });
   }
@@ -176,7 +175,6 @@ export class SimDataServer implements Pick<
     }
     return new Promise((resolve) => {
       this.whenDrained(() => {
-        simulation().touch();
         resolve();
       });
     });
@@ -188,7 +186,6 @@ export class SimDataServer implements Pick<
     for (const stream of this.streams.values()) this.end(stream, "the replica is closing", true);
     return new Promise((resolve) => {
       this.whenDrained(() => {
-        simulation().touch();
         resolve();
       });
     });

@@ -95,7 +95,8 @@ export class Disk {
   failing = 0;
   /** how many times slower than usual */
   slowness = 1;
-  onSyncFailed: () => void = () => undefined;
+  /** the replica cannot tell any more what of it is durable */
+  onStoreFailed: () => void = () => undefined;
 
   constructor(readonly machine: string) {}
 

@@ -3,6 +3,7 @@
  * without a crash, from the first operation until the last one has had its time; what dies there is an engine, one machine, or all of
  * them. `every`: of the points only each so many. `share`: of the sequences only each so many, beginning with one of them.
  */
+import type { Share } from "./options.js";
 import { play, type Outcome } from "./play.js";
 import type { Crash, Plan, Step } from "./plan.js";
 import type { WorldName } from "./worlds.js";
@@ -11,6 +12,8 @@ interface Kind {
   /** that it has until the next one: enough for most to end */
   ms: number;
   make: (at: number) => Step | Step[];
+  /** Whether it does anything after others; absent: always. */
+  counts?: (before: readonly string[]) => boolean;
 }
 
 interface Space {
@@ -24,16 +27,27 @@ const AWAY_MS = 60_000;
 const GIVEN_UP_MS = 6_000;
 /** that one that is back needs to be a copy */
 const BACK_MS = 600;
+const WITNESS_BACK_MS = 1_500;
 const WITNESS = 3;
 const place = { sector: 12, count: 8, fua: false, former: false };
 const write: Kind = { ms: 60, make: (at) => ({ at, do: "write", ...place }) };
 const flush: Kind = { ms: 60, make: (at) => ({ at, do: "flush", ms: 0 }) };
 
-function fail(machine: number): Kind {
-  return { ms: GIVEN_UP_MS, make: (at) => ({ at, do: "killReplica", machine, ms: AWAY_MS, amount: 0 }) };
-}
-function comeBack(machine: number): Kind {
-  return { ms: BACK_MS, make: (at) => ({ at, do: "startReplica", machine }) };
+/** The two of one machine. */
+function failAndReturn(
+  machine: number,
+  [fail, comeBack]: [string, string],
+  backMs: number,
+): Space["operations"] {
+  const isAway = (before: readonly string[]) => before.lastIndexOf(fail) > before.lastIndexOf(comeBack);
+  return {
+    [fail]: {
+      ms: GIVEN_UP_MS,
+      make: (at) => ({ at, do: "killReplica", machine, ms: AWAY_MS, amount: 0 }),
+      counts: (before) => !isAway(before),
+    },
+    [comeBack]: { ms: backMs, make: (at) => ({ at, do: "startReplica", machine }), counts: isAway },
+  };
 }
 
 const MANAGED: Space = {
@@ -43,22 +57,23 @@ const MANAGED: Space = {
     flush,
     unmap: { ms: 60, make: (at) => ({ at, do: "unmap", ...place }) },
     snapshot: { ms: 60, make: (at) => ({ at, do: "snapshot" }) },
-    revert: { ms: 60, make: (at) => ({ at, do: "revert", index: 0 }) },
-    fail: fail(1),
-    return: comeBack(1),
+    revert: {
+      ms: 60,
+      make: (at) => ({ at, do: "revert", index: 0 }),
+      counts: (before) => before.includes("snapshot"),
+    },
+    ...failAndReturn(1, ["fail", "return"], BACK_MS),
   },
   victims: ["engine", "m1", "m2", "all"],
 };
 
 const WITNESSED: Space = {
-  world: { replicas: 2, engineAlone: false, witness: true },
+  world: { replicas: 2, engineAlone: false, witness: "one" },
   operations: {
     write,
     flush,
-    fail: fail(1),
-    return: comeBack(1),
-    failWitness: fail(WITNESS),
-    returnWitness: { ...comeBack(WITNESS), ms: 1_500 },
+    ...failAndReturn(1, ["fail", "return"], BACK_MS),
+    ...failAndReturn(WITNESS, ["failWitness", "returnWitness"], WITNESS_BACK_MS),
     takeOver: {
       ms: 2 * GIVEN_UP_MS,
       make: (at) => [
@@ -72,13 +87,15 @@ const WITNESSED: Space = {
 
 const BEGIN_MS = 500;
 
-/** All of one operation up to `length`. */
+/** All of one operation up to `length`, but for those with an operation that does nothing where it stands: they are shorter ones. */
 function sequences({ operations }: Space, length: number): string[][] {
-  const names = Object.keys(operations);
+  const kinds = Object.entries(operations);
   let last: string[][] = [[]];
   const all: string[][] = [];
   for (let i = 0; i < length; i++) {
-    last = last.flatMap((before) => names.map((name) => [...before, name]));
+    last = last.flatMap((before) =>
+      kinds.flatMap(([name, { counts }]) => (counts?.(before) === false ? [] : [[...before, name]])),
+    );
     all.push(...last);
   }
   return all;
@@ -108,7 +125,7 @@ export interface Extent {
   world: WorldName;
   length: number;
   every: number;
-  share: { first: number; of: number };
+  share: Share;
 }
 
 export async function exhaust(

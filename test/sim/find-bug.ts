@@ -7,12 +7,12 @@ import { worldPlan } from "./worlds.js";
 const SEEDS_MAX = 300;
 
 /** @returns whether it was found */
-export async function find({ name, world, install }: Bug): Promise<boolean> {
+export async function find({ name, world, check, install }: Bug): Promise<boolean> {
   const began = process.cpuUsage();
   const remove = install();
   try {
     for (let seed = 1; seed <= SEEDS_MAX; seed++) {
-      const { failure } = await play(worldPlan(world ?? "plain", seed));
+      const { failure } = await (check?.(seed) ?? play(worldPlan(world ?? "plain", seed)));
       if (failure === null) continue;
       const seconds = process.cpuUsage(began).user / 1e6;
       console.log(

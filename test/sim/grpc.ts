@@ -1,11 +1,16 @@
 /** Stands in for `@grpc/grpc-js`: unary calls over the simulated network, with deadlines, as the product uses them. */
 import { Metadata, status, type handleUnaryCall, type ServiceError } from "@grpc/grpc-js";
+import { engineOf } from "../../proto/engine-metadata.js";
 import { network, type End, type Listener } from "./network.js";
 import { runningProcess, simulation, type Process, type Scheduled } from "./simulation.js";
 
 export { Metadata, status };
 export const credentials = { createInsecure: () => null };
 export const ServerCredentials = { createInsecure: () => null };
+
+const CONTROL = "/aurochs.control.v1.";
+/** ms after which a repeated call arrives at the latest */
+const REPEATED_MS_MAX = 10_000;
 
 interface Call {
   id: number;
@@ -55,7 +60,6 @@ export class Client {
       if (pending === undefined) return;
       this.pending.delete(id);
       pending.deadline.cancel();
-      simulation().touch();
       if (code === status.OK && reply !== null) callback(null, deserialize(reply));
       else
         callback(
@@ -111,6 +115,14 @@ export class Client {
   }
 }
 
+/** As when a call that nobody answered is made again over another connection, and both arrive. What an engine asks of replicas and
+ * witnesses, that is: a manager's calls are not made to bear that. */
+function isRepeated({ path, metadata }: Call): boolean {
+  const { repetition } = network();
+  if (repetition === 0 || !(path.startsWith(CONTROL) || engineOf(metadata) !== null)) return false;
+  return simulation().random.chance(repetition);
+}
+
 interface Method {
   path: string;
   requestDeserialize: (bytes: Buffer) => unknown;
@@ -139,7 +151,14 @@ export class Server {
     this.listener = network().listen(process, port, (end) => {
       this.ends.add(end);
       end.onClose = () => this.ends.delete(end);
-      end.onMessage = (message) => this.serve(end, message as Call);
+      end.onMessage = (message) => {
+        const call = message as Call;
+        this.serve(call, (reply) => end.send(reply));
+        if (isRepeated(call)) {
+          const later = simulation().random.between(0, REPEATED_MS_MAX);
+          simulation().after(later, process, () => this.serve(call, () => undefined));
+        }
+      };
     });
     callback(null, port);
   }
@@ -149,12 +168,10 @@ export class Server {
     for (const end of this.ends) end.close();
   }
 
-  private serve(end: End, { id, path, request, metadata }: Call): void {
-    simulation().touch();
+  private serve({ id, path, request, metadata }: Call, send: (reply: Reply) => void): void {
     const found = this.methods.get(path);
-    const answer = (code: status, details: string, reply: Buffer | null) => {
-      end.send({ id, code, details, reply } satisfies Reply);
-    };
+    const answer = (code: status, details: string, reply: Buffer | null) =>
+      send({ id, code, details, reply });
     if (found === undefined) {
       answer(status.UNIMPLEMENTED, `${path} is not served`, null);
       return;

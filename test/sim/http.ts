@@ -96,7 +96,6 @@ class Server extends EventEmitter {
     end.onClose = () => socket.emit("close");
     end.onMessage = (message) => {
       const { url, method, headers, body } = message as Sent;
-      simulation().touch();
       const request = Object.assign(new IncomingMessage(headers, body), { url, method });
       this.serve(request, new ServerResponse(end));
     };
@@ -137,7 +136,6 @@ class ClientRequest extends EventEmitter {
     if (this.isOver) return;
     this.isOver = true;
     this.connection?.close();
-    simulation().touch();
     this.emit("error", new Error(reason));
   }
 
@@ -169,7 +167,6 @@ class ClientRequest extends EventEmitter {
     if (this.isOver) return;
     this.isOver = true;
     end.close();
-    simulation().touch();
     const answer = Object.assign(new IncomingMessage(headers, Buffer.from(text)), { statusCode: status });
     this.emit("response", answer);
   }

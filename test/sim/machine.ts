@@ -138,8 +138,8 @@ export class Machine {
       return;
     }
     simulation().after(STOP_MS, null, kill);
-    const end = () => void simulation().after(0, null, kill);
-    process.run(() => void hosted.close().then(end, end));
+    const end = () => simulation().after(0, null, kill);
+    process.run(() => hosted.close()).then(end, end);
   }
 
   /** The daemon ends, and is started again after a while. */

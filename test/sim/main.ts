@@ -1,141 +1,166 @@
-/**
- * Runs seeds: `SEED=123` replays one, `--seeds N` runs so many, `--seconds S` goes on for that long, `--soak` until something
- * fails, `--plan FILE` plays steps that were written down, `--bug TEXT` shows how soon the
- * deliberate bugs are found whose names have that in them. `--world managed`: as Longhorn drives a volume, `--world plain`: as
- * `aurochs engine` does, `--world witness`: so, with a witness, `--world rot`: with disks that rot; else all in turn. `TRACE=1` tells everything that happens.
- */
+/** Runs the simulator as `options.ts` says. Ends with 1 when something has failed, or a bug was not found. */
 import { readFileSync } from "node:fs";
-import { parseArgs } from "node:util";
 import { BUGS } from "./bugs.js";
-import { exhaust } from "./exhaustive.js";
+import { exhaust, type Total } from "./exhaustive.js";
 import { find } from "./find-bug.js";
+import { inProcesses, isPart, report } from "./jobs.js";
+import { rangeOf, readOptions, type Range } from "./options.js";
 import { play, shrink } from "./play.js";
 import type { Plan } from "./plan.js";
 import { simulation } from "./simulation.js";
-import { worldPlan, WORLDS, type WorldName } from "./worlds.js";
+import { add, inWords, nothing, tallyOf, type Tally } from "./tally.js";
+import { checkRegister } from "./voters-register.js";
+import { worldPlan, WORLDS } from "./worlds.js";
 
 const SHRINK_RUNS_MAX = 400;
+const REGISTERS = 100;
+/** seeds after which an endless run says how far it is */
+const REPORT_SEEDS = 1000;
 
-const { values: options } = parseArgs({
-  options: {
-    seeds: { type: "string" },
-    seconds: { type: "string" },
-    first: { type: "string" },
-    soak: { type: "boolean" },
-    world: { type: "string" },
-    plan: { type: "string" },
-    exhaustive: { type: "string" },
-    every: { type: "string" },
-    share: { type: "string" },
-    bug: { type: "string" },
-    "keep-going": { type: "boolean" },
-    "no-shrink": { type: "boolean" },
-  },
-});
+const options = readOptions(process.argv);
+const say = (text: string): void => console.log(text);
+const trace = process.env["TRACE"] === undefined ? null : say;
+
+const { stackTraceLimit } = Error;
+// Most errors of a run are what its plan asks for: where they come from is found out when one has failed.
+Error.stackTraceLimit = 0;
+
+const started = performance.now();
+
+function seconds(): number {
+  return (performance.now() - started) / 1000;
+}
 
 async function tell(plan: Plan, failure: Error): Promise<void> {
-  console.log(`not ok - SEED=${plan.seed}: ${failure.stack ?? failure.message}`);
-  if (process.env["TRACE"] !== undefined) await play(plan, (text) => console.log(text));
-  if (options["no-shrink"] === true) return;
+  say(`not ok - SEED=${plan.seed}: ${failure.message}`);
+  Error.stackTraceLimit = stackTraceLimit;
   const again = await play(plan);
-  if (again.failure?.message !== failure.message)
-    console.log(`  not the same when played again: ${again.failure?.message ?? "it passes"}`);
+  say(
+    again.failure?.message === failure.message
+      ? (again.failure.stack ?? "")
+      : `  not the same when played again: ${again.failure?.message ?? "it passes"}`,
+  );
+  if (trace !== null) await play(plan, trace);
+  if (!options.shrink) return;
   const shorter = await shrink(plan, SHRINK_RUNS_MAX);
-  console.log(
+  say(
     `  ${shorter.plan.steps.length} of ${plan.steps.length} steps are enough: ${shorter.failure?.message ?? ""}`,
   );
   const { steps, ...world } = shorter.plan;
-  console.log(`${JSON.stringify(world).slice(0, -1)},"steps":[`);
-  console.log(`${steps.map((step) => JSON.stringify(step)).join(",\n")}]}`);
+  say(`${JSON.stringify(world).slice(0, -1)},"steps":[`);
+  say(`${steps.map((step) => JSON.stringify(step)).join(",\n")}]}`);
 }
 
-function worldOf(text: string | undefined): WorldName | undefined {
-  return WORLDS.find((name) => name === text);
+/** What the voters keep, by itself. */
+async function checkRegisters({ first, count }: Range): Promise<boolean> {
+  let [stored, failed] = [0, 0];
+  const end = first + (Number.isFinite(count) ? count : REGISTERS);
+  for (let seed = first; seed < end && failed === 0; seed++) {
+    const outcome = await checkRegister(seed);
+    stored += outcome.stored;
+    if (outcome.failure === null) continue;
+    failed++;
+    say(`not ok - SEED=${seed} --register: ${outcome.failure.message}`);
+  }
+  say(`registers from seed ${first}, ${failed} failed; ${stored} records stored`);
+  return failed === 0;
 }
 
-/** All worlds in turn, unless one is asked for. */
-function planFor(seed: number): Plan {
-  const world = worldOf(options.world) ?? WORLDS[seed % WORLDS.length];
-  return worldPlan(world ?? "plain", seed);
+async function playFile(file: string): Promise<boolean> {
+  const { failure } = await play(JSON.parse(readFileSync(file, "utf8")) as Plan, trace);
+  say(failure === null ? `ok - ${file}` : `not ok - ${file}: ${failure.message}`);
+  return failure === null;
 }
 
-async function main(): Promise<number> {
-  const started = performance.now();
-  const seconds = () => (performance.now() - started) / 1000;
-  const only = process.env["SEED"];
-  const first = Number(only ?? options.first ?? 1);
-  const count = only !== undefined ? 1 : options.seeds !== undefined ? Number(options.seeds) : Infinity;
-  const limit =
-    options.seconds !== undefined
-      ? Number(options.seconds)
-      : options.seeds !== undefined || options.soak === true || only !== undefined
-        ? Infinity
-        : 60;
-  const total = {
-    seeds: 0,
-    failed: 0,
-    simulatedMs: 0,
-    operations: 0,
-    acknowledged: 0,
-    events: 0,
-    emptied: 0,
-    salvaged: 0,
-  };
-  const report = () => {
-    const speed = Math.round(total.simulatedMs / 1000 / seconds());
-    console.log(
-      `${total.seeds} seeds from ${first}, ${total.failed} failed; ${total.operations} operations, ${total.acknowledged} acknowledged, ` +
-        `${total.events} events, ${total.emptied} directories emptied, ${total.salvaged} times salvaged; ${Math.round(total.simulatedMs / 1000)} s simulated in ${seconds().toFixed(1)} s: ${speed} times real time`,
-    );
-  };
-  if (options.plan !== undefined) {
-    const plan = JSON.parse(readFileSync(options.plan, "utf8")) as Plan;
-    const { failure } = await play(
-      plan,
-      process.env["TRACE"] === undefined ? null : (text) => console.log(text),
-    );
-    console.log(failure === null ? `ok - ${options.plan}` : `not ok - ${options.plan}: ${failure.message}`);
-    return failure === null ? 0 : 1;
+async function exhaustAll(length: number): Promise<boolean> {
+  const { world = "managed", every, share, job, jobs } = options;
+  if (world !== "managed" && world !== "witness") {
+    say(`not ok - --exhaustive: there are no sequences for the world ${world}, only for managed and witness`);
+    return false;
   }
-  if (options.exhaustive !== undefined) {
-    const tell = (text: string) => console.log(text);
-    const [first = 1, of = 1] = (options.share ?? "1/1").split("/").map(Number);
-    const extent = {
-      ...{ world: worldOf(options.world) ?? "managed", length: Number(options.exhaustive) },
-      ...{ every: Number(options.every ?? 1), share: { first: first - 1, of } },
-    };
-    const { sequences, crashPoints, ofCrashPoints, failed } = await exhaust(extent, tell);
-    console.log(
-      `${sequences} sequences, ${crashPoints} of ${ofCrashPoints} crash points, ${failed} failed, in ${seconds().toFixed(1)} s`,
-    );
-    return failed === 0 ? 0 : 1;
+  const total: Total = { sequences: 0, crashPoints: 0, ofCrashPoints: 0, failed: 0 };
+  if (isPart()) {
+    const own = { first: share.first + job.first * share.of, of: share.of * job.of };
+    const part = await exhaust({ world, length, every, share: own }, say);
+    await report(part);
+    return part.failed === 0;
   }
-  const { bug } = options;
-  if (bug !== undefined) {
-    let found = true;
-    for (const one of BUGS.filter(({ name }) => name.includes(bug))) found = (await find(one)) && found;
-    return found ? 0 : 1;
-  }
-  for (let seed = first; seed < first + count && seconds() < limit; seed++) {
-    const plan = planFor(seed);
+  const good = await inProcesses(jobs, (message) => {
+    const part = message as Total;
+    total.crashPoints += part.crashPoints;
+    total.failed += part.failed;
+    // Each part has looked at all.
+    [total.sequences, total.ofCrashPoints] = [part.sequences, part.ofCrashPoints];
+  });
+  const { sequences, crashPoints, ofCrashPoints, failed } = total;
+  say(
+    `${sequences} sequences, ${crashPoints} of ${ofCrashPoints} crash points, ${failed} failed, in ${seconds().toFixed(1)} s`,
+  );
+  return good;
+}
+
+async function findBugs(text: string): Promise<boolean> {
+  const bugs = BUGS.filter(({ name }) => name.includes(text));
+  if (bugs.length === 0) say(`not ok - no bug has ${JSON.stringify(text)} in its name`);
+  let found = bugs.length > 0;
+  for (const bug of bugs) found = (await find(bug)) && found;
+  return found;
+}
+
+/** @param tally takes in what each seed has come to
+ * @returns false: one has failed, after which none is to be played */
+async function playSeeds(
+  { first, count, seconds: limit }: Range,
+  tally: (one: Tally) => void | Promise<void>,
+): Promise<boolean> {
+  const { job, world, keepGoing } = options;
+  let cpu = cpuSeconds();
+  for (let seed = first + job.first; seed < first + count && seconds() < limit; seed += job.of) {
+    const plan = worldPlan(world ?? WORLDS[seed % WORLDS.length] ?? "plain", seed);
     const outcome = await play(plan);
-    total.seeds++;
-    for (const key of ["simulatedMs", "operations", "acknowledged", "events", "emptied", "salvaged"] as const)
-      total[key] += outcome[key];
-    if (outcome.failure !== null) {
-      total.failed++;
-      if (options["keep-going"] === true) console.log(`not ok - SEED=${seed}: ${outcome.failure.message}`);
-      else {
-        await tell(plan, outcome.failure);
-        break;
-      }
+    const now = cpuSeconds();
+    await tally(tallyOf(outcome, now - cpu));
+    cpu = now;
+    if (outcome.failure === null) continue;
+    if (keepGoing !== true) {
+      await tell(plan, outcome.failure);
+      return false;
     }
-    if (options.soak === true && total.seeds % 1000 === 0) report();
+    say(`not ok - SEED=${seed}: ${outcome.failure.message}`);
   }
-  report();
-  return total.failed === 0 ? 0 : 1;
+  return true;
+}
+
+/** Shared between processes where there is more than one seed. */
+async function playAll(range: Range): Promise<boolean> {
+  if (isPart()) return playSeeds(range, report);
+  const total = nothing();
+  const sayTotal = (): void => say(inWords(total, range.first, seconds()));
+  const tally = (one: Tally): void => {
+    add(total, one);
+    if (options.soak === true && total.seeds % REPORT_SEEDS === 0) sayTotal();
+  };
+  const jobs = Math.min(options.jobs, range.count);
+  const good =
+    jobs === 1 ? await playSeeds(range, tally) : await inProcesses(jobs, (one) => tally(one as Tally));
+  sayTotal();
+  return good && total.failed === 0;
+}
+
+function cpuSeconds(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1e6;
+}
+
+function main(): Promise<boolean> {
+  const { plan, exhaustive, bug, register } = options;
+  if (plan !== undefined) return playFile(plan);
+  if (exhaustive !== undefined) return exhaustAll(exhaustive);
+  if (bug !== undefined) return findBugs(bug);
+  const range = rangeOf(options);
+  return register === true ? checkRegisters(range) : playAll(range);
 }
 
 // In the product it would have ended the process.
 process.on("unhandledRejection", (error) => simulation().fail(error));
-process.exit(await main());
+process.exit((await main()) ? 0 : 1);

@@ -84,7 +84,7 @@ export class ManagedWorld extends World {
         ...{ disableRevisionCounter: true, salvageRequested: this.acceptLostWrites, runDirectory: "/run" },
         ...{ replicaTimeoutMs: REPLICA_TIMEOUT_MS, unmapMarkSnapChainRemoved: false, snapshotMaxSize: 0 },
         ...{ snapshotMaxCount: SNAPSHOTS_MAX, bootIdFile: machine.bootIdFile },
-        ...{ engineId: null, resumeFrom: [], witness: this.witness?.address ?? null },
+        ...{ engineId: null, resumeFrom: [], witness: this.witnessAddress },
       },
       () => this.simulation.after(0, null, () => process.die()),
       log,
@@ -179,7 +179,7 @@ export class ManagedWorld extends World {
 
   protected pick(index: number): string | null {
     const taken = this.model.snapshots.taken();
-    return taken[index % Math.max(1, taken.length)] ?? null;
+    return taken.at(index < 0 ? index : index % Math.max(1, taken.length)) ?? null;
   }
 
   revert(index: number): void {
@@ -284,7 +284,8 @@ export class ManagedWorld extends World {
   addReplica(machine: Machine, empty: boolean): void {
     if (this.adding !== null || this.controller === null) return;
     if (this.readable().includes(machine.address)) return;
-    if (empty && !this.mayBeCopy(machine)) machine.emptyDirectory();
+    // What the volume still counts is left out of it first.
+    if (empty && !this.mayBeCopy(machine) && !this.members().has(machine.name)) machine.emptyDirectory();
     this.adding = machine;
     this.addedAt = this.simulation.now;
     const { address } = machine;
@@ -346,8 +347,8 @@ export class ManagedWorld extends World {
     this.addReplica(machine, false);
   }
 
-  protected override async checkAll(): Promise<boolean> {
-    if (!(await super.checkAll())) return false;
+  protected override checkAll(): boolean {
+    if (!super.checkAll()) return false;
     const files = this.replicas.map((machine) => new SnapshotFiles(machine));
     // What is removed, or put right at this moment, is looked at when that has ended.
     if (files.some(({ isBusy }) => isBusy)) return false;

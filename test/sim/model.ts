@@ -153,7 +153,10 @@ export class Model {
     let kept = 0;
     for (const entry of present) {
       if (isThere(entry) || entry.ended.at > begunAt) present[kept++] = entry;
-      else sector.gone.push({ ...entryOf(entry), goneAt: this.moment, isVolatile: true });
+      else {
+        const { value, begunAt: writtenAt, ended } = entry;
+        sector.gone.push({ value, begunAt: writtenAt, ended, goneAt: this.moment, isVolatile: true });
+      }
     }
     if (kept === present.length) return;
     present.length = kept;

@@ -1,7 +1,7 @@
 /** Stands in for `node:net`: as much of a socket as it takes to see whether anybody listens. */
 import { EventEmitter } from "node:events";
 import { network, type End } from "./network.js";
-import { runningProcess, simulation } from "./simulation.js";
+import { runningProcess } from "./simulation.js";
 
 /** That were accepted, by what stands for their descriptors. */
 const accepted = new Map<number, End>();
@@ -35,7 +35,6 @@ export class Socket extends EventEmitter {
     if (process === undefined) throw new Error("only a simulated process connects");
     const fail = (reason: string) => {
       if (this.isOver) return;
-      simulation().touch();
       this.emit("error", new Error(reason));
     };
     signal?.addEventListener("abort", () => fail("The operation was aborted"), { once: true });

@@ -48,7 +48,6 @@ export class End {
   end(reason: string): void {
     if (this.closed) return;
     this.closed = true;
-    simulation().touch();
     this.onClose(reason);
   }
 
@@ -63,7 +62,7 @@ export class End {
     const arrive = () => {
       if (!this.closed) work();
     };
-    simulation().after(this.arrival - now, process, arrive, true);
+    simulation().after(this.arrival - now, process, arrive);
   }
 
   release(): void {
@@ -88,6 +87,8 @@ export class Network {
   private waiting: Connecting[] = [];
   /** a payload arrives damaged with this probability */
   damage = 0;
+  /** a call of an engine arrives a second time with this probability */
+  repetition = 0;
 
   latency(from: string, to: string): number {
     if (from === to) return simulation().random.between(0.02, 0.1);

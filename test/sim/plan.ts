@@ -25,6 +25,8 @@ export type Step = { at: number } & (
   | { do: "cutOff"; machine: number; ms: number }
   | { do: "emptyWitness" }
   | { do: "damage"; ms: number; amount: number }
+  /** calls of engines come twice */
+  | { do: "repeatCalls"; ms: number; amount: number }
   | { do: "jumpClock"; machine: number; ms: number }
   | ChainStep
 );
@@ -45,8 +47,8 @@ export interface Plan {
   managed?: true;
   /** disks rot */
   rots?: true;
-  /** beside the replicas there is a witness */
-  witness?: true;
+  /** beside the replicas there is a witness, or three voters */
+  witness?: "one" | "voters";
   crash?: Crash;
   steps: Step[];
 }
@@ -57,6 +59,7 @@ const CHAOS_MS = 40_000;
 const BEGIN_MS = 500;
 
 const MANAGED = 0x5a5a5a5a;
+const REPEATS = 0x0f0f0f0f;
 const RETURNS: ReadonlySet<string> = new Set(["killReplica", "hangReplica", "cutPower", "block", "fullDisk"]);
 const SECTORS = VOLUME_BYTES / SECTOR_BYTES;
 
@@ -111,6 +114,16 @@ export function planOf(seed: number): Plan {
     steps.push(faultStep(at, random, random.pick(kinds), replicas));
     if (random.chance(0.5))
       steps.push(faultStep(at + random.between(0, 300), random, random.pick(kinds), replicas));
+  }
+  const repeats = new Random(seed ^ REPEATS);
+  if (repeats.chance(0.3)) {
+    const at = repeats.between(BEGIN_MS, CHAOS_MS);
+    steps.push({
+      at,
+      do: "repeatCalls",
+      ms: repeats.between(2_000, CHAOS_MS),
+      amount: repeats.between(0.05, 0.5),
+    });
   }
   steps.sort((a, b) => a.at - b.at);
   return { seed, replicas, engineAlone, steps };
@@ -212,7 +225,6 @@ export function crash(world: World, { victim }: Crash): void {
 /** Makes one step. */
 export function perform(world: World, step: Step): void {
   if (isChainStep(step)) {
-    world.simulation.touch();
     performChain(world, step);
     return;
   }
@@ -239,7 +251,6 @@ export function perform(world: World, step: Step): void {
       return;
     }
     default:
-      simulation.touch();
       world.trace(`FAULT ${JSON.stringify(step)}`);
   }
   switch (step.do) {
@@ -306,20 +317,24 @@ export function perform(world: World, step: Step): void {
       return;
     }
     case "block": {
-      const [from, to] = [machine(step.from).name, machine(step.to).name];
+      const [from, to] = [machine(step.from), machine(step.to)];
       if (from === to) return;
-      cut(world, step.both ? [[from, to], [to, from]] : [[from, to]], step.ms); // prettier-ignore
+      const ways = world
+        .alongside(from)
+        .flatMap((a) => world.alongside(to).map((b): Way => [a.name, b.name]));
+      cut(world, step.both ? ways.flatMap(([a, b]): Way[] => [[a, b], [b, a]]) : ways, step.ms); // prettier-ignore
       return;
     }
     case "cutOff": {
-      const here = new Set([machine(world.replicas.length).name, machine(step.machine).name]);
+      const both = [machine(world.replicas.length), machine(step.machine)];
+      const here = new Set(both.flatMap((one) => world.alongside(one)).map(({ name }) => name));
       const names = world.machines.map(({ name }) => name);
       const isAcross = ([from, to]: Way) => here.has(from) !== here.has(to);
       cut(world, names.flatMap((from) => names.map((to): Way => [from, to])).filter(isAcross), step.ms);
       return;
     }
     case "emptyWitness": {
-      world.witness?.emptyDirectory();
+      world.witnesses[0]?.emptyDirectory();
       return;
     }
     case "break": {
@@ -329,6 +344,10 @@ export function perform(world: World, step: Step): void {
     case "damage":
       network.damage = step.amount;
       later(step.ms, () => (network.damage = 0));
+      return;
+    case "repeatCalls":
+      network.repetition = step.amount;
+      later(step.ms, () => (network.repetition = 0));
       return;
     case "jumpClock":
       for (const process of machine(step.machine).processes) process.clockAheadMs += step.ms;

@@ -2,6 +2,8 @@
 import { ManagedWorld } from "./managed-world.js";
 import { crash, perform, type Plan } from "./plan.js";
 import { RotWorld } from "./rot-world.js";
+import { inTurn } from "./simulation.js";
+import { VOTER_NAMES, WITNESS_NAME } from "./witness-machine.js";
 import { World } from "./world.js";
 
 /** ms that the volume may take to be whole again when nothing is wrong any more. */
@@ -24,18 +26,23 @@ export interface Outcome {
   eventsOfSteps: number;
 }
 
-export async function play(plan: Plan, trace: ((text: string) => void) | null = null): Promise<Outcome> {
+export function play(plan: Plan, trace: ((text: string) => void) | null = null): Promise<Outcome> {
+  return inTurn(() => playNow(plan, trace));
+}
+
+function playNow(plan: Plan, trace: ((text: string) => void) | null): Outcome {
   const {
     seed,
     replicas,
     engineAlone,
     unattended = false,
     managed = false,
-    witness = false,
+    witness,
     rots = false,
     steps,
   } = plan;
-  const options = { seed, replicas, engineAlone, witness, attended: !unattended, trace };
+  const witnesses = witness === undefined ? [] : witness === "one" ? [WITNESS_NAME] : VOTER_NAMES;
+  const options = { seed, replicas, engineAlone, witnesses, attended: !unattended, trace };
   const world = rots ? new RotWorld(options) : managed ? new ManagedWorld(options) : new World(options);
   let failure: Error | null = null;
   let [eventsBefore, eventsOfSteps] = [0, 0];
@@ -43,18 +50,18 @@ export async function play(plan: Plan, trace: ((text: string) => void) | null = 
     const { crash: asked } = plan;
     if (asked !== undefined)
       world.simulation.interruption = { event: asked.event, work: () => crash(world, asked) };
-    world.simulation.after(steps[0]?.at ?? 0, null, () => (eventsBefore = world.simulation.events), true);
+    world.simulation.after(steps[0]?.at ?? 0, null, () => (eventsBefore = world.simulation.events));
     world.start();
     let last = 0;
     for (const step of steps) {
       const { simulation } = world;
-      simulation.after(step.at, null, () => perform(world, step), true);
+      simulation.after(step.at, null, () => perform(world, step));
       last = step.at;
     }
-    await world.runFor(last + 1);
+    world.runFor(last + 1);
     eventsOfSteps = world.simulation.events;
     world.heal();
-    await world.settle(managed ? MANAGED_RECOVERY_MS : RECOVERY_MS);
+    world.settle(managed ? MANAGED_RECOVERY_MS : RECOVERY_MS);
   } catch (error) {
     failure = error as Error;
   }

@@ -53,16 +53,15 @@ export class RotWorld extends ManagedWorld {
     );
   }
 
-  protected override async checkAll(): Promise<boolean> {
+  protected override checkAll(): boolean {
     if (this.rot_.length === 0) return super.checkAll();
-    for (const { file, isKnown } of this.rot_)
-      if (isKnown && !(await this.rehash(nameOf(file)))) return false;
+    for (const { file, isKnown } of this.rot_) if (isKnown && !this.rehash(nameOf(file))) return false;
     for (const rot of this.rot_) if (rot.isKnown) this.judge(rot);
     return true;
   }
 
   /** @returns false when that is not possible just now */
-  private async rehash(name: string): Promise<boolean> {
+  private rehash(name: string): boolean {
     const end = { ended: false, isHashed: false };
     const hash = this.ask(`hash ${name} again`, async (volume) => {
       await hashSnapshot(volume, name, true);
@@ -74,7 +73,7 @@ export class RotWorld extends ManagedWorld {
       () => Object.assign(end, { ended: true, isHashed: true }),
       () => (end.ended = true),
     );
-    await this.runUntil(() => end.ended);
+    this.runUntil(() => end.ended);
     return end.isHashed;
   }
 

@@ -1,13 +1,12 @@
 /**
  * Time, and the order in which things happen: one queue of events, run one by one, each with all that follows from it
- * before the next. No real time passes. Code of the product runs on behalf of a `Process`, which an AsyncLocalStorage
- * carries through its promises: when the process has died, nothing that it waits for ever comes.
+ * before the next. No real time passes. Code of the product runs on behalf of a `Process`: whatever follows from an event
+ * of it is its own, as no promise is kept by one process and awaited by another. When it has died, nothing that it waits for ever comes.
  */
-import { AsyncLocalStorage } from "node:async_hooks";
 import { Random } from "./random.js";
 
-/** Before anything replaces it. */
-const realImmediate = setImmediate;
+/** Not among Node's types, although it is there for everybody. */
+const node = process as unknown as { _tickCallback: () => void };
 
 /** What simulated clocks show at the beginning. */
 export const EPOCH_MS = Date.UTC(2030, 0, 1);
@@ -25,9 +24,10 @@ export class Process {
     readonly machine: string,
   ) {}
 
-  /** Runs `work` as code of this process. */
-  run<T>(work: () => T): T {
-    return running.run(this, work);
+  /** Does `work` as code of this process, which begins with an event of its own.
+   * @returns what comes of it: nothing ever, when the process has died */
+  run<T>(work: () => T | Promise<T>): Promise<T> {
+    return simulation().answer(0, work, this);
   }
 
   onDeath(work: () => void): void {
@@ -60,11 +60,11 @@ export class Process {
   }
 }
 
-const running = new AsyncLocalStorage<Process>();
+let running: Process | null = null;
 
 /** The process whose code is running; undefined in the simulator's own. */
 export function runningProcess(): Process | undefined {
-  return running.getStore();
+  return running ?? undefined;
 }
 
 interface Event {
@@ -73,8 +73,6 @@ interface Event {
   /** null: nobody's */
   process: Process | null;
   work: () => void;
-  /** it keeps no promise, unless it says so by `touch` */
-  quiet: boolean;
   cancelled: boolean;
 }
 
@@ -105,42 +103,28 @@ export class Simulation {
   interruption: { event: number; work: () => void } | null = null;
   private readonly heap: Event[] = [];
   private order = 0;
-  private touched = false;
   private failure: unknown = null;
 
   constructor(seed: number) {
     this.random = new Random(seed);
   }
 
-  /** Does `work` later, as code of `process` if it is alive by then.
-   * @param quiet no promise is kept by it, unless it calls `touch`: the next event may follow at once */
-  after(delayMs: number, process: Process | null, work: () => void, quiet = false): Scheduled {
-    const event = { at: this.now + delayMs, order: this.order++, process, work, quiet, cancelled: false };
+  /** Does `work` later, as code of `process` if it is alive by then. */
+  after(delayMs: number, process: Process | null, work: () => void): Scheduled {
+    const event = { at: this.now + delayMs, order: this.order++, process, work, cancelled: false };
     this.push(event);
     return { cancel: () => (event.cancelled = true) };
   }
 
   /** What the running process asked for, and gets after a while; never when it has died by then. */
-  answer<T>(delayMs: number, work: () => T): Promise<T> {
-    const process = runningProcess() ?? null;
+  answer<T>(delayMs: number, work: () => T | Promise<T>, process = running): Promise<T> {
     return new Promise((resolve, reject) => {
-      this.after(delayMs, process, () => {
-        try {
-          resolve(work());
-        } catch (error) {
-          reject(error instanceof Error ? error : new Error(String(error)));
-        }
-      });
+      this.after(delayMs, process, () => settle(work, resolve, reject));
     });
   }
 
   resume(process: Process): void {
     for (const work of process.resume()) this.after(0, process, work);
-  }
-
-  /** To be called where a promise is resolved or the product's code runs: what follows has to happen before the next event. */
-  touch(): void {
-    this.touched = true;
   }
 
   /** Ends the run with this error. */
@@ -149,8 +133,8 @@ export class Simulation {
   }
 
   /** Until `done`, or until nothing is left to happen. */
-  async run(done: () => boolean): Promise<void> {
-    await drain();
+  run(done: () => boolean): void {
+    drain();
     while (!done()) {
       const event = this.pop();
       if (event === undefined) return;
@@ -159,15 +143,8 @@ export class Simulation {
       this.events++;
       if (this.interruption?.event === this.events) this.interruption.work();
       const { process, work } = event;
-      if (process === null) work();
-      else {
-        if (!process.alive || process.defer(work)) continue;
-        process.run(work);
-      }
-      if (!event.quiet || this.touched) {
-        this.touched = false;
-        await drain();
-      }
+      if (process !== null && (!process.alive || process.defer(work))) continue;
+      perform(process, work);
       if (this.failure !== null) throw this.failure as Error;
     }
   }
@@ -209,7 +186,35 @@ function isBefore(a: Event, b: Event): boolean {
   return a.at < b.at || (a.at === b.at && a.order < b.order);
 }
 
-/** All promises that can be kept are. */
-function drain(): Promise<void> {
-  return new Promise((resolve) => realImmediate(resolve));
+/** One event, and all that follows from it. */
+function perform(process: Process | null, work: () => void): void {
+  running = process;
+  try {
+    work();
+    drain();
+  } finally {
+    running = null;
+  }
+}
+
+/** All promises that can be kept are, and who waits for them runs: what Node does between two callbacks. */
+function drain(): void {
+  node._tickCallback();
+}
+
+/** @returns what `work` does in a callback of its own: promises are kept during it, which cannot be while another one is being kept */
+export function inTurn<T>(work: () => T): Promise<T> {
+  return new Promise((resolve, reject) => setImmediate(() => settle(work, resolve, reject)));
+}
+
+function settle<T>(
+  work: () => T | Promise<T>,
+  resolve: (result: T | Promise<T>) => void,
+  reject: (error: Error) => void,
+): void {
+  try {
+    resolve(work());
+  } catch (error) {
+    reject(error instanceof Error ? error : new Error(String(error)));
+  }
 }

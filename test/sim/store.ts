@@ -178,7 +178,7 @@ export class SimStore implements ReplicaStore {
   }
 
   private later(delayMs: number, work: () => void): void {
-    simulation().after(delayMs, this.process, work, true);
+    simulation().after(delayMs, this.process, work);
   }
 
   private refusal(what: string, blocks: number): [StatusName, string] | null {
@@ -385,7 +385,6 @@ export class SimStore implements ReplicaStore {
         this.synced = covers;
       } else {
         for (const { inode } of files) inode.data.failSync();
-        this.disk.onSyncFailed();
         this.fail(refusal[1]);
       }
       this.startSync();
@@ -399,7 +398,7 @@ export class SimStore implements ReplicaStore {
   private fail(message: string): void {
     if (this.poison !== null) return;
     this.poison = message;
-    simulation().touch();
+    this.disk.onStoreFailed();
     this.onFatal(nativeError("IO_ERROR", message));
     this.retry();
   }
@@ -495,7 +494,6 @@ export class SimStore implements ReplicaStore {
   private call<T>(request: Pick<StoreRequest, "op"> & Partial<StoreRequest>): Promise<T> {
     return new Promise((resolve, reject) => {
       const done: StoreRequest["done"] = (status, message, result) => {
-        simulation().touch();
         if (status === "OK") resolve(result as T);
         else reject(nativeError(status, message));
       };
@@ -556,7 +554,6 @@ export class SimStore implements ReplicaStore {
   private mapRound(): Promise<void> {
     return new Promise((resolve, reject) => {
       this.afterMapRound((error) => {
-        simulation().touch();
         if (error === "") resolve();
         else reject(nativeError("IO_ERROR", error));
       });
@@ -577,7 +574,6 @@ export class SimStore implements ReplicaStore {
   private noChanges(): Promise<void> {
     return new Promise((resolve) => {
       this.idle.push(() => {
-        simulation().touch();
         resolve();
       });
     });
@@ -602,15 +598,11 @@ export class SimStore implements ReplicaStore {
 
   // ---------------------------------------------------------------------------------------------- the chain
 
-  holdChanges(): Promise<void> {
+  async holdChanges(flush = false): Promise<void> {
     this.held = true;
-    if (this.applying === 0) return simulation().answer(0.01, () => undefined);
-    return new Promise((resolve) => {
-      this.unchanging.push(() => {
-        simulation().touch();
-        resolve();
-      });
-    });
+    if (this.applying === 0) await simulation().answer(0.01, () => undefined);
+    else await new Promise<void>((resolve) => this.unchanging.push(resolve));
+    if (flush) await this.flush();
   }
 
   resumeChanges(): void {

@@ -188,7 +188,7 @@ export class SimVolume implements Simulated {
   private enter(work: () => void): void {
     const { now } = simulation();
     this.entered = Math.max(this.entered, now + simulation().random.between(0.005, 0.03));
-    simulation().after(this.entered - now, this.process, work, true);
+    simulation().after(this.entered - now, this.process, work);
   }
 
   /** And what comes of it is heard of in the order in which it happened. */
@@ -196,7 +196,6 @@ export class SimVolume implements Simulated {
     const { now } = simulation();
     this.left = Math.max(this.left, now + simulation().random.between(0.005, 0.05));
     simulation().after(this.left - now, this.process, () => {
-      simulation().touch();
       work();
     });
   }

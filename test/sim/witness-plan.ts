@@ -3,6 +3,7 @@ import { faultStep, planOf, type Plan, type Step } from "./plan.js";
 import { Random } from "./random.js";
 
 const WITNESS = 0x3c3c3c3c;
+const VOTERS = 0x69696969;
 const BEGIN_MS = 500;
 const CHAOS_MS = 40_000;
 
@@ -12,7 +13,7 @@ const KINDS = [
 
 export function witnessPlanOf(seed: number): Plan {
   const random = new Random(seed ^ WITNESS);
-  const plan = { ...planOf(seed), witness: true as const };
+  const plan = { ...planOf(seed), witness: "one" as const };
   const steps = [...plan.steps];
   for (let i = random.below(6); i > 0; i--)
     steps.push(...witnessFault(random.between(BEGIN_MS, CHAOS_MS), random, plan.replicas));
@@ -20,6 +21,21 @@ export function witnessPlanOf(seed: number): Plan {
     steps.push(...takeover(random.between(BEGIN_MS, CHAOS_MS), random, plan.replicas));
   steps.sort((a, b) => a.at - b.at);
   return { ...plan, steps };
+}
+
+/** The same with voters in the place of the witness: what happens to it happens to any of them. */
+export function voterPlanOf(seed: number): Plan {
+  const random = new Random(seed ^ VOTERS);
+  const plan = witnessPlanOf(seed);
+  const witness = plan.replicas + 1;
+  const any = (machine: number) => (machine === witness ? witness + random.below(3) : machine);
+  const steps = plan.steps.flatMap((step): Step[] => {
+    // The others could not bear the loss of one more, and are none any more.
+    if (step.do === "emptyWitness") return [];
+    if (step.do === "block") return [{ ...step, from: any(step.from), to: any(step.to) }];
+    return ["machine" in step ? { ...step, machine: any(step.machine) } : step];
+  });
+  return { ...plan, witness: "voters", steps };
 }
 
 function witnessFault(at: number, random: Random, replicas: number): Step[] {

@@ -5,7 +5,9 @@
 import type { Logger } from "pino";
 import { AttachedVolume } from "../../engine/attached-volume.js";
 import type { Health } from "../../engine/health.js";
-import { parseRecord } from "../../replica/member-record.js";
+import type { MemberRecord } from "../../proto/control.js";
+import { compareBallots, NO_BALLOT, type Ballot } from "../../proto/voting.js";
+import { parseRecord, type ReplicaRecord } from "../../replica/member-record.js";
 import { sockets } from "./data-server.js";
 import { setDisks } from "./disk.js";
 import { forgetDescriptors } from "./fs.js";
@@ -16,7 +18,7 @@ import { beginNetwork, type Network } from "./network.js";
 import { SECTOR_BYTES } from "./sectors.js";
 import { beginSimulation, type Process, type Simulation } from "./simulation.js";
 import { SimVolume } from "./volume.js";
-import { WITNESS_NAME, WitnessMachine } from "./witness-machine.js";
+import { WitnessMachine } from "./witness-machine.js";
 
 export const VOLUME = "vol";
 export const VOLUME_BYTES = 4 << 20;
@@ -33,8 +35,8 @@ export interface WorldOptions {
   replicas: number;
   /** where the engine runs: a machine of its own, or one that has a replica */
   engineAlone: boolean;
-  /** on a machine of its own */
-  witness: boolean;
+  /** on machines of their own: a witness, or its voters */
+  witnesses: readonly string[];
   /** whether an operator empties directories that the engine declines, at the end */
   attended: boolean;
   trace: ((text: string) => void) | null;
@@ -67,7 +69,8 @@ export class World {
   readonly network: Network;
   readonly model = new Model();
   readonly replicas: Machine[];
-  readonly witness: Machine | null;
+  /** the witness, or its voters; where there are several, each of the first shares the fate of a replica's machine */
+  readonly witnesses: Machine[];
   /** where engines run, and the first of them */
   readonly hosts: Machine[];
   readonly home: Machine;
@@ -78,6 +81,8 @@ export class World {
   private isWanted = true;
   /** machines that hold all that was acknowledged, flushed or not */
   private readonly holders = new Set<string>();
+  /** when nobody held any more what was not flushed, the last time */
+  private lostAt = -Infinity;
   private engines = 0;
   private values = 0;
   operations = 0;
@@ -98,7 +103,7 @@ export class World {
       log: (process: Process) => this.logOf(process),
     };
     this.replicas = Array.from({ length: options.replicas }, (_, i) => new Machine(`m${i + 1}`, hosting));
-    this.witness = options.witness ? new WitnessMachine(WITNESS_NAME, hosting) : null;
+    this.witnesses = options.witnesses.map((name) => new WitnessMachine(name, hosting));
     const first = options.engineAlone ? new Machine("e1", hosting) : this.replicas[0];
     if (first === undefined) throw new Error("a world has replicas");
     this.home = first;
@@ -107,12 +112,16 @@ export class World {
     forgetConnections();
     sockets.clear();
     setDisks(this.machines.map(({ disk }) => disk));
-    for (const machine of this.replicas) machine.disk.onSyncFailed = () => this.lose(machine);
+    for (const machine of this.replicas) machine.disk.onStoreFailed = () => this.lose(machine);
   }
 
   /** Whether replicas are hosted as Longhorn hosts them. */
   protected get isManaged(): boolean {
     return false;
+  }
+
+  protected get witnessAddress(): string | null {
+    return this.witnesses.length === 0 ? null : this.witnesses.map(({ address }) => address).join(",");
   }
 
   get machines(): Machine[] {
@@ -121,14 +130,14 @@ export class World {
 
   /** That keep something of the volume. */
   private get daemons(): Machine[] {
-    return this.witness === null ? this.replicas : [...this.replicas, this.witness];
+    return [...this.replicas, ...this.witnesses];
   }
 
-  /** By the number that a step names: replicas, where the engine runs, the witness. */
+  /** By the number that a step names: replicas, where the engine runs, witnesses. */
   machine(index: number): Machine {
     const replica = this.replicas[index];
     if (replica !== undefined) return replica;
-    return (index > this.replicas.length ? this.witness : null) ?? this.engine?.machine ?? this.home;
+    return this.witnesses[index - this.replicas.length - 1] ?? this.engine?.machine ?? this.home;
   }
 
   trace(text: string): void {
@@ -182,7 +191,7 @@ export class World {
         (error: unknown) => {
           const { message } = error as Error;
           this.trace(`${process.name} did not start: ${message}`);
-          if (/^(LOST_WRITES|SPLIT):/.test(message)) this.salvageHolder();
+          if (/^(LOST_WRITES|SPLIT):/.test(message)) this.salvageHolder(message);
           this.simulation.after(0, null, () => process.die());
         },
       ),
@@ -199,7 +208,7 @@ export class World {
       engineBootId: engine.machine.bootId,
       replicaTimeoutMs: REPLICA_TIMEOUT_MS,
       waitMs: MEMBERS_WAIT_MS,
-      witness: this.witness?.address ?? null,
+      witness: this.witnessAddress,
       salvage: this.salvage,
       acceptLostWrites: this.acceptLostWrites,
       after: null,
@@ -240,11 +249,13 @@ export class World {
     } else if (health.type === "served") this.acceptLostWrites = false;
   }
 
-  /** Somebody knows which replica holds everything that was acknowledged. What reads may have told of writes that were not is given up. */
-  private salvageHolder(): void {
+  /** Somebody knows which replica holds everything that was acknowledged, or goes by what is said of them where none does. What reads may have told
+   * of writes that were not is given up. */
+  private salvageHolder(evidence: string): void {
     const [holder] = this.holders;
-    if (holder === undefined) this.acceptLostWrites = true;
-    else this.salvage = `replica-${holder}`;
+    if (holder !== undefined) this.salvage = `replica-${holder}`;
+    else if (evidence.startsWith("SPLIT:")) this.salvage = newestOfItself(evidence);
+    else this.acceptLostWrites = true;
     this.model.losePower();
     this.salvaged++;
   }
@@ -278,44 +289,50 @@ export class World {
     const { engine } = this;
     const attached = engine?.attached;
     if (engine == null || attached == null || engine.open.size > 0) return;
-    void engine.process.run(() =>
-      attached.detach().then(
-        () => this.simulation.after(0, null, () => engine.process.die()),
-        () => this.simulation.after(0, null, () => engine.process.die()),
-      ),
-    );
+    const end = () => this.simulation.after(0, null, () => engine.process.die());
+    engine.process.run(() => attached.detach()).then(end, end);
   }
 
   // ---------------------------------------------------------------------------------------------- power
 
   cutPower(machine: Machine, downMs: number): void {
-    machine.cutPower();
-    if (machine !== this.witness) this.lose(machine);
-    this.simulation.after(downMs, null, () => machine.powerOn());
+    for (const one of this.alongside(machine)) one.cutPower();
+    if (!this.witnesses.includes(machine)) this.lose(machine);
+    this.simulation.after(downMs, null, () => {
+      for (const one of this.alongside(machine)) one.powerOn();
+    });
+  }
+
+  /** The machine, and the voter that is on it. */
+  alongside(machine: Machine): Machine[] {
+    const voter = this.witnesses.length > 1 ? this.witnesses[this.replicas.indexOf(machine)] : undefined;
+    return voter === undefined ? [machine] : [machine, voter];
   }
 
   /** What the machine's replica had not made durable is gone. */
   private lose(machine: Machine): void {
     this.holders.delete(machine.name);
-    const members = this.members();
-    if ([...this.holders].some((name) => members.has(name))) return;
+    if (this.isHeld()) return;
     this.trace("nobody holds what was not flushed");
+    this.lostAt = this.simulation.now;
     this.model.losePower();
+  }
+
+  /** Whether what was acknowledged and not flushed is on a copy that is current. */
+  private isHeld(): boolean {
+    const members = this.members();
+    return [...this.holders].some((name) => members.has(name));
   }
 
   /** Machines of the members that the newest record names, the witness's as well: what it excludes is excluded. */
   protected members(): Set<string> {
-    let newest = 0;
-    let members: string[] = [];
-    for (const { disk, directory } of this.daemons) {
-      const text = disk.names.get(`${directory}/aurochs.record`)?.text.content.toString() ?? "";
-      if (text === "") continue;
-      const { member } = parseRecord(text, directory);
-      if (member === null || member.generation <= newest) continue;
-      newest = member.generation;
-      ({ members } = member);
-    }
-    return new Set(members.map((id) => id.replace("replica-", "")));
+    const records = this.replicas.map(recordOn);
+    // What a majority of voters has decided is no newer than what the one in the middle holds.
+    const votes = this.witnesses.map(recordOn).sort((a, b) => compareBallots(ballotOf(b), ballotOf(a)));
+    const newest = [...records, votes[Math.floor(votes.length / 2)]]
+      .flatMap((record) => record?.member ?? [])
+      .reduce<MemberRecord | null>((a, b) => (b.generation > (a?.generation ?? 0) ? b : a), null);
+    return new Set(newest?.members.map((id) => id.replace("replica-", "")) ?? []);
   }
 
   // ---------------------------------------------------------------------------------------------- the initiator
@@ -364,6 +381,7 @@ export class World {
     const volume = engine?.volume;
     if (engine === null || volume == null || !engine.process.alive || !this.admitsIo) return;
     const operation = begin();
+    const began = this.simulation.now;
     this.operations++;
     engine.open.add(operation);
     const say = (what: string) => {
@@ -381,7 +399,7 @@ export class World {
           if (result instanceof Int32Array) this.model.answer(operation, result);
           else this.model.acknowledge(operation);
           // The answer was under way when the last one that knew it lost its power.
-          if (this.holders.size === 0) this.model.losePower();
+          if (this.holders.size === 0 || (began <= this.lostAt && !this.isHeld())) this.model.losePower();
         },
         (error: unknown) => {
           engine.open.delete(operation);
@@ -401,10 +419,10 @@ export class World {
     }
   }
 
-  async runFor(ms: number): Promise<void> {
+  runFor(ms: number): void {
     const until = this.simulation.now + ms;
     this.simulation.after(ms, null, () => undefined);
-    await this.simulation.run(() => this.simulation.now >= until);
+    this.simulation.run(() => this.simulation.now >= until);
   }
 
   /** Everything works again, from now on. */
@@ -418,7 +436,7 @@ export class World {
       machine.powerOn();
       for (const process of machine.processes) this.simulation.resume(process);
     }
-    this.network.damage = 0;
+    Object.assign(this.network, { damage: 0, repetition: 0 });
     for (const former of this.former) former.process.die();
     for (const machine of this.daemons) {
       // A daemon whose disk failed is started anew by somebody.
@@ -430,14 +448,14 @@ export class World {
   }
 
   /** @throws {Violation} not all replicas have become copies, or what they hold is not what they should */
-  async settle(withinMs: number): Promise<void> {
+  settle(withinMs: number): void {
     const deadline = this.simulation.now + withinMs;
     // What was done to it last may still have consequences: then it is looked at again.
-    while (!this.isWhole() || !(await this.checkAll())) {
+    while (!this.isWhole() || !this.checkAll()) {
       if (this.simulation.now >= deadline)
         throw new Violation(`the volume does not recover: ${this.describe()}`);
       this.attend();
-      await this.runFor(100);
+      this.runFor(100);
     }
   }
 
@@ -450,13 +468,12 @@ export class World {
     return replicas?.replicas().every(({ state }) => state.mode === "RW") === true;
   }
 
-  /** The engine keeps what may be somebody's data, and an operator says that it is not. One that waits for a copy that lost its writes, or
-   * that its witness does not know, is started again. */
+  /** The engine keeps what may be somebody's data, and an operator says that it is not. One that waits for a copy that lost its writes
+   * is started again. */
   protected attend(): void {
     if (!this.options.attended || this.simulation.now < this.attendedAt + ATTENDED_MS) return;
-    const { health, attached, process } = this.engine ?? {};
-    const isLost = attached?.replicas.witness()?.cause.includes("it counts after the next start") === true;
-    if (this.witness !== null && (health?.type === "waited" || isLost)) {
+    const { health, process } = this.engine ?? {};
+    if (this.witnesses.length > 0 && health?.type === "waited") {
       this.trace(`somebody kills ${process?.name}`);
       this.attendedAt = this.simulation.now;
       process?.die();
@@ -472,7 +489,7 @@ export class World {
   }
 
   /** @returns false when something went wrong on the way that may go wrong */
-  protected async checkAll(): Promise<boolean> {
+  protected checkAll(): boolean {
     const { engine } = this;
     const before = this.acknowledged;
     let operations = 1;
@@ -483,15 +500,15 @@ export class World {
       }
     }
     this.flush();
-    const ended = await this.runUntil(() => engine !== this.engine || engine?.open.size === 0);
+    const ended = this.runUntil(() => engine !== this.engine || engine?.open.size === 0);
     if (!ended) throw new Violation(`operations do not end: ${this.describe()}`);
-    return this.acknowledged === before + operations && (await this.copiesAreEqual());
+    return this.acknowledged === before + operations && this.copiesAreEqual();
   }
 
-  protected async runUntil(done: () => boolean): Promise<boolean> {
+  protected runUntil(done: () => boolean): boolean {
     const deadline = this.simulation.now + 60_000;
     this.simulation.after(60_000, null, () => undefined);
-    await this.simulation.run(() => done() || this.simulation.now >= deadline);
+    this.simulation.run(() => done() || this.simulation.now >= deadline);
     return done();
   }
 
@@ -513,7 +530,7 @@ export class World {
   /** Reads all copies wherever anything was ever written.
    * @returns false when one could not be read
    * @throws {Violation} they differ */
-  private async copiesAreEqual(): Promise<boolean> {
+  private copiesAreEqual(): boolean {
     const { engine } = this;
     const { attached, volume } = engine ?? {};
     if (engine === null || attached == null || volume == null) return false;
@@ -538,7 +555,7 @@ export class World {
       },
       () => (ended = true),
     );
-    await this.runUntil(() => ended || !engine.process.alive);
+    this.runUntil(() => ended || !engine.process.alive);
     if (read.contents === null) return false;
     const [first = [], ...others] = read.contents;
     for (const [at, run] of runs.entries()) {
@@ -553,6 +570,23 @@ export class World {
   }
 }
 
+function recordOn({ disk, directory }: Machine): ReplicaRecord | null {
+  const text = disk.names.get(`${directory}/aurochs.record`)?.text.content.toString() ?? "";
+  return text === "" ? null : parseRecord(text, directory);
+}
+
+function ballotOf(record: ReplicaRecord | null): Ballot {
+  return record?.vote?.accepted ?? NO_BALLOT;
+}
+
 function machineOf(address: string): string {
   return address.slice(0, address.indexOf(":"));
+}
+
+/** The replica with the newest record of those that name the one that holds it. */
+function newestOfItself(evidence: string): string | null {
+  const told = [...evidence.matchAll(/replica (\S+), generation (\d+), members ([^;]*)/g)];
+  const good = told.filter(([, id = "", , members = ""]) => members.split(", ").includes(id));
+  const [newest] = good.sort((a, b) => Number(b[2]) - Number(a[2]));
+  return newest?.[1] ?? null;
 }

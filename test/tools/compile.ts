@@ -1,5 +1,5 @@
 /** Compiles the C++ programs that tests use, once per change of their source. */
-import { createHash } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync } from "node:fs";
 import { basename, join } from "node:path";
 import { run } from "./process.js";
@@ -30,8 +30,8 @@ export async function compileTool(source: string, flags: string[]): Promise<stri
 
 async function compile(path: string, source: string, flags: string[]): Promise<void> {
   mkdirSync(CACHE, { recursive: true });
-  // Other processes may be compiling it, too.
-  const own = `${path}.${process.pid}`;
+  // Other processes may be compiling it, too; one in a namespace of its own may have the same id.
+  const own = `${path}.${randomUUID()}`;
   await run("g++", [source, "-o", own, ...flags]);
   renameSync(own, path);
 }

@@ -54,6 +54,11 @@ export class IscsiIo {
     await this.ask(`unmap ${offset} ${length}`);
   }
 
+  /** Writes zeros that need no room, as kernels zero what a file system is to find empty. */
+  async zero(offset: number, length: number): Promise<void> {
+    await this.ask(`zero ${offset} ${length}`);
+  }
+
   async flush(): Promise<void> {
     await this.ask("flush");
   }

@@ -2,6 +2,7 @@
 // one line:
 //   write OFFSET LENGTH VERSION [fua]  ->  ok
 //   unmap OFFSET LENGTH                ->  ok
+//   zero OFFSET LENGTH                 ->  ok                        WRITE SAME of zeros, with UNMAP
 //   flush                              ->  ok
 //   hash OFFSET LENGTH                 ->  ok H H ...                one number for every 4096 bytes
 //   read OFFSET LENGTH                 ->  ok VERSIONxSECTORS ...   (torn: a sector that holds no one stamp)
@@ -145,6 +146,11 @@ int main(int argc, char** argv) {
     } else if (fields >= 3 && strcmp(verb, "unmap") == 0) {
       unmap_list list = {offset / kSector, static_cast<uint32_t>(length / kSector)};
       const Task task(iscsi_unmap_sync(iscsi, url->lun, 0, 0, &list, 1));
+      printf(IsGood(task) ? "ok\n" : "error %s\n", iscsi_get_error(iscsi));
+    } else if (fields >= 3 && strcmp(verb, "zero") == 0) {
+      unsigned char zeros[kSector] = {};
+      const Task task(iscsi_writesame16_sync(iscsi, url->lun, offset / kSector, zeros, kSector,
+                                             length / kSector, 0, 1, 0, 0));
       printf(IsGood(task) ? "ok\n" : "error %s\n", iscsi_get_error(iscsi));
     } else if (fields >= 1 && strcmp(verb, "flush") == 0) {
       const Task task(iscsi_synchronizecache16_sync(iscsi, url->lun, 0, 0, 0, 0));

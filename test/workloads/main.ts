@@ -4,7 +4,7 @@
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
+import { readArguments } from "../tools/command-line.js";
 import { summaryLine } from "../runner/count.js";
 import { SCOPES, runCell, type Cell, type CellResult } from "./cell.js";
 import { DATABASES } from "./database.js";
@@ -22,7 +22,7 @@ const DEFAULT_CUTS = "10";
 const PROGRESS_CUTS = 10;
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({
+  const { values } = readArguments(USAGE, {
     options: {
       cuts: { type: "string", default: DEFAULT_CUTS },
       seed: { type: "string", default: String(Date.now() % 2 ** 31) },

@@ -1,5 +1,6 @@
 #include "base/buffer.h"
 
+#include <malloc.h>
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -14,7 +15,9 @@ namespace aurochs {
 // Free buffers by power-of-two class. Small ones come and go at the speed of I/O, large ones cost an mmap and
 // its page faults each time; but memory on the target boards is shared with others, so what was not needed
 // for a while goes back. Large ones are mapped by ourselves: malloc, once it has seen some of them freed,
-// takes them from its arenas, which then stay as large as they ever were.
+// takes them from its arenas, which then stay as large as they ever were. Small ones lie in the arenas, among
+// what lives longer: malloc gives back the end of an arena by itself, what is free in its midst only when
+// told.
 class BufferPool {
  public:
   static constexpr size_t kClassMin = 4096;
@@ -61,6 +64,7 @@ class BufferPool {
     int64_t due = due_ms_.load(std::memory_order_relaxed);
     if (now_ms >= due && due_ms_.compare_exchange_strong(due, now_ms + kBufferUnusedMs)) {
       std::vector<Buffer*> unused;
+      bool trim;
       {
         std::lock_guard lock(mutex_);
         for (Class& kept : classes_) {
@@ -69,9 +73,15 @@ class BufferPool {
           kept.free.resize(stay);
           kept.unused = stay;
         }
-        for (Buffer* buffer : unused) kept_bytes_ -= buffer->capacity_;
+        for (Buffer* buffer : unused) {
+          kept_bytes_ -= buffer->capacity_;
+          untrimmed_bytes_ += buffer->capacity_;
+        }
+        trim = untrimmed_bytes_ >= kTrimBytes;
+        if (trim) untrimmed_bytes_ = 0;
       }
       for (Buffer* buffer : unused) Free(buffer);
+      if (trim) malloc_trim(0);
     }
     std::lock_guard lock(mutex_);
     return kept_bytes_ > 0;
@@ -110,8 +120,9 @@ class BufferPool {
   }
 
   std::mutex mutex_;
-  Class classes_[kClasses];  // guarded by mutex_
-  size_t kept_bytes_ = 0;    // guarded by mutex_
+  Class classes_[kClasses];     // guarded by mutex_
+  size_t kept_bytes_ = 0;       // guarded by mutex_
+  size_t untrimmed_bytes_ = 0;  // given back since malloc_trim; guarded by mutex_
   std::atomic<int64_t> due_ms_{0};
 };
 

@@ -17,7 +17,8 @@ class Buffer {
   /// At least `capacity` bytes, uninitialised. Aborts the process when memory is out.
   static BufferRef Allocate(size_t capacity);
 
-  /// Gives back what was kept for reuse and not needed for kBufferUnusedMs. To be called often; cheap.
+  /// Gives back what was kept for reuse and not needed for kBufferUnusedMs, to the system. To be called
+  /// often; cheap.
   /// @returns whether anything is kept still
   static bool ReleaseUnused(int64_t now_ms);
 

@@ -11,8 +11,12 @@ namespace aurochs {
 constexpr size_t kBufferPoolBytesMax = 16u << 20;
 constexpr int64_t kBufferUnusedMs = 2'000;
 
-/// From this size on buffers are mapped, not taken from malloc, bytes.
+/// From this size on buffers are mapped, bytes: ours by ourselves, other memory by malloc.
 constexpr size_t kBufferMappedBytes = 128u << 10;
+
+/// When so much was given back malloc gives back as well what is free in its arenas, bytes: rarely, since
+/// that walks through all of them, and soon enough that they do not keep much more than that.
+constexpr size_t kTrimBytes = 4u << 20;
 
 /// One socket read, bytes: what is parsed in place per cycle (design: measured best with large batches).
 constexpr size_t kReceiveBufferBytes = 512u << 10;

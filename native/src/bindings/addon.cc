@@ -1,4 +1,5 @@
 // Registers the addon's surface, in the order of native/index.ts.
+#include <malloc.h>
 #include <napi.h>
 #include <sys/file.h>
 
@@ -6,6 +7,7 @@
 #include <cstring>
 
 #include "base/crc32c.h"
+#include "base/limits.h"
 #include "bindings/data_server.h"
 #include "bindings/file_hash.h"
 #include "bindings/file_receiver.h"
@@ -50,6 +52,9 @@ Napi::Value JsLockFile(const Napi::CallbackInfo& info) {
 }
 
 Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
+  // Left to itself, malloc takes what is as large as something that was freed from its arenas from then on,
+  // and trims these the less: of a transfer's buffers, JavaScript's, a daemon kept 30 MiB.
+  mallopt(M_MMAP_THRESHOLD, kBufferMappedBytes);
   exports.Set("crc32c", Napi::Function::New(env, JsCrc32c, "crc32c"));
   exports.Set("lockFile", Napi::Function::New(env, JsLockFile, "lockFile"));
   exports.Set("fileExtents", Napi::Function::New(env, FileExtents, "fileExtents"));

@@ -95,13 +95,17 @@ Napi::Value JsSendFile(const Napi::CallbackInfo& info) {
   int fd = fcntl(given, F_DUPFD_CLOEXEC, 0);
   if (fd < 0) return refuse(MakeError(env, "IO_ERROR", std::string("dup: ") + strerror(errno), errno));
   auto* sending = new Sending(env, fd, size, std::move(options), on_sent);
-  std::shared_ptr<FileSender> sender = sending->sender();
+  // When JavaScript collects these is nobody's business: file and socket are closed when all is sent.
+  std::weak_ptr<FileSender> sender = sending->sender();
   auto object = Napi::Object::New(env);
   object.Set("allow", Napi::Function::New(env, [sender](const Napi::CallbackInfo& call) {
                Arguments given(call);
-               sender->Allow(given.Integer(0, "bytes", 0, kSafeIntegerMax));
+               uint64_t bytes = given.Integer(0, "bytes", 0, kSafeIntegerMax);
+               if (auto running = sender.lock()) running->Allow(bytes);
              }));
-  object.Set("cancel", Napi::Function::New(env, [sender](const Napi::CallbackInfo&) { sender->Cancel(); }));
+  object.Set("cancel", Napi::Function::New(env, [sender](const Napi::CallbackInfo&) {
+               if (auto running = sender.lock()) running->Cancel();
+             }));
   object.Set("sent", sending->Start());
   return object;
 }

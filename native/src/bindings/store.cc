@@ -168,6 +168,8 @@ void StoreObject::Finish() {
   state_ = State::kClosed;
   bridge_->Close();
   on_fatal_.Reset();
+  // Not when JavaScript happens to collect this: a thread and an index are a lot to wait with.
+  core_.reset();
   for (auto& deferred : std::exchange(closing_, {})) deferred.Resolve(Env().Undefined());
   Unref();
 }

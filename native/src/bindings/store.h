@@ -33,10 +33,9 @@ class StoreObject : public Napi::ObjectWrap<StoreObject> {
 
   explicit StoreObject(const Napi::CallbackInfo& info);
 
-  /// After close() the loop goes on and the backend answers NOT_OPEN, as long as somebody holds this.
+  /// Of an open one. After close() the loop goes on and the backend answers NOT_OPEN, as long as somebody
+  /// else holds this.
   std::shared_ptr<StoreCore> core() const { return core_; }
-  EventLoop& loop() const { return core_->loop; }
-  StoreBackend& backend() const { return *core_->store; }
   bool closed() const { return state_ != State::kOpen; }
 
  private:

@@ -15,8 +15,10 @@ constexpr size_t kPathBytesMax = 4096;  // PATH_MAX
 }  // namespace
 
 Napi::Value StoreObject::HoldChanges(const Napi::CallbackInfo& info) {
-  return CallStore(
-      info.Env(), [](ExtentStore& store, ExtentStore::Callback done) { store.HoldChanges(std::move(done)); });
+  bool flush = info[0].ToBoolean();
+  return CallStore(info.Env(), [flush](ExtentStore& store, ExtentStore::Callback done) {
+    store.HoldChanges(flush, std::move(done));
+  });
 }
 
 Napi::Value StoreObject::ResumeChanges(const Napi::CallbackInfo& info) {

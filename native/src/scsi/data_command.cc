@@ -221,6 +221,7 @@ Piece* DataCommand::TakeNext(OperationKind kind, uint64_t length) {
   piece->kind = kind;
   // A verified write has to be on the medium before it is read back.
   piece->fua = plan_.cdb.fua || plan_.cdb.kind == CommandKind::kWriteAndVerify;
+  piece->for_zeros = plan_.cdb.kind == CommandKind::kWriteSame;
   piece->offset = next_offset_;
   piece->length = length;
   piece->done_ = false;

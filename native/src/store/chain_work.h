@@ -70,7 +70,8 @@ struct ExtentStore::Prune {
   StoreError error;
   bool sync_failed = false;
 
-  bool uses(const Layer& file) const { return &file == layer.get() || &file == head.get(); }
+  // The head may get another name meanwhile: a snapshot is taken.
+  bool uses(const Layer& file) const { return &file == layer.get(); }
 
   // ---- on a helper thread
   void Free();

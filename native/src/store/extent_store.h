@@ -70,7 +70,7 @@ class ExtentStore final : public StoreBackend {
   Missed GetMissed() const;
 
   // ---- the chain, see native/index.ts
-  void HoldChanges(Callback done);
+  void HoldChanges(bool flush, Callback done);
   void ResumeChanges();
   void PrepareHead(std::string path, uint64_t size, Callback done);
   void PrepareLayers(ChainSpec spec, Callback done);
@@ -163,6 +163,7 @@ class ExtentStore final : public StoreBackend {
   static BlockRange BlocksOf(const StoreRequest& request);
 
   void BeginFlush(StoreRequest* request);
+  Callback ThenFlush(Callback done);
   void StartSync();
   void FinishSync(const std::string& error, int system_errno);
   void StartMapRound();

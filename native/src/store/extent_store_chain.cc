@@ -67,14 +67,14 @@ bool ExtentStore::Usable(const Callback& done) const {
 
 // ---------------------------------------------------------------------------------------------- holding
 
-void ExtentStore::HoldChanges(Callback done) {
+void ExtentStore::HoldChanges(bool flush, Callback done) {
   if (!Usable(done)) return;
   if (held_) {
     done(Status::kInvalid, "changes are held already");
     return;
   }
   held_ = true;
-  hold_done_ = std::move(done);
+  hold_done_ = flush ? ThenFlush(std::move(done)) : std::move(done);
   ChangeApplied();
 }
 

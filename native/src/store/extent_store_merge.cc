@@ -140,27 +140,33 @@ bool ExtentStore::Merge::Zero(uint64_t begin, uint64_t end) {
   return Check(*lower, "zero range", lower->ZeroRange(begin, end - begin));
 }
 
+// A layer holds little of a large volume: what it does not hold is passed over at once, since each piece
+// costs a turn of the loop that I/O needs, too.
 void ExtentStore::Merge::CopyPiece() {
-  if (position == 0 && !Begin()) return;
+  bool first = position == 0;
+  if (first && !Begin()) return;
+  uint64_t next;
+  error.message = upper->NextExtent(position, length(), first, &next);
+  if (!error.message.empty()) return;
+  position = next == length() ? next : RoundDown(next);
   struct Piece {
     uint64_t begin, end;
     bool zeros;
   };
   std::vector<Piece> pieces;
   uint64_t end = std::min(position + kMergeWindowBytes, length());
-  error.message =
-      upper->Extents(position, end, position == 0, [&](uint64_t offset, uint64_t bytes, bool unwritten) {
-        Piece piece{offset, offset + bytes, false};
-        // Of blocks with several extents, only those that are zeros throughout.
-        Piece inner{RoundUp(piece.begin), RoundDown(piece.end), true};
-        if (!unwritten || inner.begin >= inner.end) {
-          pieces.push_back({RoundDown(piece.begin), RoundUp(piece.end), false});
-          return;
-        }
-        if (piece.begin < inner.begin) pieces.push_back({RoundDown(piece.begin), inner.begin, false});
-        pieces.push_back(inner);
-        if (inner.end < piece.end) pieces.push_back({inner.end, RoundUp(piece.end), false});
-      });
+  error.message = upper->Extents(position, end, false, [&](uint64_t offset, uint64_t bytes, bool unwritten) {
+    Piece piece{offset, offset + bytes, false};
+    // Of blocks with several extents, only those that are zeros throughout.
+    Piece inner{RoundUp(piece.begin), RoundDown(piece.end), true};
+    if (!unwritten || inner.begin >= inner.end) {
+      pieces.push_back({RoundDown(piece.begin), RoundUp(piece.end), false});
+      return;
+    }
+    if (piece.begin < inner.begin) pieces.push_back({RoundDown(piece.begin), inner.begin, false});
+    pieces.push_back(inner);
+    if (inner.end < piece.end) pieces.push_back({inner.end, RoundUp(piece.end), false});
+  });
   if (!error.message.empty()) return;
   for (const Piece& piece : pieces) {
     if (!(piece.zeros ? Zero(piece.begin, piece.end) : Copy(piece.begin, piece.end))) return;

@@ -33,6 +33,16 @@ void ExtentStore::BeginFlush(StoreRequest* request) {
   StartSync();
 }
 
+ExtentStore::Callback ExtentStore::ThenFlush(Callback done) {
+  return [this, done = std::move(done)](Status status, const char* message) {
+    if (status != Status::kOk) {
+      done(status, message);
+    } else {
+      Submit(new InternalFlush(done));
+    }
+  };
+}
+
 void ExtentStore::StartSync() {
   if (sync_running_ || sync_waiters_.empty()) return;
   sync_running_ = true;

@@ -17,4 +17,8 @@ using ExtentCallback = std::function<void(uint64_t, uint64_t, bool)>;
 /// @return empty, or what failed (without the file's name): `file extent is unsupported` without FIEMAP
 std::string ListExtents(int fd, uint64_t begin, uint64_t end, bool sync, const ExtentCallback& extent);
 
+/// Where the first extent at or behind `begin` is; `end` when there is none before. `sync` and errors
+/// likewise.
+std::string FindExtent(int fd, uint64_t begin, uint64_t end, bool sync, uint64_t* found);
+
 }  // namespace aurochs

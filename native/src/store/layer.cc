@@ -215,6 +215,11 @@ std::string Layer::Extents(uint64_t begin, uint64_t end, bool sync, const Extent
   return {};
 }
 
+std::string Layer::NextExtent(uint64_t begin, uint64_t end, bool sync, uint64_t* found) const {
+  std::string error = FindExtent(fd_, begin, end, sync, found);
+  return error.empty() ? error : spec_.path + ": " + error;
+}
+
 bool Layer::ReadCached(uint64_t offset, uint64_t length, uint8_t* data) {
   if (!can_read_cached_ || direct_ || spec_.mapped) return false;
   uint64_t readable = offset >= size_ ? 0 : std::min(length, size_ - offset);

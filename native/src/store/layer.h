@@ -40,6 +40,8 @@ class Layer {
 
   /// See ListExtents in fiemap.h; offsets in the volume. An error names the file.
   std::string Extents(uint64_t begin, uint64_t end, bool sync, const ExtentCallback& extent) const;
+  /// Likewise, see FindExtent; not of a mapped file.
+  std::string NextExtent(uint64_t begin, uint64_t end, bool sync, uint64_t* found) const;
 
   /// From the page cache alone. False when that is not possible (then part of `data` may have been written).
   bool ReadCached(uint64_t offset, uint64_t length, uint8_t* data);

@@ -30,6 +30,8 @@ struct Operation {
 
   OperationKind kind = OperationKind::kRead;
   bool fua = false;
+  /// kUnmap: zeros are wanted, and may take no room. Nobody says that what was there is not needed.
+  bool for_zeros = false;
   uint64_t offset = 0;  // bytes
   uint64_t length = 0;  // bytes; reads and writes at most kPayloadBytesMax
   /// kRead: allocated by the submitter, filled by the volume. kWrite, kOrWrite: the data, unchanged until

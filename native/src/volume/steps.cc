@@ -49,6 +49,7 @@ void Volume::Start(Flight* flight) {
 
 bool Volume::WaitsAsUnmap(Flight* flight) {
   if (!watching_unmaps_ || quiesced_ > 0 || flight->named != 0) return false;
+  if (flight->operation->for_zeros) return false;
   waiting_unmaps_.push_back(flight);
   if (waiting_unmaps_.size() == 1) listener_->OnUnmapsWaiting();
   return true;

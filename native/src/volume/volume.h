@@ -121,8 +121,8 @@ class Volume final : public Backend, public ReplicaClient::Owner, public EventLo
   /// What is read by any slot counts until then (of `Clock`); what comes later is held until this is called
   /// again.
   void LeaseReads(int64_t until_us);
-  /// Whether unmaps that name no slot wait, each with its range; told when the first of them does. Those that
-  /// wait go on when this ends, and when the volume is quiesced.
+  /// Whether unmaps that name no slot, and are not `for_zeros`, wait, each with its range; told when the
+  /// first of them does. Those that wait go on when this ends, and when the volume is quiesced.
   void WatchUnmaps(bool on);
   void Quiesce(std::function<void()> done);
   void Resume();

@@ -1,6 +1,7 @@
 /** Does a process use more and more? Of each life the first quarter of the samples is left out; of the rest the first and the last
- * third are windows. A median of the last that is above what `GROWTH_MAX` allows for the first's is growth. Lives that are too short for a
- * measure tell nothing of it. */
+ * third are windows. What a process has in its quieter times counts, the lower quartile: a connection of each resync is no leak, nor are the
+ * buffers of a burst. A quartile of the last window that is above what `GROWTH_MAX` allows for the first's is growth. Lives that are too short
+ * for a measure tell nothing of it. */
 import { GROWTH_MAX, WARM_UP, WINDOW_MIN } from "./limits.js";
 import type { Life, Sample } from "./samples.js";
 
@@ -11,11 +12,11 @@ export interface Flatness {
   pid: number;
   samples: number;
   /** of the first and the last window; null: it lived too short */
-  medians: Record<Measure, Medians | null>;
+  quartiles: Record<Measure, Quartiles | null>;
   grows: Measure[];
 }
 
-interface Medians {
+interface Quartiles {
   early: number;
   late: number;
 }
@@ -26,23 +27,23 @@ export function flatnessOf({ role, pid, samples }: Life): Flatness | null {
   const size = Math.floor(warm.length / 3);
   const [early, late] = [warm.slice(0, size), warm.slice(-size)];
   const grows: Measure[] = [];
-  const mediansOf = (measure: Measure): Medians | null => {
+  const quartilesOf = (measure: Measure): Quartiles | null => {
     if (size < WINDOW_MIN[measure]) return null;
-    const medians = { early: median(early, measure), late: median(late, measure) };
+    const quartiles = { early: lowerQuartile(early, measure), late: lowerQuartile(late, measure) };
     const { factor, more } = GROWTH_MAX[measure];
-    if (medians.late > medians.early * factor + more) grows.push(measure);
-    return medians;
+    if (quartiles.late > quartiles.early * factor + more) grows.push(measure);
+    return quartiles;
   };
-  const medians = {
-    uss: mediansOf("uss"),
-    threads: mediansOf("threads"),
-    descriptors: mediansOf("descriptors"),
+  const quartiles = {
+    uss: quartilesOf("uss"),
+    threads: quartilesOf("threads"),
+    descriptors: quartilesOf("descriptors"),
   };
-  const isTold = Object.values(medians).some((told) => told !== null);
-  return isTold ? { role, pid, samples: samples.length, medians, grows } : null;
+  const isTold = Object.values(quartiles).some((told) => told !== null);
+  return isTold ? { role, pid, samples: samples.length, quartiles, grows } : null;
 }
 
-function median(samples: readonly Sample[], measure: Measure): number {
+function lowerQuartile(samples: readonly Sample[], measure: Measure): number {
   const sorted = samples.map((sample) => sample[measure]).sort((a, b) => a - b);
-  return sorted[sorted.length >> 1] ?? NaN;
+  return sorted[sorted.length >> 2] ?? NaN;
 }

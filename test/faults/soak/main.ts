@@ -2,7 +2,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
+import { readArguments } from "../../tools/command-line.js";
 import { summaryLine } from "../../runner/count.js";
 import { BUGS } from "../lies/bugs.js";
 import { EVERY_S, RATE } from "./limits.js";
@@ -23,7 +23,7 @@ const SEEDS = 1_000_000;
 
 /** @returns the exit code */
 export async function soak(args: string[]): Promise<number> {
-  const { values } = parseArgs({
+  const { values } = readArguments(USAGE, {
     args,
     options: {
       hours: { type: "string" },

@@ -36,9 +36,9 @@ export function text(verdict: Verdict): string {
     ["blocks verified", `${thousands(blocks)}, in ${verifications} looks at everything`],
     ["snapshots compared", String(snapshots)],
     ["processes", `${lives.length}, ${flatness.length} of them long enough to tell whether they grow`],
-    ...flatness.map(({ role, samples, medians, grows }): [string, string] => {
-      const { uss, threads, descriptors } = medians;
-      const told = (name: string, found: Flatness["medians"]["uss"], shown: (value: number) => string) =>
+    ...flatness.map(({ role, samples, quartiles, grows }): [string, string] => {
+      const { uss, threads, descriptors } = quartiles;
+      const told = (name: string, found: Flatness["quartiles"]["uss"], shown: (value: number) => string) =>
         found === null ? `${name} not judged` : `${shown(found.early)} -> ${shown(found.late)} ${name}`;
       const parts = [
         told("MiB", uss, (bytes) => (bytes / MIB).toFixed(1)),
@@ -60,7 +60,7 @@ export function text(verdict: Verdict): string {
 }
 
 function verdictOnMemory(flatness: readonly Flatness[]): string {
-  const judged = flatness.filter(({ medians }) => medians.uss !== null);
+  const judged = flatness.filter(({ quartiles }) => quartiles.uss !== null);
   const growing = judged.filter(({ grows }) => grows.includes("uss"));
   if (judged.length === 0) return "NOT JUDGED: no process lived long enough";
   return growing.length === 0

@@ -164,7 +164,7 @@ export const STRIKES: Record<string, Strike> = {
     },
   },
   rebuild: {
-    about: "a replica's directory is lost: it is removed, and an empty one added in its place",
+    about: "a replica's directory is lost: it is removed, and an empty one added in its place; a purge",
     weight: 2,
     ends: "replica",
     play: async (world, replica) => {
@@ -173,6 +173,9 @@ export const STRIKES: Record<string, Strike> = {
       rmSync(replica.directory, { recursive: true });
       await restartAsNew(world, replica);
       await addReplica(world, replica);
+      // Each rebuild takes a snapshot of its own: nobody else would remove it before the disks are full.
+      await startPurge(world.engine);
+      await purged(world.engine);
     },
   },
 };
