@@ -4,7 +4,15 @@ import type { HostPort } from "../engine/host-port.js";
 import { EXIT } from "../engine/exit-codes.js";
 import { REPLICAS_MAX } from "../engine/limits.js";
 import { addEngineFlags, policyOf, type EngineFlags } from "./engine-flags.js";
-import { collect, parseAddress, parsePath, parsePeer, parseSize, parseVolumeName } from "./flags.js";
+import {
+  collect,
+  parseAddress,
+  parsePath,
+  parsePeer,
+  parseSize,
+  parseVolumeName,
+  parseWitnessPeers,
+} from "./flags.js";
 
 interface Flags extends EngineFlags {
   size: number;
@@ -28,9 +36,9 @@ export function addEngineCommand(program: Command): void {
     .requiredOption("--size <size>", "size of the volume", parseSize)
     .requiredOption("--replica <host:port>", "control address of a replica (repeatable)", collect(parsePeer))
     .option(
-      "--witness <host:port>",
-      "control address of the witness: with it, one of two replicas can be gone on with",
-      parsePeer,
+      "--witness <host:port[,...]>",
+      "control address of the witness, or of its voters: with it, one of two replicas can be gone on with",
+      parseWitnessPeers,
     )
     .requiredOption(
       "--portal <host:port>",

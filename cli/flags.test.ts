@@ -4,6 +4,7 @@ import { InvalidArgumentError } from "commander";
 import t from "tap";
 import { formatHostPort } from "../engine/host-port.js";
 import { parseAddress, parseInitiator, parsePeer, parseReplicaId, parseSeconds, parseSecretFile, parseSize, parseVolumeName } from "./flags.js"; // prettier-ignore
+import { buildProgram } from "./program.js";
 
 const TEXT_OK = Symbol("as given");
 
@@ -84,4 +85,9 @@ t.test("a secret is the one line of its file", (t) => {
   t.throws(() => parseSecretFile(path), InvalidArgumentError);
   t.throws(() => parseSecretFile(`${path}-missing`), InvalidArgumentError);
   t.end();
+});
+
+t.test("help has defaults as they are written on a command line", async (t) => {
+  const { commands } = await buildProgram([]);
+  for (const command of commands) t.notMatch(command.helpInformation(), /default: [[{]/, command.name());
 });

@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { InvalidArgumentError } from "commander";
 import { formatHostPort, parseHostPort, type HostPort } from "../engine/host-port.js";
+import { parseWitness } from "../engine/witness-address.js";
 
 /** Longhorn's rule: plain bytes, or a number with k, m, g, t or p, then optionally `i` and `b`; base 1024. */
 const SIZE = /^(\d+(?:\.\d+)?)(?:([kmgtp])i?)?b?$/i;
@@ -65,6 +66,15 @@ export function parseFixedAddress(text: string): HostPort {
 /** An address that is connected to, as text. */
 export function parsePeer(text: string): string {
   return formatHostPort(parseFixedAddress(text));
+}
+
+/** A witness, or its voters with commas between them. */
+export function parseWitnessPeers(text: string): string {
+  try {
+    return parseWitness(text.split(",").map(parsePeer).join(","));
+  } catch (error) {
+    throw new InvalidArgumentError((error as Error).message);
+  }
 }
 
 export function parseInitiator(text: string): string {

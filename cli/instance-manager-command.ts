@@ -1,8 +1,11 @@
 /** `aurochs instance-manager`: the agent of a node. */
-import type { Command } from "commander";
+import { Option, type Command } from "commander";
 import type { HostPort } from "../engine/host-port.js";
 import { parsePortRange, type PortRange } from "../manager/instance-manager/ports.js";
 import { parseAddress, parsePath } from "./flags.js";
+
+const LISTEN_DEFAULT = "127.0.0.1:8500";
+const PORTS_DEFAULT = "10000-20000";
 
 export interface InstanceManagerFlags {
   listen: HostPort;
@@ -20,17 +23,18 @@ export function addInstanceManagerCommand(program: Command): void {
     .command("instance-manager")
     .description("start and look after a node's engines and replicas; they go on when it ends")
     .requiredOption("--state-dir <path>", "what it has to find again", parsePath)
-    .option(
-      "--listen <host:port>",
-      "first of four successive ports",
-      parseAddress,
-      parseAddress("127.0.0.1:8500"),
+    .addOption(
+      new Option(
+        "--listen <host:port>",
+        "first of four successive ports, where nobody is asked who he is: on a network that only the nodes reach",
+      )
+        .argParser(parseAddress)
+        .default(parseAddress(LISTEN_DEFAULT), LISTEN_DEFAULT),
     )
-    .option(
-      "--port-range <first-last>",
-      "ports of engines and replicas",
-      parsePortRange,
-      parsePortRange("10000-20000"),
+    .addOption(
+      new Option("--port-range <first-last>", "ports of engines and replicas, on the same network")
+        .argParser(parsePortRange)
+        .default(parsePortRange(PORTS_DEFAULT), PORTS_DEFAULT),
     )
     .option(
       "--logs-dir <path>",
@@ -44,5 +48,11 @@ export function addInstanceManagerCommand(program: Command): void {
     .action(async (flags: InstanceManagerFlags) => {
       const { runInstanceManager } = await import("./instance-manager.js");
       process.exitCode = await runInstanceManager(flags);
-    });
+    })
+    .addHelpText(
+      "after",
+      "\nWhoever reaches the ports of --listen may run any program as the user of this process, usually root.\n" +
+        "The ports of engines and replicas, iSCSI portals among them, give and take volumes' data likewise.\n\n" +
+        "Example:\n  aurochs instance-manager --state-dir /var/lib/aurochs/agent --listen 10.0.0.5:8500 --data-path /srv/disk",
+    );
 }

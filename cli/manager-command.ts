@@ -1,7 +1,9 @@
 /** `aurochs manager`: the control plane. */
-import { InvalidArgumentError, type Command } from "commander";
+import { InvalidArgumentError, Option, type Command } from "commander";
 import type { HostPort } from "../engine/host-port.js";
 import { parseAddress, parsePath } from "./flags.js";
+
+const LISTEN_DEFAULT = "127.0.0.1:9500";
 
 export interface ManagerFlags {
   stateDir: string;
@@ -22,17 +24,18 @@ export function addManagerCommand(program: Command): void {
       "a node, and the instance service of its agent, its last port (repeatable)",
       parseNode,
     )
-    .option(
-      "--listen <host:port>",
-      "where the API is: whoever reaches it may do everything",
-      parseAddress,
-      parseAddress("127.0.0.1:9500"),
+    .addOption(
+      new Option(
+        "--listen <host:port>",
+        "where the API is: whoever reaches it may do everything, but for --token-file",
+      )
+        .argParser(parseAddress)
+        .default(parseAddress(LISTEN_DEFAULT), LISTEN_DEFAULT),
     )
-    .option(
-      "--setting <name=value>",
-      "value of a setting that nobody has set yet (repeatable)",
-      parseSetting,
-      new Map<string, string>(),
+    .addOption(
+      new Option("--setting <name=value>", "value of a setting that nobody has set yet (repeatable)")
+        .argParser(parseSetting)
+        .default(new Map<string, string>(), "none"),
     )
     .option("--token-file <file>", "holds the bearer token that clients of the API have to give", parsePath)
     .option("--ready-file <file>", "JSON is written there when the API can be used", parsePath)

@@ -19,6 +19,7 @@ interface ReplicaFlags {
 export function addReplicaCommand(program: Command): void {
   program
     .command("replica")
+    .summary("serve replica directories; list and remove: copies of the storage system's volumes")
     .description("serve replica directories: control on PORT, data on PORT+1")
     .argument("<directory...>", `the n-th one listens ${PORTS_PER_REPLICA} ports after the one before`)
     .requiredOption("--listen <host:port>", "control address of the first directory", parseAddress)
@@ -65,6 +66,6 @@ export function addReplicaCommand(program: Command): void {
     .addHelpText(
       "after",
       "\nExample:\n  aurochs replica /data/vol-r1 --listen 10.0.0.5:10000 --volume vol --size 20GiB\n\n" +
-        "Replicas of the storage system: aurochs replica list --help, aurochs replica remove --help.",
+        "Replicas of the storage system, with exit codes: aurochs replica list --help, aurochs replica remove --help.",
     );
 }

@@ -14,6 +14,11 @@ import {
 } from "./flags.js";
 
 const REPLICAS_DEFAULT = 2;
+const LISTEN_DEFAULT = "127.0.0.1:9500";
+
+/** Flags of the one mode say nothing in the other. */
+const OF_SYSTEM = "A system:";
+const OF_VOLUME = "One volume alone:";
 
 /** Addresses of one subnet. */
 const NODES_MAX = 200;
@@ -50,10 +55,21 @@ export function addUpCommand(program: Command): void {
       "where the replicas' directories and what belongs to them are kept",
       parsePath,
     )
+    .option(
+      "--ready-file <file>",
+      "written once it serves, and whenever a process (or a replica's mode) changes",
+      parsePath,
+    )
+    .optionsGroup(OF_SYSTEM)
     .option("--nodes <count>", "that many nodes, in network namespaces (as root)", parseCount(NODES_MAX))
-    .option("--listen <host:port>", "where the API is", parseAddress, parseAddress("127.0.0.1:9500"))
+    .addOption(
+      new Option("--listen <host:port>", "where the API is")
+        .argParser(parseAddress)
+        .default(parseAddress(LISTEN_DEFAULT), LISTEN_DEFAULT),
+    )
     .option("--csi", "a CSI driver for each node, at csi.sock in its part of the state directory", false)
     .option("--token-file <file>", "holds the bearer token that clients of the API have to give", parsePath)
+    .optionsGroup(OF_VOLUME)
     .option("--volume <name>", "name of the volume", parseVolumeName)
     .option("--size <size>", "size of the volume", parseSize)
     .option(
@@ -67,24 +83,34 @@ export function addUpCommand(program: Command): void {
         .choices(["writeback", "none"])
         .default("writeback"),
     )
-    .option(
-      "--ready-file <file>",
-      "written once it serves, and whenever a process (or a replica's mode) changes",
-      parsePath,
-    )
     .option("--view", "show what happens, also when the output is no terminal")
     .option("--no-view", "do not");
   addEngineFlags(command).action(async (flags: Partial<UpFlags> & SystemFlags) => {
     const { volume, size, portal } = flags;
-    if (volume === undefined && size === undefined && portal === undefined) return upSystem(flags);
+    const isSystem = volume === undefined && size === undefined && portal === undefined;
+    refuseFlagsOf(isSystem ? OF_VOLUME : OF_SYSTEM, command);
+    if (isSystem) return upSystem(flags);
     if (volume === undefined || size === undefined || portal === undefined)
       command.error("error: one volume alone needs --volume, --size and --portal");
-    if (flags.nodes !== undefined) command.error("error: --nodes is for a system, not for one volume alone");
     const one = { ...flags, volume, size, portal } as UpFlags;
     policyOf(one, command); // before anything is started
     const { Up } = await import("./up.js");
     process.exitCode = await new Up(one).run();
   });
+}
+
+/** What is asked for in vain, as CHAP for a system, is not to be thought of as done. */
+function refuseFlagsOf(group: typeof OF_SYSTEM | typeof OF_VOLUME, command: Command): void {
+  const other = command.options.find(
+    (option) =>
+      option.helpGroupHeading === group && command.getOptionValueSource(option.attributeName()) === "cli",
+  );
+  if (other === undefined) return;
+  command.error(
+    group === OF_SYSTEM
+      ? `error: ${other.long ?? ""} is for a system, not for one volume alone (--volume)`
+      : `error: ${other.long ?? ""} is for one volume alone (--volume), not for a system`,
+  );
 }
 
 async function upSystem({ stateDir, nodes, listen, csi, tokenFile, readyFile }: SystemFlags): Promise<void> {

@@ -46,6 +46,9 @@ export async function createSnapshot(
     if (object === null) throw new RpcError(status.INTERNAL, `snapshot ${name} of volume ${volume} is gone`);
     if ((object.error ?? "") !== "")
       throw new RpcError(status.INTERNAL, `snapshot ${name} of volume ${volume}: ${object.error ?? ""}`);
+    // By a trim, where that is wanted, or by whoever deletes it: it does not become ready any more.
+    if (object.markRemoved)
+      throw new RpcError(status.INTERNAL, `snapshot ${name} of volume ${volume} was removed meanwhile`);
     return object.readyToUse
       ? { done: snapshotOf(object) }
       : { missing: `snapshot ${name} of volume ${volume} is not ready` };

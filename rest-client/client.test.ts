@@ -1,10 +1,12 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import t from "tap";
+import { ENGINE_CALL_TIMEOUT_MS, TRIM_TIMEOUT_MS } from "../manager/agents/limits.js";
 import { startRig } from "../manager/rest/testing/rig.js";
 import { addNodes } from "../manager/rest/testing/world.js";
 import { RestClient } from "./client.js";
 import { RestError, UnreachableError } from "./errors.js";
+import { ACTION_TIMEOUT_MS } from "./limits.js";
 
 t.test("a volume is made, found, acted on and removed", async (t) => {
   const rig = await startRig(t);
@@ -92,4 +94,12 @@ t.test("who does not answer in time is not waited for", async (t) => {
   const url = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`;
   const client = new RestClient({ url, token: null, timeoutMs: 50 });
   await t.rejects(client.list("volumes"), { name: "UnreachableError", why: "no answer within 0.05 s" });
+});
+
+t.test("who waits for an engine, or a trim, does not give up before the manager does", (t) => {
+  const { trimFilesystem = 0, ...ofEngines } = ACTION_TIMEOUT_MS;
+  t.ok(trimFilesystem > TRIM_TIMEOUT_MS);
+  for (const [action, timeoutMs = 0] of Object.entries(ofEngines))
+    t.ok(timeoutMs > 2 * ENGINE_CALL_TIMEOUT_MS, action);
+  t.end();
 });

@@ -1,7 +1,7 @@
 /** The manager's REST API for our own programs: calls, and lists that are sent again when they have changed. */
 import type { IncomingMessage, request as httpRequest } from "node:http";
 import { RestError, unreachable, UnreachableError } from "./errors.js";
-import { CALL_TIMEOUT_MS, REPLY_BYTES_MAX } from "./limits.js";
+import { ACTION_TIMEOUT_MS, CALL_TIMEOUT_MS, REPLY_BYTES_MAX } from "./limits.js";
 import type { ActionInput, ActionName, ActionOutput, CollectionName, FieldsOf, ItemOf } from "./resources.js";
 
 export interface ClientOptions {
@@ -9,7 +9,7 @@ export interface ClientOptions {
   url: string;
   /** that the server asks for; null: none */
   token: string | null;
-  /** ms that a call may take; the usual ones, if absent */
+  /** ms that any call may take; the usual ones, if absent */
   timeoutMs?: number;
 }
 
@@ -62,7 +62,7 @@ export class RestClient {
     input: ActionInput<C, A>,
   ): Promise<ActionOutput<C, A>> {
     const path = `${pathOf(collection, name)}?action=${action}`;
-    return this.#call("POST", path, input) as Promise<ActionOutput<C, A>>;
+    return this.#call("POST", path, input, ACTION_TIMEOUT_MS[action]) as Promise<ActionOutput<C, A>>;
   }
 
   /** The list as it is now, then again whenever it has changed; what changes while one is looked at is in the next.
@@ -76,8 +76,14 @@ export class RestClient {
       yield (this.#parse(text) as { data: ItemOf<C>[] }).data;
   }
 
-  async #call(method: string, path: string, body?: object): Promise<unknown> {
-    const { status, text } = await this.#exchange(method, path, body).catch((error: unknown) => {
+  async #call(
+    method: string,
+    path: string,
+    body?: object,
+    usualMs: number = CALL_TIMEOUT_MS,
+  ): Promise<unknown> {
+    const { timeoutMs = usualMs } = this.options;
+    const { status, text } = await this.#exchange(method, path, body, timeoutMs).catch((error: unknown) => {
       throw error instanceof UnreachableError ? error : unreachable(this.url, error);
     });
     if (status >= 200 && status < 300) return text === "" ? null : this.#parse(text);
@@ -89,14 +95,18 @@ export class RestClient {
 
   /** A connection per call: one that is kept may be closed just when it is used again, and nobody could say then whether
    * what was asked for was done. */
-  async #exchange(method: string, path: string, body?: object): Promise<{ status: number; text: string }> {
+  async #exchange(
+    method: string,
+    path: string,
+    body: object | undefined,
+    timeoutMs: number,
+  ): Promise<{ status: number; text: string }> {
     const { request } = (await (this.url.startsWith("https:")
       ? import("node:https")
       : import("node:http"))) as {
       request: typeof httpRequest;
     };
     const sent = body === undefined ? "" : JSON.stringify(body);
-    const { timeoutMs = CALL_TIMEOUT_MS } = this.options;
     const signal = AbortSignal.timeout(timeoutMs);
     return new Promise((resolve, reject) => {
       const fail = (error: Error) =>

@@ -81,11 +81,16 @@ export function destructive(command: Command): Command {
 export function waiting(command: Command): Command {
   return command
     .option("--wait", "show how it goes, and end when it is done or cannot be")
-    .addOption(
-      new Option("--timeout <seconds>", "wait no longer than that")
-        .argParser(parseSeconds)
-        .implies({ wait: true }),
-    );
+    .addOption(timeout().implies({ wait: true }));
+}
+
+/** That it waits is what the command is for. */
+export function alwaysWaiting(command: Command): Command {
+  return command.addOption(timeout());
+}
+
+function timeout(): Option {
+  return new Option("--timeout <seconds>", "wait no longer than that").argParser(parseSeconds);
 }
 
 function parseSeconds(text: string): number {

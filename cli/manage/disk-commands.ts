@@ -18,10 +18,10 @@ import {
 } from "./call.js";
 import { ManageError } from "./exit-codes.js";
 import { needNode } from "./node-commands.js";
+import { emptied } from "./node-progress.js";
 import { disksOf, disksText, type Disk } from "./node-text.js";
-import { emptied } from "./progress.js";
 import { showList } from "./show.js";
-import { wait } from "./wait.js";
+import { waitForAll } from "./wait.js";
 
 export function addDiskCommands(disk: Command): void {
   watched(disk.command("list").description("all disks, with their node and name as JSON, too"))
@@ -120,14 +120,15 @@ function changing(
 ) {
   return action<JsonFlag & WaitFlags, [string, string, ...(string | string[])[]]>(
     async (call, node, name, ...more) => {
+      const isWaiting = call.flags.wait === true && waitFor !== null;
+      const earlier = isWaiting ? await call.client.list("events") : [];
       const changed = await changeDisks(call, node, (disks) => {
         const before = disks[name];
         if (before === undefined) throw missing(`disk of ${node}:`, name);
         return { ...disks, [name]: { ...before, ...change(more) } };
       });
-      const isWaiting = call.flags.wait === true && waitFor !== null;
       const told = isWaiting
-        ? await wait(call, "nodes", node, waitFor(node, name))
+        ? await waitForAll(call, node, ["nodes", "volumes", "events"], waitFor(node, name, earlier))
         : text(`disk ${name} of ${node}`);
       call.terminal.out(call.flags.json === true ? `${JSON.stringify(changed)}\n` : `${told}\n`);
     },

@@ -15,7 +15,9 @@ interface Flags extends WatchFlags {
 
 export function addEventCommands(event: Command): void {
   watched(
-    event.command("list").description("all events, the latest last; with --watch also each that is new"),
+    event
+      .command("list")
+      .description("events of the last hour, the latest last; with --watch also each that is new"),
   )
     .option("--volume <volume>", "only those of this one, its engine and its replicas")
     .option("--warnings", "only warnings")

@@ -18,6 +18,9 @@ import { parseLabel } from "./snapshot-commands.js";
 import { fieldsText, tableText, type Column, type Paint } from "./table.js";
 import { list } from "./words.js";
 
+/** Of what a new job makes, where nothing else is asked for: the manager wants one at least. */
+const RETAIN_DEFAULT = 1;
+
 const TASKS = ["snapshot", "snapshot-force-create", "snapshot-cleanup", "snapshot-delete", "backup", "backup-force-create", "filesystem-trim", "system-backup"]; // prettier-ignore
 
 export function addJobCommands(job: Command): void {
@@ -60,13 +63,16 @@ interface ChangeFlags extends JsonFlag {
   label?: [string, string][];
 }
 
-function changeFlags(command: Command): Command {
+const KEPT = "of what it makes, per volume, the newest are kept";
+
+/** @param retain what is said of --retain */
+function changeFlags(command: Command, retain: string): Command {
   return command
-    .option("--retain <count>", "of what it makes, per volume, the newest are kept", parseNumber)
+    .option("--retain <count>", retain, parseNumber)
     .option("--concurrency <count>", "volumes at once", parseNumber)
     .option(
       "--group <group>",
-      "all volumes of it; default: those that have no job (repeatable)",
+      'for all volumes of it; the group "default" is those that have no job (repeatable)',
       collect(String),
     )
     .option("--label <key=value>", "for what it makes (repeatable)", collect(parseLabel));
@@ -85,14 +91,20 @@ function fieldsOf({ cron, retain, concurrency, group, label }: ChangeFlags) {
 function addCreate(job: Command): void {
   const command = job
     .command("create")
-    .description("do something again and again")
+    .description(
+      "do something again and again, for the volumes of a --group or those that it is assigned to: see assign",
+    )
     .argument("<name>", "lower-case letters, digits and -")
-    .addOption(new Option("--task <task>", "what").choices(TASKS).makeOptionMandatory())
+    .addOption(
+      new Option("--task <task>", "what; backup, backup-force-create and system-backup are not there yet: each run fails").choices(TASKS).makeOptionMandatory(), // prettier-ignore
+    )
     .requiredOption("--cron <schedule>", 'when: "0 3 * * *" is each day at three');
-  changeFlags(json(command)).action(
+  changeFlags(json(command), `${KEPT} (default: ${RETAIN_DEFAULT})`).action(
     action<ChangeFlags & { task: string }, [string]>(async ({ client, flags, terminal }, name) => {
-      const made = await client.create("recurringjobs", { name, task: flags.task, ...fieldsOf(flags) });
-      terminal.out(flags.json === true ? `${JSON.stringify(made)}\n` : `job ${name} is made\n`);
+      const fields = { retain: RETAIN_DEFAULT, ...fieldsOf(flags) };
+      const made = await client.create("recurringjobs", { name, task: flags.task, ...fields });
+      const where = flags.group === undefined ? `; no volume has it yet: aurochs job assign VOLUME ${name}` : ""; // prettier-ignore
+      terminal.out(flags.json === true ? `${JSON.stringify(made)}\n` : `job ${name} is made${where}\n`);
     }),
   );
 }
@@ -103,7 +115,7 @@ function addUpdate(job: Command): void {
     .description("change a job; its task stays")
     .argument("<job>")
     .option("--cron <schedule>", "when");
-  changeFlags(json(command)).action(
+  changeFlags(json(command), KEPT).action(
     action<ChangeFlags, [string]>(async ({ client, flags, terminal }, name) => {
       const fields = fieldsOf(flags);
       if (Object.keys(fields).length === 0)

@@ -139,10 +139,10 @@ t.test("errors say what is wrong, and exit codes tell them apart", async (t) => 
 
 t.test("nodes and disks are changed without losing what is not named", async (t) => {
   const { aurochs, store } = await startCliRig(t);
-  t.match(await aurochs("node", "drain", "node-1"), { code: 0, out: "node-1 is being emptied\n" });
-  const drained = await store.get("Node", "node-1");
-  t.match(drained?.spec, { allowScheduling: false, evictionRequested: true, tags: ["fast", "node-1"] });
-  t.match(await aurochs("node", "drain", "node-1", "--wait"), {
+  t.match(await aurochs("node", "evict", "node-1"), { code: 0, out: "node-1 is being emptied\n" });
+  const emptied = await store.get("Node", "node-1");
+  t.match(emptied?.spec, { allowScheduling: false, evictionRequested: true, tags: ["fast", "node-1"] });
+  t.match(await aurochs("node", "evict", "node-1", "--wait"), {
     code: 0,
     out: "no replica is left on node-1\n",
   });
@@ -167,6 +167,43 @@ t.test("nodes and disks are changed without losing what is not named", async (t)
   t.match(await aurochs("disk", "remove", "node-1", "main", "--yes"), { code: 0 });
   t.strictSame(Object.keys((await store.get("Node", "node-1"))?.spec.disks ?? {}), ["nvme1"]);
 });
+
+t.test(
+  "a node is drained: nothing moves, and it may go down when its volumes are healthy elsewhere",
+  async (t) => {
+    const { aurochs, ...rig } = await startCliRig(t);
+    for (const [name, replicas] of [
+      ["data", "2"],
+      ["single", "1"],
+    ] as const)
+      // prettier-ignore
+      await aurochs("volume", "create", name, "--size", "10GiB", "--replicas", replicas);
+    await attach(rig, "data");
+    await modify(rig.store, "Engine", "data-e-0", "status", ({ status }) => {
+      status.replicaModeMap["data-r-1"] = "WO";
+    });
+    t.match(await aurochs("node", "drain", "node-1", "--timeout", "0.2"), {
+      code: 6,
+      err: /^node-1 {3}40 % {2}1 volume without a healthy copy elsewhere: data is being rebuilt\naurochs: not within 0.2 s/,
+    });
+    const drained = await rig.store.get("Node", "node-1");
+    t.match(drained?.spec, { allowScheduling: false, evictionRequested: false, tags: ["fast", "node-1"] });
+    const waiting = aurochs("node", "drain", "node-1");
+    await modify(rig.store, "Engine", "data-e-0", "status", ({ status }) => {
+      status.replicaModeMap["data-r-1"] = "RW";
+      status.rebuildStatus = {};
+    });
+    t.match(await waiting, {
+      code: 0,
+      out: "node-1 may go down: each volume with a copy there (1) has a healthy one elsewhere.\nStill attached there: data. Move their users first: aurochs volume detach, or in Kubernetes kubectl drain.\n",
+    });
+    await attach(rig, "single");
+    t.match(await aurochs("node", "drain", "node-1"), {
+      code: 5,
+      err: /node-1 must not go down yet, and stays cordoned:\n {2}single wants one copy, which is on node-1: /,
+    });
+  },
+);
 
 t.test("snapshots, settings, jobs and events", async (t) => {
   const { aurochs, follow, ...rig } = await startCliRig(t);
@@ -211,4 +248,28 @@ t.test("snapshots, settings, jobs and events", async (t) => {
   for (const name of ["data2", "data"])
     rig.events.record({ type: "Warning", reason: "Degraded", message: `volume ${name} became degraded`, source: "longhorn-volume-controller", object: { kind: "Volume", name, uid: "u" } }); // prettier-ignore
   t.match(JSON.parse(String((await lines.next()).value)), { type: "event", event: { reason: "Degraded", involvedObject: { name: "data" } } }); // prettier-ignore
+});
+
+t.test("a job keeps one unless it is told otherwise, and says when no volume has it", async (t) => {
+  const { aurochs, store } = await startCliRig(t);
+  t.strictSame(await aurochs("job", "create", "hourly", "--task", "snapshot", "--cron", "0 * * * *"), {
+    code: 0,
+    out: "job hourly is made; no volume has it yet: aurochs job assign VOLUME hourly\n",
+    err: "",
+  });
+  t.match((await store.get("RecurringJob", "hourly"))?.spec, { retain: 1, groups: [] });
+  const grouped = await aurochs("job", "create", "all", "--task", "snapshot", "--cron", "0 * * * *", "--group", "default"); // prettier-ignore
+  t.match(grouped, { code: 0, out: "job all is made\n" });
+});
+
+t.test("what is misspelt after replica is no directory", async (t) => {
+  const { aurochs } = await startCliRig(t);
+  t.strictSame(await aurochs("replica", "ls"), {
+    code: 2,
+    out: "",
+    err: "error: unknown command 'ls'\n(Did you mean list?)\nDirectories are served with --listen: aurochs replica --help\n",
+  });
+  t.match(await aurochs("replica", "./ls"), { code: 2, err: /required option '--listen <host:port>'/ });
+  t.match((await aurochs("replica", "--help")).out, /^Usage: aurochs replica \[options\] <directory...>/);
+  t.match((await aurochs("--help")).out.replace(/\s+/g, " "), "list and remove: copies of the storage system's volumes"); // prettier-ignore
 });

@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import type { Node } from "../../rest-client/resources.js";
 import {
   action,
+  alwaysWaiting,
   confirm,
   destructive,
   json,
@@ -15,10 +16,10 @@ import {
   type WatchFlags,
   type YesFlag,
 } from "./call.js";
+import { emptied, mayGoDown } from "./node-progress.js";
 import { nodesText, nodeText } from "./node-text.js";
-import { emptied } from "./progress.js";
 import { showList, showOne } from "./show.js";
-import { wait } from "./wait.js";
+import { waitForAll } from "./wait.js";
 
 export function addNodeCommands(node: Command): void {
   watched(node.command("list").description("all nodes")).action(
@@ -58,16 +59,8 @@ export function addNodeCommands(node: Command): void {
         told(call, changed, `replicas may come to ${name}`);
       }),
     );
-  waiting(json(node.command("drain").description("all replicas move elsewhere, each when it is whole there")))
-    .argument("<node>")
-    .action(
-      action<JsonFlag & WaitFlags, [string]>(async (call, name) => {
-        const changed = await changeNode(call, name, (one) => ({ ...one, allowScheduling: false, evictionRequested: true })); // prettier-ignore
-        if (call.flags.wait === true)
-          told(call, changed, await wait(call, "nodes", name, emptied(name, null)));
-        else told(call, changed, `${name} is being emptied`);
-      }),
-    );
+  addDrain(node);
+  addEvict(node);
   json(node.command("tags").description("replace the tags of a node, by which volumes choose"))
     .argument("<node>")
     .argument("[tag...]", "none: it has none any more")
@@ -79,11 +72,50 @@ export function addNodeCommands(node: Command): void {
     );
   destructive(node.command("delete").description("forget a node that is gone and has nothing on it"))
     .argument("<node>")
+    .addHelpText(
+      "after",
+      "\nBefore that: aurochs node cordon, aurochs node evict --wait, and the manager started without --node for it.",
+    )
     .action(
       action<YesFlag, [string]>(async (call, name) => {
         await confirm(call, `This removes node ${name} from the storage system.`);
         await call.client.delete("nodes", name);
         call.terminal.out(`${name} is removed\n`);
+      }),
+    );
+}
+
+function addDrain(node: Command): void {
+  alwaysWaiting(
+    json(
+      node.command("drain").description("before maintenance: cordon a node, and wait until it may go down"),
+    ),
+  )
+    .argument("<node>")
+    .addHelpText(
+      "after",
+      "\nNo replica moves. A node may go down when each volume with a copy there has a healthy one on another\nnode. Volumes that are attached there are named: their users have to move, or are cut off. When the node\nis back: aurochs node uncordon. To move all replicas away, for good: aurochs node evict.",
+    )
+    .action(
+      action<JsonFlag & WaitFlags, [string]>(async (call, name) => {
+        const changed = await changeNode(call, name, (one) => ({ ...one, allowScheduling: false }));
+        told(call, changed, await waitForAll(call, name, ["nodes", "volumes"], mayGoDown(name)));
+      }),
+    );
+}
+
+function addEvict(node: Command): void {
+  waiting(json(node.command("evict").description("all replicas move elsewhere, each when it is whole there")))
+    .argument("<node>")
+    .action(
+      action<JsonFlag & WaitFlags, [string]>(async (call, name) => {
+        const before = call.flags.wait === true ? await call.client.list("events") : [];
+        const changed = await changeNode(call, name, (one) => ({ ...one, allowScheduling: false, evictionRequested: true })); // prettier-ignore
+        const text =
+          call.flags.wait === true
+            ? await waitForAll(call, name, ["nodes", "volumes", "events"], emptied(name, null, before))
+            : `${name} is being emptied`;
+        told(call, changed, text);
       }),
     );
 }

@@ -1,5 +1,5 @@
 /** How far something is that takes long, told from the volume. Pure: one function per thing that is waited for. */
-import type { Node, Volume } from "../../rest-client/resources.js";
+import type { Volume } from "../../rest-client/resources.js";
 import { currentCopies, nodeOf, oneLine, rebuildPercent, ticketName } from "./volume-text.js";
 import { count, list, size } from "./words.js";
 
@@ -19,9 +19,9 @@ const BEGIN_MS = 5_000;
 /** Types of tickets that somebody has to take back. */
 const WORKLOADS: ReadonlySet<string> = new Set(["longhorn-api", "csi-attacher", "share-manager-controller"]);
 
-const done = (text: string): Progress => ({ is: "done", text });
-const inVain = (why: string): Progress => ({ is: "in vain", why });
-const underWay = (text: string, percent: number | null = null): Progress => ({
+export const done = (text: string): Progress => ({ is: "done", text });
+export const inVain = (why: string): Progress => ({ is: "in vain", why });
+export const underWay = (text: string, percent: number | null = null): Progress => ({
   is: "under way",
   text,
   percent,
@@ -41,21 +41,32 @@ function ofVolume(name: string, step: (volume: Volume, forMs: number) => Progres
 export function created(name: string): Step {
   return ofVolume(name, (volume) => {
     if (lacksPlaces(volume)) return underWay(placesText(volume));
+    if (volume.state === "detached" && volume.dataLocality === "strict-local" && volume.replicas.length === 0)
+      return done(`${name} is made; its copy is made where it is first attached`);
     return volume.state === "creating" || volume.replicas.length === 0
       ? underWay("places for its copies are looked for")
       : done(`${name} is made, with ${count(volume.replicas.length, "copy", "copies")} on ${list(volume.replicas.map(({ hostId }) => hostId))}`); // prettier-ignore
   });
 }
 
-/** @param id of the ticket */
-export function attached(name: string, id: string, node: string): Step {
+/** @param id of the ticket
+ * @param trouble why its engine, or a copy, did not start; "" */
+export function attached(name: string, id: string, node: string, trouble = () => ""): Step {
   return ofVolume(name, (volume) => {
     const ticket = volume.volumeAttachment.attachments[id];
     if (ticket?.nodeID !== node) return inVain(`${node} is not asked for any more`);
     const device = volume.controllers?.find(({ hostId }) => hostId === node)?.endpoint ?? "";
     if (ticket.satisfied) return done(`${name} is attached to ${node}${device === "" ? "" : `: ${device}`}`);
     const wrong = ticket.conditions.find(({ status, message }) => status === "False" && message !== "");
-    if (wrong !== undefined) return inVain(wrong.message);
+    if (wrong !== undefined) {
+      const others = Object.values(volume.volumeAttachment.attachments).filter(
+        (one) => one.attachmentID !== id && one.nodeID === node && WORKLOADS.has(one.attachmentType),
+      );
+      // Where nobody else holds it as it is, it is detached, and then attached as it is wanted now.
+      return others.length > 0
+        ? inVain(`${wrong.message}, for ${list(others.map(ticketName))}`)
+        : underWay(wrong.message);
+    }
     const where = nodeOf(volume);
     if (where !== "" && where !== node) {
       const others = Object.values(volume.volumeAttachment.attachments).filter(
@@ -67,9 +78,8 @@ export function attached(name: string, id: string, node: string): Step {
     }
     if (lacksPlaces(volume)) return underWay(placesText(volume));
     const running = volume.replicas.filter((replica) => replica.running).length;
-    return underWay(
-      `${volume.state}, ${running} of ${count(volume.replicas.length, "copy", "copies")} running`,
-    );
+    const copies = `${running} of ${count(volume.replicas.length, "copy", "copies")} running`;
+    return underWay([`${volume.state}, ${copies}`, trouble()].filter((part) => part !== "").join("; "));
   });
 }
 
@@ -87,15 +97,17 @@ export function detached(name: string): Step {
   };
 }
 
-/** As many current copies as are wanted. */
-export function healthy(name: string): Step {
+/** As many current copies as are wanted; of a volume that nobody uses, as many that have not failed.
+ * @param isRebuiltOffline the setting's word, for volumes that have none of their own */
+export function healthy(name: string, isRebuiltOffline: boolean): Step {
   return ofVolume(name, (volume) => {
-    const { state, robustness, numberOfReplicas } = volume;
-    const copies = `${currentCopies(volume).length} of ${count(numberOfReplicas, "copy", "copies")}`;
+    const { state, robustness } = volume;
+    const copies = copiesText(volume);
     if (state === "attached" && robustness === "healthy") return done(`${name} is healthy: ${copies}`);
-    const isWanted = Object.keys(volume.volumeAttachment.attachments).length > 0;
-    if (state === "detached" && !isWanted && volume.offlineRebuilding !== "enabled")
-      return inVain(`${name} is detached, and copies are rebuilt while a volume is attached`);
+    if (isAtRest(volume) && currentCopies(volume).length >= volume.numberOfReplicas)
+      return done(`${name} is detached: ${copies} have not failed`);
+    if (isAtRest(volume) && !isRebuilt(volume, isRebuiltOffline))
+      return inVain(`${name} is detached with ${copies}: others are made while it is attached`);
     const rebuild = volume.rebuildStatus.find(({ isRebuilding }) => isRebuilding);
     if (rebuild !== undefined)
       return underWay(
@@ -109,6 +121,31 @@ export function healthy(name: string): Step {
   });
 }
 
+/** A copy that was given up is gone, and another one has taken its place where that is possible now. */
+export function removed(name: string, replica: string, isRebuiltOffline: boolean): Step {
+  const replaced = healthy(name, isRebuiltOffline);
+  return ofVolume(name, (volume, forMs) => {
+    if (!isAtRest(volume)) return replaced(volume, forMs);
+    if (volume.replicas.some((one) => one.name === replica)) return underWay(`${replica} is being removed`);
+    if (isRebuilt(volume, isRebuiltOffline)) return replaced(volume, forMs);
+    return done(`${replica} is removed: ${name} is detached with ${copiesText(volume)}`);
+  });
+}
+
+/** Detached, and nobody wants it otherwise. */
+function isAtRest({ state, volumeAttachment }: Volume): boolean {
+  return state === "detached" && Object.keys(volumeAttachment.attachments).length === 0;
+}
+
+/** Copies of it are made also while nobody uses it. */
+function isRebuilt({ offlineRebuilding }: Volume, bySetting: boolean): boolean {
+  return offlineRebuilding === "enabled" || (offlineRebuilding !== "disabled" && bySetting);
+}
+
+function copiesText(volume: Volume): string {
+  return `${currentCopies(volume).length} of ${count(volume.numberOfReplicas, "copy", "copies")}`;
+}
+
 /** @param before the volume when it was asked for: what failed earlier does not count */
 export function expanded(name: string, before: Volume): Step {
   const failedBefore = new Set(before.controllers?.map(({ lastExpansionFailedAt }) => lastExpansionFailedAt));
@@ -120,8 +157,10 @@ export function expanded(name: string, before: Volume): Step {
         lastExpansionError !== "" && !failedBefore.has(lastExpansionFailedAt),
     );
     if (failed !== undefined) return inVain(oneLine(failed.lastExpansionError));
+    // An engine that has never run has no size: it starts with the volume's.
+    const isNew = volume.state === "detached" && controllers.every(({ size: has }) => Number(has) === 0);
     const isDone = controllers.some(({ size: has, isExpanding }) => Number(has) >= wanted && !isExpanding);
-    if (isDone) return done(`${name} has ${size(wanted)}`);
+    if (isNew || isDone) return done(`${name} has ${size(wanted)}`);
     return underWay(`${volume.state}, growing to ${size(wanted)}`);
   });
 }
@@ -130,12 +169,15 @@ export function cloned(name: string): Step {
   return ofVolume(name, (volume) => {
     const { state, sourceVolume, attemptCount } = volume.cloneStatus;
     if (state === "completed") return done(`${name} is a copy of ${sourceVolume || volume.dataSource}`);
-    if (state === "failed")
-      return inVain(`copying ${volume.dataSource} failed after ${count(attemptCount, "attempt")}`);
+    const why = oneLine(volume.conditions["Clone"]?.message ?? "");
+    const because = why === "" ? "" : `: ${why}`;
+    if (state === "failed") {
+      const attempts = attemptCount === 0 ? "" : ` after ${count(attemptCount, "attempt")}`;
+      return inVain(`copying ${volume.dataSource} failed${attempts}${because}`);
+    }
     if (lacksPlaces(volume)) return underWay(placesText(volume));
-    return underWay(
-      `${state === "" ? "waits for its source" : state}${attemptCount > 1 ? `, attempt ${attemptCount}` : ""}`,
-    );
+    const attempt = attemptCount > 1 ? `, attempt ${attemptCount}` : "";
+    return underWay(`${state === "" ? "waits for its source" : state}${attempt}${because}`);
   });
 }
 
@@ -167,25 +209,10 @@ export function deleted(name: string): Step {
   };
 }
 
-/** Nothing is left on a node, or on one of its disks. */
-export function emptied(node: string, disk: string | null): Step<Node> {
-  const what = disk === null ? node : `disk ${disk} of ${node}`;
-  return (found) => {
-    if (found === null) return inVain(`node ${node} is gone`);
-    const disks = Object.entries(found.disks ?? {}).filter(([name]) => disk === null || name === disk);
-    const left = disks.flatMap(([, { scheduledReplica }]) => Object.keys(scheduledReplica));
-    if (left.length === 0) return done(`no replica is left on ${what}`);
-    const isWanted = found.evictionRequested || disks.some(([, { evictionRequested }]) => evictionRequested);
-    if (!isWanted) return inVain(`${what} is not to be emptied any more`);
-    const named = left.length > 3 ? `${left.slice(0, 3).join(", ")}, ...` : list(left);
-    return underWay(`${count(left.length, "replica")} left: ${named}`);
-  };
-}
-
-function lacksPlaces({ conditions }: Volume): boolean {
+export function lacksPlaces({ conditions }: Volume): boolean {
   return conditions["Scheduled"]?.status === "False";
 }
 
-function placesText({ conditions }: Volume): string {
+export function placesText({ conditions }: Volume): string {
   return `not all copies have a place: ${oneLine(conditions["Scheduled"]?.message ?? "")}`;
 }

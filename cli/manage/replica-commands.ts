@@ -12,9 +12,9 @@ import {
   type WatchFlags,
   type YesFlag,
 } from "./call.js";
-import { healthy } from "./progress.js";
+import { removed } from "./progress.js";
 import { showList } from "./show.js";
-import { finish, need, type DoneFlags } from "./volume-call.js";
+import { finish, isRebuiltOffline, need, type DoneFlags } from "./volume-call.js";
 import { currentCopies, replicasText, replicaState, type Replica } from "./volume-text.js";
 import { count } from "./words.js";
 
@@ -62,9 +62,11 @@ export function addReplicaCommands(replica: Command): void {
       const left = currentCopies(volume).filter((one) => one.name !== replicaName).length;
       await confirm(call, `This removes ${replicaName} with its data. ${count(left, "other copy", "other copies")} of ${name} would be left.`); // prettier-ignore
       const changed = await call.client.act("volumes", name, "replicaRemove", { name: replicaName });
-      await finish(call, changed, healthy(name), `${replicaName} is being removed`);
+      const step = removed(name, replicaName, await isRebuiltOffline(call));
+      await finish(call, changed, step, `${replicaName} is being removed`);
     }),
   );
+  replica.showHelpAfterError("Directories are served with --listen: aurochs replica --help");
 }
 
 function replicasOf(volumes: readonly Volume[]): VolumeReplica[] {

@@ -65,8 +65,7 @@ async function set(
   if (before.definition.category === DANGEROUS)
     await confirm(call, `${name} is in the danger zone: ${before.definition.description}`);
   const changed = await client.update("settings", name, { value: valueOf(before) });
-  const text = `${name} is ${shown(changed.value)}${changed.applied ? "" : ", when all volumes are detached"}`;
-  terminal.out(flags.json === true ? `${JSON.stringify(changed)}\n` : `${text}\n`);
+  terminal.out(flags.json === true ? `${JSON.stringify(changed)}\n` : `${name} is ${shown(changed.value)}\n`);
 }
 
 function settingsText(settings: readonly Setting[], paint: Paint): string {
@@ -80,11 +79,11 @@ function settingsText(settings: readonly Setting[], paint: Paint): string {
 }
 
 function settingText(setting: Setting): string {
-  const { name, value, applied, definition } = setting;
+  const { name, value, definition } = setting;
   const { minimum, maximum } = definition.range ?? definition.floatRange ?? {};
   return fieldsText([
     ["setting", name],
-    ["value", `${shown(value)}${applied ? "" : ", not applied before all volumes are detached"}`],
+    ["value", shown(value)],
     ["default", shown(definition.default)],
     ["values", definition.options?.join(", ") ?? ""],
     ["from", minimum === undefined ? "" : String(minimum)],

@@ -10,22 +10,33 @@ import type { Terminal } from "./terminal.js";
 /** ms until a manager that went away is tried again. */
 const RETRY_MS = 1_000;
 
+/** ms between looks at what the API has no stream of. */
+const LOOK_MS = 2_000;
+
 /** As `RestClient.watch`, and goes on when the manager is back. That it is there at first is not waited for. */
-export async function* followed<C extends CollectionName>(
+export function followed<C extends CollectionName>(
   client: RestClient,
-  terminal: Terminal,
+  terminal: Pick<Terminal, "err">,
   collection: C,
   signal: AbortSignal,
 ): AsyncGenerator<ItemOf<C>[], void> {
+  return persistent(terminal, () => client.watch(collection, signal), signal);
+}
+
+async function* persistent<T>(
+  terminal: Pick<Terminal, "err">,
+  open: () => AsyncGenerator<T, void>,
+  signal: AbortSignal,
+): AsyncGenerator<T, void> {
   let isKnown = false;
   let isGone = false;
   while (!signal.aborted) {
     try {
-      for await (const items of client.watch(collection, signal)) {
+      for await (const version of open()) {
         if (isGone) terminal.err("The manager answers again.\n");
         isKnown = true;
         isGone = false;
-        yield items;
+        yield version;
       }
     } catch (error) {
       if (!isKnown || !(error instanceof UnreachableError)) throw error;
@@ -79,6 +90,31 @@ export async function showOne<C extends CollectionName>(
   const lists = followed(client, terminal, collection, stopSignal());
   const pick = (items: ItemOf<C>[]) => found(items.find(({ id }) => id === name));
   await print(call, lists, pick, (items) => text(pick(items)));
+}
+
+/** What the API has no stream of: it is asked again and again.
+ * @throws what `look` and `text` throw */
+export async function showLooked<T>(
+  call: Call<WatchFlags>,
+  look: () => Promise<T>,
+  text: (found: T) => string,
+): Promise<void> {
+  const signal = stopSignal();
+  const versions =
+    call.flags.watch === true ? persistent(call.terminal, () => looks(look, signal), signal) : [await look()];
+  await print(call, versions, (found) => found, text);
+}
+
+/** Each that is not as the one before. */
+async function* looks<T>(look: () => Promise<T>, signal: AbortSignal): AsyncGenerator<T, void> {
+  let before = "";
+  while (!signal.aborted) {
+    const found = await look();
+    const now = JSON.stringify(found);
+    if (now !== before) yield found;
+    before = now;
+    await sleep(LOOK_MS, undefined, { signal }).catch(() => undefined);
+  }
 }
 
 async function print<T>(

@@ -2,8 +2,21 @@
 import { InvalidArgumentError, type Command } from "commander";
 import type { ActionOutput } from "../../rest-client/resources.js";
 import { collect } from "../flags.js";
-import { action, confirm, destructive, json, waiting, type JsonFlag, type YesFlag } from "./call.js";
+import {
+  action,
+  confirm,
+  destructive,
+  json,
+  missing,
+  waiting,
+  watched,
+  type Call,
+  type JsonFlag,
+  type WatchFlags,
+  type YesFlag,
+} from "./call.js";
 import { purged } from "./progress.js";
+import { showLooked } from "./show.js";
 import { tableText, type Column, type Paint } from "./table.js";
 import { finish, need, type DoneFlags } from "./volume-call.js";
 import { age, list, size } from "./words.js";
@@ -11,13 +24,12 @@ import { age, list, size } from "./words.js";
 type Snapshot = ActionOutput<"volumes", "snapshotList">["data"][number];
 
 export function addSnapshotCommands(snapshot: Command): void {
-  json(snapshot.command("list").description("those of a volume, the oldest first"))
+  watched(snapshot.command("list").description("those of a volume, the oldest first"))
     .argument("<volume>")
     .action(
-      action<JsonFlag, [string]>(async ({ client, flags, terminal }, volume) => {
-        const { data } = await client.act("volumes", volume, "snapshotList", {});
-        if (flags.json === true) terminal.out(`${JSON.stringify(data)}\n`);
-        else terminal.out(snapshotsText(data, Date.now(), terminal.paint));
+      action<WatchFlags, [string]>(async (call, volume) => {
+        const look = async () => (await call.client.act("volumes", volume, "snapshotList", {})).data;
+        await showLooked(call, look, (data) => snapshotsText(data, Date.now(), call.terminal.paint));
       }),
     );
   json(snapshot.command("create").description("keep what a volume is like now"))
@@ -41,13 +53,14 @@ export function addSnapshotCommands(snapshot: Command): void {
       ),
     );
   json(destructive(snapshot.command("delete").description("remove snapshots; a purge gives their room back")))
-    .argument("<volume>")
+    .argument("<volume>", "one that is not attached is attached for it")
     .argument("<snapshot...>")
     .action(
       action<JsonFlag & YesFlag, [string, string[]]>(async (call, volume, names) => {
         await confirm(call, `What ${volume} was like at ${list(names)} cannot be had back then.`);
-        for (const name of names) await call.client.act("volumes", volume, "snapshotDelete", { name });
-        await finish(call, await need(call, volume), null, `${list(names)} of ${volume} removed`);
+        const isDone = await remove(call, volume, names);
+        const text = isDone ? "removed" : "will be removed: the volume is attached for that";
+        await finish(call, await need(call, volume), null, `${list(names)} of ${volume} ${text}`);
       }),
     );
   json(destructive(snapshot.command("revert").description("make a volume what it was")))
@@ -71,6 +84,20 @@ export function addSnapshotCommands(snapshot: Command): void {
         await finish(call, asked, purged(volume), `${volume} is being purged`);
       }),
     );
+}
+
+/** @returns whether that is done; or it is asked for, where an engine has to be started first */
+async function remove(call: Call<unknown>, volume: string, names: readonly string[]): Promise<boolean> {
+  const { client } = call;
+  if ((await need(call, volume)).state === "attached") {
+    for (const name of names) await client.act("volumes", volume, "snapshotDelete", { name });
+    return true;
+  }
+  const { data } = await client.act("volumes", volume, "snapshotCRList", {});
+  const unknown = names.find((name) => !data.some((one) => one.name === name));
+  if (unknown !== undefined) throw missing(`snapshot of ${volume}:`, unknown);
+  for (const name of names) await client.act("volumes", volume, "snapshotCRDelete", { name });
+  return false;
 }
 
 export function parseLabel(text: string): [string, string] {

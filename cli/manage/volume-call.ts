@@ -21,6 +21,12 @@ export async function need({ client }: Pick<Call<unknown>, "client">, name: stri
   return volume;
 }
 
+/** @returns whether the setting wants volumes rebuilt that nobody uses */
+export async function isRebuiltOffline({ client }: Pick<Call<unknown>, "client">): Promise<boolean> {
+  const setting = await client.get("settings", "offline-replica-rebuilding");
+  return (JSON.parse(setting?.value ?? "{}") as { v1?: string }).v1 === "true";
+}
+
 /** Waits if that is asked for, and says what has become of it: as text, or by the volume as it is then. */
 export async function finish(
   call: Call<DoneFlags>,

@@ -1,6 +1,6 @@
 /** `aurochs volume`: volumes, made, used and removed. */
 import { Argument, Option, type Command } from "commander";
-import type { FieldsOf } from "../../rest-client/resources.js";
+import type { FieldsOf, Volume } from "../../rest-client/resources.js";
 import { collect, parseCount, parseSize } from "../flags.js";
 import {
   action,
@@ -9,6 +9,7 @@ import {
   json,
   waiting,
   watched,
+  type Call,
   type JsonFlag,
   type WaitFlags,
   type WatchFlags,
@@ -20,7 +21,8 @@ import { REPLICAS_MAX } from "./limits.js";
 import { attached, cloned, created, deleted, detached, expanded, healthy } from "./progress.js";
 import { showList, showOne } from "./show.js";
 import { ticketName, volumesText, volumeText } from "./volume-text.js";
-import { finish, localityOption, need, type DoneFlags } from "./volume-call.js";
+import { finish, isRebuiltOffline, localityOption, need, type DoneFlags } from "./volume-call.js";
+import { lastFailedStart, withStartTrouble } from "./start-trouble.js";
 import { addVolumeUpdates } from "./volume-updates.js";
 import { wait } from "./wait.js";
 import { list, size } from "./words.js";
@@ -173,7 +175,7 @@ function addDelete(volume: Command): void {
   );
 }
 
-interface AttachFlags extends DoneFlags {
+interface AttachFlags extends DoneFlags, YesFlag {
   disableFrontend?: true;
   id: string;
 }
@@ -181,23 +183,45 @@ interface AttachFlags extends DoneFlags {
 function addAttach(volume: Command): void {
   const command = volume
     .command("attach")
-    .description("make a volume usable on a node")
+    .description("make a volume usable on a node; one that was asked for elsewhere is taken from there")
     .argument("<volume>")
     .argument("<node>")
     .option("--disable-frontend", "for maintenance: nobody can use it, and it can be reverted")
     .option("--id <id>", "of the wish, if there are to be several", "");
-  waiting(json(command)).action(
+  waiting(json(destructive(command))).action(
     action<AttachFlags, [string, string]>(async (call, name, node) => {
       const { disableFrontend = false, id } = call.flags;
+      const before = (await need(call, name)).volumeAttachment.attachments[id];
+      if (before !== undefined) await confirmMove(call, name, before, { node, disableFrontend });
+      const isWaiting = call.flags.wait === true;
+      const failed = isWaiting ? await lastFailedStart(call.client, name) : null;
       const asked = await call.client.act("volumes", name, "attach", {
         hostId: node,
         attachmentID: id,
         disableFrontend,
         attachedBy: "aurochs",
       });
-      await finish(call, asked, attached(name, id, node), `${name} is being attached to ${node}`);
+      if (!isWaiting) return finish(call, asked, null, `${name} is being attached to ${node}`);
+      return withStartTrouble(call.client, name, failed, (trouble) =>
+        finish(call, asked, attached(name, id, node, trouble), ""),
+      );
     }),
   );
+}
+
+type Ticket = Volume["volumeAttachment"]["attachments"][string];
+
+/** There is one wish of each id: one for another node, or frontend, takes the volume from where it is. */
+async function confirmMove(
+  call: Call<YesFlag>,
+  name: string,
+  { nodeID, parameters }: Ticket,
+  wanted: { node: string; disableFrontend: boolean },
+): Promise<void> {
+  const wasDisabled = parameters["disableFrontend"] === "true";
+  if (nodeID === wanted.node && wasDisabled === wanted.disableFrontend) return;
+  const how = wasDisabled ? " with its frontend disabled" : "";
+  await confirm(call, `${name} is asked for on ${nodeID}${how} already. It is detached there first: what is not flushed is lost. A wish beside that one has an --id of its own.`); // prettier-ignore
 }
 
 interface DetachFlags extends DoneFlags, YesFlag {
@@ -275,7 +299,11 @@ function addSalvage(volume: Command): void {
 }
 
 function addRest(volume: Command): void {
-  json(volume.command("trim").description("give back what the file system on a volume does not use"))
+  json(
+    volume
+      .command("trim")
+      .description("give back what the file system on a volume does not use; ends when that is done"),
+  )
     .argument("<volume>")
     .action(
       action<JsonFlag, [string]>(async (call, name) => {
@@ -287,14 +315,22 @@ function addRest(volume: Command): void {
         );
       }),
     );
-  waiting(json(volume.command("wait").description("until a volume has all its copies, and they are current")))
+  waiting(
+    json(
+      volume
+        .command("wait")
+        .description(
+          "until a volume has all its copies, and they are current; when detached: none has failed",
+        ),
+    ),
+  )
     .argument("<volume>")
     .action(
       action<DoneFlags, [string]>(async (call, name) => {
         await finish(
           { ...call, flags: { ...call.flags, wait: true } },
           await need(call, name),
-          healthy(name),
+          healthy(name, await isRebuiltOffline(call)),
           "",
         );
       }),

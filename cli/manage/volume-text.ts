@@ -101,9 +101,9 @@ export function rebuildPercent({ rebuildStatus }: Volume): number | null {
   return Math.floor(running.reduce((sum, { progress }) => sum + progress, 0) / running.length);
 }
 
-/** Those that are current, as far as somebody says so: an engine, or else that none has failed. */
+/** Those that are current, as far as somebody says so: an engine, or else that they have not failed and were whole once. */
 export function currentCopies({ state, replicas }: Volume): Replica[] {
-  return replicas.filter(({ mode, failedAt }) => (state === "attached" ? mode === "RW" : failedAt === ""));
+  return replicas.filter(({ mode, failedAt }) => state === "attached" ? mode === "RW" : failedAt === "" && mode !== "WO"); // prettier-ignore
 }
 
 function copiesText(volume: Volume): string {

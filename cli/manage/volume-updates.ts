@@ -5,7 +5,7 @@ import { action, json, waiting, type JsonFlag, type WaitFlags } from "./call.js"
 import { ManageError } from "./exit-codes.js";
 import { REPLICAS_MAX, SNAPSHOTS_MAX } from "./limits.js";
 import { healthy } from "./progress.js";
-import { finish, localityOption, need } from "./volume-call.js";
+import { finish, isRebuiltOffline, localityOption, need } from "./volume-call.js";
 
 const SHARES = ["ignored", "enabled", "disabled"];
 
@@ -34,7 +34,7 @@ const update = (option: Option, action: UpdateAction, field: string): Update => 
 const chosen = (flags: string, description: string, choices: string[]) => new Option(flags, description).choices(choices); // prettier-ignore
 
 const UPDATES: readonly Update[] = [
-  update(new Option("--replicas <count>", "copies; the volume has to be attached").argParser(parseCount(REPLICAS_MAX)), "updateReplicaCount", "replicaCount"),
+  update(new Option("--replicas <count>", "copies; a volume that has data gets or loses them while it is attached").argParser(parseCount(REPLICAS_MAX)), "updateReplicaCount", "replicaCount"),
   update(localityOption(), "updateDataLocality", "dataLocality"),
   update(chosen("--access-mode <mode>", "by one node, or by several; the volume has to be detached", ["rwo", "rwx"]), "updateAccessMode", "accessMode"),
   update(chosen("--auto-balance <mode>", "move copies to even out nodes", ["ignored", "disabled", "least-effort", "best-effort"]), "updateReplicaAutoBalance", "replicaAutoBalance"),
@@ -60,7 +60,8 @@ export function addVolumeUpdates(volume: Command): void {
         await call.client.act("volumes", name, act, { [field]: value });
       }
       const names = wanted.map(({ option }) => option.attributeName()).join(", ");
-      await finish(call, await need(call, name), healthy(name), `${name} is changed: ${names}`);
+      const step = healthy(name, await isRebuiltOffline(call));
+      await finish(call, await need(call, name), step, `${name} is changed: ${names}`);
     }),
   );
 }

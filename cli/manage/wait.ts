@@ -1,4 +1,4 @@
-/** Follows a volume, or a node, until what was asked for has come about, with a bar on a terminal and lines elsewhere, on stderr. */
+/** Follows what there is until what was asked for has come about, with a bar on a terminal and lines elsewhere, on stderr. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { CollectionName, ItemOf } from "../../rest-client/resources.js";
 import type { Call, WaitFlags } from "./call.js";
@@ -10,49 +10,67 @@ import type { Terminal } from "./terminal.js";
 const LOOK_MS = 100;
 const BAR_CELLS = 24;
 
-/** @returns how it ended, for people
+/** A volume, or a node.
+ * @returns how it ended, for people
  * @throws {ManageError} it cannot come about, or not in time */
-export async function wait<C extends CollectionName>(
+export function wait<C extends CollectionName>(
   call: Call<WaitFlags>,
   collection: C,
   name: string,
   step: Step<ItemOf<C>>,
 ): Promise<string> {
-  const { client, flags, terminal } = call;
+  const hint = collection === "volumes" ? `\naurochs explain ${name} says more` : "";
+  return waitForAll(call, name, [collection], ({ [collection]: items }, forMs) => step(items.find(({ id }) => id === name) ?? null, forMs), hint); // prettier-ignore
+}
+
+export type Lists<C extends CollectionName> = { readonly [K in C]: readonly ItemOf<K>[] };
+
+/** What is told from more than one thing.
+ * @param name before each line
+ * @param step is asked when all collections are known
+ * @param hint follows the message that it did not come about in time
+ * @returns how it ended, for people
+ * @throws {ManageError} it cannot come about, or not in time */
+export async function waitForAll<C extends CollectionName>(
+  { client, flags, terminal }: Call<WaitFlags>,
+  name: string,
+  collections: readonly C[],
+  step: (lists: Lists<C>, forMs: number) => Progress,
+  hint = "",
+): Promise<string> {
   const began = performance.now();
   const stop = new AbortController();
-  const seen: { item: ItemOf<C> | null | undefined; failure: Error | null } = {
-    item: undefined,
-    failure: null,
-  };
-  const feed = (async () => {
-    for await (const items of followed(client, terminal, collection, stop.signal))
-      seen.item = items.find(({ id }) => id === name) ?? null;
-  })().catch((error: unknown) => (seen.failure = error instanceof Error ? error : new Error(String(error))));
+  const lists: Partial<Record<C, unknown>> = {};
+  const seen: { failure: Error | null } = { failure: null };
+  const feeds = collections.map(async (collection, index) => {
+    // That the manager is away is said once.
+    const told = index === 0 ? terminal : { err: () => undefined };
+    try {
+      for await (const items of followed(client, told, collection, stop.signal)) lists[collection] = items;
+    } catch (error) {
+      seen.failure ??= error instanceof Error ? error : new Error(String(error));
+    }
+  });
   const line = new ProgressLine(terminal, name);
   try {
     for (;;) {
       if (seen.failure !== null) throw seen.failure;
       const forMs = performance.now() - began;
-      if (seen.item !== undefined) {
-        const progress = step(seen.item, forMs);
+      if (collections.every((collection) => lists[collection] !== undefined)) {
+        const progress = step(lists as Lists<C>, forMs);
         if (progress.is === "done") return progress.text;
         if (progress.is === "in vain") throw new ManageError("IN_VAIN", progress.why);
         line.show(progress);
-        if (flags.timeout !== undefined && forMs >= flags.timeout) throw late(name, collection, flags.timeout, progress.text); // prettier-ignore
+        if (flags.timeout !== undefined && forMs >= flags.timeout)
+          throw new ManageError("TIMEOUT", `not within ${flags.timeout / 1000} s: ${progress.text}${hint}`);
       }
       await sleep(LOOK_MS);
     }
   } finally {
     line.clear();
     stop.abort();
-    await feed;
+    await Promise.all(feeds);
   }
-}
-
-function late(name: string, collection: CollectionName, timeoutMs: number, text: string): ManageError {
-  const more = collection === "volumes" ? `\naurochs explain ${name} says more` : "";
-  return new ManageError("TIMEOUT", `not within ${timeoutMs / 1000} s: ${text}${more}`);
 }
 
 class ProgressLine {

@@ -181,7 +181,7 @@ export class System {
       this.#update();
       process.stdout.write(
         `The API is at ${ready.url}/v1; nodes: ${this.#nodes.map(({ name }) => name).join(", ")}.\n` +
-          "Now, for example: aurochs volume create demo --size 2GiB\n",
+          "Now, for example: aurochs volume create demo --size 2GiB --frontend iscsi\n",
       );
     }
     await aborted(this.#stop);

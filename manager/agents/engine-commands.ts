@@ -1,4 +1,5 @@
 /** What an engine that runs is told next, so that it becomes as its object wants it: one thing at a time. Pure. */
+import { votersAt } from "../../engine/witness-address.js";
 import { bytesOf } from "../objects/bytes.js";
 import type { Resource } from "../objects/resource.js";
 import { frontendOf } from "./engine-instance.js";
@@ -20,7 +21,7 @@ export interface Known {
   replicas: readonly ReportedReplica[];
   /** names of replicas that were whole before: it makes those whole again by itself */
   healthy: ReadonlySet<string>;
-  /** `ip:port` of the witness that it has; "": none */
+  /** `ip:port` of the witness that it has, or of its voters with commas between them; "": none */
   witness: string;
   /** of the one that it is to have; "": none; null: what it has may stay, since the one that it is to have does not run */
   wantedWitness: string | null;
@@ -30,8 +31,15 @@ export interface Known {
 export function nextCommands(engine: Resource<"Engine">, known: Known): EngineCommand[] {
   const { replicas, healthy, witness, wantedWitness: wanted } = known;
   const witnessCommands: EngineCommand[] =
-    wanted === null || wanted === witness ? [] : [{ command: "set-witness", address: wanted }];
+    wanted === null || hasAll(witness, wanted) ? [] : [{ command: "set-witness", address: wanted }];
   return [...settingsOf(engine), ...witnessCommands, ...replicaCommand(engine, replicas, healthy)];
+}
+
+/** Voters that are away are asked in vain, and may come back. */
+function hasAll(witness: string, wanted: string): boolean {
+  if (wanted === "" || witness === "") return wanted === witness;
+  const [present, needed] = [votersAt(witness), votersAt(wanted)];
+  return needed.every((address) => present.includes(address)) && (needed.length > 1 || present.length === 1);
 }
 
 function settingsOf(engine: Resource<"Engine">): EngineCommand[] {

@@ -3,12 +3,14 @@ import type { Logger } from "pino";
 import { formatHostPort } from "../../engine/host-port.js";
 import { formatTime } from "../../engine/timestamp.js";
 import { Loop } from "../control/loop.js";
-import type { Events } from "../events/events.js";
+import { tellAs, type Events } from "../events/events.js";
+import { bytesOf } from "../objects/bytes.js";
 import { isDeleted, type Resource } from "../objects/resource.js";
 import { loadSettings } from "../settings/stored.js";
 import { letGo, type Store } from "../store/store.js";
 import { ownLabels } from "../volume/objects.js";
-import { addressOf, isServing } from "../volume/states.js";
+import { addressOf, isServing } from "../volume/serving.js";
+import { isComplete } from "../volume/witness.js";
 import type { Agents } from "./agents.js";
 import { nextCommands } from "./engine-commands.js";
 import { EngineDriver } from "./engine-driver.js";
@@ -16,12 +18,13 @@ import { engineInstance } from "./engine-instance.js";
 import { notReported, replicasOf, reportedStatus } from "./engine-status.js";
 import { InstanceKeeper, type Presence } from "./instance-keeper.js";
 import { factsOf, newFailure } from "./instance-status.js";
+import { purgeFailures } from "./purge-failures.js";
 import { followAgents } from "./replica-loop.js";
 
 export function startEngineLoop(store: Store, agents: Agents, events: Events, log: Logger): Loop {
   const keeper = new InstanceKeeper(agents, events, log);
   const driver = new EngineDriver(store, agents, events, log, (engine) => loop.add(engine));
-  const loop: Loop = new Loop("engine", store, (name) => reconcile(store, keeper, driver, name), log);
+  const loop: Loop = new Loop("engine", store, (name) => reconcile(store, keeper, driver, events, name), log);
   loop
     .follow("Engine", ({ metadata }) => [metadata.name])
     .follow("Witness", async ({ spec }) =>
@@ -35,6 +38,7 @@ async function reconcile(
   store: Store,
   keeper: InstanceKeeper,
   driver: EngineDriver,
+  events: Events,
   name: string,
 ): Promise<number | null> {
   const engine = await store.get("Engine", name);
@@ -49,8 +53,10 @@ async function reconcile(
   });
   if (presence.is === "waiting") return null;
   const failure = presence.is === "reached" ? newFailure(engine, presence.instance) : null;
+  const { purgeStatus } = engine.status;
   observe(engine, presence, driver.adding(name), formatTime(Date.now()));
   const stored = await store.updateStatus(engine);
+  await tellPurges(store, events, stored, purgeFailures(stored, purgeStatus));
   if (failure !== null) keeper.tellFailedStart(stored, failure);
   if (isDeleted(stored)) {
     if (presence.is === "reached" && presence.instance !== null) return null;
@@ -68,6 +74,18 @@ async function reconcile(
     wantedWitness: await witnessOf(store, stored),
   };
   return driver.drive(stored, nextCommands(stored, known));
+}
+
+async function tellPurges(
+  store: Store,
+  events: Events,
+  { spec }: Resource<"Engine">,
+  failures: readonly string[],
+): Promise<void> {
+  const volume = failures.length === 0 ? null : await store.get("Volume", spec.volumeName);
+  if (volume === null) return;
+  const tell = tellAs(events, "longhorn-volume-controller");
+  for (const message of failures) tell(volume, { type: "Warning", reason: "FailedSnapshotPurge", message });
 }
 
 function observe(
@@ -90,20 +108,29 @@ function observe(
   Object.assign(status, reportedStatus(engine, report, portal, adding, now));
 }
 
-/** @returns `ip:port`; "": the volume has none; null: it does not run now */
+/** @returns `ip:port`, of voters with commas between them; "": the volume has none; null: not enough of it runs now */
 async function witnessOf(store: Store, { spec }: Resource<"Engine">): Promise<string | null> {
-  const [witness] = (await store.list("Witness", ownLabels(spec.volumeName))).filter((one) => !isDeleted(one)); // prettier-ignore
-  if (witness === undefined) return "";
-  return isServing(witness) ? addressOf(witness) : null;
+  const witnesses = (await store.list("Witness", ownLabels(spec.volumeName))).filter(
+    (one) => !isDeleted(one),
+  );
+  if (witnesses.length === 0) return "";
+  const serving = witnesses.filter(isServing);
+  if (!isComplete(witnesses) || serving.length * 2 <= witnesses.length) return null;
+  return serving.map(addressOf).sort().join(",");
 }
 
-async function wholeBefore(store: Store, { spec }: Resource<"Engine">): Promise<Set<string>> {
+/** One that was away while the volume grew is not of its size: the engine takes it only as a new one. */
+async function wholeBefore(store: Store, { spec, status }: Resource<"Engine">): Promise<Set<string>> {
   const replicas = await Promise.all(
     Object.keys(spec.replicaAddressMap).map((name) => store.get("Replica", name)),
   );
   return new Set(
     replicas.flatMap((replica) =>
-      replica !== null && replica.spec.healthyAt !== "" ? [replica.metadata.name] : [],
+      replica !== null &&
+      replica.spec.healthyAt !== "" &&
+      bytesOf(replica.spec.volumeSize) >= bytesOf(status.currentSize)
+        ? [replica.metadata.name]
+        : [],
     ),
   );
 }

@@ -73,9 +73,9 @@ export function reportedStatus(
 
 function witnessed(witness: EngineReport["witness"], before: readonly Condition[], now: string): Condition[] {
   if (witness === null) return without(before, WITNESSED);
-  const { member, cause } = witness;
+  const { address, member, cause } = witness;
   const is = member
-    ? { status: "True", reason: "", message: "" }
+    ? { status: "True", reason: "", message: address }
     : { status: "False", reason: "WitnessDoesNotCount", message: cause };
   return noted({ type: WITNESSED, ...is }, before, now);
 }

@@ -1,19 +1,19 @@
 /** Keeps nodes and their disks as their objects want them, and the objects as the nodes are. */
-import { createHash } from "node:crypto";
 import type { Logger } from "pino";
 import { formatTime } from "../../engine/timestamp.js";
+import { formatHostPort } from "../../engine/host-port.js";
 import { errorText } from "../../proto/rpc-error.js";
 import { Loop } from "../control/loop.js";
 import { tellAs, type Events } from "../events/events.js";
-import { isTrue } from "../objects/conditions.js";
 import type { Resource } from "../objects/resource.js";
-import type { SettingValues } from "../settings/settings.js";
 import { loadSettings } from "../settings/stored.js";
 import { modify, type Store } from "../store/store.js";
 import type { Agent, AgentCalls } from "./agent.js";
 import type { Agents } from "./agents.js";
 import { instanceManagerName, instanceManagerStatus } from "./instance-manager.js";
 import { CALL_TIMEOUT_MS, DISK_RETRY_MS } from "./limits.js";
+import { nodeEvents } from "./node-events.js";
+import { createNode, giveFirstDisk } from "./new-node.js";
 import { nodeStatus } from "./node-status.js";
 
 const CALL = { timeoutMs: CALL_TIMEOUT_MS };
@@ -37,18 +37,31 @@ export function startNodeLoop(store: Store, agents: Agents, events: Events, log:
 async function reconcile(store: Store, agents: Agents, events: Events, name: string): Promise<number | null> {
   const agent = agents.get(name);
   const settings = await loadSettings(store);
-  const node = (await store.get("Node", name)) ?? (await create(store, agent, settings));
+  let node = (await store.get("Node", name)) ?? (agent === null ? null : await createNode(store, name));
   if (node === null) return null;
   const problems = new Map<string, string>();
   const calls = agent?.calls ?? null;
-  if (agent !== null && calls !== null) await keepDisks(node, agent, calls, problems);
-  const before = node.status.conditions;
+  let noFirstDisk: Error | null = null;
+  if (agent !== null && calls !== null) {
+    try {
+      node = await giveFirstDisk(store, node, agent, calls, settings);
+    } catch (error) {
+      // That the node is there is told all the same.
+      noFirstDisk = error as Error;
+    }
+    await keepDisks(node, agent, calls, problems);
+  }
+  const before = node.status;
   node.status = nodeStatus(node, {
     agent:
       agent === null
         ? null
         : {
-            ...{ isReached: agent.calls !== null, isDown: agent.isDown },
+            ...{
+              isReached: agent.calls !== null,
+              isDown: agent.isDown,
+              address: formatHostPort(agent.address),
+            },
             ...{ zone: agent.facts?.zone ?? "", disks: agent.disks },
           },
     problems,
@@ -60,41 +73,11 @@ async function reconcile(store: Store, agents: Agents, events: Events, name: str
     now: formatTime(Date.now()),
   });
   const stored = await store.updateStatus(node);
-  tell(events, stored, before);
+  const tell = tellAs(events, "longhorn-node-controller");
+  for (const event of nodeEvents(name, stored.status, before)) tell(stored, event);
   if (agent !== null) await keepInstanceManager(store, agent);
+  if (noFirstDisk !== null) throw noFirstDisk;
   return problems.size > 0 ? Date.now() + DISK_RETRY_MS : null;
-}
-
-/** A node is made when its agent is reached for the first time, with a disk where that says, or the setting. */
-async function create(
-  store: Store,
-  agent: Agent | null,
-  settings: SettingValues,
-): Promise<Resource<"Node"> | null> {
-  if (agent?.calls == null) return null;
-  const path = agent.facts?.dataPath || settings.text("default-data-path");
-  const disk = `default-disk-${createHash("sha256").update(`${agent.node} ${path}`).digest("hex").slice(0, 12)}`;
-  const { capacity } = await agent.calls.node.diskInit({ name: disk, path, uuid: "" }, CALL);
-  const percent = settings.number("storage-reserved-percentage-for-default-disk");
-  return store.create({
-    kind: "Node",
-    name: agent.node,
-    spec: {
-      ...{ name: agent.node, allowScheduling: true },
-      disks: {
-        [disk]: {
-          ...{
-            path,
-            diskType: "filesystem",
-            diskDriver: "",
-            allowScheduling: true,
-            evictionRequested: false,
-          },
-          ...{ storageReserved: Math.floor((capacity * percent) / 100), tags: [] },
-        },
-      },
-    },
-  });
 }
 
 /** @param problems gets why a disk is none, by name */
@@ -131,24 +114,5 @@ async function keepInstanceManager(store: Store, agent: Agent): Promise<void> {
     });
   await modify(store, "InstanceManager", name, "status", (object) => {
     object.status = instanceManagerStatus(agent, object.status);
-  });
-}
-
-function tell(
-  events: Events,
-  node: Resource<"Node">,
-  before: Resource<"Node">["status"]["conditions"],
-): void {
-  const { metadata, status } = node;
-  const is = isTrue(status.conditions, "Ready");
-  if (is === isTrue(before, "Ready")) return;
-  const { name } = metadata;
-  const message = is
-    ? `node ${name} is ready`
-    : `node ${name} is not ready: ${status.conditions.find(({ type }) => type === "Ready")?.message ?? ""}`;
-  tellAs(events, "longhorn-node-controller")(node, {
-    type: is ? "Normal" : "Warning",
-    reason: "Ready",
-    message,
   });
 }

@@ -12,9 +12,21 @@ type Node = Resource<"Node">;
 type Found = Node["status"]["diskStatus"][string];
 type News = Pick<Condition, "type" | "status" | "reason" | "message">;
 
+/** Reasons of a disk's conditions that tell nothing of the disk itself. */
+export const FOLLOWS: ReadonlySet<string> = new Set(["NodeNotReady", "DiskNotReady"]);
+
+interface AgentNews {
+  isReached: boolean;
+  isDown: boolean;
+  /** "HOST:PORT" */
+  address: string;
+  zone: string;
+  disks: ReadonlyMap<string, DiskStatus>;
+}
+
 export interface NodeNews {
   /** null: the node is none of ours any more */
-  agent: { isReached: boolean; isDown: boolean; zone: string; disks: ReadonlyMap<string, DiskStatus> } | null;
+  agent: AgentNews | null;
   /** why disks could not be made, or found, by name */
   problems: ReadonlyMap<string, string>;
   /** of all volumes */
@@ -48,14 +60,14 @@ function readiness({ metadata, status }: Node, agent: NodeNews["agent"]): News {
       ...{ type, status: "False", reason: "ManagerPodMissing" },
       message: `no agent is known for node ${metadata.name}`,
     };
+  if (agent.isReached) return { type, status: "True", reason: "", message: "" };
   if (agent.isDown)
     return {
       ...{ type, status: "False", reason: "KubernetesNodeNotReady" },
-      message: `the agent of node ${metadata.name} cannot be reached`,
+      message: `the agent of node ${metadata.name} cannot be reached at ${agent.address}; it listens where its --listen says`,
     };
-  if (agent.isReached) return { type, status: "True", reason: "", message: "" };
   const was = status.conditions.find((one) => one.type === type);
-  return was ?? { type, status: "Unknown", reason: "", message: "its agent was not reached yet" };
+  return was ?? { type, status: "Unknown", reason: "", message: `its agent was not reached yet at ${agent.address}` }; // prettier-ignore
 }
 
 function diskStatus(node: Node, name: string, isNodeReady: boolean, news: NodeNews): Found {

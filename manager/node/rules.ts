@@ -75,7 +75,9 @@ export function checkNodeRemoval(
   const refuse = (why: string) => new RuleError("REFUSED", `node ${name} cannot be removed: ${why}`);
   const ready = status.conditions.find(({ type }) => type === "Ready");
   if (ready?.status === "True" || !["KubernetesNodeGone", "ManagerPodMissing"].includes(ready?.reason ?? ""))
-    throw refuse(`its condition Ready has to be False for KubernetesNodeGone or ManagerPodMissing, and is ${ready?.status ?? "unknown"}${ready?.reason ? ` for ${ready.reason}` : ""}`); // prettier-ignore
+    throw refuse(
+      `the manager was started with it, and has to be started without its --node ${name}=... first`,
+    );
   if (spec.allowScheduling) throw refuse("scheduling has to be switched off for it first");
   const there = [...engines, ...replicas].filter((one) => one.spec.nodeID === name);
   if (there.length > 0) throw refuse(`${there.map((one) => one.metadata.name).slice(0, 3).join(", ")} belongs there`); // prettier-ignore

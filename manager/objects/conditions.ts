@@ -9,7 +9,8 @@ export function isFalse(conditions: readonly Condition[], type: string): boolean
   return conditions.some((condition) => condition.type === type && condition.status === "False");
 }
 
-/** Of engines and volumes: one copy and the witness are enough to go on with. One of our own. */
+/** Of engines and volumes: one copy and the witness are enough to go on with. One of our own. Its message says where the witness is,
+ * `ip:port`, of voters with commas between them, or why that is not so. */
 export const WITNESSED = "Witnessed";
 
 type Undated = Pick<Condition, "type" | "status" | "reason" | "message">;

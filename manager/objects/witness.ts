@@ -1,4 +1,4 @@
-/** The witness of a volume: a record of who is current, on a node that has no copy. A kind of our own. */
+/** The witness of a volume, or one of its voters: a record of who is current. A kind of our own. */
 import type { Static } from "@sinclair/typebox";
 import { conditions, flag, integer, record, text } from "./fields.js";
 
@@ -10,6 +10,8 @@ export const spec = record({
   image: text(),
   nodeID: text(),
   volumeName: text(),
+  /** it is one of several that are the witness together */
+  voter: flag(),
 });
 
 export const status = record({

@@ -131,6 +131,7 @@ const CASES: Case[] = [
   ["attach to nowhere", "POST", act("attach"), {}, 400, /hostId is missing/],
   ["attach to an empty node", "POST", act("attach"), { hostId: "" }, 400, /hostId is missing/],
   ["attach to an unknown node", "POST", act("attach"), { hostId: "mars" }, 404, /node mars is not found/],
+  ["attach away from the only copy", "POST", act("attach", "local"), { hostId: "node-2" }, 422, /volume local is strict-local: .* on node node-1/], // prettier-ignore
   ["attach by nobody known", "POST", act("attach"), { hostId: "node-1", attacherType: "me" }, 400, /attacherType: "me"/], // prettier-ignore
   ["attach with an odd ticket", "POST", act("attach"), { hostId: "node-1", attachmentID: "__proto__" }, 400, /attachmentID/], // prettier-ignore
   ["attach with a typo", "POST", act("attach"), { hostID: "node-1", disableFrontEnd: true, host: 1 }, 400, /"host" is no field/], // prettier-ignore
@@ -297,7 +298,7 @@ const CASES: Case[] = [
     400,
     /instanceManagerCPURequest/,
   ],
-  ["a node that is there", "DELETE", "/v1/nodes/node-1", undefined, 422, /node node-1 cannot be removed: its condition Ready/], // prettier-ignore
+  ["a node that is there", "DELETE", "/v1/nodes/node-1", undefined, 422, /node node-1 cannot be removed: .* started without its --node node-1=/], // prettier-ignore
   [
     "disks as a list",
     "POST",
@@ -324,9 +325,19 @@ async function stored({ store }: Rig): Promise<unknown[]> {
   return Promise.all(kinds.map((kind) => store.list(kind)));
 }
 
+t.test("no volume is made while the data engine is switched off", async (t) => {
+  const rig = await startRig(t);
+  await rig.call("PUT", "/v1/settings/v1-data-engine", { value: "false" });
+  const { json } = await rig.call("POST", "/v1/volumes", volume({}));
+  t.match(json, { status: 422, message: /dataEngine: .*the setting v1-data-engine is false/ });
+  t.strictSame(await rig.store.list("Volume"), []);
+});
+
 t.test("bad input", async (t) => {
   const rig = await startRig(t);
   await addNodes(rig);
+  await rig.call("POST", "/v1/volumes", { name: "local", size: "1Gi", dataLocality: "strict-local" });
+  await attach(rig, "local");
   for (const name of ["vol", "other", "idle"]) await rig.call("POST", "/v1/volumes", { name, size: "1Gi", numberOfReplicas: 2 }); // prettier-ignore
   await attach(rig, "vol");
   await attach(rig, "other");

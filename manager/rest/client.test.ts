@@ -1,5 +1,6 @@
 /** What users do, by a client that works from the schemas alone. */
 import t from "tap";
+import { modify } from "../store/store.js";
 import { startRig } from "./testing/rig.js";
 import { SchemaClient } from "./testing/schema-client.js";
 import { addNodes, attach } from "./testing/world.js";
@@ -168,6 +169,18 @@ t.test("nodes, disks and settings are changed, as dashboards do it", async (t) =
   t.match(await client.byId("setting", "replica-soft-anti-affinity"), { value: "true" });
 });
 
+t.test("a setting of the danger zone counts at once, and says so, whatever is attached", async (t) => {
+  const rig = await startRig(t);
+  await addNodes(rig);
+  const client = await SchemaClient.connect(`${rig.url}/v1`);
+  await client.create("volume", { name: "v1", size: "1Gi", numberOfReplicas: 2 });
+  await attach(rig, "v1");
+  const setting = await client.byId("setting", "concurrent-replica-rebuild-per-node-limit");
+  for (const value of ["1", "1", "2"])
+    t.match(await client.update(setting, { ...setting, value }), { value, applied: true });
+  t.match(await client.byId("setting", setting.id), { value: "2", applied: true });
+});
+
 t.test("a faulted volume is salvaged with replicas that are named", async (t) => {
   const rig = await startRig(t);
   await addNodes(rig);
@@ -189,4 +202,18 @@ t.test("a faulted volume is salvaged with replicas that are named", async (t) =>
   t.match(salvaged, { robustness: "unknown", replicas: [{ failedAt: /./ }, { failedAt: "" }] });
   const removal = await rig.call("POST", "/v1/volumes/v1?action=replicaRemove", { name: "v1-r-1" });
   t.match(removal.json, { status: 422, message: /v1-r-1 may be the last that has its data/ });
+});
+
+t.test("a copy that was never whole does not pass for one while no engine runs", async (t) => {
+  const rig = await startRig(t);
+  await addNodes(rig);
+  await rig.call("POST", "/v1/volumes", { name: "data", size: "10Mi", numberOfReplicas: 3 });
+  await attach(rig, "data");
+  await modify(rig.store, "Replica", "data-r-2", "spec", ({ spec }) => (spec.healthyAt = ""));
+  const modes = async () => (await rig.call("GET", "/v1/volumes/data")).json.replicas.map(({ mode }: { mode: string }) => mode); // prettier-ignore
+  await modify(rig.store, "Engine", "data-e-0", "status", ({ status }) => (status.replicaModeMap = {}));
+  t.strictSame(await modes(), ["", "", "WO"]);
+  for (const name of ["data-r-0", "data-r-1"])
+    await modify(rig.store, "Replica", name, "spec", ({ spec }) => (spec.healthyAt = ""));
+  t.strictSame(await modes(), ["", "", ""], "nothing was written yet: all are alike");
 });

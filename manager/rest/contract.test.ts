@@ -158,7 +158,7 @@ const REQUESTS: Record<string, Request> = {
     attach: { body: { hostId: "node-2", attachmentID: "t", attacherType: "csi-attacher" } },
     cancelExpansion: { status: 422 },
     detach: { body: { attachmentID: "t" } },
-    engineUpgrade: { body: { image: "engine:1" } },
+    engineUpgrade: { body: { image: "engine:1" }, status: 501 },
     expand: { body: { size: "2Gi" } },
     offlineReplicaRebuilding: { body: { offlineRebuilding: "enabled" } },
     pvCreate: { body: { pvName: "pv" }, status: 501 },

@@ -107,6 +107,18 @@ function clusterNode(
   };
 }
 
+/** Whether a replica could come to the node, whatever it is and however large. What settings refuse besides does not count. */
+export function takesReplicas({ spec, status }: Resource<"Node">): boolean {
+  const isWanted = spec.allowScheduling && !spec.evictionRequested;
+  return (
+    isWanted &&
+    Object.entries(spec.disks).some(([name, disk]) => {
+      const { conditions, diskUUID = "" } = status.diskStatus[name] ?? {};
+      return diskRefusal(disk, conditions, diskUUID) === null;
+    })
+  );
+}
+
 function nodeRefusal(
   { allowScheduling, evictionRequested }: Resource<"Node">["spec"],
   conditions: readonly Condition[],

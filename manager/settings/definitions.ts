@@ -264,6 +264,7 @@ export const DEFINITIONS = {
     type: "string",
     default: "block-if-contains-last-replica",
     description: "What a node that is drained waits for.",
+    noEffect: "takes effect on Kubernetes alone",
     options: [
       "block-for-eviction",
       "block-for-eviction-if-contains-last-replica",
@@ -277,6 +278,7 @@ export const DEFINITIONS = {
     type: "bool",
     default: "false",
     description: "Volumes that were attached by hand are detached from a node that is cordoned.",
+    noEffect: "takes effect on Kubernetes alone",
   },
   "priority-class": {
     category: "danger Zone",
@@ -291,6 +293,7 @@ export const DEFINITIONS = {
     type: "bool",
     default: '{"v1":"true"}',
     description: "New volumes keep no count of writes in their replicas.",
+    noEffect: "a request for a volume says it itself, and nothing else is asked",
     perEngine: true,
   },
   "replica-replenishment-wait-interval": {
@@ -360,6 +363,7 @@ export const DEFINITIONS = {
     type: "int",
     default: "0",
     description: "Engines on one node that are brought to the default version at a time; 0: only by hand.",
+    noEffect: "engines have the version that their node has",
     min: 0,
     zeroMeans: "automatic upgrade off",
   },
@@ -605,13 +609,14 @@ export const DEFINITIONS = {
     type: "string",
     default: "Info",
     description: "How much the manager logs.",
+    noEffect: "the environment of each process says it, AUROCHS_LOG_LEVEL",
     options: ["Panic", "Fatal", "Error", "Warn", "Info", "Debug", "Trace"],
   },
   "v1-data-engine": {
     category: "danger Zone",
     type: "bool",
     default: "true",
-    description: "Volumes of the data engine v1 can be used.",
+    description: "Volumes of the data engine v1 can be made; those that are there stay as they are.",
   },
   "v2-data-engine": {
     category: "danger Zone",

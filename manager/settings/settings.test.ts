@@ -1,5 +1,6 @@
 import t from "tap";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { aboutLonghorn } from "../../test/golden/archives.js";
 import { DEFINITIONS, type SettingName } from "./definitions.js";
 import { checkSetting, definitionOf, isSetting, presentName, SettingValues } from "./settings.js";
@@ -22,6 +23,22 @@ t.test("every setting of Longhorn's is there, with its default", async (t) => {
 t.test("a default is a value that the setting takes", async (t) => {
   for (const name of Object.keys(DEFINITIONS) as SettingName[])
     t.equal(checkSetting(name, definitionOf(name).default), definitionOf(name).default, name);
+});
+
+t.test("whatever says nothing of having no effect is read somewhere", async (t) => {
+  const manager = fileURLToPath(new URL("../../../manager", import.meta.url));
+  const isReader = (file: string) =>
+    /\.ts$/.test(file) && !/\.test\.ts$|settings.definitions\.ts$/.test(file);
+  const files = readdirSync(manager, { recursive: true, encoding: "utf8" }).filter(isReader);
+  const sources = files.map((file) => readFileSync(`${manager}/${file}`, "utf8"));
+  const isRead = (name: string) => sources.some((source) => source.includes(`"${name}"`));
+  const claimed = (Object.keys(DEFINITIONS) as SettingName[]).filter((name) => {
+    const { noEffect, readOnly } = definitionOf(name);
+    return noEffect === undefined && readOnly !== true;
+  });
+  const unread = claimed.filter((name) => !isRead(name));
+  t.strictSame(unread, []);
+  t.ok(isRead("auto-salvage") && !isRead("node-drain-policy"));
 });
 
 t.test("values that a setting does not take are refused, and it is said why", async (t) => {

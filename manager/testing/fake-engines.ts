@@ -53,7 +53,8 @@ export class FakeEngines implements EngineOperations, NodeOperations {
   async deleteSnapshot(engine: Resource<"Engine">, name: string): Promise<void> {
     this.#ask("deleteSnapshot", engine, name);
     await this.#change(engine, (snapshots) => {
-      const snapshot = snapshots[name];
+      // A name such as "__proto__" is in every object.
+      const snapshot = Object.hasOwn(snapshots, name) ? snapshots[name] : undefined;
       if (snapshot === undefined) throw new OperationError("MISSING", `snapshot ${name} is not found`);
       snapshot.removed = true;
     });

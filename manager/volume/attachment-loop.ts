@@ -3,6 +3,8 @@ import type { Logger } from "pino";
 import { Loop } from "../control/loop.js";
 import { isDeleted, type Resource } from "../objects/resource.js";
 import type { Store } from "../store/store.js";
+import { homesOf } from "./locality.js";
+import { ownLabels } from "./objects.js";
 import { ticketStatus, wish } from "./tickets.js";
 import { formatTime } from "../../engine/timestamp.js";
 
@@ -13,9 +15,10 @@ export function startAttachmentLoop(store: Store, log: Logger): Loop {
 }
 
 async function reconcile(store: Store, name: string): Promise<null> {
-  const [volume, attachment] = await Promise.all([
+  const [volume, attachment, replicas] = await Promise.all([
     store.get("Volume", name),
     store.get("VolumeAttachment", name),
+    store.list("Replica", ownLabels(name)),
   ]);
   if (volume === null) {
     // Owned by the volume: it goes with it.
@@ -24,12 +27,13 @@ async function reconcile(store: Store, name: string): Promise<null> {
   }
   if (isDeleted(volume)) return null;
   const tickets = Object.values(attachment?.spec.attachmentTickets ?? {});
-  const wished = wish(volume, tickets);
+  const homes = homesOf(volume, replicas);
+  const wished = wish(volume, tickets, homes);
   volume.spec.nodeID = wished.nodeID;
   volume.spec.disableFrontend = wished.disableFrontend;
   if (wished.lastAttachedBy !== "") volume.spec.lastAttachedBy = wished.lastAttachedBy;
   await store.update(volume);
-  if (attachment !== null) await tellTickets(store, volume, attachment);
+  if (attachment !== null) await tellTickets(store, volume, attachment, homes);
   return null;
 }
 
@@ -37,13 +41,15 @@ async function tellTickets(
   store: Store,
   volume: Resource<"Volume">,
   attachment: Resource<"VolumeAttachment">,
+  homes: ReadonlySet<string> | null,
 ): Promise<void> {
   const before = attachment.status.attachmentTicketStatuses;
+  const all = Object.values(attachment.spec.attachmentTickets);
   const now = formatTime(Date.now());
   attachment.status.attachmentTicketStatuses = Object.fromEntries(
     Object.entries(attachment.spec.attachmentTickets).map(([id, ticket]) => [
       id,
-      ticketStatus(volume, ticket, before[id], now),
+      ticketStatus(volume, ticket, all, homes, before[id], now),
     ]),
   );
   await store.updateStatus(attachment);

@@ -6,7 +6,12 @@ import { checkNewVolume, checkVolumeName } from "./validation.js";
 import { jobsOf, withDefaultGroup, withJob, withoutJob } from "./recurring-labels.js";
 
 const settings = (values: Record<string, string> = {}) => new SettingValues(new Map(Object.entries(values)));
-const around = { nodeTags: new Set<string>(), diskTags: new Set<string>(), sizeOf: () => null };
+const around = {
+  nodeTags: new Set<string>(),
+  diskTags: new Set<string>(),
+  makesV1: true,
+  sizeOf: () => null,
+};
 
 t.test("what was left out comes from the settings, and what was given stays", (t) => {
   const plain = newVolume("v1", { size: "1" }, {}, settings());

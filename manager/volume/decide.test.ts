@@ -1,5 +1,7 @@
 import fc from "fast-check";
 import t from "tap";
+import { noted } from "../objects/conditions.js";
+import { addressOf } from "./serving.js";
 import { SimulatedCluster } from "./testing/simulated-cluster.js";
 
 const NODES = ["a", "b", "c", "d"];
@@ -93,6 +95,22 @@ t.test("a replica on a node that is evicted has a successor that is whole before
   t.equal(cluster.current.size, 2);
 });
 
+t.test(
+  "without another place a replica stays on a node that is evicted, and every node says why",
+  async (t) => {
+    const cluster = new SimulatedCluster(["a", "b"], 2);
+    cluster.ticket = "a";
+    settle(cluster);
+    for (const { metadata, spec } of cluster.nodes)
+      if (metadata.name === "a") Object.assign(spec, { evictionRequested: true, allowScheduling: false });
+    settle(cluster, 20);
+    t.strictSame(nodesOf(cluster), ["a", "b"]);
+    const told = cluster.log.findLast((line) => line.includes("EvictionFailed")) ?? "";
+    t.match(told, /no other place for a replica of volume \S+: nodes are unavailable; hard affinity/);
+    t.match(told, /\na: scheduling is switched off for the node\nb: another replica is on the node/);
+  },
+);
+
 t.test("more replicas are made and fewer are kept as the number says", async (t) => {
   const cluster = attached();
   if (cluster.volume !== null) cluster.volume.spec.numberOfReplicas = 3;
@@ -114,6 +132,70 @@ t.test("best-effort locality brings a copy to where the volume is used", async (
   t.equal(cluster.replicas.length, 2);
 });
 
+const strictlyLocal = (): SimulatedCluster => {
+  const cluster = new SimulatedCluster(NODES, 1);
+  if (cluster.volume !== null) cluster.volume.spec.dataLocality = "strict-local";
+  return cluster;
+};
+
+t.test(
+  "a strict-local volume has its copy where it is first attached, and is attached nowhere else",
+  async (t) => {
+    for (const node of NODES) {
+      const cluster = strictlyLocal();
+      settle(cluster, 3);
+      t.equal(cluster.replicas.length, 0, "it has none before it is known where");
+      t.match(cluster.volume?.status, { state: "detached", conditions: [{ type: "Scheduled", status: "True" }] }); // prettier-ignore
+      cluster.ticket = node;
+      settle(cluster);
+      t.match(cluster.volume?.status, { state: "attached", currentNodeID: node, robustness: "healthy" });
+      t.strictSame(nodesOf(cluster), [node]);
+      cluster.ticket = node === "b" ? "c" : "b";
+      settle(cluster);
+      t.match(cluster.volume?.status, { state: "detached", currentNodeID: "" });
+      t.strictSame(nodesOf(cluster), [node]);
+      cluster.ticket = node;
+      settle(cluster);
+      t.match(cluster.volume?.status, { state: "attached", currentNodeID: node, robustness: "healthy" });
+    }
+  },
+);
+
+t.test(
+  "a strict-local volume waits for room on its node, and an empty copy follows it elsewhere",
+  async (t) => {
+    const cluster = strictlyLocal();
+    const [a] = cluster.nodes;
+    if (a !== undefined) a.spec.allowScheduling = false;
+    cluster.ticket = "a";
+    settle(cluster);
+    t.match(cluster.volume?.status, { state: "attaching" });
+    const [condition] = cluster.volume?.status.conditions ?? [];
+    t.match(condition, { type: "Scheduled", status: "False", reason: "ReplicaSchedulingFailure" });
+    t.match(condition?.message, /nodes are unavailable\na: .*\nb: the replica has to be on node a/);
+    if (a !== undefined) a.spec.allowScheduling = true;
+    cluster.unfit.add("a");
+    settle(cluster, 40);
+    t.strictSame(nodesOf(cluster), ["a"]);
+    cluster.ticket = "b";
+    settle(cluster, 20);
+    t.match(cluster.volume?.status, { state: "attached", currentNodeID: "b", robustness: "healthy" });
+    t.strictSame(nodesOf(cluster), ["b"]);
+  },
+);
+
+t.test("a strict-local volume stays on its node when that is evicted", async (t) => {
+  const cluster = strictlyLocal();
+  cluster.ticket = "a";
+  settle(cluster);
+  const [a] = cluster.nodes;
+  if (a !== undefined) Object.assign(a.spec, { evictionRequested: true, allowScheduling: false });
+  settle(cluster, 20);
+  t.strictSame(nodesOf(cluster), ["a"]);
+  t.equal(cluster.current.size, 1);
+  t.ok(cluster.log.some((line) => line.includes("EvictionFailed")));
+});
+
 t.test("all replicas failed: tried again by itself once they can be reached", async (t) => {
   const cluster = attached();
   for (const { metadata } of cluster.replicas) cluster.crash(metadata.name);
@@ -124,6 +206,16 @@ t.test("all replicas failed: tried again by itself once they can be reached", as
     cluster.log.some((line) => line.includes("AutoSalvaged")),
     cluster.log.join("\n"),
   );
+});
+
+t.test("the only replica of a new volume ends before it was used: it is started again", async (t) => {
+  const cluster = new SimulatedCluster(NODES, 1);
+  cluster.ticket = "a";
+  while (cluster.replicas[0]?.status.currentState !== "running") settle(cluster, 1);
+  cluster.crash(cluster.replicas[0].metadata.name);
+  settle(cluster, 60);
+  t.match(cluster.volume?.status, { state: "attached", robustness: "healthy" }, cluster.log.join("\n"));
+  t.equal(cluster.replicas[0].spec.failedAt, "");
 });
 
 t.test("an engine that fails at its start is started again after a pause that grows", async (t) => {
@@ -323,18 +415,96 @@ t.test("the engine is offered every copy there is, also the one that failed last
   t.strictSame([...cluster.current].sort(), [first, second]);
 });
 
-t.test("a witness is where no copy is, and stays where nothing is better", async (t) => {
+t.test("a witness is where no copy is; where copies are everywhere, three voters are it", async (t) => {
   const cluster = attached("a");
-  const { witness } = cluster;
+  const want = (count: number) => {
+    if (cluster.volume !== null) cluster.volume.spec.numberOfReplicas = count;
+    settle(cluster, 24);
+  };
+  const [witness, ...others] = cluster.witnesses;
   t.equal(witness?.status.currentState, "running");
+  t.strictSame(others, []);
   t.notOk(nodesOf(cluster).includes(witness?.spec.nodeID ?? ""));
-  if (cluster.volume !== null) cluster.volume.spec.numberOfReplicas = 4;
-  settle(cluster);
+  want(4);
   t.equal(cluster.replicas.length, 4);
-  t.ok(cluster.witness, "beside a copy it is of no harm");
-  if (cluster.volume !== null) cluster.volume.spec.numberOfReplicas = 1;
+  t.strictSame(cluster.witnesses.map(({ spec }) => spec.voter), [true, true, true]); // prettier-ignore
+  t.equal(new Set(cluster.witnesses.map(({ spec }) => spec.nodeID)).size, 3);
+  t.ok(cluster.witnesses.every(({ status }) => status.currentState === "running"));
+  const voters = cluster.witnesses.map(({ metadata }) => metadata.name);
+  want(3);
+  t.strictSame(cluster.witnesses.map(({ metadata }) => metadata.name), voters, "they stay: their record is worth more than a better place"); // prettier-ignore
+  want(1);
+  t.strictSame(cluster.witnesses, [], "one copy needs none");
+});
+
+t.test("of voters that a manager has not finished making, none stays", async (t) => {
+  const cluster = new SimulatedCluster(["a", "b", "c"], 3);
+  cluster.ticket = "a";
   settle(cluster);
-  t.equal(cluster.witness, null, "one copy needs none");
+  const before = cluster.witnesses.map(({ metadata }) => metadata.name);
+  t.equal(before.length, 3);
+  cluster.witnesses = cluster.witnesses.slice(1);
+  settle(cluster);
+  t.equal(cluster.witnesses.length, 3);
+  t.notOk(cluster.witnesses.some(({ metadata }) => before.includes(metadata.name)));
+});
+
+t.test("a witness that runs, and that the engine does not take in, is replaced", async (t) => {
+  const cluster = new SimulatedCluster(["a", "b", "c"], 3);
+  cluster.ticket = "a";
+  settle(cluster);
+  const names = () => cluster.witnesses.map(({ metadata }) => metadata.name).sort();
+  const before = names();
+  const tell = (status: string) => {
+    const now = new Date(cluster.now).toISOString();
+    const condition = { type: "Witnessed", status, reason: "", message: "" };
+    if (cluster.engine !== null) cluster.engine.status.conditions = noted(condition, cluster.engine.status.conditions, now); // prettier-ignore
+  };
+  tell("False");
+  settle(cluster, 5);
+  t.strictSame(names(), before, "it may be joining");
+  tell("True");
+  cluster.now += 120_000;
+  settle(cluster, 5);
+  tell("False");
+  settle(cluster, 5);
+  t.strictSame(names(), before, "it has been a member until now");
+  cluster.now += 60_000;
+  settle(cluster);
+  t.equal(cluster.witnesses.length, 3);
+  t.notOk(names().some((name) => before.includes(name)));
+});
+
+t.test("what an engine said of a witness does not hold for the one in its place", async (t) => {
+  const cluster = new SimulatedCluster(["a", "b", "c", "d"], 2);
+  cluster.ticket = "a";
+  settle(cluster);
+  const tell = () => {
+    const message = cluster.witnesses.map(addressOf).join(",");
+    const told = { type: "Witnessed", status: "True", reason: "", message };
+    if (cluster.engine !== null) cluster.engine.status.conditions = noted(told, [], new Date(cluster.now).toISOString()); // prettier-ignore
+    settle(cluster);
+  };
+  const isWitnessed = () =>
+    cluster.volume?.status.conditions.find(({ type }) => type === "Witnessed")?.status;
+  tell();
+  t.equal(isWitnessed(), "True");
+  const before = cluster.witnesses[0]?.spec.nodeID;
+  for (const { metadata, spec } of cluster.nodes)
+    if (metadata.name === before) Object.assign(spec, { allowScheduling: false, evictionRequested: true });
+  settle(cluster);
+  t.not(cluster.witnesses[0]?.spec.nodeID, before);
+  t.equal(isWitnessed(), "False");
+  tell();
+  t.equal(isWitnessed(), "True");
+});
+
+t.test("with copies on two nodes alone, nobody could be a witness", async (t) => {
+  const cluster = new SimulatedCluster(["a", "b"], 2);
+  cluster.ticket = "a";
+  settle(cluster);
+  t.strictSame(cluster.witnesses, []);
+  t.match(cluster.volume?.status.conditions.find(({ type }) => type === "Witnessed"), { status: "False", reason: "NoNode" }); // prettier-ignore
 });
 
 t.test("a volume with more than a hundred snapshots says so", (t) => {
@@ -356,14 +526,14 @@ t.test(
   async () => {
     const numRuns = Number(process.env["SEQUENCES"] ?? 300);
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 120 }), (steps) => {
-        const cluster = attached();
+      fc.property(fc.boolean(), fc.array(step, { maxLength: 120 }), (isLocal, steps) => {
+        const cluster = isLocal ? strictlyLocal() : attached();
         try {
-          for (const one of steps) take(cluster, one);
+          for (const one of steps) if (one.do !== "count" || !isLocal) take(cluster, one);
           cluster.log.push("all is well again");
           cluster.down.clear();
           for (const name of NODES) take(cluster, { do: "keep", node: name });
-          cluster.ticket = "b";
+          cluster.ticket = (isLocal ? nodesOf(cluster)[0] : undefined) ?? "b";
           settle(cluster, 40);
           settle(cluster, 40, 200_000_000);
           const found = problems(cluster);

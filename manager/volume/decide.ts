@@ -8,7 +8,7 @@ import { Draft } from "./draft.js";
 import { remove } from "./deletion.js";
 import { noteModes } from "./modes.js";
 import { makeMissing } from "./objects.js";
-import { replan } from "./replicas.js";
+import { giveUpStrays, replan } from "./replicas.js";
 import { judge } from "./robustness.js";
 import { noteSnapshots } from "./snapshot-count.js";
 import { move } from "./states.js";
@@ -24,6 +24,7 @@ export function decideVolume(world: World): Plan {
   }
   makeMissing(draft);
   noteModes(draft);
+  giveUpStrays(draft);
   move(draft);
   judge(draft);
   replan(draft);

@@ -10,7 +10,7 @@ export function remove(draft: Draft): void {
     return;
   }
   for (const replica of [...draft.replicas]) draft.delete(replica);
-  if (draft.witness !== null) draft.delete(draft.witness);
-  if (world.replicas.length > 0 || world.witness !== null) return;
+  for (const witness of [...draft.witnesses]) draft.delete(witness);
+  if (world.replicas.length > 0 || world.witnesses.length > 0) return;
   volume.metadata.finalizers = withoutOurs(volume.metadata);
 }

@@ -9,7 +9,8 @@ export class Draft {
   readonly engine: Resource<"Engine"> | null;
   /** that stay */
   replicas: Resource<"Replica">[];
-  readonly witness: Resource<"Witness"> | null;
+  /** that stay */
+  witnesses: Resource<"Witness">[];
   readonly #created: Plan["created"] = [];
   readonly #deleted: Resource[] = [];
   upkeep: Upkeep[] = [];
@@ -19,8 +20,7 @@ export class Draft {
   constructor(readonly world: World) {
     this.volume = structuredClone(world.volume);
     this.engine = structuredClone(world.engine);
-    const { witness } = world;
-    this.witness = witness === null || isDeleted(witness) ? null : structuredClone(witness);
+    this.witnesses = structuredClone(world.witnesses.filter((witness) => !isDeleted(witness)));
     this.replicas = structuredClone(world.replicas.filter((replica) => !isDeleted(replica)));
   }
 
@@ -52,10 +52,18 @@ export class Draft {
   delete(object: Resource): void {
     this.#deleted.push(object);
     this.replicas = this.replicas.filter((replica) => replica !== object);
+    this.witnesses = this.witnesses.filter((witness) => witness !== object);
   }
 
-  event(type: VolumeEvent["type"], reason: string, message: string): void {
-    this.#events.push({ type, reason, message });
+  /** @param about null: the volume */
+  event(
+    type: VolumeEvent["type"],
+    reason: string,
+    message: string,
+    about: VolumeEvent["about"] = null,
+  ): void {
+    // prettier-ignore
+    this.#events.push({ about, type, reason, message });
   }
 
   lookAgain(at: number): void {
@@ -67,7 +75,7 @@ export class Draft {
       volume: this.volume,
       engine: this.engine,
       replicas: this.replicas,
-      witness: this.witness,
+      witnesses: this.witnesses,
       created: this.#created,
       deleted: this.#deleted,
       upkeep: this.upkeep,

@@ -1,7 +1,9 @@
 /** What the volume's settings mean for its engine and replicas. */
 import { bytesOf } from "../objects/bytes.js";
+import type { Resource } from "../objects/resource.js";
 import type { Draft } from "./draft.js";
-import { addressOf, isServing } from "./states.js";
+import { hasData, hasFailed } from "./modes.js";
+import { addressOf, isServing } from "./serving.js";
 
 type Tristate = "" | "ignored" | "enabled" | "disabled";
 
@@ -18,8 +20,14 @@ export function takeWishes(draft: Draft): void {
     settings.flag("remove-snapshots-during-filesystem-trim"),
   );
   const { snapshotMaxCount, snapshotMaxSize, size: volumeSize } = spec;
-  for (const replica of draft.replicas)
-    Object.assign(replica.spec, { snapshotMaxCount, snapshotMaxSize, volumeSize, unmapMarkDiskChainRemovedEnabled: marks }); // prettier-ignore
+  for (const replica of draft.replicas) {
+    Object.assign(replica.spec, {
+      snapshotMaxCount,
+      snapshotMaxSize,
+      unmapMarkDiskChainRemovedEnabled: marks,
+    });
+    if (isAsLarge(replica, engine, volumeSize)) replica.spec.volumeSize = volumeSize;
+  }
   if (engine === null) return;
   Object.assign(engine.spec, { snapshotMaxCount, snapshotMaxSize, volumeSize, unmapMarkSnapChainRemovedEnabled: marks }); // prettier-ignore
   if (status.state === "attached") takeReplicas(draft);
@@ -28,6 +36,12 @@ export function takeWishes(draft: Draft): void {
   const sizes = Object.values(snapshots).map(({ size }) => Number(size));
   if (engine.status.currentState === "running")
     status.actualSize = sizes.reduce((sum, size) => sum + size, 0);
+}
+
+/** A copy that is away while the volume grows stays as it was: by its size whoever gets it back knows. */
+function isAsLarge(replica: Resource<"Replica">, engine: Draft["engine"], size: string): boolean {
+  if (!hasData(replica) || engine === null) return true;
+  return !hasFailed(replica) && bytesOf(engine.status.currentSize) >= bytesOf(size);
 }
 
 /** The engine keeps those that it was given, and gets those that began since. One that is gone is taken from it. */

@@ -9,10 +9,11 @@ import { surplus } from "../schedule/surplus.js";
 import { isCloning, wantedReplicas } from "./cloning.js";
 import type { Draft } from "./draft.js";
 import { isOn } from "./engine-wishes.js";
+import { homeOf, isStrictlyLocal } from "./locality.js";
 import { hasData, hasFailed, hasLostAll } from "./modes.js";
 import { newReplica } from "./objects.js";
 import { REBUILD_TRIES_MAX, tryAgain } from "./restart.js";
-import { noteScheduled, type Unplaced } from "./scheduled.js";
+import { explainRefusals, noteScheduled, type Unplaced } from "./scheduled.js";
 import { parseTime } from "./time.js";
 
 const MINUTE_MS = 60_000;
@@ -22,12 +23,27 @@ export function replan(draft: Draft): void {
   const { state } = draft.volume.status;
   noteEvictions(draft);
   if (state === "attached") noteScheduled(draft, replanAttached(draft));
-  else if (state === "creating" || state === "detached") noteScheduled(draft, placeFirst(draft));
+  else if (
+    state === "creating" ||
+    state === "detached" ||
+    (state === "attaching" && draft.replicas.length === 0)
+  )
+    noteScheduled(draft, placeFirst(draft));
 }
 
-/** While nothing was ever written all replicas are alike, and are made at once. */
+/** A strict-local volume that is about to be attached has its copy there: an empty one elsewhere gives way. */
+export function giveUpStrays(draft: Draft): void {
+  const { volume, replicas } = draft;
+  if (!isStrictlyLocal(volume) || volume.status.state !== "detached" || volume.spec.nodeID === "") return;
+  if (replicas.some(hasData) || hasLostAll(draft)) return;
+  for (const replica of replicas.filter(({ spec }) => spec.nodeID !== volume.spec.nodeID))
+    draft.delete(replica);
+}
+
+/** While nothing was ever written all replicas are alike, and are made at once: that of a strict-local volume when it is known where. */
 function placeFirst(draft: Draft): Unplaced | null {
   if (draft.replicas.some(hasData) || hasLostAll(draft)) return null;
+  if (isStrictlyLocal(draft.volume) && draft.volume.spec.nodeID === "") return null;
   let missing = wantedReplicas(draft.volume) - draft.replicas.length;
   const taken = draft.replicas.map(takenBy);
   for (; missing > 0; missing--) {
@@ -129,33 +145,38 @@ function removeSurplus(draft: Draft, whole: Resource<"Replica">[]): null {
   return null;
 }
 
-function noteEvictions({ world, replicas }: Draft): void {
-  for (const { spec } of replicas) {
-    const node = world.cluster.nodes.find(({ name }) => name === spec.nodeID);
+function noteEvictions(draft: Draft): void {
+  for (const replica of draft.replicas) {
+    const { metadata, spec } = replica;
+    const node = draft.world.cluster.nodes.find(({ name }) => name === spec.nodeID);
     const disk = node?.disks.find(({ uuid }) => uuid === spec.diskID);
-    spec.evictionRequested = (node?.evicting ?? false) || (disk?.evicting ?? false);
+    const isRequested = (node?.evicting ?? false) || (disk?.evicting ?? false);
+    if (isRequested === spec.evictionRequested) continue;
+    spec.evictionRequested = isRequested;
+    const { name } = metadata;
+    if (isRequested) draft.event("Normal", "EvictionUserRequested", `replica ${name} is to leave node ${spec.nodeID}`, replica); // prettier-ignore
+    else draft.event("Normal", "EvictionCanceled", `replica ${name} may stay on node ${spec.nodeID}`, replica); // prettier-ignore
   }
 }
 
 function evict(draft: Draft, whole: readonly Resource<"Replica">[]): Unplaced | null {
   if (!whole.some(({ spec }) => spec.evictionRequested)) return null;
   const unplaced = add(draft, whole.map(takenBy), "");
-  if (unplaced === null) return null;
-  draft.event(
-    "Warning",
-    "EvictionFailed",
-    `no other place for a replica of volume ${draft.volume.metadata.name}`,
-  );
-  draft.lookAgain(draft.world.now + RETRY_MS);
+  if (unplaced !== null) tellEvictionFailed(draft, unplaced);
   return null;
+}
+
+export function tellEvictionFailed(draft: Draft, why: Pick<Unplaced, "failures" | "refusals">): void {
+  const message = `no other place for a replica of volume ${draft.volume.metadata.name}: ${explainRefusals(why)}`;
+  draft.event("Warning", "EvictionFailed", message);
+  draft.lookAgain(draft.world.now + RETRY_MS);
 }
 
 /** A copy on the node that uses the volume: one more, and then one elsewhere is too many. */
 function bringHome(draft: Draft, whole: readonly Resource<"Replica">[]): Unplaced | null {
   const { spec, status } = draft.volume;
   const home = status.currentNodeID;
-  if (spec.dataLocality !== "best-effort" || whole.some((replica) => replica.spec.nodeID === home))
-    return null;
+  if (spec.dataLocality === "disabled" || whole.some((replica) => replica.spec.nodeID === home)) return null;
   if (draft.created.length > 0) return null;
   const unplaced = add(draft, whole.map(takenBy), home);
   return unplaced === null ? null : { ...unplaced, local: true };
@@ -170,14 +191,14 @@ function balance(draft: Draft, whole: readonly Resource<"Replica">[]): null {
   const found = better(world.cluster, want(draft, whole.map(takenBy), ""), mode, pressure);
   if (found === null || !mayRebuildOn(draft, found.node)) return null;
   const place = { node: found.node, diskUUID: found.disk.uuid, diskPath: found.disk.path };
-  draft.create(newReplica(volume, place, world.newSuffix(), ""));
+  draft.create(newReplica(volume, place, world.newSuffix(), homeOf(volume, draft.replicas)));
   return null;
 }
 
 // ------------------------------------------------------------------------------------------------ places
 
 /** @param taken of the replicas that count; one that is added is put there
- * @param node the only one that may be used; "": any */
+ * @param node the only one that may be used; "": any that the volume's locality allows */
 function add(draft: Draft, taken: Taken[], node: string): Unplaced | null {
   const { volume, world } = draft;
   const found = place(world.cluster, want(draft, taken, node));
@@ -187,7 +208,8 @@ function add(draft: Draft, taken: Taken[], node: string): Unplaced | null {
     return null;
   }
   const { uuid: diskUUID, path: diskPath } = found.disk;
-  draft.create(newReplica(volume, { node: found.node, diskUUID, diskPath }, world.newSuffix(), node));
+  const hardNode = node || homeOf(volume, draft.replicas);
+  draft.create(newReplica(volume, { node: found.node, diskUUID, diskPath }, world.newSuffix(), hardNode));
   taken.push({ node: found.node, diskUUID, evicting: false });
   return null;
 }
@@ -204,14 +226,14 @@ export function want(draft: Draft, taken: readonly Taken[], node: string): Want 
     actualSize: status.actualSize,
     nodeSelector: spec.nodeSelector,
     diskSelector: spec.diskSelector,
-    node,
+    node: node || homeOf(volume, draft.replicas),
     shares: {
       node: isOn(spec.replicaSoftAntiAffinity, settings.flag("replica-soft-anti-affinity")),
       zone: isOn(spec.replicaZoneSoftAntiAffinity, settings.flag("replica-zone-soft-anti-affinity")),
       disk: isOn(spec.replicaDiskSoftAntiAffinity, settings.flag("replica-disk-soft-anti-affinity")),
     },
     taken,
-    witness: draft.witness?.spec.nodeID ?? "",
+    witness: draft.witnesses.find(({ spec }) => !spec.voter)?.spec.nodeID ?? "",
   };
 }
 

@@ -23,7 +23,7 @@ interface FailedStarts {
   count: number;
   /** RFC 3339 */
   at: string;
-  /** names of the replicas, and of the witness, that it had to do with */
+  /** names of the replicas, and of the witness or its voters, that it had to do with */
   with: string[];
 }
 

@@ -7,6 +7,7 @@ import type { Resource } from "../objects/resource.js";
 import type { Draft } from "./draft.js";
 import { fail, hasData, hasFailed } from "./modes.js";
 import { engineHasToWait, forgetFailedStarts, noteFailedStart, tryAgain } from "./restart.js";
+import { addressOf, isServing } from "./serving.js";
 import { hasToWait } from "./witness.js";
 
 export function move(draft: Draft): void {
@@ -65,7 +66,9 @@ function start(draft: Draft): void {
   const [sound, failed] = split(here, (replica) => !hasFailed(replica));
   for (const { spec } of sound) spec.desireState = "running";
   // What failed last may be the copy that is current: that is for the engine to decide, by the records of all that can be had.
-  for (const replica of failed) if (hasData(replica)) tryAgain(draft, replica);
+  // Before anything was written it may be any of them.
+  const isNew = !draft.replicas.some(hasData);
+  for (const replica of failed) if (isNew || hasData(replica)) tryAgain(draft, replica);
   const running = here.filter(isServing);
   const isAwaited = (replica: Resource<"Replica">) => sound.includes(replica) || isStarting(replica);
   if (running.length === 0 || here.some((one) => isAwaited(one) && !isServing(one))) return;
@@ -87,9 +90,8 @@ function start(draft: Draft): void {
 }
 
 /** What an engine has to do with if it is started now. */
-function offered({ replicas, witness, world }: Draft): string[] {
-  const all = witness === null ? replicas : [...replicas, witness];
-  return all
+function offered({ replicas, witnesses, world }: Draft): string[] {
+  return [...replicas, ...witnesses]
     .filter((one) => isServing(one) && world.reachable.has(one.spec.nodeID))
     .map(({ metadata }) => metadata.name);
 }
@@ -104,19 +106,10 @@ function isStarting({ spec, status }: Resource<"Replica">): boolean {
 
 /** One that cannot be started is not waited for: an engine may do without it. */
 function isWitnessStarting(draft: Draft): boolean {
-  const { witness, world } = draft;
-  if (witness === null || !world.reachable.has(witness.spec.nodeID)) return false;
-  return !isServing(witness) && witness.status.currentState !== "error" && !hasToWait(draft, witness);
-}
-
-export function isServing({ status, spec }: Resource<"Replica" | "Witness">): boolean {
-  return spec.desireState === "running" && status.currentState === "running" && status.port > 0;
-}
-
-/** `ip:port`, as the engine is given it. */
-export function addressOf({ status }: Resource<"Replica" | "Witness">): string {
-  const ip = status.storageIP === "" ? status.ip : status.storageIP;
-  return `${ip.includes(":") ? `[${ip}]` : ip}:${status.port}`;
+  const { witnesses, world } = draft;
+  return witnesses
+    .filter((witness) => world.reachable.has(witness.spec.nodeID) && !isServing(witness))
+    .some((witness) => witness.status.currentState !== "error" && !hasToWait(draft, witness));
 }
 
 function awaitEngine(draft: Draft, engine: Resource<"Engine">): void {

@@ -5,6 +5,7 @@
 import { dated } from "../objects/conditions.js";
 import type { Resource } from "../objects/resource.js";
 import { CLONE_TICKET_TYPE, isCloning } from "./cloning.js";
+import { awayRefusal } from "./locality.js";
 
 export type Ticket = Resource<"VolumeAttachment">["spec"]["attachmentTickets"][string];
 export type TicketStatus = Resource<"VolumeAttachment">["status"]["attachmentTicketStatuses"][string];
@@ -34,7 +35,9 @@ const INTERRUPTIBLE = new Set([
   "volume-rebuilding-controller",
 ]);
 
-const WORKLOAD = new Set(["longhorn-api", "csi-attacher", "share-manager-controller"]);
+const CSI_TICKET_TYPE = "csi-attacher";
+
+const WORKLOAD = new Set(["longhorn-api", CSI_TICKET_TYPE, "share-manager-controller"]);
 
 export interface Wish {
   /** node on which the volume has to be attached; "": none */
@@ -44,11 +47,18 @@ export interface Wish {
   lastAttachedBy: string;
 }
 
-/** @returns where the volume has to be now: another ticket's turn comes when it is detached */
-export function wish(volume: Resource<"Volume">, all: readonly Ticket[]): Wish {
+/** @param homes nodes that the volume can be attached to; null: all
+ * @returns where the volume has to be now: another ticket's turn comes when it is detached */
+export function wish(
+  volume: Resource<"Volume">,
+  all: readonly Ticket[],
+  homes: ReadonlySet<string> | null,
+): Wish {
   const { spec, status } = volume;
+  const mayBe = ({ nodeID }: Ticket) => nodeID === spec.nodeID || awayRefusal(volume, homes, nodeID) === null;
   // What becomes a copy is nobody's until it is one.
-  const tickets = isCloning(volume) ? all.filter(({ type }) => type === CLONE_TICKET_TYPE) : all;
+  const isOne = ({ type }: Ticket) => !isCloning(volume) || type === CLONE_TICKET_TYPE;
+  const tickets = all.filter((ticket) => isOne(ticket) && mayBe(ticket));
   const stay = { nodeID: spec.nodeID, disableFrontend: spec.disableFrontend, lastAttachedBy: "" };
   const detach = { ...stay, nodeID: "" };
   if (status.robustness === "faulted") return detach;
@@ -88,11 +98,15 @@ function byPriority(a: Ticket, b: Ticket): number {
   return difference === 0 ? (a.id < b.id ? -1 : 1) : difference;
 }
 
-/** @param before the status so far, whose times stay where nothing changed
+/** @param all tickets of the volume
+ * @param homes nodes that the volume can be attached to; null: all
+ * @param before the status so far, whose times stay where nothing changed
  * @param now RFC 3339 */
 export function ticketStatus(
   volume: Resource<"Volume">,
   ticket: Ticket,
+  all: readonly Ticket[],
+  homes: ReadonlySet<string> | null,
   before: TicketStatus | undefined,
   now: string,
 ): TicketStatus {
@@ -100,15 +114,34 @@ export function ticketStatus(
   const isThere = state === "attached" && currentNodeID === ticket.nodeID;
   const isFitting = frontendFits(ticket.parameters, volume.spec.disableFrontend);
   const satisfied = isThere && isFitting;
-  const wrong = isThere && !isFitting;
-  const condition = {
-    type: "Satisfied",
-    status: satisfied ? "True" : "False",
-    reason: wrong ? "AttachedWithIncompatibleParameters" : "",
-    message: wrong
-      ? `volume ${volume.metadata.name} is attached to node ${currentNodeID} with the frontend ${volume.spec.disableFrontend ? "disabled" : "enabled"}`
-      : "",
-  };
+  const [reason, message] = satisfied ? ["", ""] : whyNot(volume, ticket, all, homes, isThere);
+  const condition = { type: "Satisfied", status: satisfied ? "True" : "False", reason, message };
   const { id, generation } = ticket;
   return { id, generation, satisfied, conditions: [dated(condition, before?.conditions ?? [], now)] };
+}
+
+/** @returns reason and message; empty: its turn comes */
+function whyNot(
+  volume: Resource<"Volume">,
+  { nodeID, type }: Ticket,
+  all: readonly Ticket[],
+  homes: ReadonlySet<string> | null,
+  isThere: boolean,
+): [string, string] {
+  const { metadata, spec, status } = volume;
+  if (isThere)
+    return [
+      "AttachedWithIncompatibleParameters",
+      `volume ${metadata.name} is attached to node ${status.currentNodeID} with the frontend ${spec.disableFrontend ? "disabled" : "enabled"}`,
+    ];
+  const away = nodeID === spec.nodeID ? null : awayRefusal(volume, homes, nodeID);
+  if (away !== null) return ["StrictLocal", away];
+  // Two such tickets are a live migration: whoever waits for it would wait for ever.
+  const isPublished = ({ type, nodeID }: Ticket) => type === CSI_TICKET_TYPE && nodeID === spec.nodeID;
+  if (spec.migratable && type === CSI_TICKET_TYPE && nodeID !== spec.nodeID && all.some(isPublished))
+    return [
+      "MigrationNotAvailable",
+      `volume ${metadata.name} is attached to node ${spec.nodeID}, and live migration is not available yet: it has to be detached there first`,
+    ];
+  return ["", ""];
 }

@@ -53,7 +53,7 @@ t.test("a detached volume leaves a node that is evicted, and no other copy is gi
   t.strictSame(await rig.tickets("vol"), []);
 });
 
-t.test("without another place an evicted volume stays detached", async (t) => {
+t.test("without another place an evicted volume stays detached, and it is told", async (t) => {
   const rig = await start(t);
   await makeUsed(rig, { numberOfReplicas: 3 });
   const attached = rig.told.length;
@@ -63,7 +63,16 @@ t.test("without another place an evicted volume stays detached", async (t) => {
   const [first] = (await replicasOf(rig)).filter(({ spec }) => spec.nodeID === "node-1");
   await rig.until("Replica", first?.metadata.name ?? "", ({ spec }) => spec.evictionRequested);
   t.strictSame(await rig.tickets("vol"), []);
-  t.equal(rig.told.length, attached);
+  while (!rig.told.includes("Volume vol EvictionFailed"))
+    await new Promise((resolve) => setImmediate(resolve));
+  const leaving = `Replica ${first?.metadata.name}`;
+  t.strictSame([...new Set(rig.told.slice(attached))], [`${leaving} EvictionUserRequested`, "Volume vol EvictionFailed"]); // prettier-ignore
+  await modify(rig.store, "Node", "node-1", "spec", ({ spec }) => {
+    Object.assign(spec, { allowScheduling: true, evictionRequested: false });
+  });
+  while (!rig.told.includes(`${leaving} EvictionCanceled`))
+    await new Promise((resolve) => setImmediate(resolve));
+  t.equal(rig.told.filter((one) => one === `${leaving} EvictionUserRequested`).length, 1);
 });
 
 t.test("a detached volume gets its copies back if the setting, or the volume, says so", async (t) => {

@@ -8,7 +8,7 @@ import { isCloning } from "./cloning.js";
 import type { Draft } from "./draft.js";
 import { isOn } from "./engine-wishes.js";
 import { hasData, hasFailed } from "./modes.js";
-import { mayComeBack, takenBy, want } from "./replicas.js";
+import { mayComeBack, takenBy, tellEvictionFailed, want } from "./replicas.js";
 
 export type Upkeep =
   "volume-expansion-controller" | "volume-eviction-controller" | "volume-rebuilding-controller";
@@ -37,7 +37,11 @@ function isWhole(replica: Resource<"Replica">): boolean {
 function needsEviction(draft: Draft): boolean {
   const whole = draft.replicas.filter(isWhole);
   if (!whole.some(({ spec }) => spec.evictionRequested)) return false;
-  return whole.length > draft.volume.spec.numberOfReplicas || canGain(draft, whole);
+  if (whole.length > draft.volume.spec.numberOfReplicas || canGain(draft, whole)) return true;
+  const found = place(draft.world.cluster, want(draft, whole.map(takenBy), ""));
+  // While it is attached, it is told where the place was looked for.
+  if (!found.placed && draft.volume.status.state === "detached") tellEvictionFailed(draft, found);
+  return false;
 }
 
 function needsRebuild(draft: Draft): boolean {

@@ -16,6 +16,8 @@ const SNAPSHOTS_MAX = 250;
 export interface VolumeSurroundings {
   nodeTags: ReadonlySet<string>;
   diskTags: ReadonlySet<string>;
+  /** volumes of the data engine v1 may be made */
+  makesV1: boolean;
   /** bytes, of the volume that is cloned; null: there is none */
   sizeOf: (volume: string) => number | null;
 }
@@ -34,6 +36,8 @@ export function checkNewVolume(spec: VolumeSpec, around: VolumeSurroundings): vo
   if (spec.fromBackup !== "") throw notYet("fromBackup: backups");
   if (spec.Standby) throw invalid("standby", "needs fromBackup");
   if (spec.dataEngine === "v2") throw notYet("dataEngine: the data engine v2");
+  if (!around.makesV1)
+    throw refused("dataEngine", "no volume is made while the setting v1-data-engine is false");
   if (spec.backingImage !== "") throw notYet("backingImage: backing images");
   if (bytesOf(spec.size) < SIZE_UNIT_BYTES)
     throw invalid("size", `${spec.size} is less than ${formatBytes(SIZE_UNIT_BYTES)}`);

@@ -32,7 +32,7 @@ async function reconcile(store: Store, overview: Overview, name: string, tell: T
   const plan = decideVolume(world);
   await apply(store, world.volume, plan);
   await setUpkeep(store, overview, world, plan);
-  for (const event of plan.events) tell(plan.volume, event);
+  for (const { about, ...event } of plan.events) tell(about ?? plan.volume, event);
   return plan.lookAgainAt;
 }
 
@@ -47,11 +47,11 @@ async function observe(store: Store, overview: Overview, name: string): Promise<
     store.list("Witness", ownLabels(name)),
   ]);
   const { settings, reachable, rebuilding } = overview;
-  const [engine = null, witness = null] = [engines[0], witnesses[0]];
+  const [engine = null] = engines;
   const tickets = attachment?.spec.attachmentTickets ?? {};
   return {
     now: Date.now(),
-    ...{ volume, engine, replicas, witness },
+    ...{ volume, engine, replicas, witnesses },
     ...{ settings, reachable, rebuilding },
     cluster: overview.cluster(name, replicas, settings),
     held: new Set(UPKEEPS.filter((type) => tickets[workTicketId(type, name)] !== undefined)),
@@ -61,11 +61,11 @@ async function observe(store: Store, overview: Overview, name: string): Promise<
 
 /** What is begun is stored before what follows from it: a crash in between is decided about anew. */
 async function apply(store: Store, before: Resource<"Volume">, plan: Plan): Promise<void> {
-  const { volume, engine, replicas, witness, created, deleted } = plan;
+  const { volume, engine, replicas, witnesses, created, deleted } = plan;
   const { annotations } = volume.metadata;
   const marked = await store.update({ ...before, metadata: { ...before.metadata, annotations } });
   for (const replica of replicas) await store.update(replica);
-  if (witness !== null) await store.update(witness);
+  for (const witness of witnesses) await store.update(witness);
   if (engine !== null) await store.update(engine);
   for (const object of created) await store.create(object);
   const stored = await store.updateStatus({ ...volume, metadata: marked.metadata });

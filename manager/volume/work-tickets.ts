@@ -1,9 +1,11 @@
 /** Tickets of the manager's own work: a volume that nobody uses is attached for it, and detached when there is none left. */
 import { isFalse, isTrue } from "../objects/conditions.js";
 import type { Resource } from "../objects/resource.js";
+import { takesReplicas } from "../schedule/cluster.js";
 import { modify, StoreError, type Store } from "../store/store.js";
 import { addTicket, dropTicket, type AttachRequest } from "./attach.js";
 import { newVolumeAttachment } from "./creation.js";
+import { homesOf, isStrictlyLocal } from "./locality.js";
 import { hasData, hasFailed } from "./modes.js";
 
 const ID_LENGTH_MAX = 253;
@@ -17,22 +19,27 @@ export function workTicketId(type: string, name: string): string {
  * @param replicas of the volume
  * @returns null: nowhere, now */
 export function workNode(
-  { spec, status }: Resource<"Volume">,
+  volume: Resource<"Volume">,
   replicas: readonly Resource<"Replica">[],
   nodes: readonly Resource<"Node">[],
 ): string | null {
+  const { spec, status } = volume;
   const ready = nodes.filter((node) => isTrue(node.status.conditions, "Ready"));
-  const present = status.currentNodeID === "" ? spec.nodeID : status.currentNodeID;
-  if (ready.some(({ metadata }) => metadata.name === present)) return present;
+  const homes = homesOf(volume, replicas);
+  // Where a strict-local volume is worked on first, its copy is made.
+  const isToBeHome = isStrictlyLocal(volume) && homes === null;
+  const lacksPlace = (node: Resource<"Node">) => isToBeHome && !takesReplicas(node);
+  const present = ready.find(({ metadata }) => metadata.name === (status.currentNodeID || spec.nodeID));
+  if (present !== undefined && (status.currentNodeID !== "" || !lacksPlace(present)))
+    return present.metadata.name;
   const withData = new Set(
     replicas.filter((one) => hasData(one) && !hasFailed(one)).map((one) => one.spec.nodeID),
   );
-  const usable = ready.filter(
-    ({ metadata }) =>
-      spec.dataLocality !== "strict-local" || withData.size === 0 || withData.has(metadata.name),
-  );
+  const usable = ready.filter(({ metadata }) => homes === null || homes.has(metadata.name));
   const cost = (node: Resource<"Node">) =>
-    (isFalse(node.status.conditions, "Schedulable") ? 2 : 0) + (withData.has(node.metadata.name) ? 0 : 1);
+    (lacksPlace(node) ? 4 : 0) +
+    (isFalse(node.status.conditions, "Schedulable") ? 2 : 0) +
+    (withData.has(node.metadata.name) ? 0 : 1);
   const [best] = [...usable].sort((a, b) => cost(a) - cost(b) || (a.metadata.name < b.metadata.name ? -1 : 1)); // prettier-ignore
   return best?.metadata.name ?? null;
 }

@@ -12,8 +12,8 @@ export interface World {
   engine: Resource<"Engine"> | null;
   /** of this volume, sorted by name */
   replicas: readonly Resource<"Replica">[];
-  /** null: there is none (yet) */
-  witness: Resource<"Witness"> | null;
+  /** of this volume: its witness, or the voters of it, or none (yet) */
+  witnesses: readonly Resource<"Witness">[];
   cluster: Cluster;
   settings: SettingValues;
   /** nodes whose agents answer */
@@ -27,6 +27,8 @@ export interface World {
 }
 
 export interface VolumeEvent {
+  /** null: the volume itself */
+  about: Resource<"Replica"> | null;
   type: "Normal" | "Warning";
   /** one of Longhorn's reasons */
   reason: string;
@@ -38,9 +40,9 @@ export interface Plan {
   volume: Resource<"Volume">;
   engine: Resource<"Engine"> | null;
   replicas: Resource<"Replica">[];
-  witness: Resource<"Witness"> | null;
+  witnesses: Resource<"Witness">[];
   created: (NewResource<"Engine"> | NewResource<"Replica"> | NewResource<"Witness">)[];
-  /** of the engine, the replicas and the witness */
+  /** of the engine, the replicas and the witnesses */
   deleted: Resource[];
   /** types of the tickets that it has to have for its upkeep */
   upkeep: Upkeep[];

@@ -3,6 +3,7 @@
 import {
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   statfsSync,
@@ -239,4 +240,19 @@ function readText(path: string): string | null {
   } catch {
     return null;
   }
+}
+
+/** Directories of replicas on a node; of its witness, or a voter of that, where `volume` has one there. */
+export function directoriesOn(
+  { directory }: ClusterNode,
+  volume: string,
+): { copies: string[]; witnesses: string[] } {
+  const replicas = join(directory, "disk", "replicas");
+  const isWitness = (name: string) => name.startsWith(`${volume}-w-`);
+  const names = readdirSync(replicas);
+  const pathsOf = (some: string[]) => some.map((name) => join(replicas, name));
+  return {
+    copies: pathsOf(names.filter((name) => !isWitness(name))),
+    witnesses: pathsOf(names.filter(isWitness)),
+  };
 }

@@ -1,5 +1,5 @@
 /** `test/cluster/run`: what the cluster tests do, as long as it takes. */
-import { parseArgs } from "node:util";
+import { readArguments } from "../tools/command-line.js";
 import { attachAgainAndAgain } from "./attachments.js";
 import { Cluster } from "./cluster.js";
 import { Drill, type Step } from "./drill.js";
@@ -18,7 +18,7 @@ const IDLE_S = 30;
 type Ends = (() => Promise<void> | void)[];
 
 async function main(): Promise<number> {
-  const { positionals, values } = parseArgs({
+  const { positionals, values } = readArguments(USAGE, {
     allowPositionals: true,
     options: {
       seed: { type: "string", default: String(Date.now() % 1_000_000) },

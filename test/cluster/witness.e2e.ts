@@ -1,16 +1,13 @@
 /** A volume whose witness has moved while it was used can do without the node that it is used on. */
-import { readdirSync } from "node:fs";
 import t from "tap";
 import { waitFor } from "../tools/process.js";
-import { Cluster, type ClusterNode } from "./cluster.js";
+import { Cluster, directoriesOn, type ClusterNode } from "./cluster.js";
 import { GIB, NODES, STEP_MS } from "./limits.js";
 import { Workload } from "./workload.js";
 
 const NAME = "vol-1";
 
-function witnessOn({ directory }: ClusterNode): boolean {
-  return readdirSync(`${directory}/disk/replicas`).some((name) => name.startsWith(`${NAME}-w-`));
-}
+const witnessOn = (node: ClusterNode) => directoriesOn(node, NAME).witnesses.length > 0;
 
 t.test("the witness leaves a node that is emptied, and the node with the engine is lost", async (t) => {
   const cluster = await Cluster.start(t, NODES);

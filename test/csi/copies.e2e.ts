@@ -2,18 +2,14 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
-import { AccessModeType, type VolumeContentSource } from "../../proto/csi.js";
+import type { VolumeContentSource } from "../../proto/csi.js";
 import { run } from "../tools/process.js";
-import { CsiSystem, NODE } from "./system.js";
+import { CsiSystem, mounted, NODE } from "./system.js";
 
 const options = { timeoutMs: 110_000 };
 const RETRIES_MAX = 100;
 const capacityRange = { requiredBytes: 320 << 20, limitBytes: 0 };
-const volumeCapability = {
-  block: null,
-  mount: { fsType: "xfs", mountFlags: [], volumeMountGroup: "" },
-  accessMode: { mode: AccessModeType.SINGLE_NODE_WRITER },
-};
+const volumeCapability = mounted("xfs");
 
 const system = await CsiSystem.start();
 t.teardown(() => system.end());

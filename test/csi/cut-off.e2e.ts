@@ -4,11 +4,11 @@ import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { status } from "@grpc/grpc-js";
 import t, { type Test } from "tap";
-import { AccessModeType, type VolumeCapability } from "../../proto/csi.js";
+import { type VolumeCapability } from "../../proto/csi.js";
 import { RpcError } from "../../proto/rpc-error.js";
 import { sleep } from "../tools/process.js";
 import { numbers } from "../tools/random.js";
-import { CsiSystem, NODE } from "./system.js";
+import { CsiSystem, NODE, mounted } from "./system.js";
 
 const SEED = Number(process.env["SEED"] ?? Date.now() % 1_000_000);
 const ROUNDS = Number(process.env["ROUNDS"] ?? 1);
@@ -63,9 +63,8 @@ async function survive<T>(work: (clients: Clients) => Promise<T>): Promise<T> {
 const options = { timeoutMs: CALL_TIMEOUT_MS };
 
 function capabilityOf(kind: string): VolumeCapability {
-  const accessMode = { mode: AccessModeType.SINGLE_NODE_WRITER };
-  if (kind === "block") return { block: {}, mount: null, accessMode };
-  return { block: null, mount: { fsType: kind, mountFlags: ["noatime"], volumeMountGroup: "" }, accessMode };
+  const capability = mounted(kind, ["noatime"]);
+  return kind === "block" ? { ...capability, block: {}, mount: null } : capability;
 }
 
 async function checkData(t: Test, kind: string, target: string): Promise<void> {

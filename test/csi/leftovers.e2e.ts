@@ -2,9 +2,8 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
-import { AccessModeType } from "../../proto/csi.js";
 import { run, waitFor } from "../tools/process.js";
-import { CsiSystem, NODE } from "./system.js";
+import { CsiSystem, NODE, mounted } from "./system.js";
 
 const options = { timeoutMs: 110_000 };
 const NOT_ATTACHED = /not attached/;
@@ -16,7 +15,7 @@ const { controller, node, close } = system.clients();
 t.teardown(close);
 
 t.test("a volume that was detached by force under its mounts is mounted anew, with its data", async (t) => {
-  const volumeCapability = { block: null, mount: { fsType: "ext4", mountFlags: [], volumeMountGroup: "" }, accessMode: { mode: AccessModeType.SINGLE_NODE_WRITER } }; // prettier-ignore
+  const volumeCapability = mounted("ext4");
   const staging = join(system.directory, "pods", "staging");
   const target = join(system.directory, "pods", "target");
   mkdirSync(staging);

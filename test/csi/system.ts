@@ -2,7 +2,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Controller, Identity, Node } from "../../proto/csi.js";
+import { AccessModeType, Controller, Identity, Node, type VolumeCapability } from "../../proto/csi.js";
 import { unaryClient, type Calls } from "../../proto/unary.js";
 import type { RestClient } from "../../rest-client/client.js";
 import { System } from "../manager/system.js";
@@ -13,6 +13,12 @@ const TIMEOUT_MS = 120_000;
 
 export const DRIVER = "driver.longhorn.io";
 export const NODE = "node-1";
+
+/** Of a volume with that file system, for one node. */
+export function mounted(fsType: string, mountFlags: string[] = []): VolumeCapability {
+  const accessMode = { mode: AccessModeType.SINGLE_NODE_WRITER };
+  return { block: null, mount: { fsType, mountFlags, volumeMountGroup: "" }, accessMode };
+}
 
 export class CsiSystem {
   #driver: Daemon | null = null;

@@ -31,10 +31,12 @@ export function copying(facts: Facts): Finding[] {
   const { state, attemptCount, nextAllowedAttemptAt } = volume.cloneStatus;
   if (volume.dataSource === "" || state === "completed") return [];
   const what = `It is to be a copy of ${volume.dataSource}, and is not ready before that.`;
+  const why = oneLine(volume.conditions["Clone"]?.message ?? "");
   const evidence = [
     ...(state === "" ? [] : [`the copying is ${state}`]),
     ...(attemptCount > 0 ? [`tried ${count(attemptCount, "time")}`] : []),
-    ...((timeOf(nextAllowedAttemptAt) ?? 0) > now
+    ...(why !== "" ? [why] : []),
+    ...(why === "" && (timeOf(nextAllowedAttemptAt) ?? 0) > now
       ? [`the next attempt is not before ${nextAllowedAttemptAt}`]
       : []),
     ...sourceText(facts),

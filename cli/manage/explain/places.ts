@@ -43,7 +43,7 @@ function steps(facts: Facts, failures: string): string[] {
   if (has("disk not found")) next.push(`Give the node a disk: ${command("disk", "add", "NODE", "PATH")}`);
   if (has("hard affinity"))
     next.push(
-      `Add a node or, where zones are kept apart, one in another zone. Or want fewer copies: ${command("volume", "update", volume.name, "--replicas", "N")}${volume.state === "attached" ? "" : ", which needs the volume to be attached"}.`,
+      `Add a node or, where zones are kept apart, one in another zone. Or want fewer copies: ${command("volume", "update", volume.name, "--replicas", "N")}.`,
     );
   return next;
 }

@@ -21,6 +21,8 @@ export interface CliRig extends Rig {
   typed: (keys: string, ...args: string[]) => Promise<Ended>;
   /** @returns its lines as they come; it is killed at the end of the test */
   follow: (...args: string[]) => AsyncIterator<string>;
+  /** The same of what it says meanwhile, on stderr. */
+  told: (...args: string[]) => AsyncIterator<string>;
 }
 
 /** With three nodes. */
@@ -39,6 +41,11 @@ export async function startCliRig(t: Test, options: Partial<RestOptions> = {}): 
       const child = spawn(EXECUTABLE, args, { env, stdio: ["ignore", "pipe", "ignore"] });
       t.teardown(() => child.kill());
       return createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+    },
+    told: (...args) => {
+      const child = spawn(EXECUTABLE, args, { env, stdio: ["ignore", "ignore", "pipe"] });
+      t.teardown(() => child.kill());
+      return createInterface({ input: child.stderr })[Symbol.asyncIterator]();
     },
   };
 }

@@ -14,7 +14,8 @@ export function settingToResource(name: SettingName, stored: Resource<"Setting">
     body: {
       name,
       value: stored?.spec.value ?? definitionOf(name).default,
-      applied: stored?.status.applied ?? true,
+      // Those for which Longhorn waits until volumes are detached are no matter of running engines here.
+      applied: true,
       definition: definitionBody(name),
     },
   };

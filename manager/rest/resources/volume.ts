@@ -33,7 +33,7 @@ export function volumeToResource(view: VolumeView): Item<"volume"> {
     created: goTime(metadata.creationTimestamp),
     conditions: byType(status.conditions),
     controllers: engines.map(controllerBody),
-    replicas: replicas.map((replica) => replicaBody(replica, engines)),
+    replicas: replicas.map((replica) => replicaBody(replica, view)),
     numberOfReplicas: spec.numberOfReplicas,
     frontend: spec.frontend,
     disableFrontend: spec.disableFrontend,
@@ -159,12 +159,18 @@ function controllerBody({ metadata, spec, status }: Resource<"Engine">): Body<"c
   };
 }
 
+/** While no engine tells, one that was never whole must not pass for a copy beside those that were. */
 function replicaBody(
   { metadata, spec, status }: Resource<"Replica">,
-  engines: readonly Resource<"Engine">[],
+  { engines, replicas }: VolumeView,
 ): Body<"replica"> {
   const { name } = metadata;
-  const mode = engines.map((engine) => engine.status.replicaModeMap[name]).find((one) => one !== undefined);
+  const modes = Object.assign({}, ...engines.map(({ status }) => status.replicaModeMap)) as Record<string, string>; // prettier-ignore
+  const isUnfinished =
+    Object.keys(modes).length === 0 &&
+    spec.healthyAt === "" &&
+    spec.failedAt === "" &&
+    replicas.some((one) => one.spec.healthyAt !== "");
   return {
     name,
     hostId: spec.nodeID,
@@ -174,7 +180,7 @@ function replicaBody(
       spec.diskPath === "" ? "" : `${spec.diskPath.replace(/\/+$/, "")}/replicas/${spec.dataDirectoryName}`,
     address: status.storageIP === "" ? status.ip : status.storageIP,
     running: status.currentState === "running",
-    mode: mode ?? "",
+    mode: modes[name] ?? (isUnfinished ? "WO" : ""),
     failedAt: spec.failedAt,
     dataEngine: spec.dataEngine,
     image: spec.image,

@@ -1,6 +1,5 @@
 /** Settings and recurring jobs. */
 import { checkSpec } from "../../objects/check.js";
-import type { Resource } from "../../objects/resource.js";
 import { checkRecurringJob } from "../../recurring-job/rules.js";
 import type { SettingName } from "../../settings/definitions.js";
 import { checkSetting, definitionOf, isSetting, presentName } from "../../settings/settings.js";
@@ -62,21 +61,12 @@ async function putSetting(backend: Backend, name: SettingName, call: Call): Prom
     throw new ApiError("INVALID", `setting ${name}: only the system writes it`);
   const value = checkSetting(name, given.value ?? "");
   await checkTogether(backend, name, value);
-  const applied = await isAppliedAtOnce(backend, name);
-  const change = ({ spec }: Resource<"Setting">) => {
+  const changed = await modify(store, "Setting", name, "spec", ({ spec }) => {
     spec.value = value;
-  };
-  const before = await store.get("Setting", name);
-  if (before?.spec.value === value) return item(settingToResource(name, before));
-  const changed = await modify(store, "Setting", name, "spec", change);
-  if (changed === null) {
-    const made = await store.create({ kind: "Setting", name, spec: { value }, status: { applied } });
-    return item(settingToResource(name, made));
-  }
-  const marked = await modify(store, "Setting", name, "status", ({ status }) => {
-    status.applied = applied;
   });
-  return item(settingToResource(name, marked ?? changed));
+  const stored =
+    changed ?? (await store.create({ kind: "Setting", name, spec: { value }, status: { applied: true } }));
+  return item(settingToResource(name, stored));
 }
 
 /** Settings of which only one can be on. */
@@ -87,14 +77,6 @@ async function checkTogether(backend: Backend, name: SettingName, value: string)
   if (!(EXCLUSIVE as readonly string[]).includes(name) || value !== "true" || other === undefined) return;
   if ((await loadSettings(backend.store)).flag(other))
     throw new ApiError("REFUSED", `setting ${name}: it cannot be on together with ${other}`);
-}
-
-/** A change that running volumes would notice waits until none runs. */
-async function isAppliedAtOnce({ store }: Backend, name: SettingName): Promise<boolean> {
-  if (definitionOf(name).category !== "danger Zone") return true;
-  return (await store.list("Volume")).every(({ status }) =>
-    ["", "creating", "detached"].includes(status.state),
-  );
 }
 
 /** What can be changed of a job. */

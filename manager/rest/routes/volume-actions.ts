@@ -2,6 +2,7 @@
 import type { Resource } from "../../objects/resource.js";
 import { modify } from "../../store/store.js";
 import { addTicket, checkTicketType, dropTicket, TICKET_TYPE_DEFAULT } from "../../volume/attach.js";
+import { awayRefusal, homesOf } from "../../volume/locality.js";
 import { changeAttachment } from "../../volume/work-tickets.js";
 import { jobsOf, withJob, withoutJob } from "../../volume/recurring-labels.js";
 import { checkReplicaRemoval, checkSalvage } from "../../volume/replica-rules.js";
@@ -25,7 +26,7 @@ export function volumeActionRoutes(backend: Backend): Route[] {
     volumeAction("detach", (name, call) => reply(detach(backend, name, call))),
     volumeAction("salvage", (name, call) => reply(salvage(backend, name, call))),
     volumeAction("replicaRemove", (name, call) => reply(removeReplica(backend, name, call))),
-    volumeAction("engineUpgrade", (name, call) => reply(upgradeEngine(backend, name, call))),
+    volumeAction("engineUpgrade", (name, call) => upgradeEngine(backend, name, call)),
     volumeAction("expand", async (name, call) => {
       const { size = "" } = checkInput("expandInput", await call.body(), { uses: ["size"], needs: ["size"] });
       return reply(expand(backend, name, size));
@@ -65,6 +66,10 @@ async function attach(backend: Backend, name: string, call: Call): Promise<Resou
     throw new ApiError("REFUSED", `volume ${name} is being deleted`);
   if (nodeID === "") throw new ApiError("INVALID", "attachInput: hostId is missing");
   await need(backend, "Node", "node", nodeID);
+  const { replicas } = await volumeView(backend, volume);
+  // Where it is already it stays: it may have been attached there before it was strict-local.
+  const away = nodeID === volume.spec.nodeID ? null : awayRefusal(volume, homesOf(volume, replicas), nodeID);
+  if (away !== null) throw new ApiError("REFUSED", away);
   await changeAttachment(backend.store, volume, ({ spec }) =>
     addTicket(spec, { id, type, nodeID, disableFrontend, attachedBy }),
   );
@@ -119,16 +124,12 @@ async function removeReplica(backend: Backend, name: string, call: Call): Promis
   return volume;
 }
 
-async function upgradeEngine(backend: Backend, name: string, call: Call): Promise<Resource<"Volume">> {
+async function upgradeEngine(backend: Backend, name: string, call: Call): Promise<Reply> {
+  await need(backend, "Volume", "volume", name);
   const { image = "" } = checkInput("engineUpgradeInput", await call.body(), { uses: ["image"], needs: ["image"] }); // prettier-ignore
   const images = await backend.store.list("EngineImage");
-  const found = images.find(({ spec }) => spec.image === image);
-  if (found === undefined) throw missing("engineImage", image);
-  if (found.status.state !== "deployed" || found.status.incompatible)
-    throw new ApiError("REFUSED", `engineUpgradeInput: image: ${image} cannot be used: it is ${found.status.incompatible ? "incompatible" : "not deployed"}`); // prettier-ignore
-  return changeVolume(backend, name, ({ spec }) => {
-    spec.image = image;
-  });
+  if (!images.some(({ spec }) => spec.image === image)) throw missing("engineImage", image);
+  throw notAvailable("another engine image: an engine has the version of its node's agent");
 }
 
 async function changeJobs(

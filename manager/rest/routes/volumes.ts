@@ -15,6 +15,7 @@ import {
 } from "../../volume/creation.js";
 import { withDefaultGroup, withJob } from "../../volume/recurring-labels.js";
 import { checkNewVolume, checkVolumeName, type VolumeSurroundings } from "../../volume/validation.js";
+import type { SettingValues } from "../../settings/settings.js";
 import { loadSettings } from "../../settings/stored.js";
 import { need, readCluster, volumeView, type Backend } from "../backend.js";
 import { ApiError, missing } from "../http/errors.js";
@@ -65,8 +66,9 @@ async function create(backend: Backend, call: Call): Promise<Reply> {
   });
   const name = volumeName(given.name ?? "");
   checkVolumeName(name);
-  const object = newVolume(name, givenSpec(given), givenLabels(given), await loadSettings(backend.store));
-  checkNewVolume(checkSpec("Volume", name, object.spec), await surroundings(backend));
+  const settings = await loadSettings(store);
+  const object = newVolume(name, givenSpec(given), givenLabels(given), settings);
+  checkNewVolume(checkSpec("Volume", name, object.spec), await surroundings(backend, settings));
   // Of a volume of this name that is gone, unless that is there: who wanted that one does not want this one.
   const stale = await store.get("VolumeAttachment", name);
   if ((await store.get("Volume", name)) !== null)
@@ -122,12 +124,13 @@ export function quantity(field: string, text: string): string {
   return String(bytes);
 }
 
-async function surroundings({ store }: Backend): Promise<VolumeSurroundings> {
+async function surroundings({ store }: Backend, settings: SettingValues): Promise<VolumeSurroundings> {
   const [nodes, volumes] = [await store.list("Node"), await store.list("Volume")];
   const sizes = new Map(volumes.map(({ metadata, spec }) => [metadata.name, bytesOf(spec.size)]));
   return {
     nodeTags: new Set(nodes.flatMap(({ spec }) => spec.tags)),
     diskTags: new Set(nodes.flatMap(({ spec }) => Object.values(spec.disks).flatMap(({ tags }) => tags))),
+    makesV1: settings.flag("v1-data-engine"),
     sizeOf: (volume) => sizes.get(volume) ?? null,
   };
 }

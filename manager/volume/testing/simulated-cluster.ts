@@ -2,6 +2,7 @@
  * Nodes, processes and data of one volume, simulated: what happens to a volume while it is decided about. Knows which copies
  * hold all that was acknowledged, and complains when a decision gives one of them up.
  */
+import { homesOf } from "../locality.js";
 import { wish } from "../tickets.js";
 import { decideVolume } from "../decide.js";
 import { checkSpec, checkStatus } from "../../objects/check.js";
@@ -23,7 +24,7 @@ export class SimulatedCluster {
   volume: Resource<"Volume"> | null;
   engine: Resource<"Engine"> | null = null;
   replicas: Resource<"Replica">[] = [];
-  witness: Resource<"Witness"> | null = null;
+  witnesses: Resource<"Witness">[] = [];
   /** nodes on which no engine can be started */
   readonly unfit = new Set<string>();
   /** of engines */
@@ -72,7 +73,7 @@ export class SimulatedCluster {
   /** One round of decisions, carried out. */
   decide(): void {
     if (this.volume === null) return;
-    const wished = wish(this.volume, this.ticket === "" ? [] : [{ id: "t", type: "csi-attacher", nodeID: this.ticket, generation: 0, parameters: {} }]); // prettier-ignore
+    const wished = wish(this.volume, this.ticket === "" ? [] : [{ id: "t", type: "csi-attacher", nodeID: this.ticket, generation: 0, parameters: {} }], homesOf(this.volume, this.replicas)); // prettier-ignore
     this.volume.spec.nodeID = wished.nodeID;
     this.volume.spec.disableFrontend = wished.disableFrontend;
     for (const node of this.nodes) {
@@ -85,7 +86,7 @@ export class SimulatedCluster {
       volume: this.volume,
       engine: this.engine,
       replicas: this.replicas,
-      witness: this.witness,
+      witnesses: this.witnesses,
       cluster: clusterOf(this.nodes, this.replicas, settings),
       settings,
       reachable: new Set(
@@ -99,7 +100,8 @@ export class SimulatedCluster {
     this.lookAgainAt = plan.lookAgainAt;
     this.volume = plan.volume;
     if (plan.engine !== null) this.engine = plan.engine;
-    if (plan.witness !== null) this.witness = plan.witness;
+    const kept = new Map(plan.witnesses.map((witness) => [witness.metadata.name, witness]));
+    this.witnesses = this.witnesses.map((witness) => kept.get(witness.metadata.name) ?? witness);
     const gone = new Set(plan.deleted.map(({ metadata }) => metadata.name));
     if (!isDeleted(plan.volume)) this.#checkDeletions(gone);
     const stay = new Map(plan.replicas.map((replica) => [replica.metadata.name, replica]));
@@ -123,14 +125,14 @@ export class SimulatedCluster {
   }
 
   #instances(): Instance[] {
-    return [...this.replicas, this.engine, this.witness].filter((one) => one !== null);
+    return [...this.replicas, this.engine, ...this.witnesses].filter((one) => one !== null);
   }
 
   #addWitness(witness: Resource<"Witness">): void {
     const beside = this.replicas.find((one) => !isDeleted(one) && one.spec.nodeID === witness.spec.nodeID);
-    if (beside !== undefined)
+    if (beside !== undefined && !witness.spec.voter)
       throw new Error(`${witness.metadata.name} is put beside ${beside.metadata.name}`);
-    this.witness = witness;
+    this.witnesses = [...this.witnesses, witness];
   }
 
   #addReplica(replica: Resource<"Replica">): void {
@@ -160,7 +162,7 @@ export class SimulatedCluster {
       Object.assign(status, { currentState: "stopped", port: 0 });
     if (!isDeleted(instance) || status.currentState !== "stopped") return;
     if (instance.kind === "Engine") this.engine = null;
-    if (instance.kind === "Witness") this.witness = null;
+    this.witnesses = this.witnesses.filter((one) => one !== instance);
     this.replicas = this.replicas.filter((one) => one !== instance);
     this.current.delete(metadata.name);
   }

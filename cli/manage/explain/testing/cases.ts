@@ -81,6 +81,7 @@ export const CASES: Readonly<Record<string, Facts>> = {
   "could not grow": facts({ size: "21474836480", controllers: [controller({ lastExpansionError: "replica data-r-2: no space left on device", lastExpansionFailedAt: "2026-01-01T11:58:00Z" })] }), // prettier-ignore
   "waits for its source": facts({ ...CLONE, cloneStatus: clone("initiated", { nextAllowedAttemptAt: "2026-01-01T12:02:00Z" }) }, { source: facts({ name: "other" }).volume }), // prettier-ignore
   "could not be copied": facts({ ...CLONE, cloneStatus: clone("failed") }),
+  "has no such snapshot to be copied": facts({ ...CLONE, cloneStatus: clone("failed", { attemptCount: 0 }), conditions: { Clone: condition("Clone", "False", "CloneFailure", "volume other has no snapshot typo") } }, { source: facts({ name: "other" }).volume }), // prettier-ignore
   "no node for a witness": facts({ conditions: { Witnessed: condition("Witnessed", "False", "NoNode", "there is no node without a copy that could hold a witness") } }), // prettier-ignore
   "a witness does not answer": facts({ conditions: { Witnessed: condition("Witnessed", "False", "WitnessDoesNotCount", "does not answer: connection refused") } }), // prettier-ignore
   "many snapshots": facts({ conditions: { TooManySnapshots: condition("TooManySnapshots", "True", "TooManySnapshots", "volume data has 101 snapshots") } }), // prettier-ignore
