@@ -1,4 +1,4 @@
-# One image for engines and replicas: `docker run aurochs replica ...`. test/docker-steps tries its steps without Docker.
+# One image for engines and replicas: `docker run aurochs replica ...`, or Longhorn's command line by `--entrypoint bin/longhorn`. test/docker-steps tries its steps without Docker.
 FROM node:20-bookworm-slim AS build
 WORKDIR /aurochs
 RUN apt-get update && \
@@ -20,6 +20,7 @@ RUN apt-get update && \
     rm -rf /var/lib/apt/lists/*
 COPY --from=build /aurochs/package.json /aurochs/LICENSE ./
 COPY --from=build /aurochs/bin/aurochs bin/aurochs
+COPY --from=build /aurochs/bin/longhorn bin/longhorn
 COPY --from=build /aurochs/native/build/release/aurochs.node native/build/release/aurochs.node
 COPY --from=build /aurochs/node_modules node_modules
 COPY --from=build /aurochs/dist dist

@@ -1,16 +1,12 @@
 /** A replica has missed everything, and all is copied while the volume is used: how much longer do its users' operations take meanwhile? */
-import { load, prefill } from "../load.js";
-import { patternNamed } from "../patterns.js";
+import { prefill } from "../load.js";
 import { median } from "../statistics.js";
 import type { Context, Figure, Scenario } from "./scenario.js";
+import { rangeOf, Users } from "./users.js";
 import { BenchVolume } from "./volume.js";
 
 const MIB = 2 ** 20;
 const GIB = 2 ** 30;
-
-/** What the volume's users do: far from all that it can. */
-const DEPTH = 4;
-const OPERATIONS_PER_SECOND = 2_000;
 
 export const foreground: Scenario = {
   name: "foreground",
@@ -21,18 +17,8 @@ export const foreground: Scenario = {
 async function run({ directory, quick, progress, signal }: Context): Promise<Figure[]> {
   const [size, windows, seconds] = quick ? [256 * MIB, 2, 1] : [GIB, 5, 3];
   const volume = new BenchVolume(directory, size, signal);
-  let seed = 0;
-  /** @returns ms that 99 of 100 operations stayed below */
-  const window = async (): Promise<number> => {
-    const request = {
-      pattern: { ...patternNamed("mixed-4k-d32"), depth: DEPTH },
-      range: size,
-      processes: [],
-    };
-    const limits = { seconds, warmup: 0.2, rate: OPERATIONS_PER_SECOND };
-    const { latencyUs } = await load(volume.access, { ...request, ...limits, seed: ++seed }, signal);
-    return latencyUs.p99 / 1000;
-  };
+  const users = new Users(() => volume.access, size, seconds, signal);
+  const window = () => users.window();
   const alone = async (into: number[]): Promise<void> => {
     progress("the load alone");
     for (let i = 0; i < windows; i++) into.push(await window());
@@ -76,5 +62,3 @@ async function run({ directory, quick, progress, signal }: Context): Promise<Fig
     await volume.stop();
   }
 }
-
-const rangeOf = (values: readonly number[]) => ({ min: Math.min(...values), max: Math.max(...values) });

@@ -5,12 +5,13 @@ import { buildGenerator } from "../load.js";
 import { depth } from "./depth.js";
 import { foreground } from "./foreground.js";
 import { open } from "./open.js";
+import { rebuildInUse } from "./rebuild-in-use.js";
 import { rebuild } from "./rebuild.js";
 import { resync } from "./resync.js";
 import type { Figure, Scenario } from "./scenario.js";
 import { snapshots } from "./snapshots.js";
 
-const SCENARIOS: readonly Scenario[] = [resync, rebuild, foreground, snapshots, depth, open];
+const SCENARIOS: readonly Scenario[] = [resync, rebuild, rebuildInUse, foreground, snapshots, depth, open];
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
@@ -20,7 +21,7 @@ const USAGE = `Usage: bench/scenario [options] NAME
 
 Plays a scenario once, and prints its figures:
 
-${SCENARIOS.map(({ name, about }) => `  ${name.padEnd(10)} ${about}`).join("\n")}
+${SCENARIOS.map(({ name, about }) => `  ${name.padEnd(14)} ${about}`).join("\n")}
 
   --quick           small sizes: does it run at all?
   --directory DIR   where volumes are made and removed (default /var/tmp)

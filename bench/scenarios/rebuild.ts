@@ -1,24 +1,13 @@
 /** A replica is added to a volume: how fast do its data come, beside a plain copy of the same file on the same disk? */
-import { mkdir, open as openFile, readdir, rm } from "node:fs/promises";
+import { open as openFile, readdir, rm } from "node:fs/promises";
 import { randomBytes } from "node:crypto";
-import { fileURLToPath } from "node:url";
-import { freePorts } from "../../cli/free-ports.js";
-import { ControllerService, ReplicaService } from "../../proto/longhorn.js";
-import { unaryClient } from "../../proto/unary.js";
-import { run as runProgram, Service } from "../child.js";
-import { PROGRAM_MS_MAX } from "../limits.js";
-import { waitFor } from "../setups/wait.js";
+import type { Service } from "../child.js";
+import { addReplica, closed, program, startController, startReplica } from "./longhorn-set.js";
 import type { Context, Figure, Scenario } from "./scenario.js";
 
 const BLOCK = 4096;
 const MIB = 2 ** 20;
 const GIB = 2 ** 30;
-const VOLUME = "bench";
-
-/** As Longhorn's manager gives a replica. */
-const REPLICA_PORTS = 10;
-
-const longhorn = fileURLToPath(new URL("../../../bin/longhorn", import.meta.url));
 
 export const rebuild: Scenario = {
   name: "rebuild",
@@ -58,7 +47,7 @@ async function layout(
     const controller = await startController(source, size, services, signal);
     progress(`${name}: adding a replica`);
     const begin = performance.now();
-    await program(longhorn, ["--url", controller, "add-replica", target, "--size", String(size), "--current-size", String(size)], signal); // prettier-ignore
+    await addReplica(controller, target, size, signal);
     const seconds = (performance.now() - begin) / 1000;
     copies.push(await copy(`${place}/source/${await newestSnapshot(`${place}/source`)}`, `${place}/copy`, signal)); // prettier-ignore
     const copySeconds = copies.reduce((a, b) => a + b, 0) / copies.length;
@@ -71,44 +60,6 @@ async function layout(
     for (const service of services.reverse()) await service.stop();
     await rm(place, { recursive: true, force: true });
   }
-}
-
-async function startReplica(directory: string, size: number, services: Service[]): Promise<string> {
-  await mkdir(directory, { recursive: true });
-  const [port] = await freePorts([], 1, REPLICA_PORTS);
-  const address = `127.0.0.1:${port}`;
-  const named = ["--volume-name", VOLUME, "replica", directory, "--size", String(size)];
-  services.push(Service.start(longhorn, [...named, "--listen", address]));
-  return address;
-}
-
-async function closed(address: string, signal: AbortSignal): Promise<void> {
-  const { calls, close } = unaryClient(ReplicaService, address);
-  await waitFor("the replica", signal, async () => {
-    const reply = await calls.replicaGet({}, { timeoutMs: 1000 }).catch(() => null);
-    return reply?.replica?.state === "closed" ? true : undefined;
-  });
-  close();
-}
-
-async function startController(
-  replica: string,
-  size: number,
-  services: Service[],
-  signal: AbortSignal,
-): Promise<string> {
-  const address = `127.0.0.1:${(await freePorts([], 1, 1)).join()}`;
-  const sizes = ["--size", String(size), "--current-size", String(size)];
-  const service = Service.start(longhorn, ["controller", VOLUME, "--listen", address, "--replica", `tcp://${replica}`, ...sizes]); // prettier-ignore
-  services.push(service);
-  const { calls, close } = unaryClient(ControllerService, address);
-  await waitFor("the engine", signal, async () => {
-    service.assertRunning();
-    const reply = await calls.replicaList({}, { timeoutMs: 1000 }).catch(() => null);
-    return reply !== null && reply.replicas.length > 0 ? true : undefined;
-  });
-  close();
-  return address;
 }
 
 async function fill(
@@ -143,8 +94,4 @@ async function newestSnapshot(directory: string): Promise<string> {
   const name = (await readdir(directory)).find((file) => /^volume-snap-.*\.img$/.test(file));
   if (name === undefined) throw new Error(`there is no snapshot in ${directory}`);
   return name;
-}
-
-async function program(command: string, args: string[], signal: AbortSignal): Promise<void> {
-  await runProgram(command, args, { timeoutMs: PROGRAM_MS_MAX, signal });
 }

@@ -1,12 +1,20 @@
-/** A chain changes under load: how long do writes wait for it, and how long without? */
+/**
+ * A chain changes under load: how long do writes wait for it, and how long without? What they wait for is told apart: the engine says how
+ * long it held I/O, and what disk, kernel and processors are busy with, a plain file beside the volume waits for as well.
+ */
+import { truncate, writeFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import { load, type LoadResult } from "../load.js";
+import { load, type Access, type LoadResult } from "../load.js";
 import { patternNamed } from "../patterns.js";
+import { median } from "../statistics.js";
 import { LonghornVolume } from "../setups/longhorn-volume.js";
 import type { Context, Figure, Scenario } from "./scenario.js";
 
 const GIB = 2 ** 30;
 const DEPTH = 4;
+
+/** Writes per second to the plain file: enough to meet whatever lasts, and little beside those to the volume. */
+const BESIDE_PER_SECOND = 500;
 
 /** ms from one snapshot, and one expansion, to the next */
 const SNAPSHOT_EVERY_MS = 100;
@@ -25,52 +33,68 @@ async function run({ directory, quick, progress, signal }: Context): Promise<Fig
   const figures: Figure[] = [];
   let seed = 0;
   /** Writes until `work` ends, and for `seconds` at least. */
-  const during = async (what: string, work: () => Promise<void>): Promise<void> => {
+  const during = async <T>(what: string, work: () => Promise<T>): Promise<T> => {
     progress(what);
-    const runs: LoadResult[] = [];
     let ended = false;
     const request = { pattern: { ...patternNamed("randwrite-4k-d1"), depth: DEPTH }, range: GIB / 4, seconds, processes: [] }; // prettier-ignore
-    const writes = async () => {
-      do runs.push(await load(volume.access, { ...request, warmup: 0, seed: ++seed }, signal));
+    const writes = async (access: Access, limits: { rate?: number } = {}) => {
+      const runs: LoadResult[] = [];
+      do runs.push(await load(access, { ...request, ...limits, warmup: 0, seed: ++seed }, signal));
       while (!ended);
+      return (key: "max" | "p999") => Math.max(...runs.map(({ latencyUs }) => latencyUs[key])) / 1000;
     };
+    // Like a new head it has no blocks yet.
+    const file = `${directory}/beside.img`;
+    await writeFile(file, "");
+    await truncate(file, GIB / 4);
     const worked = work().finally(() => (ended = true));
-    await Promise.all([writes(), worked]);
-    const worst = (key: "max" | "p999") => Math.max(...runs.map(({ latencyUs }) => latencyUs[key])) / 1000;
+    const [result, worst, beside] = await Promise.all([
+      worked,
+      writes(volume.access),
+      writes({ file, buffered: true }, { rate: BESIDE_PER_SECOND }),
+    ]);
     figures.push({ what: `longest write ${what}`, value: worst("max"), unit: "ms" });
     figures.push({ what: `99.9 % of writes ${what}`, value: worst("p999"), unit: "ms" });
+    figures.push({ what: "longest write to a plain file meanwhile", value: beside("max"), unit: "ms" });
+    return result;
   };
-  /** @returns ms of each */
-  const every = async (
-    ms: number,
-    times: number,
-    act: (time: number) => Promise<void>,
-  ): Promise<number[]> => {
+  /** @returns of each: ms that it took, and that I/O was held for it */
+  const every = async (ms: number, times: number, act: (time: number) => Promise<void>) => {
     const took: number[] = [];
+    const held: number[] = [];
     for (let time = 0; time < times; time++) {
+      const heldBefore = await volume.held();
       const begin = performance.now();
       await act(time);
       took.push(performance.now() - begin);
+      held.push((await volume.held()) - heldBefore);
       await sleep(Math.max(0, ms - (performance.now() - begin)));
     }
-    return took.sort((a, b) => a - b);
+    return { took, held };
+  };
+  const tell = (what: string, values: readonly number[]) => {
+    figures.push({ what: `${what}, median`, value: median(values), unit: "ms" });
+    figures.push({ what: `${what}, longest`, value: Math.max(...values), unit: "ms" });
   };
   try {
     // What was never written before is another matter.
     await load(volume.access, { pattern: patternNamed("seqwrite-1m-d8"), range: GIB / 4, seconds: 2, warmup: 0, seed: 0, processes: [] }, signal); // prettier-ignore
     await during("with nothing else going on", () => Promise.resolve());
-    let taken: number[] = [];
-    await during("while snapshots are taken", async () => {
-      taken = await every(SNAPSHOT_EVERY_MS, count, (time) => volume.snapshot(`s${time}`));
-    });
-    await during("while the volume grows", async () => {
-      await every(EXPAND_EVERY_MS, seconds, (time) => volume.expand(size + (time + 1) * GIB, signal));
-    });
+    const snapshots = await during("while snapshots are taken", () =>
+      every(SNAPSHOT_EVERY_MS, count, (time) => volume.snapshot(`s${time}`)),
+    );
+    const expansions = await during("while the volume grows", () =>
+      every(EXPAND_EVERY_MS, seconds, (time) => volume.expand(size + (time + 1) * GIB, signal)),
+    );
     const odd = Array.from({ length: count >> 1 }, (_, i) => `s${2 * i + 1}`);
+    const beforePurge = await volume.held();
     await during("while every other snapshot is purged", () => volume.remove(odd, signal));
+    const purge = (await volume.held()) - beforePurge;
     await during("with nothing else going on, again", () => Promise.resolve());
-    figures.push({ what: "a snapshot takes, median", value: taken[count >> 1] ?? 0, unit: "ms" });
-    figures.push({ what: "a snapshot takes, longest", value: taken.at(-1) ?? 0, unit: "ms" });
+    tell("a snapshot takes", snapshots.took);
+    tell("I/O is held for a snapshot", snapshots.held);
+    tell("I/O is held for an expansion", expansions.held);
+    figures.push({ what: "I/O is held for the purge", value: purge, unit: "ms" });
     return figures;
   } finally {
     await volume.stop();

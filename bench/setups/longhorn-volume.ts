@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { freePorts } from "../../cli/free-ports.js";
 import { purgeSnapshots, purgeStatus, removeSnapshot } from "../../engine/client/snapshots.js";
 import { VolumeClient } from "../../engine/client/volume.js";
+import { EngineWatch } from "../../proto/engine-watch.js";
 import { ReplicaService } from "../../proto/longhorn.js";
 import { unaryClient } from "../../proto/unary.js";
 import { Service } from "../child.js";
@@ -31,6 +32,7 @@ export class LonghornVolume {
     private readonly replicas: Service[],
     private readonly engine: Service,
     private readonly client: VolumeClient,
+    private readonly control: string,
     readonly access: { iscsi: string },
   ) {}
 
@@ -62,9 +64,10 @@ export class LonghornVolume {
       ...replicaPorts.flatMap((replicaPort) => ["--replica", `tcp://${HOST}:${replicaPort}`]),
       NAME,
     ]);
-    const client = new VolumeClient(`${HOST}:${port}`, { volumeName: NAME, engineInstanceName: "" });
+    const control = `${HOST}:${port}`;
+    const client = new VolumeClient(control, { volumeName: NAME, engineInstanceName: "" });
     const iscsi = `iscsi://${HOST}:${port + 1}/iqn.2019-10.io.longhorn:${NAME}/1`;
-    const volume = new LonghornVolume(directory, replicas, engine, client, { iscsi });
+    const volume = new LonghornVolume(directory, replicas, engine, client, control, { iscsi });
     try {
       await waitFor("longhorn controller", signal, async () => {
         engine.assertRunning();
@@ -115,6 +118,13 @@ export class LonghornVolume {
       if (lastExpansionError !== "") throw new Error(lastExpansionError);
       return !isExpanding;
     });
+  }
+
+  /** @returns ms that it has held I/O for changes of all replicas, in all */
+  async held(): Promise<number> {
+    const { calls, close } = unaryClient(EngineWatch, this.control);
+    const { totals } = await calls.totals({}, CALL).finally(close);
+    return (totals?.heldMicros ?? 0) / 1000;
   }
 
   /** Ends all processes and removes the data. Idempotent. */
