@@ -85,9 +85,11 @@ export class Guest {
 
   private async until(pattern: RegExp, timeoutMs: number, what: string): Promise<[string, number]> {
     const match = await waitFor(`the guest: ${what}`, timeoutMs, () => {
-      if (this.qemu.child.exitCode !== null)
-        throw new Error(`qemu has ended: ${this.qemu.output()}\n${this.console()}`);
+      if (this.qemu.child.exitCode !== null) throw new Error(`qemu has ended: ${this.qemu.output()}`);
       return pattern.exec(this.received) ?? undefined;
+    }).catch((error: unknown) => {
+      const answered = JSON.stringify(this.received);
+      throw new Error(`${String(error)}; it had answered ${answered}\n${this.console()}`);
     });
     this.received = this.received.slice(match.index + match[0].length);
     return [match[1] ?? "", Number(match[2] ?? 0)];
