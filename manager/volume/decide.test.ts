@@ -111,6 +111,48 @@ t.test(
   },
 );
 
+t.test("an empty replica leaves a node that is evicted without its volume being attached", async (t) => {
+  const cluster = new SimulatedCluster(["a", "b", "c"], 2);
+  settle(cluster, 3);
+  const evict = (name: string) => {
+    const node = cluster.nodes.find(({ metadata }) => metadata.name === name);
+    if (node !== undefined) Object.assign(node.spec, { evictionRequested: true, allowScheduling: false });
+  };
+  const [leaving = "", staying = ""] = nodesOf(cluster);
+  evict(leaving);
+  settle(cluster, 3);
+  t.strictSame(nodesOf(cluster), ["a", "b", "c"].filter((node) => node !== leaving)); // prettier-ignore
+  t.equal(cluster.starts, 0);
+  evict(staying);
+  settle(cluster, 3);
+  t.ok(nodesOf(cluster).includes(staying), "there is no other place");
+  t.match(
+    cluster.log.findLast((line) => line.includes("EvictionFailed")),
+    /no other place for a replica/,
+  );
+});
+
+t.test(
+  "beside a whole copy an empty one leaves, and another one is made when there is an engine",
+  async (t) => {
+    const cluster = attached();
+    cluster.ticket = "";
+    settle(cluster);
+    const [empty] = cluster.replicas;
+    const from = empty?.spec.nodeID ?? "";
+    if (empty !== undefined) empty.spec.healthyAt = "";
+    cluster.current.delete(empty?.metadata.name ?? "");
+    for (const { metadata, spec } of cluster.nodes)
+      if (metadata.name === from) Object.assign(spec, { evictionRequested: true, allowScheduling: false });
+    settle(cluster, 3);
+    t.equal(nodesOf(cluster).length, 1);
+    cluster.ticket = nodesOf(cluster)[0] ?? "";
+    settle(cluster, 20);
+    t.equal(cluster.volume?.status.robustness, "healthy");
+    t.notOk(nodesOf(cluster).includes(from));
+  },
+);
+
 t.test("more replicas are made and fewer are kept as the number says", async (t) => {
   const cluster = attached();
   if (cluster.volume !== null) cluster.volume.spec.numberOfReplicas = 3;

@@ -58,3 +58,7 @@ export function hasLostAll({ volume, replicas }: Draft): boolean {
 export function hasFailed({ spec }: Resource<"Replica">): boolean {
   return spec.failedAt !== "";
 }
+
+export function isWhole(replica: Resource<"Replica">): boolean {
+  return hasData(replica) && !hasFailed(replica);
+}

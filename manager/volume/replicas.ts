@@ -10,7 +10,7 @@ import { isCloning, wantedReplicas } from "./cloning.js";
 import type { Draft } from "./draft.js";
 import { isOn } from "./engine-wishes.js";
 import { homeOf, isStrictlyLocal } from "./locality.js";
-import { hasData, hasFailed, hasLostAll } from "./modes.js";
+import { hasData, hasFailed, hasLostAll, isWhole } from "./modes.js";
 import { newReplica } from "./objects.js";
 import { REBUILD_TRIES_MAX, tryAgain } from "./restart.js";
 import { explainRefusals, noteScheduled, type Unplaced } from "./scheduled.js";
@@ -42,8 +42,14 @@ export function giveUpStrays(draft: Draft): void {
 
 /** While nothing was ever written all replicas are alike, and are made at once: that of a strict-local volume when it is known where. */
 function placeFirst(draft: Draft): Unplaced | null {
-  if (draft.replicas.some(hasData) || hasLostAll(draft)) return null;
-  if (isStrictlyLocal(draft.volume) && draft.volume.spec.nodeID === "") return null;
+  if (hasLostAll(draft)) return null;
+  const leaving = draft.replicas.filter((replica) => replica.spec.evictionRequested && !hasData(replica));
+  const isLater = isStrictlyLocal(draft.volume) && draft.volume.spec.nodeID === "";
+  if (isLater || draft.replicas.some(hasData)) {
+    // Others are made when it is attached.
+    if (isLater || draft.replicas.some(isWhole)) for (const replica of leaving) draft.delete(replica);
+    return null;
+  }
   let missing = wantedReplicas(draft.volume) - draft.replicas.length;
   const taken = draft.replicas.map(takenBy);
   for (; missing > 0; missing--) {
@@ -52,6 +58,11 @@ function placeFirst(draft: Draft): Unplaced | null {
       draft.lookAgain(draft.world.now + RETRY_MS);
       return unplaced;
     }
+  }
+  for (const replica of leaving) {
+    const unplaced = add(draft, taken, "");
+    if (unplaced === null) draft.delete(replica);
+    else tellEvictionFailed(draft, unplaced);
   }
   return null;
 }

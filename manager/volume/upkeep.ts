@@ -7,7 +7,7 @@ import { place } from "../schedule/place.js";
 import { isCloning } from "./cloning.js";
 import type { Draft } from "./draft.js";
 import { isOn } from "./engine-wishes.js";
-import { hasData, hasFailed } from "./modes.js";
+import { hasData, hasFailed, isWhole } from "./modes.js";
 import { mayComeBack, takenBy, tellEvictionFailed, want } from "./replicas.js";
 
 export type Upkeep =
@@ -28,10 +28,6 @@ export function upkeepOf(draft: Draft): Upkeep[] {
     return [];
   const isIdle = status.state === "detached" && draft.replicas.some(isWhole);
   return UPKEEPS.filter((type) => (isIdle || draft.world.held.has(type)) && NEEDED[type](draft));
-}
-
-function isWhole(replica: Resource<"Replica">): boolean {
-  return hasData(replica) && !hasFailed(replica);
 }
 
 function needsEviction(draft: Draft): boolean {
