@@ -85,7 +85,7 @@ class Rounds {
       now: Date.now(),
       target: await this.#end(volume),
       source: source === null ? null : await this.#end(source),
-      snapshotError: object?.status.error ?? "",
+      snapshotError: object?.spec.volume === sourceName ? object.status.error : "",
       copy: this.#copies.get(volume.metadata.name) ?? { is: "none" },
     };
   }

@@ -3,6 +3,7 @@ import { Gauge, type Registry } from "prom-client";
 import type { Condition } from "../objects/fields.js";
 import { isDeleted, type Resource } from "../objects/resource.js";
 import { bytesOf } from "../objects/bytes.js";
+import { snapshotName } from "../snapshot/name.js";
 import type { Store } from "../store/store.js";
 
 export const VOLUME_LABELS = ["node", "volume", "pvc", "pvc_namespace"] as const;
@@ -190,7 +191,7 @@ const METRICS: readonly Metric[] = [
     name: "longhorn_snapshot_actual_size_bytes",
     help: "Bytes that a snapshot has by itself.",
     labels: ["snapshot", "volume", "user_created"],
-    rows: ({ snapshots }) => snapshots.map(({ metadata, spec, status }) => [{ snapshot: metadata.name, volume: spec.volume, user_created: String(status.userCreated) }, status.size]), // prettier-ignore
+    rows: ({ snapshots }) => snapshots.map((one) => [{ snapshot: snapshotName(one), volume: one.spec.volume, user_created: String(one.status.userCreated) }, one.status.size]), // prettier-ignore
   },
   {
     name: "longhorn_node_count_total",

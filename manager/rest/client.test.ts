@@ -1,5 +1,6 @@
 /** What users do, by a client that works from the schemas alone. */
 import t from "tap";
+import { underOtherName } from "../snapshot/name.js";
 import { modify } from "../store/store.js";
 import { startRig } from "./testing/rig.js";
 import { SchemaClient } from "./testing/schema-client.js";
@@ -217,3 +218,30 @@ t.test("a copy that was never whole does not pass for one while no engine runs",
     await modify(rig.store, "Replica", name, "spec", ({ spec }) => (spec.healthyAt = ""));
   t.strictSame(await modes(), ["", "", ""], "nothing was written yet: all are alike");
 });
+
+t.test(
+  "a snapshot has the name that its volume's engine gives it, whatever that of its object is",
+  async (t) => {
+    const rig = await startRig(t);
+    await addNodes(rig);
+    const client = await SchemaClient.connect(`${rig.url}/v1`);
+    for (const name of ["one", "two"])
+      await client.create("volume", { name, size: "10Mi", numberOfReplicas: 1 });
+    const [one, two] = await client.list("volume");
+    if (one === undefined || two === undefined) throw new Error("no volumes");
+    await client.act(one, "snapshotCRCreate", { name: "same" });
+    const spec = { volume: "two", createSnapshot: false };
+    await rig.store.create(underOtherName({ kind: "Snapshot", name: "same", spec }));
+    for (const volume of [one, two]) {
+      const { data } = await client.act(volume, "snapshotCRList");
+      t.match(data, [{ id: "same", name: "same", volume: volume.id }]);
+      t.match(await client.act(volume, "snapshotCRGet", { name: "same" }), {
+        name: "same",
+        volume: volume.id,
+      });
+    }
+    await t.rejects(client.act(two, "snapshotCRCreate", { name: "same" }), { message: /snapshot same of volume two is there already/ }); // prettier-ignore
+    await client.act(two, "snapshotCRDelete", { name: "same" });
+    t.strictSame((await rig.store.list("Snapshot")).map((object) => object.spec.volume), ["one"]); // prettier-ignore
+  },
+);

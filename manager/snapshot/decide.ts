@@ -10,6 +10,7 @@ import { bytesOf } from "../objects/bytes.js";
 import { FINALIZER, isDeleted, type NewResource, type Resource } from "../objects/resource.js";
 import type { EngineSnapshot } from "../operations.js";
 import { ownLabels } from "../volume/objects.js";
+import { snapshotName } from "./name.js";
 
 type Snapshot = Resource<"Snapshot">;
 
@@ -62,7 +63,7 @@ export function decideSnapshots(world: SnapshotWorld): SnapshotPlan {
   const plan: SnapshotPlan = { created: [], objects: [], deleted: [], released: [], take: [], mark: [], purge: false, waiting: [], events: [] }; // prettier-ignore
   for (const object of structuredClone(world.objects)) decideObject(world, plan, object);
   if (!world.isServing) return plan;
-  const known = new Set(world.objects.map(({ metadata }) => metadata.name));
+  const known = new Set(world.objects.map(snapshotName));
   for (const snapshot of Object.values(world.present))
     if (snapshot.name !== HEAD && !known.has(snapshot.name)) plan.created.push(newObject(world, snapshot));
   plan.purge = world.mayPurge && !world.isPurging && Object.values(world.present).some((one) => isToGo(world, plan, one)); // prettier-ignore
@@ -70,7 +71,7 @@ export function decideSnapshots(world: SnapshotWorld): SnapshotPlan {
 }
 
 function decideObject(world: SnapshotWorld, plan: SnapshotPlan, object: Snapshot): void {
-  const { name } = object.metadata;
+  const name = snapshotName(object);
   const found = world.present[name];
   if (found === undefined) {
     decideMissing(world, plan, object);
@@ -92,11 +93,12 @@ function decideObject(world: SnapshotWorld, plan: SnapshotPlan, object: Snapshot
 }
 
 function decideMissing(world: SnapshotWorld, plan: SnapshotPlan, object: Snapshot): void {
-  const { metadata, spec, status } = object;
+  const { spec, status } = object;
+  const name = snapshotName(object);
   if (isDeleted(object) && !world.isServing && !isKnown(world) && status.creationTime !== "")
     plan.waiting.push(object);
   else if (isDeleted(object)) {
-    tell(plan, object, "Delete", `snapshot ${metadata.name} is gone`);
+    tell(plan, object, "Delete", `snapshot ${name} is gone`);
     plan.released.push(object);
   } else if (spec.createSnapshot && status.creationTime === "") {
     plan.waiting.push(object);
@@ -104,7 +106,7 @@ function decideMissing(world: SnapshotWorld, plan: SnapshotPlan, object: Snapsho
   } else if (!world.isServing) plan.objects.push(object);
   else if (status.creationTime !== "") plan.deleted.push(object);
   else {
-    fail(plan, object, `volume ${spec.volume} has no snapshot ${metadata.name}`);
+    fail(plan, object, `volume ${spec.volume} has no snapshot ${name}`);
     plan.objects.push(object);
   }
 }
@@ -165,7 +167,7 @@ function isToGo({ objects, cleansSystem }: SnapshotWorld, plan: SnapshotPlan, on
   if (name === HEAD) return false;
   // A purge marks what the system has made, so that what could not go now goes later.
   if (!usercreated && cleansSystem) return !removed || isPurgeable(one);
-  const isWanted = objects.some((object) => object.metadata.name === name && isDeleted(object));
+  const isWanted = objects.some((object) => snapshotName(object) === name && isDeleted(object));
   return isWanted && (removed || plan.mark.includes(name)) && isPurgeable(one);
 }
 

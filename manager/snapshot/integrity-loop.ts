@@ -19,6 +19,7 @@ import { isCloning } from "../volume/cloning.js";
 import { ownLabels } from "../volume/objects.js";
 import { parseTime } from "../volume/time.js";
 import { HASH_BUSY_TRIES_MAX, HASH_POLL_MS, HASH_WAIT_MS } from "./limits.js";
+import { snapshotName } from "./name.js";
 import { judge, type Verdict } from "./verdict.js";
 
 type Engine = Resource<"Engine">;
@@ -112,12 +113,13 @@ export class IntegrityLoop {
     }
   }
 
-  async #check(volumeName: string, name: string, settings: SettingValues): Promise<void> {
+  async #check(volumeName: string, object: string, settings: SettingValues): Promise<void> {
     // Things may have changed while others were hashed.
     const volume = await this.store.get("Volume", volumeName);
     const [engine] = await this.store.list("Engine", ownLabels(volumeName));
-    const snapshot = await this.store.get("Snapshot", name);
+    const snapshot = await this.store.get("Snapshot", object);
     if (volume === null || engine === undefined || snapshot === null || !isToCheck(snapshot)) return;
+    const name = snapshotName(snapshot);
     const mode = modeOf(volume, settings);
     if (mode === "disabled" || !canCompare(volume, engine)) return;
     try {
@@ -134,8 +136,8 @@ export class IntegrityLoop {
     }
   }
 
-  async #conclude(engine: Engine, { metadata }: Snapshot, verdict: Verdict): Promise<void> {
-    const { name, uid } = metadata;
+  async #conclude(engine: Engine, object: Snapshot, verdict: Verdict): Promise<void> {
+    const name = snapshotName(object);
     if (verdict.is === "unknown")
       this.log.info(
         { engine: engine.metadata.name, snapshot: name, why: verdict.why },
@@ -143,8 +145,8 @@ export class IntegrityLoop {
       );
     if (verdict.is === "undecided") this.#failed(engine, name, verdict.why);
     if (verdict.is !== "known") return;
-    await modify(this.store, "Snapshot", name, "status", (snapshot) => {
-      if (snapshot.metadata.uid === uid) snapshot.status.checksum = verdict.checksum;
+    await modify(this.store, "Snapshot", object.metadata.name, "status", (snapshot) => {
+      if (snapshot.metadata.uid === object.metadata.uid) snapshot.status.checksum = verdict.checksum;
     });
     const [address] = verdict.corrupt;
     if (address !== undefined) await this.#giveUp(engine, name, address, verdict.sound.length > 1);

@@ -4,6 +4,7 @@ import { OperationError } from "../operations.js";
 import { modify } from "../store/store.js";
 import { LoopRig } from "../testing/loops.js";
 import { ownLabels } from "../volume/objects.js";
+import { snapshotName } from "./name.js";
 import { startSnapshotLoop } from "./snapshot-loop.js";
 
 const start = (t: Test, settings: Record<string, string> = {}) =>
@@ -103,6 +104,37 @@ t.test("what the system has made goes when all replicas are whole, if the settin
   await rig.untilGone("Snapshot", "system");
   t.match(await rig.need("Snapshot", "mine"), { status: { readyToUse: true } });
 });
+
+t.test(
+  "snapshots of one name, and of a name that no object can have, have objects that do what they say",
+  async (t) => {
+    const rig = await start(t);
+    for (const volume of ["one", "two"]) {
+      await rig.makeVolume(volume);
+      await rig.attach(volume, "node-1");
+    }
+    for (const engine of await rig.store.list("Engine"))
+      for (const name of ["same", "No_Object", "last"]) await rig.engines.createSnapshot(engine, name, {});
+    const named = async (volume: string) =>
+      new Map((await rig.store.list("Snapshot", ownLabels(volume))).map((one) => [snapshotName(one), one]));
+    const until = async (reached: () => Promise<boolean>) => {
+      while (!(await reached())) await new Promise((resolve) => setImmediate(resolve));
+    };
+    for (const volume of ["one", "two"]) {
+      await until(async () => (await named(volume)).size === 3);
+      const all = await named(volume);
+      t.strictSame([...all.keys()].sort(), ["No_Object", "last", "same"]);
+      for (const { spec, status } of all.values())
+        t.match([spec, status], [{ volume }, { readyToUse: true }]);
+    }
+    const both = (await rig.store.list("Snapshot")).filter((one) => snapshotName(one) === "same");
+    t.strictSame(both.map(({ spec }) => spec.volume).sort(), ["one", "two"]);
+    for (const { metadata } of both) await rig.store.delete("Snapshot", metadata.name);
+    for (const volume of ["one", "two"]) await until(async () => !(await named(volume)).has("same"));
+    const asked = rig.engines.asked.filter((one) => one.startsWith("delete"));
+    t.strictSame(asked.sort(), ["deleteSnapshot one same", "deleteSnapshot two same"]);
+  },
+);
 
 t.test("why a snapshot cannot be made is said, and what vanished with its engine's is removed", async (t) => {
   const rig = await start(t);

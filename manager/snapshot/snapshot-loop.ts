@@ -11,6 +11,7 @@ import { ownLabels } from "../volume/objects.js";
 import { setWorkTickets, workNode, workTicketId } from "../volume/work-tickets.js";
 import { now } from "../../engine/timestamp.js";
 import { createdMessage, decideSnapshots, fail, type SnapshotPlan, type SnapshotWorld } from "./decide.js";
+import { snapshotName, underOtherName } from "./name.js";
 import { PURGE_PERIOD_MS, REFUSED_RETRY_MS } from "./limits.js";
 
 type Engine = Resource<"Engine">;
@@ -111,13 +112,18 @@ class Rounds {
   }
 
   async #create(object: NewResource<"Snapshot">): Promise<void> {
-    try {
-      const message = createdMessage(object.name);
-      this.tell(await this.store.create(object), { type: "Normal", reason: "Create", message });
-    } catch (error) {
-      // Another volume's snapshot has the name, or it is none for an object: this one is without.
-      if (!(error instanceof StoreError) || !["EXISTS", "INVALID"].includes(error.code)) throw error;
-    }
+    const message = createdMessage(object.name);
+    // Another volume's snapshot may have the name, or it is none for an object.
+    for (const named of [object, underOtherName(object)])
+      try {
+        this.tell(await this.store.create(named), { type: "Normal", reason: "Create", message });
+        return;
+      } catch (error) {
+        if (!(error instanceof StoreError) || !["EXISTS", "INVALID"].includes(error.code)) throw error;
+        const there = await this.store.get("Snapshot", named.name);
+        // Somebody has asked for it meanwhile.
+        if (there?.spec.volume === object.spec.volume) return;
+      }
   }
 
   /** An engine that runs for somebody needs no ticket; one that runs for us keeps it until the work is done. */
@@ -139,7 +145,7 @@ class Rounds {
 
   async #take(engine: Engine, object: Resource<"Snapshot">, plan: SnapshotPlan): Promise<number | null> {
     try {
-      await this.engines.createSnapshot(engine, object.metadata.name, object.spec.labels);
+      await this.engines.createSnapshot(engine, snapshotName(object), object.spec.labels);
       return null;
     } catch (error) {
       if (!(error instanceof OperationError)) throw error;

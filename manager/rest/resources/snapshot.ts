@@ -1,6 +1,7 @@
 /** Snapshots, as the API shows them: those of an engine, and the objects that stand for them. Pure. */
 import type { Resource } from "../../objects/resource.js";
 import type { EngineSnapshot } from "../../operations.js";
+import { snapshotName } from "../../snapshot/name.js";
 import type { Item } from "../http/envelope.js";
 
 /** @param snapshot of an engine, `volume-head` included
@@ -15,18 +16,16 @@ export function snapshotToResource(snapshot: EngineSnapshot, checksum: string): 
   };
 }
 
-export function snapshotObjectToResource({
-  metadata,
-  spec,
-  status,
-}: Resource<"Snapshot">): Item<"snapshotCR"> {
+export function snapshotObjectToResource(object: Resource<"Snapshot">): Item<"snapshotCR"> {
+  const { metadata, spec, status } = object;
+  const name = snapshotName(object);
   const hasOwnLabels = Object.keys(spec.labels).length > 0;
   return {
     type: "snapshotCR",
-    id: metadata.name,
+    id: name,
     actions: [],
     body: {
-      name: metadata.name,
+      name,
       volume: spec.volume,
       createSnapshot: spec.createSnapshot,
       crCreationTime: metadata.creationTimestamp,

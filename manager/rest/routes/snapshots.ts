@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { FINALIZER, type Resource } from "../../objects/resource.js";
 import { isBeingCloned } from "../../volume/cloning.js";
+import { snapshotName } from "../../snapshot/name.js";
 import { ownLabels } from "../../volume/objects.js";
 import { loadSettings } from "../../settings/stored.js";
 import { need, volumeView, type Backend } from "../backend.js";
@@ -20,7 +21,7 @@ export function snapshotRoutes(backend: Backend): Route[] {
       return collection("snapshot", snapshots);
     }),
     volumeAction("snapshotGet", async (name, call) => {
-      const wanted = await snapshotName(call);
+      const wanted = await givenName(call);
       return item(await snapshotItem(backend, name, wanted));
     }),
     volumeAction("snapshotDelete", (name, call) => deleteSnapshot(backend, name, call)),
@@ -35,9 +36,7 @@ export function snapshotRoutes(backend: Backend): Route[] {
     volumeAction("snapshotCRCreate", (name, call) => createObject(backend, name, call)),
     volumeAction("snapshotCRList", async (name) => {
       await need(backend, "Volume", "volume", name);
-      const all = await backend.store.list("Snapshot");
-      const own = all.filter(({ spec }) => spec.volume === name);
-      return collection("snapshotCR", own.map(snapshotObjectToResource));
+      return collection("snapshotCR", (await objectsOf(backend, name)).map(snapshotObjectToResource));
     }),
     volumeAction("snapshotCRGet", async (name, call) => {
       const wanted = await objectName(call);
@@ -65,7 +64,7 @@ async function runningEngine(backend: Backend, name: string): Promise<Resource<"
   return engine;
 }
 
-async function snapshotName(call: Call): Promise<string> {
+async function givenName(call: Call): Promise<string> {
   const { name = "" } = checkInput("snapshotInput", await call.body(), { uses: ["name"], needs: ["name"] });
   if (name === "") throw new ApiError("INVALID", "snapshotInput: name is empty");
   return name;
@@ -79,10 +78,10 @@ async function snapshotsOf(backend: Backend, name: string) {
     running === undefined
       ? (engines[0]?.status.snapshots ?? {})
       : await backend.engines.listSnapshots(running);
-  const objects = new Map((await backend.store.list("Snapshot")).map((one) => [one.metadata.name, one]));
+  const objects = await objectsOf(backend, name);
   const snapshots = Object.values(found).map((snapshot) => {
-    const object = objects.get(snapshot.name);
-    return snapshotToResource(snapshot, object?.spec.volume === name ? object.status.checksum : "");
+    const object = objects.find((one) => snapshotName(one) === snapshot.name);
+    return snapshotToResource(snapshot, object?.status.checksum ?? "");
   });
   return { snapshots };
 }
@@ -105,7 +104,7 @@ async function createSnapshot(backend: Backend, volume: string, call: Call): Pro
 }
 
 async function deleteSnapshot(backend: Backend, volume: string, call: Call): Promise<Reply> {
-  const name = await snapshotName(call);
+  const name = await givenName(call);
   if (name === "volume-head")
     throw new ApiError("INVALID", "snapshotInput: name: volume-head is no snapshot");
   if (isBeingCloned(await backend.store.list("Volume"), volume, name))
@@ -115,7 +114,7 @@ async function deleteSnapshot(backend: Backend, volume: string, call: Call): Pro
 }
 
 async function revert(backend: Backend, volume: string, call: Call): Promise<Reply> {
-  const name = await snapshotName(call);
+  const name = await givenName(call);
   if (name === "volume-head")
     throw new ApiError("INVALID", "snapshotInput: name: volume-head is no snapshot");
   const engine = await runningEngine(backend, volume);
@@ -150,6 +149,8 @@ async function createObject(backend: Backend, volume: string, call: Call): Promi
   checkSnapshotName("snapshotCRInput", name);
   const { metadata } = await need(backend, "Volume", "volume", volume);
   if (metadata.deletionTimestamp !== "") throw new ApiError("REFUSED", `volume ${volume} is being deleted`);
+  if ((await objectOf(backend, volume, name)) !== null)
+    throw new ApiError("REFUSED", `snapshot ${name} of volume ${volume} is there already`);
   const object = await backend.store.create({
     kind: "Snapshot",
     name,
@@ -173,8 +174,11 @@ async function objectOf(
   name: string,
 ): Promise<Resource<"Snapshot"> | null> {
   await need(backend, "Volume", "volume", volume);
-  const object = await backend.store.get("Snapshot", name);
-  return object?.spec.volume === volume ? object : null;
+  return (await objectsOf(backend, volume)).find((one) => snapshotName(one) === name) ?? null;
+}
+
+async function objectsOf({ store }: Backend, volume: string): Promise<Resource<"Snapshot">[]> {
+  return (await store.list("Snapshot")).filter(({ spec }) => spec.volume === volume);
 }
 
 /** It becomes part of the names of files. */
