@@ -25,3 +25,8 @@ export const WORKLOAD_PAUSE_MS = 20;
 export const REBOOT_MS = 5_000;
 /** s after which another replica is made for one that stays away. */
 export const REPLENISH_S = 25;
+
+/** What a node has whose idling is measured, and bytes that all of it may have for itself: what users of 16 GiB boards can spare. */
+export const IDLE_ENGINES = 4;
+export const IDLE_GIB = 10;
+export const IDLE_BYTES_MAX = 300 * MIB;

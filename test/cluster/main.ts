@@ -3,17 +3,18 @@ import { readArguments } from "../tools/command-line.js";
 import { attachAgainAndAgain } from "./attachments.js";
 import { Cluster } from "./cluster.js";
 import { Drill, type Step } from "./drill.js";
-import { costOfIdling, costOfManager } from "./idle.js";
+import { costOfIdling, costOfManager, type NodeCost } from "./idle.js";
 import { Kills } from "./kills.js";
-import { FULL_VOLUMES, NODES } from "./limits.js";
+import { FULL_VOLUMES, IDLE_BYTES_MAX, IDLE_ENGINES, IDLE_GIB, NODES } from "./limits.js";
+
+const IDLE_S = 60;
 
 const USAGE = `usage: test/cluster/run drill [--seed S]        the first users' ${NODES} nodes and ${FULL_VOLUMES.length} volumes: each node is drained,
                                                 restarted and comes back, one is unplugged, one's disk is full
        test/cluster/run kills N [--seed S]      managers and agents are killed N times while volumes come and go
        test/cluster/run attachments N           a volume is attached and detached N times
+       test/cluster/run idle                    ${NODES} nodes with ${IDLE_ENGINES} engines and twice as many replicas each: what they cost
 KEEP=1 leaves the logs where they are.`;
-
-const IDLE_S = 30;
 
 type Ends = (() => Promise<void> | void)[];
 
@@ -31,14 +32,11 @@ async function main(): Promise<number> {
     drill: (ends) => drill(ends, seed),
     kills: (ends) => kills(ends, seed, Number(count)),
     attachments: (ends) => attachments(ends, Number(count)),
+    idle: (ends) => idle(ends, seed),
   };
+  const isCounted = what === "kills" || what === "attachments";
   const work = works[what];
-  if (
-    values.help ||
-    work === undefined ||
-    !Number.isInteger(seed) ||
-    (what !== "drill" && !(Number(count) > 0))
-  ) {
+  if (values.help || work === undefined || !Number.isInteger(seed) || (isCounted && !(Number(count) > 0))) {
     console.log(USAGE);
     return values.help ? 0 : 2;
   }
@@ -78,12 +76,7 @@ async function drill(ends: Ends, seed: number): Promise<void> {
   await days.unplug(first);
   await days.fillDisk(second);
   for (const one of days.workloads) await one.pause();
-  for (const { name, engines, replicas, processes, privateBytes, cpu } of await costOfIdling(cluster, IDLE_S))
-    console.log(`idle: ${name}: ${engines} engines, ${replicas} replicas, ${processes} processes, ${mib(privateBytes)} MiB private, ${cpu.toFixed(2)} % of a core`); // prettier-ignore
-  const manager = await costOfManager(cluster, IDLE_S);
-  console.log(
-    `idle: manager: ${mib(manager.privateBytes)} MiB private, ${manager.cpu.toFixed(2)} % of a core`,
-  );
+  await sayCosts(cluster);
   await days.end();
   console.log(table(days.steps));
 }
@@ -101,6 +94,32 @@ async function attachments(ends: Ends, count: number): Promise<void> {
   const cluster = await start(ends, 3);
   const { median, p99, longest, processes } = await attachAgainAndAgain(cluster, count, (line) => console.log(line)); // prettier-ignore
   console.log(`${count} times: attached after ${median.toFixed(0)} ms (median), ${p99.toFixed(0)} (p99), ${longest.toFixed(0)} (longest); processes left per node: ${processes.join(", ")}`); // prettier-ignore
+}
+
+/** @throws a node costs more memory than users can spare, or has not the engines and replicas that this is about */
+async function idle(ends: Ends, seed: number): Promise<void> {
+  const cluster = await start(ends, NODES);
+  const days = new Drill(cluster, Array.from({ length: NODES * IDLE_ENGINES }, () => IDLE_GIB), seed, (line) => console.log(line)); // prettier-ignore
+  ends.push(() => days.kill());
+  await days.begin();
+  for (const one of days.workloads) await one.pause();
+  for (const { name, engines, replicas, privateBytes } of await sayCosts(cluster)) {
+    if (engines !== IDLE_ENGINES || replicas !== 2 * IDLE_ENGINES) throw new Error(`${name} has ${engines} engines and ${replicas} replicas`); // prettier-ignore
+    if (privateBytes > IDLE_BYTES_MAX) throw new Error(`${name}: ${mib(privateBytes)} MiB, and ${mib(IDLE_BYTES_MAX)} are allowed`); // prettier-ignore
+  }
+  await days.end();
+}
+
+/** Of each node and of the manager, while nobody uses what is attached. */
+async function sayCosts(cluster: Cluster): Promise<NodeCost[]> {
+  const costs = await costOfIdling(cluster, IDLE_S);
+  for (const { name, engines, replicas, processes, privateBytes, cpu } of costs)
+    console.log(`idle: ${name}: ${engines} engines, ${replicas} replicas, ${processes} processes, ${mib(privateBytes)} MiB private, ${cpu.toFixed(2)} % of a core`); // prettier-ignore
+  const manager = await costOfManager(cluster, IDLE_S);
+  console.log(
+    `idle: manager: ${mib(manager.privateBytes)} MiB private, ${manager.cpu.toFixed(2)} % of a core`,
+  );
+  return costs;
 }
 
 /** How many replicas each node has. */
