@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { InvalidArgumentError } from "commander";
 import t from "tap";
 import { formatHostPort } from "../engine/host-port.js";
-import { parseAddress, parseInitiator, parsePeer, parseReplicaId, parseSeconds, parseSecretFile, parseSize, parseVolumeName } from "./flags.js"; // prettier-ignore
+import { nodeNameOf, parseAddress, parseInitiator, parsePeer, parseReplicaId, parseSeconds, parseSecretFile, parseSize, parseVolumeName } from "./flags.js"; // prettier-ignore
 import { buildProgram } from "./program.js";
 
 const TEXT_OK = Symbol("as given");
@@ -49,6 +49,18 @@ check("volume", parseVolumeName, {
   "a/b": null,
   "": null,
   ["x".repeat(65)]: null,
+});
+check("host name", nodeNameOf, {
+  "pi-4.local": TEXT_OK,
+  "Pi-4": "pi-4",
+  pi_4: null,
+  "pi-": null,
+  "": null,
+  ["x".repeat(64)]: null,
+});
+t.test("a host name that can be no node's says which flag gives another one", (t) => {
+  t.throws(() => nodeNameOf("pi_4"), { message: /host name "pi_4" can be no node's name .*--node-name/ });
+  t.end();
 });
 check("replica id", parseReplicaId, { "replica-1": TEXT_OK, "": null, "a b": null });
 check("peer", parsePeer, {

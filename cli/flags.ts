@@ -17,6 +17,9 @@ const SIZE_MULTIPLE = 4096;
 const VOLUME_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
 const VOLUME_NAME_CHARS_MAX = 64;
 
+/** Kubernetes' rule for names of objects; a label has room for 63. */
+const NODE_NAME = /^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$/;
+
 const REPLICA_ID = /^[\w.-]{1,64}$/;
 const ISCSI_NAME = /^(iqn|eui|naa)\.[a-z0-9.:-]{1,219}$/;
 
@@ -40,6 +43,23 @@ export function parseVolumeName(text: string): string {
     );
   }
   return text;
+}
+
+export function parseNodeName(text: string): string {
+  if (!NODE_NAME.test(text))
+    throw new InvalidArgumentError(
+      "a node's name has 1 to 63 of the characters a-z 0-9 - and . and begins and ends with a letter or digit",
+    );
+  return text;
+}
+
+/** @returns the name of the node that a machine is */
+export function nodeNameOf(hostname: string): string {
+  const name = hostname.toLowerCase();
+  if (NODE_NAME.test(name)) return name;
+  throw new InvalidArgumentError(
+    `the host name "${hostname}" can be no node's name (1 to 63 of the characters a-z 0-9 - and .): give it another one with --node-name`,
+  );
 }
 
 export function parseReplicaId(text: string): string {

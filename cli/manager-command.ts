@@ -1,7 +1,7 @@
 /** `aurochs manager`: the control plane. */
 import { InvalidArgumentError, Option, type Command } from "commander";
 import type { HostPort } from "../engine/host-port.js";
-import { parseAddress, parsePath } from "./flags.js";
+import { parseAddress, parseNodeName, parsePath } from "./flags.js";
 
 const LISTEN_DEFAULT = "127.0.0.1:9500";
 
@@ -51,8 +51,9 @@ export function addManagerCommand(program: Command): void {
 }
 
 function parseNode(text: string, before: Map<string, HostPort> = new Map()): Map<string, HostPort> {
-  const [, name = "", address = ""] = /^([a-z0-9][a-z0-9.-]{0,62})=(.+)$/.exec(text) ?? [];
+  const [, name = "", address = ""] = /^([^=]+)=(.+)$/.exec(text) ?? [];
   if (name === "") throw new InvalidArgumentError(`"${text}" is not NAME=HOST:PORT`);
+  parseNodeName(name);
   if (before.has(name)) throw new InvalidArgumentError(`node ${name} is given twice`);
   return new Map([...before, [name, parseAddress(address)]]);
 }

@@ -13,6 +13,12 @@ const CASES: [given: string[], refused: RegExp][] = [
   [[...VOLUME, "--listen", "127.0.0.1:9500"], /--listen is for a system/],
   [[...VOLUME, "--csi"], /--csi is for a system/],
   [[...VOLUME, "--token-file", "f"], /--token-file is for a system/],
+  [["--nodes", "3", "--node-name", "pi"], /--node-name is for one node, not for --nodes/],
+  [
+    ["--node-name", "Pi_4"],
+    /--node-name .*'Pi_4' is invalid\. a node's name has 1 to 63 of the characters a-z/,
+  ],
+  [[...VOLUME, "--node-name", "pi"], /--node-name is for a system/],
   [["--volume", "data"], /one volume alone needs --volume, --size and --portal/],
 ];
 

@@ -1,13 +1,16 @@
 /** `aurochs up`: a whole storage system on one machine, or one volume alone. */
+import { hostname } from "node:os";
 import { Option, type Command } from "commander";
 import type { HostPort } from "../engine/host-port.js";
 import { REPLICAS_MAX } from "../engine/limits.js";
 import { addEngineFlags, policyOf, type EngineFlags } from "./engine-flags.js";
 import {
   collect,
+  nodeNameOf,
   parseAddress,
   parseCount,
   parseFixedAddress,
+  parseNodeName,
   parsePath,
   parseSize,
   parseVolumeName,
@@ -38,6 +41,7 @@ export interface UpFlags extends EngineFlags {
 interface SystemFlags {
   stateDir: string;
   nodes?: number;
+  nodeName?: string;
   listen: HostPort;
   csi: boolean;
   tokenFile?: string;
@@ -62,6 +66,11 @@ export function addUpCommand(program: Command): void {
     )
     .optionsGroup(OF_SYSTEM)
     .option("--nodes <count>", "that many nodes, in network namespaces (as root)", parseCount(NODES_MAX))
+    .option(
+      "--node-name <name>",
+      "of the one node that this machine is without --nodes; its disk belongs to this name (default: the host name)",
+      parseNodeName,
+    )
     .addOption(
       new Option("--listen <host:port>", "where the API is")
         .argParser(parseAddress)
@@ -89,7 +98,7 @@ export function addUpCommand(program: Command): void {
     const { volume, size, portal } = flags;
     const isSystem = volume === undefined && size === undefined && portal === undefined;
     refuseFlagsOf(isSystem ? OF_VOLUME : OF_SYSTEM, command);
-    if (isSystem) return upSystem(flags);
+    if (isSystem) return upSystem(flags, command);
     if (volume === undefined || size === undefined || portal === undefined)
       command.error("error: one volume alone needs --volume, --size and --portal");
     const one = { ...flags, volume, size, portal } as UpFlags;
@@ -113,11 +122,24 @@ function refuseFlagsOf(group: typeof OF_SYSTEM | typeof OF_VOLUME, command: Comm
   );
 }
 
-async function upSystem({ stateDir, nodes, listen, csi, tokenFile, readyFile }: SystemFlags): Promise<void> {
+async function upSystem(flags: SystemFlags, command: Command): Promise<void> {
+  const { stateDir, listen, csi, tokenFile, readyFile } = flags;
+  const nodes = nodeNames(flags, command);
   const { System } = await import("./system/system.js");
   const system = new System({
-    ...{ stateDirectory: stateDir, nodes: nodes ?? null, listen, csi },
+    ...{ stateDirectory: stateDir, nodes, isOneMachine: flags.nodes === undefined, listen, csi },
     ...{ tokenFile: tokenFile ?? null, readyFile: readyFile ?? null },
   });
   process.exitCode = await system.run();
+}
+
+function nodeNames({ nodes, nodeName }: SystemFlags, command: Command): string[] {
+  if (nodes !== undefined && nodeName !== undefined)
+    command.error("error: --node-name is for one node, not for --nodes");
+  if (nodes !== undefined) return Array.from({ length: nodes }, (_, index) => `node-${index + 1}`);
+  try {
+    return [nodeName ?? nodeNameOf(hostname())];
+  } catch (error) {
+    return command.error(`error: ${(error as Error).message}`);
+  }
 }

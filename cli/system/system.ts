@@ -1,6 +1,5 @@
 /** A whole storage system on one machine: a manager, and an agent for each node. Keeps them running, and stops all in order. */
 import { closeSync, mkdirSync, openSync, rmSync } from "node:fs";
-import { hostname } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { EXIT } from "../../engine/exit-codes.js";
@@ -13,8 +12,10 @@ import { Network } from "./network.js";
 
 export interface SystemOptions {
   stateDirectory: string;
-  /** in network namespaces; null: this machine is the one node */
-  nodes: number | null;
+  /** their names */
+  nodes: readonly string[];
+  /** this machine is the one node; otherwise they are in network namespaces */
+  isOneMachine: boolean;
   /** of the API */
   listen: HostPort;
   /** a CSI driver for each node as well */
@@ -62,10 +63,10 @@ export class System {
   #isReady = false;
 
   constructor(private readonly options: SystemOptions) {
-    const { stateDirectory, nodes } = options;
+    const { stateDirectory, nodes, isOneMachine } = options;
     this.#readyFile = new ReadyFile(options.readyFile);
-    this.#network = nodes === null ? null : new Network(stateDirectory);
-    this.#nodes = Array.from({ length: nodes ?? 1 }, (_, index) => this.#node(index));
+    this.#network = isOneMachine ? null : new Network(stateDirectory);
+    this.#nodes = nodes.map((name, index) => this.#node(name, index));
     this.#manager = new Child({
       args: () => this.#managerArguments(),
       logFile: join(stateDirectory, "logs", "manager.log"),
@@ -98,9 +99,8 @@ export class System {
     return this.#problem === null ? EXIT.OK.code : EXIT.FAILED.code;
   }
 
-  #node(index: number): SystemNode {
-    const { stateDirectory, nodes } = this.options;
-    const name = nodes === null ? hostname().toLowerCase() : `node-${index + 1}`;
+  #node(name: string, index: number): SystemNode {
+    const { stateDirectory } = this.options;
     const directory = join(stateDirectory, name);
     const address = this.#network?.address(index) ?? "127.0.0.1";
     const inside = this.#network?.inside(index) ?? [];
