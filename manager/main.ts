@@ -51,7 +51,7 @@ export async function runManager(options: ManagerOptions, log: Logger): Promise<
   const onError = (err: unknown) => log.error({ err }, "not expected");
   const store = SqliteStore.on(database);
   const events = SqliteEvents.on(database, Date.now, onError);
-  await makeMissingSettings(store, options.settings);
+  await makeMissingSettings(store, version, options.settings);
   await keepEngineImage(store, version);
   const agents = new Agents(options.agents, log);
   const operations = new AgentOperations(store, agents);

@@ -1,19 +1,21 @@
 /** Settings in the store. */
 import { DEFINITIONS, type SettingName } from "./definitions.js";
 import { checkSetting, definitionOf, InvalidSetting, isSetting, SettingValues } from "./settings.js";
-import { StoreError, type Store } from "../store/store.js";
+import { modify, StoreError, type Store } from "../store/store.js";
 
 export async function loadSettings(store: Store): Promise<SettingValues> {
   const stored = await store.list("Setting");
   return new SettingValues(new Map(stored.map(({ metadata, spec }) => [metadata.name, spec.value])));
 }
 
-/** Makes an object of every setting that has none, with its default: clients list and change them.
+/** Makes an object of every setting that has none, with its default: clients list and change them. That of the release says which one runs.
+ * @param version our own
  * @param given what some of them are to be instead, by name
  * @throws {InvalidSetting} */
 export async function makeMissingSettings(
   store: Store,
-  given: ReadonlyMap<string, string> = new Map(),
+  version: string,
+  given: ReadonlyMap<string, string>,
 ): Promise<void> {
   const values = new Map<string, string>();
   for (const [name, value] of given) {
@@ -30,4 +32,7 @@ export async function makeMissingSettings(
         if (!(error instanceof StoreError) || error.code !== "EXISTS") throw error;
       });
   }
+  await modify(store, "Setting", "current-longhorn-version", "spec", ({ spec }) => {
+    spec.value = `v${version}`;
+  });
 }
