@@ -1,8 +1,8 @@
-/** Which actions a volume allows, by its state: clients show the others as not possible. */
+/** Which actions a volume allows, by its state: clients show the others as not possible. What is not here yet is none of them. */
 
 const ALWAYS = ["attach", "detach"];
 const FAULTED = ["salvage"];
-const WHOLE = ["snapshotBackup", "snapshotCRCreate", "snapshotCRDelete", "snapshotCRGet", "snapshotCRList"];
+const WHOLE = ["snapshotCRCreate", "snapshotCRDelete", "snapshotCRGet", "snapshotCRList"];
 
 /** A detached volume, one on its way, and an attached one have these. */
 const MOVING = [
@@ -14,10 +14,7 @@ const MOVING = [
 ];
 const SETTLED = [
   "activate",
-  "engineUpgrade",
   "expand",
-  "pvCreate",
-  "pvcCreate",
   "replicaRemove",
   "updateBackupCompressionMethod",
   "updateBackupTargetName",
