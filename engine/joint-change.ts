@@ -8,7 +8,7 @@ import {
   JOINT_FLUSHES_MAX,
   RECONNECT_DELAY_MS,
 } from "./limits.js";
-import { isLonghorn } from "./longhorn/longhorn-link.js";
+import { speaksLonghorn } from "./plain-file/file-link.js";
 import type { Roster } from "./roster.js";
 import type { Slot } from "./slot.js";
 import type { SnapshotFollowers } from "./snapshot-followers.js";
@@ -164,7 +164,7 @@ export class JointChanges {
     const failures = new Map<string, Error>();
     // A snapshot may come to lie below its head.
     for (const { link, index } of slots)
-      if (isLonghorn(link)) await roster.volume.setUnmapZeroes(index, false);
+      if (speaksLonghorn(link)) await roster.volume.setUnmapZeroes(index, false);
     const make = async (slot: Slot) => {
       if (snapshot !== undefined && prepared.includes(slot))
         await slot.link.commitSnapshot(roster.openingRequest(slot), snapshot.commitTimeoutMs);

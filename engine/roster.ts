@@ -15,6 +15,7 @@ import { FencedError } from "./replica-link.js";
 import { nextReplicaState, type ReplicaEvent } from "./replica-state.js";
 import type { Known } from "./return-verdict.js";
 import { isLonghorn } from "./longhorn/longhorn-link.js";
+import { speaksLonghorn } from "./plain-file/file-link.js";
 import { ReplicaCounts } from "./replica-counts.js";
 import { connectLonghorn, connectSlot } from "./slot-connection.js";
 import { isMember, type Slot } from "./slot.js";
@@ -195,7 +196,7 @@ export class Roster {
     const { address, facts, index } = slot;
     const { engineId } = this.keeper;
     if (facts === null) throw new Error(`replica ${address} has never answered`);
-    if (isLonghorn(slot.link)) await connectLonghorn(this.volume, index, slot.link, facts);
+    if (speaksLonghorn(slot.link)) await connectLonghorn(this.volume, index, slot.link, facts);
     else await connectSlot(this.volume, { slot: index, address, facts, engineId, generation });
     slot.breaksAtConnect = slot.breaks;
   }

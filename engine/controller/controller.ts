@@ -5,7 +5,7 @@
 import { randomUUID } from "node:crypto";
 import type { Logger } from "pino";
 import type { EngineTotals } from "../../proto/engine-watch.js";
-import type { Metrics, SyncFileInfo, Volume } from "../../proto/longhorn.js";
+import { ReplicaMode, type Metrics, type SyncFileInfo, type Volume } from "../../proto/longhorn.js";
 import { grpcAddress } from "../client/addresses.js";
 import { DecisionQueue } from "../decision-queue.js";
 import { HandOverOffer } from "../hand-over/offer.js";
@@ -303,6 +303,17 @@ export class Controller {
 
   /** @see {ReplicaList.setMode} */
   setReplicaMode(address: string, mode: number): Promise<void> {
+    if (mode === ReplicaMode.RW && this.#replicas.addedFile(address) !== null)
+      return this.#completeFile(address);
     return this.#changes.run(() => this.#replicas.setMode(address, mode));
+  }
+
+  async #completeFile(address: string): Promise<void> {
+    await this.#changeChain(async () => {
+      const file = this.#replicas.addedFile(address);
+      if (file !== null && this.#state.attached === null) await this.#start.beginWithFile(file);
+    });
+    // Beside others it is made equal, while other changes go on.
+    await this.#replicas.verifyRebuild(address);
   }
 }

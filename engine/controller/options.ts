@@ -14,6 +14,8 @@ export interface ControllerOptions {
   frontend: string;
   /** URLs; with none the engine waits for VolumeStart */
   replicas: string[];
+  /** plain files, `file:///path`, are taken for replicas as well */
+  takesFiles: boolean;
   /** control address of the witness at first, an extension of ours; null: there is none */
   witness: string | null;
   /** to take an existing frontend over */

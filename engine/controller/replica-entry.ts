@@ -6,6 +6,8 @@ import { errorText, isUnimplemented, withContext } from "../../proto/rpc-error.j
 import { grpcAddress } from "../client/addresses.js";
 import { QUERY_TIMEOUT_MS } from "../client/limits.js";
 import { LonghornLink } from "../longhorn/longhorn-link.js";
+import { FileLink } from "../plain-file/file-link.js";
+import { isPlainFile, PlainFile } from "../plain-file/plain-file.js";
 import { ReplicaLink } from "../replica-link.js";
 import {
   connectReplica,
@@ -24,6 +26,8 @@ export interface Opened {
 export interface EntryOwner {
   volume: string;
   engineId: string;
+  /** it takes plain files as well */
+  takesFiles: boolean;
   /** the engine as the replica at `peer` has recorded it; null: while it is no part of the volume */
   engineAt: (peer: string) => OpeningRequest | null;
 }
@@ -31,7 +35,9 @@ export interface EntryOwner {
 export class ReplicaEntry {
   /** `host:port` */
   readonly peer: string;
-  readonly #connection: ReplicaConnection;
+  /** null: it is a replica, in a process of its own */
+  readonly #file: PlainFile | null;
+  readonly #connection: Pick<ReplicaConnection, "call" | "close">;
   /** whom its calls name: before it has a part in the volume, the engine that it was found to have recorded; null: it had none */
   #named: OpeningRequest | null = null;
   /** opened by us */
@@ -44,20 +50,26 @@ export class ReplicaEntry {
   isAbsent = false;
   /** of one of Longhorn's own; `clean`: it was closed in order before it was opened. Null: it is one of ours; undefined: it
    * could not be asked yet */
-  longhorn: { clean: boolean } | null | undefined = undefined;
+  longhorn: { clean: boolean } | null | undefined;
 
-  /** @param address as given, with or without `tcp://` */
+  /** @param address as given, with or without `tcp://`; `file://` and a path for a plain file */
   constructor(
     readonly address: string,
     private readonly owner: EntryOwner,
     /** why it was never part of the volume; null when it was */
     public unusable: string | null = null,
-    /** while it is added to the running volume; `restored`: its data come from a backup, not from a copy; `fileBytes`: of
+    /** while it is added to the running volume; `restored`: its data do not come as a copy's files; `fileBytes`: of
      * what somebody was told to copy to it, null: nobody was */
     public rebuild: { restored: boolean; fileBytes: number | null } | null = null,
   ) {
-    this.peer = grpcAddress(address);
-    this.#connection = connectReplica(address, { volumeName: owner.volume }, this.#engine);
+    this.#file = isPlainFile(address) ? new PlainFile(address, owner) : null;
+    this.peer = this.#file?.peer ?? grpcAddress(address);
+    this.#connection = this.#file ?? connectReplica(address, { volumeName: owner.volume }, this.#engine);
+    this.longhorn = this.#file === null ? undefined : { clean: false };
+  }
+
+  get isFile(): boolean {
+    return this.#file !== null;
   }
 
   /** What was known last is named where it has no part in the volume any more: it does nothing for us once another one is recorded. */
@@ -107,8 +119,11 @@ export class ReplicaEntry {
         await this.#endRebuild();
         opened = await this.get();
       }
-      if (opened.state !== "open" && opened.state !== "dirty")
+      // A file that is added is made equal as a whole, whatever it was before.
+      const isUsable = this.isFile && this.rebuild !== null && opened.state === "rebuilding";
+      if (opened.state !== "open" && opened.state !== "dirty" && !isUsable)
         throw new Error(`backend ${this.address} is in the invalid state ${opened.state}`);
+      if (this.isFile) log.info({ replica: this.peer, file: this.address }, "plain file opened");
       return opened;
     } catch (error) {
       await this.close().catch(() => undefined);
@@ -137,6 +152,7 @@ export class ReplicaEntry {
 
   /** @returns null: Longhorn's replicas do not serve what ours do */
   async #recorded(): Promise<RecordedReply | null> {
+    if (this.isFile) return null;
     const link = new ReplicaLink(this.peer);
     try {
       return { record: await link.recorded() };
@@ -150,6 +166,7 @@ export class ReplicaEntry {
 
   /** Whether an engine of ours has recorded itself there, or it cannot be asked. */
   async mayHaveRecord(): Promise<boolean> {
+    if (this.isFile) return false;
     const link = new ReplicaLink(this.peer);
     try {
       return (await link.recorded()) !== null;
@@ -168,6 +185,7 @@ export class ReplicaEntry {
   /** Null when it is one of ours. */
   longhornLink(): LonghornLink | null {
     const { longhorn, peer, owner } = this;
+    if (this.#file !== null) return new FileLink(this.#file, owner.volume);
     return longhorn ? new LonghornLink(peer, owner.volume, longhorn.clean) : null;
   }
 
@@ -189,7 +207,7 @@ export class ReplicaEntry {
 
   /** To be asked about one that could not be opened. */
   async noteDamage(): Promise<void> {
-    this.isDamaged = !(await this.#isWhole().catch(() => true));
+    this.isDamaged = !this.isFile && !(await this.#isWhole().catch(() => true));
   }
 
   /** Closes the replica, not the connection. Not behind the back of an engine that has taken the volume over since.

@@ -7,6 +7,7 @@ import type { DecisionQueue } from "../decision-queue.js";
 import { bytesOf } from "../disks.js";
 import type { SnapshotCopier } from "../snapshot-followers.js";
 import { withDeadline } from "../deadline.js";
+import { checkAlike, isPlainFile } from "../plain-file/plain-file.js";
 import type { Expansion } from "./expansion.js";
 import type { FrontendSwitch } from "./frontend-switch.js";
 import { FAILED_CLOSE_WAIT_MS } from "./limits.js";
@@ -44,12 +45,14 @@ export class ReplicaList {
     if (address === "") throw new Error("replica address is required");
     if (state.entries.some((entry) => entry.address === address)) return;
     if (mode !== ReplicaMode.WO) throw new Error("a replica can only be created in mode WO");
-    const attached = state.running();
     if (state.inMode(ReplicaMode.WO).length > 0) throw new Error("can only have one WO replica at a time");
+    if (state.entries.length === 0 && isPlainFile(address)) return this.#addFirst(address);
+    const attached = state.running();
     if (this.expansion.running) throw new Error("cannot add WO replica during expansion");
     if (snapshotRequired) await this.settings.checkRoom();
+    checkAlike([address, ...state.entries.map((entry) => entry.address)]);
     const entry = new ReplicaEntry(address, state.owner, null, {
-      restored: !snapshotRequired,
+      restored: !snapshotRequired || isPlainFile(address),
       fileBytes: null,
     });
     // Removed and added again at once.
@@ -59,7 +62,7 @@ export class ReplicaList {
       throw new Error(`replica ${address} is still being looked after by the engine: try again later`);
     try {
       await this.#openNew(entry);
-      await this.#letJoin(attached, entry, snapshotRequired);
+      await this.#letJoin(attached, entry, snapshotRequired && !entry.isFile);
     } catch (error) {
       // Whoever tries again has to find it closed.
       if (entry.isOpen) await entry.closeInBackground(state.log);
@@ -70,12 +73,28 @@ export class ReplicaList {
     state.log.info({ replica: address }, "replica added: it is rebuilt");
   }
 
+  /** A plain file where there is no volume yet: it begins with the file when that is set to RW. */
+  async #addFirst(address: string): Promise<void> {
+    const { state } = this;
+    const entry = new ReplicaEntry(address, state.owner, null, { restored: true, fileBytes: null });
+    try {
+      await entry.open(false, state.log);
+      await entry.close();
+    } catch (error) {
+      entry.disconnect();
+      throw error;
+    }
+    state.entries = [entry];
+    state.log.info({ replica: address }, "plain file added: the volume begins when it is set to RW");
+  }
+
   /** Opens a replica that fits, and tells it the volume's settings. */
   async #openNew(entry: ReplicaEntry): Promise<void> {
     const { state } = this;
     const { size, revisionCounterDisabled } = await entry.open(false, state.log);
     if (Number(size) !== state.size)
       throw new Error(`replica ${entry.address} has ${size} bytes, the volume has ${state.size}`);
+    if (entry.isFile) return setRebuilding(entry, true);
     const { disableRevisionCounter } = state.options;
     if (revisionCounterDisabled !== disableRevisionCounter)
       throw new Error(`replica ${entry.address} has its revision counter disabled: ${revisionCounterDisabled}, the engine's: ${disableRevisionCounter}`); // prettier-ignore
@@ -108,6 +127,7 @@ export class ReplicaList {
    * @throws {Error} it is not being added, or could not be prepared */
   async prepareRebuild(address: string): Promise<SyncFileInfo[]> {
     const entry = this.#rebuilt(address, "prepare");
+    if (entry.isFile) throw new Error(`${address} is a plain file: it is made equal when it is set to RW`);
     const files = await this.#fromCopy(address, (source) => prepareRebuild(source, entry));
     this.state.running().replicas.beginFiles(entry.peer);
     if (entry.rebuild !== null) entry.rebuild.fileBytes = bytesOf(files);
@@ -166,6 +186,7 @@ export class ReplicaList {
         load: () => this.#load(entry),
         settle: () => this.#fromCopy(address, (source) => copyRevision(source, entry)),
       });
+      if (entry.isFile) await setRebuilding(entry, false);
       entry.rebuild = null;
       this.state.log.info({ replica: address }, "replica rebuilt");
     } catch (error) {
@@ -218,6 +239,12 @@ export class ReplicaList {
     this.#closing.set(address, closing);
     // Who had it removed may open it next: a close that comes late would undo that.
     await withDeadline(closing, FAILED_CLOSE_WAIT_MS).catch(() => undefined);
+  }
+
+  /** One that was added, and becomes a copy when it is set to RW: there are no files for somebody else to copy. */
+  addedFile(address: string): ReplicaEntry | null {
+    const entry = this.state.entries.find((one) => one.address === address);
+    return entry?.isFile === true && entry.rebuild !== null ? entry : null;
   }
 
   /** @param mode of `ReplicaMode`

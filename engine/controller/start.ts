@@ -8,6 +8,7 @@ import { AttachedVolume } from "../attached-volume.js";
 import { withDeadline } from "../deadline.js";
 import { readBootId } from "../boot-id.js";
 import type { Health } from "../health.js";
+import { checkAlike } from "../plain-file/plain-file.js";
 import { listens } from "../listens.js";
 import { MEMBERS_POLL_MS, MEMBERS_WAIT_MS, RECONNECT_GRACE_MS } from "../limits.js";
 import { ReplicaLink } from "../replica-link.js";
@@ -68,13 +69,14 @@ export class Start {
     size: number,
     currentSize: number,
     succession: Succession | null,
+    withFrontend = true,
   ): Promise<void> {
     const { state } = this;
     const entries = addresses.map((address) => new ReplicaEntry(address, state.owner));
     try {
       await this.#startWith(entries, size, currentSize, succession);
       state.entries = entries;
-      await this.frontend.startIfAny(succession);
+      if (withFrontend) await this.frontend.startIfAny(succession);
     } catch (error) {
       await state.detach();
       for (const entry of entries) await this.#close(entry);
@@ -82,6 +84,20 @@ export class Start {
       state.entries = [];
       throw error;
     }
+  }
+
+  /** With a plain file that was added where there was no volume, and without its frontend, as in Longhorn.
+   * @throws {Error} and then it is as it was */
+  async beginWithFile(entry: ReplicaEntry): Promise<void> {
+    const { state } = this;
+    const size = Number((await entry.get()).size);
+    try {
+      await this.begin([entry.address], size, size, null, false);
+    } catch (error) {
+      state.entries = [entry];
+      throw error;
+    }
+    entry.disconnect();
   }
 
   async #startWith(
@@ -93,6 +109,7 @@ export class Start {
     const { state } = this;
     this.#unfit = new Map();
     const found = await this.#open(entries, succession?.crashed ?? false);
+    checkAlike(found.map(({ entry }) => entry.address));
     if (succession?.crashed === true) await checkLast(found, succession.after ?? []);
     let opened = await finishExpansion(found, size);
     const sizes = (await newestCopies(opened)).map(({ replica }) => Number(replica.size));
@@ -101,7 +118,7 @@ export class Start {
     for (const { entry, replica } of opened) {
       if (Number(replica.size) !== state.size)
         await this.#leaveOut(entry, `size ${replica.size} is not the volume's, ${state.size}`);
-      else if (!upgrade && replica.revisionCounterDisabled !== disableRevisionCounter)
+      else if (!upgrade && !entry.isFile && replica.revisionCounterDisabled !== disableRevisionCounter)
         await this.#leaveOut(entry, `revision counter disabled: ${replica.revisionCounterDisabled}, the engine's: ${disableRevisionCounter}`); // prettier-ignore
     }
     opened = opened.filter(({ entry }) => entry.unusable === null);

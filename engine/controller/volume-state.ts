@@ -24,7 +24,7 @@ export class VolumeState {
   ) {
     this.witness = options.witness;
     const engineAt = (peer: string) => this.attached?.replicas.requestFor(peer) ?? null;
-    this.owner = { volume: options.volume, engineId, engineAt };
+    this.owner = { volume: options.volume, engineId, takesFiles: options.takesFiles, engineAt };
   }
 
   /** @throws {Error} */
@@ -42,8 +42,10 @@ export class VolumeState {
   }
 
   /** @returns one of `ReplicaMode` */
-  modeOf({ peer, unusable }: ReplicaEntry): number {
+  modeOf({ peer, unusable, rebuild }: ReplicaEntry): number {
     if (unusable !== null) return ReplicaMode.ERR;
+    // The first one, which there is nothing to make equal to.
+    if (this.attached === null && rebuild !== null) return ReplicaMode.WO;
     const view = this.attached?.replicas.replicas().find(({ address }) => address === peer);
     const mode = view?.state.mode === "AWAY" ? view.state.was.mode : view?.state.mode;
     if (mode === "RW") return ReplicaMode.RW;

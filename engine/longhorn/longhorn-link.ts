@@ -19,7 +19,7 @@ export function isLonghornId(replicaId: string): boolean {
 }
 
 export class LonghornLink extends ReplicaLink {
-  #connection: ReplicaConnection | null = null;
+  #connection: Pick<ReplicaConnection, "call" | "close"> | null = null;
   #record: MemberRecord | null = null;
   #size = 0;
 
@@ -35,7 +35,16 @@ export class LonghornLink extends ReplicaLink {
 
   /** Longhorn's replicas have no id of their own. */
   get id(): string {
-    return ID_PREFIX + this.address;
+    return ID_PREFIX + this.name;
+  }
+
+  /** What it is known by from one start to the next. */
+  protected get name(): string {
+    return this.address;
+  }
+
+  protected connect(): Pick<ReplicaConnection, "call" | "close"> {
+    return connectReplica(this.address, { volumeName: this.volume });
   }
 
   async get(): Promise<Replica> {
@@ -140,7 +149,7 @@ export class LonghornLink extends ReplicaLink {
   }
 
   #ask: ReplicaConnection["call"] = (doing, run, timeoutMs) => {
-    this.#connection ??= connectReplica(this.address, { volumeName: this.volume });
+    this.#connection ??= this.connect();
     return this.#connection.call(doing, run, timeoutMs);
   };
 }

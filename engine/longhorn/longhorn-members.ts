@@ -3,6 +3,7 @@
 import type { Logger } from "pino";
 import type { MemberRecord, ReplicaFacts } from "../../proto/control.js";
 import type { Replica } from "../../proto/longhorn.js";
+import { speaksLonghorn } from "../plain-file/file-link.js";
 import { describe, type Answer, type LeftOut, type Member } from "../membership.js";
 import { NOTHING_STORED, type Holder } from "../record-keeper.js";
 import { isLonghornId, type LonghornLink } from "./longhorn-link.js";
@@ -87,7 +88,7 @@ function memberOf(link: LonghornLink, facts: ReplicaFacts): LonghornMember {
 
 /** Said once at each start. */
 export function warnOfLonghorn(members: readonly LonghornMember[], log: Logger): void {
-  for (const { address } of members)
+  for (const { address } of members.filter(({ link }) => speaksLonghorn(link)))
     log.warn(
       { replica: address },
       "replica is Longhorn's: a flush is as durable there as Longhorn makes its writes, and it comes back by a rebuild only",

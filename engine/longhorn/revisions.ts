@@ -2,7 +2,7 @@
 import type { Logger } from "pino";
 import type { Replica } from "../../proto/longhorn.js";
 import { connectReplica } from "../client/connections.js";
-import { isLonghorn } from "./longhorn-link.js";
+import { speaksLonghorn } from "../plain-file/file-link.js";
 import type { ReplicaLink } from "../replica-link.js";
 
 /** Brings them to the highest, where a replica of Longhorn's is among them. To be called while nothing is written: one
@@ -13,7 +13,7 @@ export async function alignRevisions(
   volumeName: string,
   log: Logger,
 ): Promise<void> {
-  if (!links.some(isLonghorn)) return;
+  if (!links.some(speaksLonghorn)) return;
   const align = links.map((link) => connectReplica(link.address, { volumeName }));
   try {
     const replicas = await Promise.all(

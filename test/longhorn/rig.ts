@@ -53,6 +53,7 @@ export class Rig {
         engineId: null,
         resumeFrom: [],
         witness: null,
+        takesFiles: true,
         disableRevisionCounter: false,
         salvageRequested: false,
         replicaTimeoutMs: 8_000,

@@ -48,7 +48,12 @@ t.test("what it asks for then is refused, until the replica is its own", async (
   await replica.calls.replicaClose({}, CALL);
 
   let engine: OpeningRequest | null = null;
-  const entry = new ReplicaEntry(address, { volume: "vol", engineId: "slow", engineAt: () => engine });
+  const entry = new ReplicaEntry(address, {
+    volume: "vol",
+    engineId: "slow",
+    takesFiles: false,
+    engineAt: () => engine,
+  });
   t.teardown(() => [control, replica].forEach(({ close }) => close()));
   t.teardown(() => entry.disconnect());
   t.match(await entry.open(false, log), { size: String(SIZE) });

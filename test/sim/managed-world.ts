@@ -84,7 +84,7 @@ export class ManagedWorld extends World {
         ...{ disableRevisionCounter: true, salvageRequested: this.acceptLostWrites, runDirectory: "/run" },
         ...{ replicaTimeoutMs: REPLICA_TIMEOUT_MS, unmapMarkSnapChainRemoved: false, snapshotMaxSize: 0 },
         ...{ snapshotMaxCount: SNAPSHOTS_MAX, bootIdFile: machine.bootIdFile },
-        ...{ engineId: null, resumeFrom: [], witness: this.witnessAddress },
+        ...{ engineId: null, resumeFrom: [], witness: this.witnessAddress, takesFiles: false },
       },
       () => this.simulation.after(0, null, () => process.die()),
       log,
