@@ -50,6 +50,8 @@ export interface Disk {
   /** of any volume */
   replicaCount: number;
   refusal: string | null;
+  /** its node's agent says that it cannot be used */
+  isLost: boolean;
   evicting: boolean;
 }
 
@@ -94,6 +96,7 @@ function clusterNode(
       scheduled: there.reduce((sum, { spec: { volumeSize } }) => sum + bytesOf(volumeSize), 0),
       replicaCount: there.length,
       refusal: diskRefusal(disk, found?.conditions, uuid),
+      isLost: found?.conditions.some(isLoss) ?? false,
       evicting: disk.evictionRequested,
     };
   });
@@ -105,6 +108,10 @@ function clusterNode(
     evicting: spec.evictionRequested || status.autoEvicting,
     disks: disks.sort((a, b) => (a.name < b.name ? -1 : 1)),
   };
+}
+
+function isLoss({ type, status, reason }: Condition): boolean {
+  return type === "Ready" && status === "False" && reason !== "NodeNotReady";
 }
 
 /** Whether a replica could come to the node, whatever it is and however large. What settings refuse besides does not count. */

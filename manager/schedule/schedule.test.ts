@@ -9,7 +9,7 @@ import { surplus, type Spare } from "./surplus.js";
 const GIB = 2 ** 30;
 
 function disk(uuid: string, changes: Partial<Disk> = {}): Disk {
-  return { name: uuid, uuid, path: `/${uuid}`, tags: [], filesystem: "ext4", maximum: 1000 * GIB, available: 900 * GIB, reserved: 0, scheduled: 0, replicaCount: 0, refusal: null, evicting: false, ...changes }; // prettier-ignore
+  return { name: uuid, uuid, path: `/${uuid}`, tags: [], filesystem: "ext4", maximum: 1000 * GIB, available: 900 * GIB, reserved: 0, scheduled: 0, replicaCount: 0, refusal: null, isLost: false, evicting: false, ...changes }; // prettier-ignore
 }
 
 function node(name: string, changes: Partial<ClusterNode> = {}): ClusterNode {

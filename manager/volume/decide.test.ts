@@ -72,6 +72,29 @@ t.test(
   },
 );
 
+t.test("a replica whose disk is lost is stopped, and not tried again before the disk is back", async (t) => {
+  const cluster = attached();
+  cluster.settings.set("replica-replenishment-wait-interval", "86400");
+  const lost = cluster.replicas.find(({ spec }) => spec.nodeID !== cluster.volume?.status.currentNodeID);
+  if (lost === undefined) throw new Error("both are on one node");
+  const { name } = lost.metadata;
+  const of = () => cluster.replicas.find(({ metadata }) => metadata.name === name)?.spec;
+  const setReady = (status: string, reason: string) => {
+    const node = cluster.nodes.find(({ metadata }) => metadata.name === lost.spec.nodeID);
+    Object.assign(node?.status.diskStatus["d"]?.conditions[0] ?? {}, { status, reason });
+  };
+  setReady("False", "NoDiskInfo");
+  settle(cluster);
+  t.match(of(), { desireState: "running", failedAt: "" }, "what is whole goes on");
+  cluster.crash(name);
+  settle(cluster, 20, 10_000);
+  t.match(of(), { desireState: "stopped", rebuildRetryCount: 1 });
+  setReady("True", "");
+  settle(cluster);
+  t.match(of(), { desireState: "running", failedAt: "" });
+  t.equal(cluster.volume?.status.robustness, "healthy");
+});
+
 t.test("nowhere to go: degraded, and every node says why", async (t) => {
   const cluster = new SimulatedCluster(["a", "b"], 3);
   cluster.ticket = "a";

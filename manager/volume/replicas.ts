@@ -12,7 +12,7 @@ import { isOn } from "./engine-wishes.js";
 import { homeOf, isStrictlyLocal } from "./locality.js";
 import { hasData, hasFailed, hasLostAll, isWhole } from "./modes.js";
 import { newReplica } from "./objects.js";
-import { REBUILD_TRIES_MAX, tryAgain } from "./restart.js";
+import { isOnLostDisk, REBUILD_TRIES_MAX, tryAgain } from "./restart.js";
 import { explainRefusals, noteScheduled, type Unplaced } from "./scheduled.js";
 import { parseTime } from "./time.js";
 
@@ -97,7 +97,7 @@ function replenish(draft: Draft): Unplaced | null {
   const { volume, settings, world } = draft;
   const back = draft.replicas.filter((replica) => hasFailed(replica) && mayComeBack(replica));
   const [newest] = back
-    .filter(({ spec }) => spec.desireState !== "running" && world.reachable.has(spec.nodeID))
+    .filter((replica) => mayStart(draft, replica))
     .sort((a, b) => parseTime(b.spec.failedAt) - parseTime(a.spec.failedAt));
   if (newest !== undefined && mayRebuildOn(draft, newest.spec.nodeID)) tryAgain(draft, newest);
   const wait = settings.number("replica-replenishment-wait-interval") * 1_000;
@@ -119,9 +119,14 @@ function replenish(draft: Draft): Unplaced | null {
 function tryExhausted(draft: Draft): void {
   const [newest] = draft.replicas
     .filter((replica) => hasFailed(replica) && hasData(replica) && !replica.spec.evictionRequested)
-    .filter(({ spec }) => spec.desireState !== "running" && draft.world.reachable.has(spec.nodeID))
+    .filter((replica) => mayStart(draft, replica))
     .sort((a, b) => parseTime(b.spec.failedAt) - parseTime(a.spec.failedAt));
   if (newest !== undefined && mayRebuildOn(draft, newest.spec.nodeID)) tryAgain(draft, newest);
+}
+
+function mayStart(draft: Draft, replica: Resource<"Replica">): boolean {
+  const { desireState, nodeID } = replica.spec;
+  return desireState !== "running" && draft.world.reachable.has(nodeID) && !isOnLostDisk(draft, replica);
 }
 
 export function mayComeBack({ spec }: Resource<"Replica">): boolean {

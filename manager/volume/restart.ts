@@ -1,6 +1,7 @@
 /** When a replica is started again that failed, or an engine. */
 import type { Resource } from "../objects/resource.js";
 import type { Draft } from "./draft.js";
+import { hasFailed } from "./modes.js";
 import { parseTime } from "./time.js";
 
 /** After so many rebuilds that failed, another replica is made in its place. */
@@ -14,6 +15,18 @@ export function tryAgain(draft: Draft, { spec, status }: Resource<"Replica">): v
   const at = parseTime(spec.lastFailedAt) + (tries === 0 ? 0 : RESTART_MS * 2 ** tries);
   if (draft.world.now < at) draft.lookAgain(at);
   else if (status.currentState === "" || status.currentState === "stopped") spec.desireState = "running";
+}
+
+/** What was open on a disk that is lost stays broken when it is back, and keeps it from being taken away: it is opened anew then. */
+export function stopOnLostDisks(draft: Draft): void {
+  for (const replica of draft.replicas)
+    if (hasFailed(replica) && isOnLostDisk(draft, replica)) replica.spec.desireState = "stopped";
+}
+
+export function isOnLostDisk({ world }: Draft, { spec }: Resource<"Replica">): boolean {
+  if (!world.reachable.has(spec.nodeID)) return false;
+  const node = world.cluster.nodes.find(({ name }) => name === spec.nodeID);
+  return node?.disks.some(({ uuid, isLost }) => isLost && uuid === spec.diskID) ?? false;
 }
 
 /** Of an engine that failed before its volume was attached, as JSON: how often, when last, and with what. */

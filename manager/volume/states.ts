@@ -6,7 +6,13 @@
 import type { Resource } from "../objects/resource.js";
 import type { Draft } from "./draft.js";
 import { fail, hasData, hasFailed } from "./modes.js";
-import { engineHasToWait, forgetFailedStarts, noteFailedStart, tryAgain } from "./restart.js";
+import {
+  engineHasToWait,
+  forgetFailedStarts,
+  noteFailedStart,
+  stopOnLostDisks,
+  tryAgain,
+} from "./restart.js";
 import { addressOf, isServing } from "./serving.js";
 import { hasToWait } from "./witness.js";
 
@@ -146,6 +152,7 @@ function serve(draft: Draft): void {
     return;
   }
   for (const replica of draft.replicas) if (!hasFailed(replica)) replica.spec.desireState = "running";
+  if (draft.inMode("RW").length > 0) stopOnLostDisks(draft);
 }
 
 /** The engine first: its last act is to tell the replicas that all is durable and equal. */

@@ -179,6 +179,18 @@ export class Cluster {
     return () => rmSync(filler);
   }
 
+  /** All that is done on a node's disk fails from now on, also where it is open. */
+  async breakDisk({ directory }: ClusterNode): Promise<void> {
+    await run("xfs_io", ["-x", "-c", "shutdown", join(directory, "disk")]);
+  }
+
+  /** Takes it away, once nobody has anything open there, and brings it back with what it had. */
+  async mendDisk({ directory }: ClusterNode): Promise<void> {
+    const disk = join(directory, "disk");
+    await waitFor("nobody to use the disk", STEP_MS, () => run("umount", [disk]).then(() => true as const, () => undefined)); // prettier-ignore
+    await run("mount", ["-o", "loop", join(directory, "disk.img"), disk]);
+  }
+
   async end(): Promise<void> {
     const errors: unknown[] = [];
     const attempt = async (work: () => unknown) => {
