@@ -1,8 +1,7 @@
 /** Bugs put in on purpose, each with a scenario in which the checkers have to find it. */
-import { copyFileSync, existsSync } from "node:fs";
+import { copyFileSync, existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { REGION_MAP_NAME } from "../../../replica/identity.js";
-import { RECORD_NAME } from "../../../replica/member-record.js";
 import { PATIENCE_MS } from "../limits.js";
 import { waitFor } from "../../tools/process.js";
 import { compileTool } from "../../tools/compile.js";
@@ -42,7 +41,8 @@ async function emptyMaps(world: World): Promise<void> {
   const { directory } = a;
   a.directory = join(world.folder, "blank");
   a.start();
-  await waitFor("a blank map", PATIENCE_MS, () => existsSync(join(a.directory, RECORD_NAME)) || undefined);
+  const serves = () => readFileSync(a.log, "utf8").includes("replica serves") || undefined;
+  await waitFor("a blank map", PATIENCE_MS, serves);
   await a.kill();
   copyFileSync(join(a.directory, REGION_MAP_NAME), blank);
   a.directory = directory;

@@ -208,9 +208,8 @@ export class World {
     this.engine.thaw();
     await this.otherEngine.end();
     await this.engine.end();
-    for (const { isRunning, process } of this.replicas) {
-      if (isRunning) process.signal("SIGKILL"); // one on a disk that hangs ends when the disk is taken away
-    }
+    // One on a disk that hangs ends when the disk is taken away.
+    for (const replica of this.replicas) if (replica.isRunning) replica.process.signal("SIGKILL");
     await this.witness?.kill();
     for (const undo of this.#cleanUps.reverse()) await undo();
     await this.network.remove();
