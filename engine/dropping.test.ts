@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import type { Volume } from "../native/index.js";
 import type { MemberRecord } from "../proto/control.js";
 import { Dropping } from "./dropping.js";
+import { LonghornLink } from "./longhorn/longhorn-link.js";
 import { NOTHING_STORED, RecordKeeper } from "./record-keeper.js";
 import type { ReplicaLink } from "./replica-link.js";
 import type { ReplicaState } from "./replica-state.js";
@@ -106,3 +107,29 @@ t.test(
     t.equal(witness.stored.length, 1);
   },
 );
+
+t.test("the only copy, one of Longhorn's, is not marked as none when it cannot be dropped", async (t) => {
+  const marks: boolean[] = [];
+  class OnlyCopy extends LonghornLink {
+    override setRebuilding(rebuilding: boolean): Promise<void> {
+      marks.push(rebuilding);
+      return Promise.resolve();
+    }
+  }
+  const link = new OnlyCopy("127.0.0.1:1", "v", true);
+  const state: ReplicaState = { mode: "RW" };
+  const known = {
+    index: 0,
+    address: link.address,
+    replicaId: link.id,
+    link,
+    facts: null,
+    state,
+    readable: true,
+  };
+  const slot = newSlot({ ...known, stored: NOTHING_STORED });
+  const dropping = new Dropping(rosterOf([slot], [link.id]));
+  t.equal(await dropping.drop([{ slot, cause: "asked for" }]), false);
+  t.strictSame(marks, []);
+  t.equal(slot.state.mode, "RW");
+});

@@ -30,9 +30,11 @@ export class Dropping {
       await this.#letGo(failing);
       return true;
     }
-    if (!(await this.#markLonghorn(failing))) return false;
-    const survivors = roster.members().filter((slot) => !failing.some((failed) => failed.slot === slot));
-    const failures = await this.#record(survivors);
+    const survivors = () =>
+      roster.members().filter((slot) => !failing.some((failed) => failed.slot === slot));
+    // Where nobody survives nothing is decided, and one that was marked all the same would be left out at the next start.
+    if (survivors().length > 0 && !(await this.#markLonghorn(failing))) return false;
+    const failures = await this.#record(survivors());
     if (failures === null) {
       const addresses = failing.map(({ slot }) => slot.address);
       roster.log.warn({ failing: addresses }, "no survivor could record the failure");

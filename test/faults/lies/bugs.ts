@@ -70,7 +70,7 @@ export const BUGS: Record<string, Bug> = {
   "drop-fua": lie("drop-fua", "power-cut-everything", "both replicas"),
   "forget-regions": {
     about: "the write-intent map is empty after a crash (both replicas)",
-    scenario: "kill-everything",
+    scenario: "kill-everything-apart",
     plant: emptyMaps,
   },
   "no-sync": {
