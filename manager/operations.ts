@@ -83,7 +83,18 @@ export interface ReplicaDirectory {
   size: number;
 }
 
+/** Of a node, by whomever. */
+export interface MachineUse {
+  /** thousandths of a processor */
+  cpuCapacity: number;
+  cpuUsage: number;
+  /** bytes */
+  memoryCapacity: number;
+  memoryUsage: number;
+}
+
 export interface NodeOperations {
+  machineUse(node: string): Promise<MachineUse>;
   /** Tells the volume which blocks its mounted file system does not use.
    * @param node where it is mounted */
   trimFilesystem(node: string, volume: string): Promise<void>;

@@ -8,6 +8,7 @@ import {
   type EngineOperations,
   type EngineSnapshot,
   type EngineTotals,
+  type MachineUse,
   type NodeOperations,
   type ReplicaDirectory,
   type SnapshotHash,
@@ -134,6 +135,10 @@ export class AgentOperations implements EngineOperations, NodeOperations {
   }
 
   // -------------------------------------------------------------------------------------------- nodes
+
+  machineUse(node: string): Promise<MachineUse> {
+    return this.#onNode(node, (calls) => calls.node.machineUse({}, { timeoutMs: TOTALS_TIMEOUT_MS }));
+  }
 
   async trimFilesystem(node: string, volume: string): Promise<void> {
     const encrypted = (await this.store.get("Volume", volume))?.spec.encrypted ?? false;

@@ -12,6 +12,7 @@ import { findPrograms, trimFilesystem } from "./host-filesystems.js";
 import { instanceResponse } from "./instance-service.js";
 import type { Instances } from "./instances.js";
 import { WATCH_BACKLOG_MAX } from "./limits.js";
+import { MachineUse } from "./machine-use.js";
 import { ProcessInstance } from "./process-instance.js";
 import type { AgentPorts } from "./server.js";
 
@@ -33,6 +34,7 @@ export interface NodeParts {
 }
 
 export function nodeHandlers({ disks, engines, instances }: NodeParts): Handlers<typeof NodeAgent> {
+  const machine = new MachineUse();
   return {
     engineTotals: async ({ name }) => ({ totals: await engines.totals(name) }),
     diskInit: ({ name, path, uuid }) => disks.init(name, path, uuid),
@@ -53,6 +55,7 @@ export function nodeHandlers({ disks, engines, instances }: NodeParts): Handlers
       return {};
     },
     requiredPackages: () => Promise.resolve({ programs: findPrograms() }),
+    machineUse: () => Promise.resolve(machine.look()),
   };
 }
 

@@ -45,6 +45,11 @@ t.test("objects are gauges with Longhorn's names and labels, and go with the obj
     'longhorn_node_status{node="node-1",condition="ready",condition_reason=""}': 1,
     'longhorn_node_status{node="node-1",condition="allowScheduling",condition_reason=""}': 1,
     'longhorn_node_storage_capacity_bytes{node="node-1"}': 100 * 2 ** 30,
+    'longhorn_node_cpu_capacity_millicpu{node="node-1"}': 4000,
+    'longhorn_node_cpu_usage_millicpu{node="node-1"}': 250,
+    'longhorn_node_memory_capacity_bytes{node="node-1"}': 2 ** 34,
+    'longhorn_node_memory_usage_bytes{node="node-1"}': 2 ** 30,
+    'longhorn_node_memory_usage_bytes{node="node-2"}': null,
     'longhorn_disk_usage_bytes{node="node-1",disk="main"}': 20 * 2 ** 30,
     'longhorn_disk_reservation_bytes{node="node-1",disk="main"}': 2 ** 30,
   };

@@ -5,6 +5,7 @@ import {
   type EngineOperations,
   type EngineSnapshot,
   type EngineTotals,
+  type MachineUse,
   type NodeOperations,
   type ReplicaDirectory,
   type SnapshotHash,
@@ -105,6 +106,17 @@ export class FakeEngines implements EngineOperations, NodeOperations {
     await this.#change(target, (snapshots) => {
       addToChain(snapshots, name, {});
       Object.assign(snapshots[name] as EngineSnapshot, { usercreated: false, created: "", parent: "" });
+    });
+  }
+
+  machineUse(node: string): Promise<MachineUse> {
+    if (node !== "node-1")
+      return Promise.reject(new OperationError("UNREACHABLE", `node ${node} cannot be reached`));
+    return Promise.resolve({
+      cpuCapacity: 4000,
+      cpuUsage: 250,
+      memoryCapacity: 2 ** 34,
+      memoryUsage: 2 ** 30,
     });
   }
 

@@ -217,6 +217,8 @@ t.test("disks are known by their file, and only unused replica directories go", 
   await calls.diskForget({ name: "two" }, CALL);
   await t.rejects(calls.diskScan({ name: "two" }, CALL), { code: status.NOT_FOUND });
   t.ok((await calls.requiredPackages({}, CALL)).programs.length > 3);
+  const { cpuCapacity, cpuUsage, memoryCapacity, memoryUsage } = await calls.machineUse({}, CALL);
+  t.ok(cpuUsage <= cpuCapacity && cpuCapacity >= 1_000 && memoryUsage > 0 && memoryUsage < memoryCapacity);
   await t.rejects(calls.filesystemTrim({ volume: "vol" }, CALL), { code: status.FAILED_PRECONDITION });
 });
 
