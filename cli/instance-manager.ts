@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { EXIT } from "../engine/exit-codes.js";
 import { runAgent } from "../manager/instance-manager/main.js";
 import type { InstanceManagerFlags } from "./instance-manager-command.js";
-import { processLog } from "./log.js";
+import { adjustableLog } from "./log.js";
 import { dieWithParent } from "./parent.js";
 import { aborted, stopSignal } from "./signals.js";
 import { version } from "./version.js";
@@ -13,7 +13,7 @@ import { version } from "./version.js";
 export async function runInstanceManager(flags: InstanceManagerFlags): Promise<number> {
   dieWithParent();
   const stop = stopSignal();
-  const log = processLog("instance-manager");
+  const { log, level } = adjustableLog("instance-manager");
   try {
     const agent = await runAgent(
       {
@@ -27,6 +27,7 @@ export async function runInstanceManager(flags: InstanceManagerFlags): Promise<n
         dataPath: flags.dataPath ?? "",
         zone: flags.zone,
         version: version(),
+        logLevel: level,
       },
       log,
     );

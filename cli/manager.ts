@@ -5,7 +5,7 @@ import { formatHostPort } from "../engine/host-port.js";
 import { runManager } from "../manager/main.js";
 import { replaceFile } from "../replica/durable-file.js";
 import type { ManagerFlags } from "./manager-command.js";
-import { processLog } from "./log.js";
+import { adjustableLog } from "./log.js";
 import { dieWithParent } from "./parent.js";
 import { aborted, stopSignal } from "./signals.js";
 import { version } from "./version.js";
@@ -14,7 +14,7 @@ import { version } from "./version.js";
 export async function serveManager(flags: ManagerFlags): Promise<number> {
   dieWithParent();
   const stop = stopSignal();
-  const log = processLog("manager");
+  const { log, level } = adjustableLog("manager");
   try {
     const token = flags.tokenFile === undefined ? null : await readToken(flags.tokenFile);
     const manager = await runManager(
@@ -22,6 +22,7 @@ export async function serveManager(flags: ManagerFlags): Promise<number> {
         ...{ stateDirectory: flags.stateDir, agents: flags.node, rest: flags.listen, token },
         settings: flags.setting,
         version: version(),
+        logLevel: level,
       },
       log,
     );

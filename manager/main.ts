@@ -5,12 +5,14 @@ import type { Logger } from "pino";
 import type { HostPort } from "../engine/host-port.js";
 import { Agents } from "./agents/agents.js";
 import { startEngineLoop } from "./agents/engine-loop.js";
+import { startLogLevelLoop } from "./agents/log-level-loop.js";
 import { startNodeLoop } from "./agents/node-loop.js";
 import { AgentOperations } from "./agents/operations.js";
 import { startReplicaLoop, startWitnessLoop } from "./agents/replica-loop.js";
 import { startCloneLoop } from "./clone/clone-loop.js";
 import { keepEngineImage } from "./engine-image.js";
 import { SqliteEvents } from "./events/sqlite-events.js";
+import type { LogLevel } from "./log-level.js";
 import { ManagerMetrics } from "./metrics/metrics.js";
 import { startOrphanLoop } from "./orphan/orphan-loop.js";
 import { RecurringJobLoop } from "./recurring-job/recurring-job-loop.js";
@@ -35,6 +37,8 @@ export interface ManagerOptions {
   token: string | null;
   /** our own */
   version: string;
+  /** of the log, to be changed as the setting says */
+  logLevel: LogLevel;
 }
 
 export interface RunningManager {
@@ -66,6 +70,7 @@ export async function runManager(options: ManagerOptions, log: Logger): Promise<
     },
   );
   const loops = [
+    startLogLevelLoop(store, agents, options.logLevel, log),
     startNodeLoop(store, agents, events, log),
     startReplicaLoop(store, agents, events, log),
     startWitnessLoop(store, agents, events, log),

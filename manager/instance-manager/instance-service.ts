@@ -1,6 +1,5 @@
 /** Longhorn's InstanceService: processes again, under the names of engines and replicas. */
 import { status } from "@grpc/grpc-js";
-import type { Level, Logger } from "pino";
 import {
   DataEngine,
   InstanceService,
@@ -10,6 +9,7 @@ import {
 } from "../../proto/instance-manager.js";
 import type { StreamHandlers } from "../../proto/server-stream.js";
 import { RpcError, type Handlers } from "../../proto/unary.js";
+import { levelNamed, type LogLevel } from "../log-level.js";
 import { engineVolumeOf } from "./instance-name.js";
 import type { Instance } from "./instance.js";
 import type { Instances } from "./instances.js";
@@ -18,22 +18,10 @@ import type { InstanceSpec } from "./records.js";
 import { versionResponse } from "./versions.js";
 import { sendChanges } from "./watching.js";
 
-/** Longhorn's levels, as logrus names them. */
-const LEVELS: Record<string, Level> = {
-  PANIC: "fatal",
-  FATAL: "fatal",
-  ERROR: "error",
-  WARN: "warn",
-  WARNING: "warn",
-  INFO: "info",
-  DEBUG: "debug",
-  TRACE: "trace",
-};
-
 export function instanceHandlers(
   instances: Instances,
   version: string,
-  log: Logger,
+  log: LogLevel,
 ): Handlers<typeof InstanceService> {
   let flags = "";
   const v2Only = (call: string) => (request: { dataEngine: number }) =>
@@ -63,8 +51,8 @@ export function instanceHandlers(
     instanceDeleteTarget: v2Only("InstanceDeleteTarget"),
     logSetLevel: async ({ level, dataEngine }) => {
       checkEngine(dataEngine);
-      const found = LEVELS[level.toUpperCase()];
-      if (found === undefined) throw new RpcError(status.INVALID_ARGUMENT, `not a valid log level: ${level}`);
+      const found = levelNamed(level);
+      if (found === null) throw new RpcError(status.INVALID_ARGUMENT, `not a valid log level: ${level}`);
       log.level = found;
       return Promise.resolve({});
     },

@@ -17,6 +17,7 @@ import {
 } from "../../proto/instance-manager.js";
 import { streamHandlers } from "../../proto/server-stream.js";
 import { unaryHandlers } from "../../proto/unary.js";
+import type { LogLevel } from "../log-level.js";
 import { lockState } from "./agent-lock.js";
 import { diskHandlers } from "./disk-service.js";
 import { Disks } from "./disks.js";
@@ -48,6 +49,8 @@ export interface AgentOptions {
   zone: string;
   /** our own */
   version: string;
+  /** of the log, to be changed by whoever asks for it */
+  logLevel: LogLevel;
 }
 
 export interface RunningAgent {
@@ -69,7 +72,7 @@ export async function runAgent(options: AgentOptions, log: Logger): Promise<Runn
   const endWatch = watchFilesystems(instances);
   let ports: AgentPorts<number> = { processManager: 0, proxy: 0, disk: 0, instance: 0 };
   const node = { instances, engines, disks, bootId, version, longhorn, dataPath, zone, ports: () => ports };
-  const server = await serveAgent(servicesOf(node, log), options.listen);
+  const server = await serveAgent(servicesOf(node, options.logLevel, log), options.listen);
   ({ ports } = server);
   log.info({ ports, instances: instances.list().length }, "instance manager serves");
   return {
@@ -92,7 +95,7 @@ function isUsed(instances: Instances, directory: string): boolean {
     .some(({ isOver, record }) => !isOver && record.spec.args.some((one) => resolve(one) === directory));
 }
 
-function servicesOf(node: NodeParts, log: Logger): AgentPorts<PortServices> {
+function servicesOf(node: NodeParts, logLevel: LogLevel, log: Logger): AgentPorts<PortServices> {
   const { instances, engines, version } = node;
   const processes = processHandlers(instances, version);
   const proxy = proxyHandlers((address) => engines.refresh(address), log);
@@ -121,7 +124,7 @@ function servicesOf(node: NodeParts, log: Logger): AgentPorts<PortServices> {
     instance: {
       names: ["imrpc.InstanceService", "aurochs.node.v1.NodeAgent"],
       services: [
-        [InstanceService, unaryHandlers(InstanceService, instanceHandlers(instances, version, log))],
+        [InstanceService, unaryHandlers(InstanceService, instanceHandlers(instances, version, logLevel))],
         [InstanceServiceStreams, streamHandlers(InstanceServiceStreams, instanceStreams(instances))],
         [NodeAgent, unaryHandlers(NodeAgent, nodeHandlers(node))],
         [NodeAgentStreams, streamHandlers(NodeAgentStreams, nodeStreams(node))],

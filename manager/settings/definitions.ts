@@ -608,8 +608,8 @@ export const DEFINITIONS = {
     category: "general",
     type: "string",
     default: "Info",
-    description: "How much the manager logs.",
-    noEffect: "the environment of each process says it, AUROCHS_LOG_LEVEL",
+    description:
+      "How much the manager and the nodes' agents log. What agents start logs as AUROCHS_LOG_LEVEL in their environment says.",
     options: ["Panic", "Fatal", "Error", "Warn", "Info", "Debug", "Trace"],
   },
   "v1-data-engine": {
