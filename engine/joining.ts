@@ -44,6 +44,22 @@ export class Joining {
     await this.roster.keeper.admit(slot);
   }
 
+  /** What this engine has asked of the replica so far, and may come late, is refused from here on: it would undo what is done next.
+   * @throws {Error} nobody recorded it, or no copy is served any more */
+  async fence(slot: Slot): Promise<void> {
+    const { roster } = this;
+    const renewed = async () => {
+      this.source();
+      // It has to hear of it as well, and would be dropped.
+      if (roster.someAway()) return false;
+      if (await this.dropping.renew()) return true;
+      throw new Error("no copy recorded that it comes back");
+    };
+    while (!(await roster.decisions.run(renewed)))
+      await sleep(AGREEMENT_RETRY_MS, undefined, { signal: roster.signal });
+    await roster.keeper.admit(slot);
+  }
+
   /** Connects its stream. @throws {Error} */
   async connect(slot: Slot): Promise<void> {
     await this.roster.connect(slot, slot.stored.generation);

@@ -38,6 +38,8 @@ export class Resync {
     const verdict = this.#judge(slot, await from.link.identify(), facts);
     if (verdict.snapshots === "same") {
       await joining.admit(slot, facts);
+      // An attempt before this one may have asked it for more than it has done yet.
+      await joining.fence(slot);
       await this.#join(slot, from, verdict, false);
       if (slot.rebuilt) await followers.end(slot);
       return;
@@ -45,6 +47,8 @@ export class Resync {
     const snapshots = await this.#missedSnapshots(slot, from);
     try {
       const history = await this.#bringSnapshots(slot, snapshots, facts, verdict);
+      // What of that came again would take along what is written to it.
+      await joining.fence(slot);
       await this.#join(slot, from, history, true);
       slot.rebuilt = false;
       await snapshots.end().catch(this.roster.onError);
@@ -74,6 +78,7 @@ export class Resync {
   ): Promise<History> {
     const { roster, joining } = this;
     await joining.admit(slot, facts);
+    await joining.fence(slot);
     roster.apply(slot, { type: "declined", cause: "its snapshots are being copied" });
     roster.publish();
     const wanted = () => !roster.signal.aborted && !slot.ordered && roster.slots.includes(slot);

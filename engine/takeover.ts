@@ -73,7 +73,8 @@ export async function takeOver(options: TakeoverOptions): Promise<Takeover> {
   for (;;) {
     const { answers: said, witness } = await askAll(links, options.witness, wanted.volume);
     const answers = said.map((answer) => judged(answer, options.unfit));
-    const choice = patient(chooseMembers(withoutLonghorn(answers), wanted, witness), answers, begin);
+    const chosen = chooseMembers(withoutLonghorn(answers), wanted, witness);
+    const choice = patient(chosen, answers, { begin, deadline });
     let evidence: string;
     switch (choice.type) {
       case "refuse":
@@ -144,8 +145,15 @@ async function askAll(
   return { answers: await Promise.all(links.map((link) => ask(link, volume))), witness: await asked };
 }
 
-/** One that has not answered may just be starting: with it, nothing has to be copied. */
-function patient(choice: Choice, answers: Answer[], begin: number): Choice {
+/** One that has not answered may just be starting: with it, nothing has to be copied. And a record of an engine that goes on may be on its
+ * way to the members that it names, which exclude each other until it is there. */
+function patient(
+  choice: Choice,
+  answers: Answer[],
+  { begin, deadline }: { begin: number; deadline: number },
+): Choice {
+  if (choice.type === "refuse" && choice.code === "SPLIT" && Date.now() < deadline)
+    return { type: "wait", evidence: choice.evidence };
   const silent = answers.some((answer) => "unreachable" in answer);
   if (choice.type !== "start" || choice.missing.length === 0 || !silent) return choice;
   if (Date.now() - begin >= MISSING_MEMBER_WAIT_MS) return choice;
