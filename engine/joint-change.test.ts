@@ -151,4 +151,7 @@ void t.test("flushes become short before I/O is held; not without end", async (t
     "flush flush flush flush held",
     "who writes too fast waits",
   );
+  t.equal(await take([7_000, 7_000]), "flush held", "what is prepared does not stay so for long");
+  t.equal(await take([2_000, 2_000, 999, 2_000]), "flush flush flush flush held");
+  t.equal(await take([2_000, 2_000, 1_000, 2_000]), "flush flush flush held");
 });

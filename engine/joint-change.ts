@@ -6,6 +6,7 @@ import {
   JOINT_CHANGE_WAIT_MS,
   JOINT_FLUSH_SHORT_MS,
   JOINT_FLUSHES_MAX,
+  JOINT_FLUSHES_MS_MAX,
   RECONNECT_DELAY_MS,
 } from "./limits.js";
 import { speaksLonghorn } from "./plain-file/file-link.js";
@@ -79,10 +80,12 @@ export class JointChanges {
   /** What is durable now, I/O does not wait for while it is held: what is left is what comes while the last flush takes. So it is made
    * short: each finds less than the one before, as long as disks are faster than who writes. */
   async #flushShortly(): Promise<void> {
+    const deadline = performance.now() + JOINT_FLUSHES_MS_MAX;
     for (let flushes = 0; flushes < JOINT_FLUSHES_MAX; flushes++) {
       const begin = performance.now();
       await this.roster.volume.flush(null);
-      if (performance.now() - begin < JOINT_FLUSH_SHORT_MS) return;
+      const end = performance.now();
+      if (end - begin < JOINT_FLUSH_SHORT_MS || end >= deadline) return;
     }
   }
 

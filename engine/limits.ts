@@ -91,6 +91,9 @@ export const JOINT_CHANGE_WAIT_MS = 2 * RECONNECT_GRACE_MS;
 export const JOINT_FLUSHES_MAX = 4;
 export const JOINT_FLUSH_SHORT_MS = 10;
 
+/** ms after which none of them is begun any more: a replica undoes after 30 s what it has prepared. */
+export const JOINT_FLUSHES_MS_MAX = 5_000;
+
 /** ms between looks at a replica that has failed: while nobody listens there, and longest after attempts in vain. A daemon
  * that was started again is back at once; one that cannot be made equal does not keep the others busy. */
 export const RETURN_DELAY_MS = 250;
