@@ -1,7 +1,7 @@
 import t from "tap";
 import type { Logger } from "pino";
 import type { Volume } from "../native/index.js";
-import type { MemberRecord } from "../proto/control.js";
+import type { ChangeRequest, MemberRecord } from "../proto/control.js";
 import { Dropping } from "./dropping.js";
 import { JointChanges } from "./joint-change.js";
 import { NOTHING_STORED, RecordKeeper } from "./record-keeper.js";
@@ -13,6 +13,9 @@ import { SnapshotFollowers } from "./snapshot-followers.js";
 /** A replica that has a head. */
 class Replica {
   head = 0;
+  /** calls of a change in two parts, with its number */
+  readonly calls: string[] = [];
+  cannotPrepare = false;
   readonly stored: MemberRecord[] = [];
   readonly slot: Slot;
 
@@ -23,8 +26,14 @@ class Replica {
         this.stored.push(record);
         return Promise.resolve();
       },
-      prepareSnapshot: () => Promise.resolve(),
-      commitSnapshot: () => Promise.resolve(),
+      prepareSnapshot: ({ change }: ChangeRequest) => {
+        this.calls.push(`prepare ${change}`);
+        return this.cannotPrepare ? Promise.reject(new Error("no space")) : Promise.resolve();
+      },
+      commitSnapshot: ({ change }: ChangeRequest) =>
+        Promise.resolve(void this.calls.push(`commit ${change}`)),
+      abandonSnapshot: ({ change }: ChangeRequest) =>
+        Promise.resolve(void this.calls.push(`abandon ${change}`)),
     } as unknown as ReplicaLink;
     const known = { index, address: replicaId, replicaId, link, facts: null, readable: true };
     this.slot = newSlot({ ...known, state: { mode: "RW" }, stored: NOTHING_STORED });
@@ -154,4 +163,20 @@ void t.test("flushes become short before I/O is held; not without end", async (t
   t.equal(await take([7_000, 7_000]), "flush held", "what is prepared does not stay so for long");
   t.equal(await take([2_000, 2_000, 999, 2_000]), "flush flush flush flush held");
   t.equal(await take([2_000, 2_000, 1_000, 2_000]), "flush flush flush held");
+});
+
+void t.test("each attempt has a number, and what ends it has the same", async (t) => {
+  const replicas = [new Replica(0, "a"), new Replica(1, "b")];
+  const flush = () => Promise.resolve();
+  const changes = changesOf(replicas, { flush });
+  const request = { name: "s", userCreated: true, created: "", labels: {}, expandTo: 0 };
+  const take = () =>
+    changes.make({ apply: () => Promise.resolve(), snapshot: { request, commitTimeoutMs: 1000 } });
+  await take();
+  for (const replica of replicas) replica.cannotPrepare = replica.slot.address === "b";
+  await take();
+  for (const replica of replicas) replica.cannotPrepare = false;
+  await take();
+  for (const { calls } of replicas)
+    t.strictSame(calls, ["prepare 1", "commit 1", "prepare 2", "abandon 2", "prepare 3", "commit 3"]);
 });

@@ -1,6 +1,6 @@
 /** A change that every replica of a volume makes between the same two writes: a snapshot, a revert, an expansion. */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { OpeningRequest, PrepareSnapshotRequest } from "../proto/control.js";
+import type { CommitSnapshotRequest, PrepareSnapshotRequest } from "../proto/control.js";
 import type { Dropping, Failing } from "./dropping.js";
 import {
   JOINT_CHANGE_WAIT_MS,
@@ -31,7 +31,7 @@ export interface JointChange {
 }
 
 interface TwoParts {
-  request: Omit<PrepareSnapshotRequest, keyof OpeningRequest>;
+  request: Omit<PrepareSnapshotRequest, keyof CommitSnapshotRequest>;
   /** ms that a replica may take for the part that I/O waits for */
   commitTimeoutMs: number;
 }
@@ -39,6 +39,13 @@ interface TwoParts {
 /** Whether replicas that are no copies yet can take part: in a snapshot, but not in an expansion. */
 function isFollowed(snapshot: Pick<TwoParts, "request"> | undefined): boolean {
   return snapshot !== undefined && snapshot.request.expandTo === 0;
+}
+
+/** Who has only to commit a change. */
+interface Prepared {
+  /** its number */
+  change: number;
+  slots: readonly Slot[];
 }
 
 type Then = () => Promise<void>;
@@ -52,6 +59,9 @@ interface Head {
 type Heads = ReadonlyMap<Slot, Head>;
 
 export class JointChanges {
+  /** the number of the last change in two parts */
+  #lastChange = 0;
+
   constructor(
     private readonly roster: Roster,
     private readonly dropping: Dropping,
@@ -67,11 +77,11 @@ export class JointChanges {
     const deadline = Date.now() + JOINT_CHANGE_WAIT_MS;
     for (;;) {
       await this.#allPresent(change, deadline);
-      const prepared = change.snapshot === undefined ? [] : await this.#prepare(change.snapshot);
+      const prepared = change.snapshot === undefined ? null : await this.#prepare(change.snapshot);
       const heads = await this.#heads(this.roster.members());
       if (change.reverts === true && heads.size < this.roster.members().length)
         throw new Error("a replica does not tell what its head is: try again later");
-      if (prepared.length > 0) await this.#flushShortly();
+      if (prepared !== null) await this.#flushShortly();
       const failures = await this.#held(() => this.#apply(change, prepared, heads, then));
       if (failures !== null) return failures;
     }
@@ -135,23 +145,28 @@ export class JointChanges {
     return null;
   }
 
-  /** @returns who has only to commit: all, or nobody */
-  async #prepare({ request }: TwoParts): Promise<readonly Slot[]> {
+  /** @returns null when not all copies can */
+  async #prepare({ request }: TwoParts): Promise<Prepared | null> {
     const { roster } = this;
     const slots = roster.members();
-    const prepare = (slot: Slot) => slot.link.prepareSnapshot({ ...roster.openingRequest(slot), ...request });
+    const change = ++this.#lastChange;
+    const prepare = (slot: Slot) =>
+      slot.link.prepareSnapshot({ ...roster.openingRequest(slot), ...request, change });
     const prepared = await Promise.allSettled(slots.map(prepare));
-    if (prepared.every(({ status }) => status === "fulfilled"))
-      return isFollowed({ request }) ? [...slots, ...(await this.followers.prepare(prepare))] : slots;
+    if (prepared.every(({ status }) => status === "fulfilled")) {
+      const followers = isFollowed({ request }) ? await this.followers.prepare(prepare) : [];
+      return { change, slots: [...slots, ...followers] };
+    }
     // Why not is told better by who is asked for the whole.
-    await Promise.allSettled(slots.map((slot) => slot.link.abandonSnapshot(roster.request(slot))));
-    return [];
+    const abandon = (slot: Slot) => slot.link.abandonSnapshot({ ...roster.request(slot), change });
+    await Promise.allSettled(slots.map(abandon));
+    return null;
   }
 
   /** @returns null when a replica went away meanwhile */
   async #apply(
     { apply, harmless = () => false, reverts = false, snapshot }: JointChange,
-    prepared: readonly Slot[],
+    prepared: Prepared | null,
     heads: Heads,
     then: Then | null,
   ): Promise<Map<string, Error> | null> {
@@ -159,7 +174,7 @@ export class JointChanges {
     if (!followers.areExpected(isFollowed(snapshot)) || this.#unsettled() !== null || roster.end !== null)
       return null;
     const present = roster.members();
-    if (prepared.length > 0 && !present.every((slot) => prepared.includes(slot))) return null;
+    if (prepared !== null && !present.every((slot) => prepared.slots.includes(slot))) return null;
     if (reverts && !present.every((slot) => heads.has(slot))) return null;
     const created = createdUnlike(heads);
     if (reverts) await dropping.beginRevert(created);
@@ -169,9 +184,10 @@ export class JointChanges {
     for (const { link, index } of slots)
       if (speaksLonghorn(link)) await roster.volume.setUnmapZeroes(index, false);
     const make = async (slot: Slot) => {
-      if (snapshot !== undefined && prepared.includes(slot))
-        await slot.link.commitSnapshot(roster.openingRequest(slot), snapshot.commitTimeoutMs);
-      else await apply(slot.address, created);
+      if (snapshot !== undefined && prepared?.slots.includes(slot) === true) {
+        const request = { ...roster.openingRequest(slot), change: prepared.change };
+        await slot.link.commitSnapshot(request, snapshot.commitTimeoutMs);
+      } else await apply(slot.address, created);
     };
     await Promise.all(
       slots.map((slot) =>

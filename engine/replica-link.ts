@@ -2,6 +2,8 @@
 import { RpcError, type Calls } from "../proto/unary.js";
 import {
   ReplicaControl,
+  type ChangeRequest,
+  type CommitSnapshotRequest,
   type EngineRequest,
   type InheritedRegionsReply,
   type MemberRecord,
@@ -99,14 +101,14 @@ export class ReplicaLink {
   }
 
   /** While nothing is written. @throws {FencedError} */
-  async commitSnapshot(engine: OpeningRequest, timeoutMs: number): Promise<void> {
-    await this.#fenced(this.#call((calls) => calls.commitSnapshot(engine, { timeoutMs })));
+  async commitSnapshot(request: CommitSnapshotRequest, timeoutMs: number): Promise<void> {
+    await this.#fenced(this.#call((calls) => calls.commitSnapshot(request, { timeoutMs })));
   }
 
   /** @throws {FencedError} */
-  async abandonSnapshot(engine: EngineRequest): Promise<void> {
+  async abandonSnapshot(request: ChangeRequest): Promise<void> {
     await this.#fenced(
-      this.#call((calls) => calls.abandonSnapshot(engine, { timeoutMs: CONTROL_TIMEOUT_MS })),
+      this.#call((calls) => calls.abandonSnapshot(request, { timeoutMs: CONTROL_TIMEOUT_MS })),
     );
   }
 

@@ -127,7 +127,15 @@ export interface MissedRegionsReply {
   bitmap: Uint8Array;
 }
 
-export interface PrepareSnapshotRequest extends OpeningRequest {
+/** About a change that an engine makes in two parts. */
+export interface ChangeRequest extends EngineRequest {
+  /** the engine's own number for it, higher each time; 0: an engine of before that has none */
+  change: number;
+}
+
+export type CommitSnapshotRequest = OpeningRequest & ChangeRequest;
+
+export interface PrepareSnapshotRequest extends CommitSnapshotRequest {
   /** bare; not looked at with `expandTo` */
   name: string;
   userCreated: boolean;
@@ -252,12 +260,12 @@ export const ReplicaControl = {
   ),
   commitSnapshot: unaryMethod(
     `${replica}/CommitSnapshot`,
-    codec<OpeningRequest>(generated.CommitSnapshotRequest),
+    codec<CommitSnapshotRequest>(generated.CommitSnapshotRequest),
     codec<Empty>(generated.CommitSnapshotReply),
   ),
   abandonSnapshot: unaryMethod(
     `${replica}/AbandonSnapshot`,
-    codec<EngineRequest>(generated.AbandonSnapshotRequest),
+    codec<ChangeRequest>(generated.AbandonSnapshotRequest),
     codec<Empty>(generated.AbandonSnapshotReply),
   ),
 };

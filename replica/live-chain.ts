@@ -8,6 +8,7 @@ import type { OnProgress, ReplicaStore } from "../native/index.js";
 import type { PrepareSnapshotRequest } from "../proto/control.js";
 import { childrenByParent } from "./chain.js";
 import { openDirectory, type ReplicaDirectory } from "./directory.js";
+import { newestWith, type EngineChange, type EngineChanges } from "./engine-change.js";
 import { layersOf } from "./layers.js";
 import { SNAPSHOT_PREPARED_MS_MAX } from "./limits.js";
 import type { HostedReplicaOptions, SnapshotSettings } from "./open.js";
@@ -22,6 +23,8 @@ import { ReplicaError } from "./replica-error.js";
 
 interface Pending {
   request: SnapshotRequest;
+  /** null: no engine of ours asked for it */
+  change: EngineChange | null;
   prepared: PreparedSnapshot;
   timer: NodeJS.Timeout;
 }
@@ -45,6 +48,7 @@ function laps(): () => number {
 
 export class LiveChain {
   private pending: Pending | null = null;
+  private newestChange: EngineChange | null = null;
   private readonly untilSettled: (() => void)[] = [];
   /** layers are merged or pruned, out of turn */
   private working = false;
@@ -73,7 +77,7 @@ export class LiveChain {
   /** Makes all files of a snapshot, and most of what was written durable, while I/O goes on. One that was prepared before
    * is abandoned. Unless committed in time, it is undone.
    * @throws {ReplicaError} `REFUSED`; {SnapshotError} */
-  async prepare(request: SnapshotRequest): Promise<void> {
+  async prepare(request: SnapshotRequest, change: EngineChange | null = null): Promise<void> {
     await this.abandon();
     checkSnapshot(this.directory, request, this.settings.countMax);
     // What is flushed now need not be flushed while I/O is held.
@@ -90,7 +94,7 @@ export class LiveChain {
       this.log.warn({ snapshot: prepared.file }, "snapshot abandoned: it was not committed in time");
     }, SNAPSHOT_PREPARED_MS_MAX);
     timer.unref();
-    this.pending = { request, prepared, timer };
+    this.pending = { request, change, prepared, timer };
   }
 
   /** The snapshot is what was written before this call, and durable. An engine holds I/O for it, so this is the sync of what was written
@@ -138,13 +142,14 @@ export class LiveChain {
   /** What an engine of ours asks for: a snapshot, or an expansion.
    * @throws {ReplicaError} `REFUSED`, also where there is nothing to expand; {SnapshotError} */
   async prepareAs(request: PrepareSnapshotRequest): Promise<void> {
-    const { name, userCreated, created, labels, expandTo } = request;
+    this.noteChange(request);
+    const { engineId, change, name, userCreated, created, labels, expandTo } = request;
     const asked =
       expandTo === 0
         ? { name, userCreated, created, labels: labelsOf(labels), size: null }
         : this.expansion(expandTo, created);
     if (asked === null) throw new ReplicaError("REFUSED", `the replica has ${expandTo} bytes already`);
-    await this.prepare(asked);
+    await this.prepare(asked, { engineId, change });
   }
 
   async snapshot(request: SnapshotRequest): Promise<void> {
@@ -211,7 +216,7 @@ export class LiveChain {
 
   /** Takes the directory as it is on disk: somebody else has put files there. */
   async reload(): Promise<void> {
-    const { request = null } = this.pending ?? {};
+    const { request = null, change = null } = this.pending ?? {};
     // Whoever reloads need not know that an engine is about to take a snapshot.
     await this.abandon();
     this.refuseWhileBusy();
@@ -224,7 +229,7 @@ export class LiveChain {
       await this.orBreak(() => this.noteRemoved());
     });
     this.log.info({ chain: directory.chain }, "reloaded");
-    if (request !== null) await this.prepare(request);
+    if (request !== null) await this.prepare(request, change);
   }
 
   /** Copies what `target` holds into `source`, its parent, while I/O goes on. Both are in the live chain. */
@@ -248,6 +253,15 @@ export class LiveChain {
   /** Resolves when no snapshot is prepared: the one that was is committed, or abandoned. */
   async settled(): Promise<void> {
     while (this.pending !== null) await new Promise<void>((resolve) => this.untilSettled.push(resolve));
+  }
+
+  get engineChanges(): EngineChanges {
+    return { prepared: this.pending?.change ?? null, newest: this.newestChange };
+  }
+
+  /** It has come, and is not to be begun later. */
+  noteChange(change: EngineChange): void {
+    this.newestChange = newestWith(this.engineChanges, change);
   }
 
   get pendingChange(): "none" | "snapshot" | "expansion" {

@@ -2,6 +2,8 @@
 import { status } from "@grpc/grpc-js";
 import type { Logger } from "pino";
 import type {
+  ChangeRequest,
+  CommitSnapshotRequest,
   EngineRequest,
   InheritedRegionsReply,
   MissedRegionsReply,
@@ -15,6 +17,7 @@ import type {
 import { RpcError } from "../proto/unary.js";
 import type { DiskMeta } from "./disk-meta.js";
 import { decideAgreed, decideEngine, decideRecord, decideChange, type ControlDecision } from "./decide.js";
+import { decideEnd, decidePrepare, isSame } from "./engine-change.js";
 import type { HostedReplica } from "./hosted-replica.js";
 import { REGION_BYTES } from "./limits.js";
 import type { LiveChain } from "./live-chain.js";
@@ -146,20 +149,24 @@ export class ReplicaDecisions {
   prepareSnapshot(request: PrepareSnapshotRequest): Promise<void> {
     return this.decide(
       (replica) => decideChange(replica.standing, request),
-      (_replica, chain) => chain.prepareAs(request),
+      async (_replica, chain) => {
+        const { engineChanges } = chain;
+        accepted(decidePrepare(engineChanges, request));
+        const isRepeated = request.change > 0 && isSame(engineChanges.prepared, request);
+        if (!isRepeated) await chain.prepareAs(request);
+      },
     );
   }
 
   /** The second part: the engine sends nothing until it is answered. What is left to do is still done in this turn. */
-  commitSnapshot(request: OpeningRequest): Promise<void> {
+  commitSnapshot(request: CommitSnapshotRequest): Promise<void> {
     return new Promise((resolve, reject) => {
       let answered = false;
       this.decide(
         (replica) => decideChange(replica.standing, request),
         async (_replica, chain) => {
+          accepted(decideEnd(chain.engineChanges, request));
           const change = chain.pendingChange;
-          if (change === "none")
-            throw new RpcError(status.FAILED_PRECONDITION, "no snapshot is prepared here");
           const finish = await chain.commit().catch((error: unknown) => {
             throw change === "expansion" ? expansionError(error) : error;
           });
@@ -175,10 +182,17 @@ export class ReplicaDecisions {
     });
   }
 
-  abandonSnapshot(request: EngineRequest): Promise<void> {
+  abandonSnapshot(request: ChangeRequest): Promise<void> {
     return this.decide(
       (replica) => decideEngine(replica.standing, request),
-      (_replica, chain) => chain.abandon(),
+      async (_replica, chain) => {
+        // Its Prepare may be the later one to come.
+        chain.noteChange(request);
+        const { engineChanges } = chain;
+        if (engineChanges.prepared === null && request.change === 0) return;
+        accepted(decideEnd(engineChanges, request));
+        await chain.abandon();
+      },
     );
   }
 
