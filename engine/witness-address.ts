@@ -5,7 +5,11 @@ import { formatHostPort, parseHostPort } from "./host-port.js";
 /** @throws {RangeError} saying what is wrong with `text` */
 export function parseWitness(text: string): string {
   const addresses = text.split(",").map((address) => formatHostPort(parseHostPort(address)));
-  if (addresses.length > VOTERS_MAX) throw new RangeError(`a witness has at most ${VOTERS_MAX} voters`);
+  // As many as can be halved never agree on more than as many less one do.
+  if (addresses.length > VOTERS_MAX || addresses.length % 2 === 0)
+    throw new RangeError(
+      `"${text}" names ${addresses.length} voters: a witness is one process, or has 3 voters or 5`,
+    );
   if (new Set(addresses).size < addresses.length) throw new RangeError(`"${text}" names a voter twice`);
   return addresses.join(",");
 }
