@@ -128,8 +128,11 @@ t.test("the only copy, one of Longhorn's, is not marked as none when it cannot b
     readable: true,
   };
   const slot = newSlot({ ...known, stored: NOTHING_STORED });
-  const dropping = new Dropping(rosterOf([slot], [link.id]));
-  t.equal(await dropping.drop([{ slot, cause: "asked for" }]), false);
+  const behind = replica(1, "behind", { mode: "WO", reconciledBytes: 0, totalBytes: 0 }).slot;
+  for (const others of [[], [behind]]) {
+    const dropping = new Dropping(rosterOf([slot, ...others], [link.id]));
+    t.equal(await dropping.drop([{ slot, cause: "asked for" }]), false);
+  }
   t.strictSame(marks, []);
   t.equal(slot.state.mode, "RW");
 });

@@ -32,8 +32,8 @@ export class Dropping {
     }
     const survivors = () =>
       roster.members().filter((slot) => !failing.some((failed) => failed.slot === slot));
-    // Where nobody survives nothing is decided, and one that was marked all the same would be left out at the next start.
-    if (survivors().length > 0 && !(await this.#markLonghorn(failing))) return false;
+    // Where no copy survives nothing is decided, and one that was marked all the same would be left out at the next start.
+    if (survivors().some(isCopy) && !(await this.#markLonghorn(failing))) return false;
     const failures = await this.#record(survivors());
     if (failures === null) {
       const addresses = failing.map(({ slot }) => slot.address);

@@ -1,6 +1,6 @@
 /** Operations that end with an error, and what it takes afterwards: copies may differ where some did the change and others
  * did not. */
-import type { StatusName } from "../native/index.js";
+import type { NativeError, StatusName } from "../native/index.js";
 import type { Dropping } from "./dropping.js";
 import { RECONNECT_DELAY_MS } from "./limits.js";
 import type { Range } from "./region-ranges.js";
@@ -24,7 +24,9 @@ export class HeldOperations {
    * @param touched ranges of changes that were done by some replicas only */
   async answer(slots: Slot[], status: StatusName, touched: Range[]): Promise<void> {
     const { volume, slots: all } = this.roster;
-    const from = [...slots, ...all].find(({ state }) => state.mode === "RW");
+    const copies = [...slots, ...all].filter(({ state }) => state.mode === "RW");
+    // Who is being dropped cannot take the place of those that it is dropped for.
+    const from = copies.find((slot) => this.roster.keeper.isNamed(slot)) ?? copies[0];
     const others = all.filter((slot) => slot !== from && ["RW", "WO", "RESYNC"].includes(slot.state.mode));
     // Queued behind the failed operation and before any later one: nobody reads the range in between.
     if (from !== undefined)
@@ -36,37 +38,40 @@ export class HeldOperations {
     const { from, to, range } = copy;
     this.roster.volume
       .copy(from.index, to.index, range.offset, range.length)
-      .catch((err: unknown) => this.#onUnequal(copy, err));
+      .catch((err: unknown) => this.#onUnequal(copy, err as NativeError));
   }
 
-  #onUnequal({ from, to, range }: Copy, err: unknown): void {
+  #onUnequal(copy: Copy, err: NativeError): void {
     const { roster } = this;
+    const { from, to, range } = copy;
     const who = { from: from.address, to: to.address };
     roster.log.error({ err, ...who }, "copies could not be made equal after a failed write");
     roster.later(async () => {
       if (to.state.mode === "ERR") return;
-      if (from.state.mode === "ERR") {
-        // Gone meanwhile, and with it what the others had to be equal to: now they have to agree with each other.
-        const other = roster.slots.find((slot) => slot !== to && slot.state.mode === "RW");
+      const goes = this.#whichGoes(copy, err.slot);
+      if (goes === from) {
+        // With it goes what the others had to be equal to: now they have to agree with each other.
+        const other = roster.slots.find((slot) => ![from, to].includes(slot) && slot.state.mode === "RW");
         if (other !== undefined) this.#makeEqual({ from: other, to, range });
-        return;
+        if (!isCopy(from)) return;
       }
-      // Until it is dropped nobody may read the difference.
-      await roster.volume.setMode(to.index, "WO");
-      await this.dropUnequal(to, "could not be made equal after a failed write");
+      await roster.withdraw(goes);
+      await this.dropUnequal(goes, "could not be made equal after a failed write");
     }, 0);
   }
 
-  /** Drops `to`, which cannot be made equal to the other copies, unless all of them have gone meanwhile: what it holds
-   * counts then. */
-  async dropUnequal(to: Slot, cause: string): Promise<void> {
-    const { roster } = this;
-    if (to.state.mode === "ERR") return;
-    if (!roster.slots.some((slot) => slot !== to && isCopy(slot))) {
-      if (isCopy(to)) await roster.volume.setMode(to.index, "RW");
-      return;
-    }
-    if (await this.dropping.drop([{ slot: to, cause }])) return;
-    roster.later(() => this.dropUnequal(to, cause), RECONNECT_DELAY_MS);
+  /** The other one is a copy then, and what it holds counts. @param failed the slot that ended the copy */
+  #whichGoes({ from, to }: Copy, failed: number | undefined): Slot {
+    const { keeper } = this.roster;
+    if (!isCopy(from)) return from;
+    if (!isCopy(to)) return to;
+    if (keeper.isNamed(from) !== keeper.isNamed(to)) return keeper.isNamed(from) ? to : from;
+    return failed === from.index ? from : to;
+  }
+
+  /** Drops `slot`, which cannot be made equal to the other copies. */
+  async dropUnequal(slot: Slot, cause: string): Promise<void> {
+    if (slot.state.mode === "ERR" || (await this.dropping.drop([{ slot, cause }]))) return;
+    this.roster.later(() => this.dropUnequal(slot, cause), RECONNECT_DELAY_MS);
   }
 }

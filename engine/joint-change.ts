@@ -251,7 +251,7 @@ export class JointChanges {
     const deadline = Date.now() + JOINT_CHANGE_WAIT_MS;
     while (!(await dropping.drop(failing))) {
       if (Date.now() >= deadline || roster.signal.aborted) {
-        for (const { slot } of failing) await roster.volume.setMode(slot.index, "WO");
+        for (const { slot } of failing) await roster.withdraw(slot);
         roster.later(() => this.#dropLater(failing), RECONNECT_DELAY_MS);
         throw new Error("no replica recorded that others failed");
       }

@@ -65,6 +65,12 @@ t.test("a copy that is gone on with alone needs no witness any more, which knows
   t.equal(keeper.witness, null);
 });
 
+t.test("nobody stores what leaves no copy", async (t) => {
+  const { order, keeper, B } = await witnessed();
+  t.equal(await keeper.advance([{ ...B, readable: false }]), null);
+  t.strictSame(order, []);
+});
+
 t.test("one copy is not asked to go on alone when the witness does not answer", async (t) => {
   const { order, keeper, a, w, A } = await witnessed();
   w.answers = "is away";

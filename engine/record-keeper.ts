@@ -109,6 +109,11 @@ export class RecordKeeper {
     return this.#open.length > 1;
   }
 
+  /** Every record that may count names it; without any other one, others may have gone on. */
+  isNamed({ replicaId }: Pick<Holder, "replicaId">): boolean {
+    return isLonghornId(replicaId) || this.#open.every(({ members }) => members.includes(replicaId));
+  }
+
   /** Whom others may start from, each with what they would have to ask. */
   get voters(): readonly Voters[] {
     return this.#open;
@@ -177,7 +182,7 @@ export class RecordKeeper {
     let witness = change.witness === undefined ? this.#witness : change.witness;
     await this.#forgetLost([...holders, ...(change.others ?? [])]);
     for (let members = this.#without(holders, failures); ;) {
-      if (members.length === 0) return null;
+      if (!members.some(({ readable }) => readable)) return null;
       this.#next(members, change, witness);
       if (witness !== null && (await this.#witnessed(witness))) {
         this.#witness = witness;
@@ -261,11 +266,9 @@ export class RecordKeeper {
    * @param failures takes in who is left out */
   #without<H extends Holder>(holders: H[], failures: Advance<H>["failures"]): H[] {
     if (!this.unsettled || !this.#hadWitness()) return holders;
-    const named = ({ replicaId }: Holder) =>
-      isLonghornId(replicaId) || this.#open.every(({ members }) => members.includes(replicaId));
     const error = new Error("others may have recorded that it failed");
-    failures.push(...holders.filter((holder) => !named(holder)).map((holder) => ({ holder, error })));
-    return holders.filter(named);
+    failures.push(...holders.filter((holder) => !this.isNamed(holder)).map((holder) => ({ holder, error })));
+    return holders.filter((holder) => this.isNamed(holder));
   }
 
   /** The present record may count from now on. */

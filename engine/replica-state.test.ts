@@ -18,6 +18,7 @@ const EVENTS: Record<string, ReplicaEvent> = {
   "connected different": { type: "connected", differingBytes: 9 },
   reconciled: { type: "reconciled", bytes: 2 },
   agreed: { type: "agreed" },
+  differs: { type: "differs" },
   linkLost: { type: "linkLost", reason: "gone" },
   linkRestored: { type: "linkRestored" },
   rejoined: { type: "rejoined" },
@@ -27,6 +28,7 @@ const EVENTS: Record<string, ReplicaEvent> = {
   declined: { type: "declined", cause: "third" },
   failed: { type: "failed", cause: "second" },
 };
+const DIFFERING = { mode: "WO", reconciledBytes: 0, totalBytes: 0 } as const;
 const failed: ReplicaState = { mode: "ERR", cause: "second" };
 /** All that is legal; every other pair throws. */
 const LEGAL: Record<string, Record<string, ReplicaState>> = {
@@ -41,8 +43,9 @@ const LEGAL: Record<string, Record<string, ReplicaState>> = {
     linkLost: { mode: "AWAY", was: WO, reason: "gone" },
     failed,
   },
-  RW: { linkLost: { mode: "AWAY", was: { mode: "RW" }, reason: "gone" }, failed },
+  RW: { linkLost: { mode: "AWAY", was: { mode: "RW" }, reason: "gone" }, differs: DIFFERING, failed },
   "AWAY from RW": {
+    differs: { mode: "AWAY", was: DIFFERING, reason: "r" },
     linkLost: { mode: "AWAY", was: { mode: "RW" }, reason: "gone" },
     linkRestored: { mode: "RW" },
     failed,

@@ -3,7 +3,8 @@
  *
  *   CONNECTING --connected--> RW (or WO, to be made equal first)      WO --agreed--> RW
  *   RW, WO --linkLost--> AWAY --linkRestored--> as before             any --failed--> ERR
- *   ERR --rejoined--> RESYNC --joined--> RW                           ERR --declined--> ERR, for another cause
+ *   RW --differs--> WO                                                ERR --declined--> ERR, for another cause
+ *   ERR --rejoined--> RESYNC --joined--> RW
  *
  * In ERR and RESYNC it is no member: it is written in RESYNC, but nobody's copy before it has joined.
  */
@@ -16,6 +17,8 @@ export type ReplicaState =
   | { mode: "ERR"; cause: string };
 
 export type ConnectedState = Extract<ReplicaState, { mode: "RW" | "WO" }>;
+
+const DIFFERING: ConnectedState = { mode: "WO", reconciledBytes: 0, totalBytes: 0 };
 
 export interface ResyncProgress {
   /** what is resynced, and why it is not less */
@@ -32,6 +35,8 @@ export type ReplicaEvent =
   | { type: "connected"; differingBytes: number | null }
   | { type: "reconciled"; bytes: number }
   | { type: "agreed" }
+  /** it could not be made equal to another copy, and is going to be dropped */
+  | { type: "differs" }
   | { type: "linkLost"; reason: string }
   | { type: "linkRestored" }
   | { type: "rejoined" }
@@ -64,11 +69,13 @@ export function nextReplicaState(state: ReplicaState, event: ReplicaEvent): Repl
       if (event.type === "linkLost") return { mode: "AWAY", was: state, reason: event.reason };
       break;
     case "RW":
+      if (event.type === "differs") return DIFFERING;
       if (event.type === "linkLost") return { mode: "AWAY", was: state, reason: event.reason };
       break;
     case "AWAY":
       if (event.type === "linkRestored") return state.was;
       if (event.type === "linkLost") return { ...state, reason: event.reason };
+      if (event.type === "differs" && state.was.mode === "RW") return { ...state, was: DIFFERING };
       if (event.type === "reconciled" && state.was.mode === "WO") {
         // A copy that had ended at the replica before the link was lost.
         return { ...state, was: { ...state.was, reconciledBytes: state.was.reconciledBytes + event.bytes } };

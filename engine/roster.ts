@@ -18,7 +18,7 @@ import { isLonghorn } from "./longhorn/longhorn-link.js";
 import { speaksLonghorn } from "./plain-file/file-link.js";
 import { ReplicaCounts } from "./replica-counts.js";
 import { connectLonghorn, connectSlot } from "./slot-connection.js";
-import { isMember, type Slot } from "./slot.js";
+import { isCopy, isMember, type Slot } from "./slot.js";
 
 export interface RosterOptions {
   volume: Volume;
@@ -150,6 +150,12 @@ export class Roster {
     if (from.mode === slot.state.mode) return;
     const change = { replica: slot.address, from: from.mode, to: slot.state.mode, event };
     this.log.info(change, "replica state changed");
+  }
+
+  /** It may hold other data than another copy does: until it is dropped it is neither read nor counted on. */
+  async withdraw(slot: Slot): Promise<void> {
+    if (isCopy(slot)) this.apply(slot, { type: "differs" });
+    await this.volume.setMode(slot.index, "WO");
   }
 
   publish(): void {
