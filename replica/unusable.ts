@@ -5,11 +5,13 @@
  */
 import { join } from "node:path";
 import type { RecordRequest, ReplicaFacts } from "../proto/control.js";
-import type { Standing } from "./decide.js";
+import { readBootId } from "./boot-id.js";
+import { mayHaveLostWrites, type Standing } from "./decide.js";
 import { lookAt } from "./directory.js";
 import { identify } from "./identity.js";
 import { REGION_BYTES } from "./limits.js";
 import { lockDirectory } from "./lock.js";
+import { isLossMarked } from "./loss-mark.js";
 import { writeRecord, type ReplicaRecord } from "./member-record.js";
 import type { HostedReplicaOptions } from "./open.js";
 import { ReplicaError, type ReplicaErrorCode } from "./replica-error.js";
@@ -23,6 +25,8 @@ export class UnusableReplica {
     private readonly directory: string,
     private readonly reason: string,
     private readonly record: ReplicaRecord,
+    /** acknowledged writes may be lost; stored as such once it can be opened */
+    private readonly lostWrites: boolean,
     /** bytes */
     private readonly size: number,
     /** bytes */
@@ -37,19 +41,27 @@ export class UnusableReplica {
     const record = await identify(directory, options);
     const found = await lookAt(directory);
     if (record.member === null || found.state !== "volume") throw error;
+    const bootId = await readBootId(options.bootIdFile ?? undefined);
+    const lostWrites =
+      record.lostWrites ||
+      isLossMarked(directory) ||
+      // Its map is not opened: any region may not have been known to be durable.
+      mayHaveLostWrites(record.bootId, bootId, Infinity);
     const images = found.names.filter((name) => name.endsWith(".img"));
     const usages = await Promise.all(images.map((name) => fileUsage(join(directory, name))));
     const allocated = usages.reduce((sum, { allocatedBytes }) => sum + allocatedBytes, 0);
-    return new UnusableReplica(directory, error.message, record, found.meta.size, allocated);
+    return new UnusableReplica(directory, error.message, record, lostWrites, found.meta.size, allocated);
   }
 
   get standing(): Standing {
-    const { volume, replicaId, member, lostWrites } = this.record;
+    const { volume, replicaId, member } = this.record;
+    const { lostWrites } = this;
     return { volume, replicaId, member, unfit: this.reason, lostWrites, opening: "" };
   }
 
   facts(dataPort: number): ReplicaFacts {
-    const { volume, replicaId, member, lostWrites, bootId, heldGeneration } = this.record;
+    const { volume, replicaId, member, bootId, heldGeneration } = this.record;
+    const { lostWrites } = this;
     return {
       ...{
         volume,
