@@ -25,7 +25,8 @@ function replica(index: number, replicaId: string, state: ReplicaState) {
       stored.push(record);
       return Promise.resolve();
     },
-    identifyFor: () => Promise.resolve({ lostWrites: false, opening: "", record: stored.at(-1) ?? null }),
+    identifyFor: () =>
+      Promise.resolve({ unfit: "", lostWrites: false, opening: "", record: stored.at(-1) ?? null }),
   } as unknown as ReplicaLink;
   const known = { index, address: replicaId, replicaId, link, facts: null, state, readable: true };
   return { ...control, control, slot: newSlot({ ...known, stored: NOTHING_STORED }) };

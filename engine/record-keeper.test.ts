@@ -7,16 +7,22 @@ type Answers = "stores" | "stores, and its answer is lost" | "is away" | "is ano
 
 /** One that stores records as it is told to, and notes in `order` whose turn it was. */
 function holder(replicaId: string, order: string[], readable = true) {
-  const control = { answers: "stores" as Answers, stored: null as MemberRecord | null, lost: false };
+  const control = {
+    answers: "stores" as Answers,
+    stored: null as MemberRecord | null,
+    lost: false,
+    unfit: "",
+  };
   const link = {
     identifyFor: () => {
       if (control.answers === "is away") return Promise.reject(new Error("away"));
-      const { stored: record, lost } = control;
-      return Promise.resolve({ replicaId, record, lostWrites: lost, opening: lost ? "second" : "" });
+      const { stored: record, lost, unfit } = control;
+      return Promise.resolve({ replicaId, record, unfit, lostWrites: lost, opening: lost ? "second" : "" });
     },
     record: (_volume: string, _id: string, record: MemberRecord) => {
       order.push(replicaId);
-      if (control.lost && record.members.includes(replicaId)) return Promise.reject(new Error("restarted"));
+      const declines = control.lost || control.unfit !== "";
+      if (declines && record.members.includes(replicaId)) return Promise.reject(new Error("it declines"));
       if (control.answers === "is another engine's") return Promise.reject(new FencedError("fenced"));
       if (control.answers !== "is away") control.stored = record;
       return control.answers === "stores" ? Promise.resolve() : Promise.reject(new Error(control.answers));
@@ -221,6 +227,58 @@ t.test("one that was told that others go on without it is not gone on with alone
   t.strictSame([a.stored?.members, b.stored?.members], [["B"], ["B"]]);
   b.answers = "is away";
   t.equal(await keeper.advance([A], { others: [B] }), null, "B may have been gone on with");
+});
+
+/** Copies A, B and C, and it may count that A failed: B has stored it, C has not. */
+async function withoutA() {
+  const order: string[] = [];
+  const [a, b, c] = [holder("A", order), holder("B", order), holder("C", order)];
+  const keeper = new RecordKeeper("v", {
+    ...{ generation: 1, members: ["A", "B", "C"], witnesses: [], engineId: "e", engineBootId: "" },
+    ...{ engineState: new Uint8Array(), revisionAtLeast: 0, absent: [], reverting: "", leased: false },
+  });
+  const [A, B, C] = [as(a), as(b), as(c)];
+  await keeper.takeOver([A, B, C]);
+  b.answers = "stores, and its answer is lost";
+  c.answers = "is away";
+  await keeper.advance([B, C], { others: [A] });
+  b.answers = c.answers = "stores";
+  return { keeper, a, b, c, A, B, C };
+}
+
+t.test("two of three that have lost their writes are told that it is gone on without them", async (t) => {
+  const { keeper, a, b, c, A, B, C } = await withoutA();
+  t.strictSame(b.stored?.members, ["B", "C"]);
+  b.lost = c.lost = true;
+  const done = await keeper.advance([A, B], { others: [C] });
+  t.strictSame(done?.survivors, [A]);
+  t.strictSame(
+    done?.failures.map(({ holder: left }) => left),
+    [B],
+  );
+  for (const { stored } of [a, b, c]) t.strictSame(stored?.members, ["A"]);
+});
+
+t.test("... or one of them, which the other is not started from without", async (t) => {
+  const { keeper, b, c, A, B, C } = await withoutA();
+  b.unfit = "its chain is damaged";
+  c.answers = "is away";
+  t.strictSame(await keeper.advance([A, B], { others: [C] }).then((done) => done?.survivors), [A]);
+  t.strictSame(b.stored?.members, ["A"]);
+});
+
+t.test("... but not while neither is there that may have been gone on with", async (t) => {
+  const { keeper, b, c, A, B, C } = await withoutA();
+  b.answers = "is away";
+  c.lost = true;
+  t.equal(await keeper.advance([A, B], { others: [C] }), null);
+  t.strictSame(
+    [b.stored?.members, c.stored?.members],
+    [
+      ["B", "C"],
+      ["A", "B", "C"],
+    ],
+  );
 });
 
 t.test("two copies do not go on without the witness where another engine has one of them", async (t) => {

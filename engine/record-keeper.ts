@@ -179,8 +179,9 @@ export class RecordKeeper {
    * @throws {FencedError} another engine took over */
   async advance<H extends Holder>(holders: H[], change: Change = {}): Promise<Advance<H> | null> {
     const failures: Advance<H>["failures"] = [];
+    const others = [...(change.others ?? [])];
     let witness = change.witness === undefined ? this.#witness : change.witness;
-    await this.#forgetLost([...holders, ...(change.others ?? [])]);
+    await this.#forgetLost([...holders, ...others]);
     for (let members = this.#without(holders, failures); ;) {
       if (!members.some(({ readable }) => readable)) return null;
       this.#next(members, change, witness);
@@ -190,7 +191,7 @@ export class RecordKeeper {
         witness = null;
         this.#next(members, change, witness);
       }
-      const fenced = this.#suffices(members, witness) ? [] : await this.#fence(members, change.others ?? []);
+      const fenced = this.#suffices(members, witness) ? [] : await this.#fence(members, others);
       // Nobody stores what cannot come to count: who was cut off with one copy could not be told from who went on with it.
       if (!this.#suffices([...members, ...fenced], witness)) return null;
       // Before copies go on without a witness, all of them are there. Without one, each may go on alone.
@@ -198,8 +199,12 @@ export class RecordKeeper {
       this.#noteAsked();
       await this.watcher?.asking();
       const round = await this.#store(members);
-      const counts = round.survivors.some(({ readable }) => readable);
-      if (!counts || !this.#suffices([...round.survivors, ...fenced], witness)) return null;
+      if (!round.survivors.some(({ readable }) => readable)) return null;
+      if (!this.#suffices([...round.survivors, ...fenced], witness)) {
+        const declining = await this.#declining(round.failures.map(({ holder }) => holder));
+        if (declining.length === 0) return null;
+        others.push(...declining);
+      }
       failures.push(...round.failures);
       if (round.failures.length === 0) {
         this.#settle(witness);
@@ -291,6 +296,16 @@ export class RecordKeeper {
       });
       if (isForgone) this.#open = this.#open.filter((open) => open !== tried);
     }
+  }
+
+  /** Who stores nothing that names it. That it is no member any more it does store: it is told so, where it is needed.
+   * @returns those of `holders` */
+  async #declining(holders: readonly Holder[]): Promise<Holder[]> {
+    const answers = await Promise.allSettled(holders.map(({ link }) => link.identifyFor(this.volume)));
+    return holders.filter((holder, index) => {
+      const answer = answers[index];
+      return answer?.status === "fulfilled" && (answer.value.unfit !== "" || hasLost(answer.value, holder));
+    });
   }
 
   /** Whether it is enough for everything that may count if these store the present record. */
