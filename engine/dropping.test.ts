@@ -131,8 +131,9 @@ t.test("the only copy, one of Longhorn's, is not marked as none when it cannot b
   const slot = newSlot({ ...known, stored: NOTHING_STORED });
   const behind = replica(1, "behind", { mode: "WO", reconciledBytes: 0, totalBytes: 0 }).slot;
   for (const others of [[], [behind]]) {
-    const dropping = new Dropping(rosterOf([slot, ...others], [link.id]));
-    t.equal(await dropping.drop([{ slot, cause: "asked for" }]), false);
+    const roster = rosterOf([slot, ...others], [link.id]);
+    t.equal(await new Dropping(roster).drop([{ slot, cause: "asked for" }]), false);
+    roster.stop();
   }
   t.strictSame(marks, []);
   t.equal(slot.state.mode, "RW");
