@@ -10,7 +10,7 @@ import { FencedError } from "./replica-link.js";
 import { judgeReturn } from "./return-verdict.js";
 import type { Revisions } from "./revisions.js";
 import type { Roster } from "./roster.js";
-import type { Slot } from "./slot.js";
+import { isCopy, isMember, type Slot } from "./slot.js";
 
 export class Agreement {
   constructor(
@@ -24,14 +24,15 @@ export class Agreement {
     const { roster } = this;
     const { volume, pacer, signal, log } = roster;
     const targets = members.filter((slot) => slot !== from && slot.state.mode === "WO");
-    const tasks = targets.map((to) =>
-      makeEqual({
+    const unequal = new Set(targets);
+    const tasks = targets.map(async (to) => {
+      const done = await makeEqual({
         volume,
         pacer,
         from: from.index,
         to: to.index,
         ranges,
-        wanted: () => to.state.mode !== "ERR" && from.state.mode !== "ERR",
+        wanted: () => to.state.mode !== "ERR" && isCopy(from),
         onCopied: (bytes) => {
           if (to.state.mode !== "ERR") roster.apply(to, { type: "reconciled", bytes });
         },
@@ -39,15 +40,21 @@ export class Agreement {
           roster.later(() => this.held.dropUnequal(to, error.message), RECONNECT_DELAY_MS),
         signal,
         log,
-      }),
-    );
+      });
+      if (done) unequal.delete(to);
+      else if (!signal.aborted)
+        roster.later(
+          () => this.held.dropUnequal(to, `${from.address}, which it was made equal to, failed`),
+          0,
+        );
+    });
     await Promise.all(tasks);
     while (!signal.aborted && roster.end === null) {
       try {
         // What was copied, and what a copy only had in its page cache, has to be durable before it is forgotten.
         await volume.flush(null);
         // What was copied was counted by those that it was copied to.
-        if (await this.revisions.level(() => this.#agreed(targets))) return;
+        if (await this.revisions.level(() => this.#agreed(targets, unequal))) return;
       } catch (err) {
         log.warn({ err }, "agreement could not be completed; it is tried again");
       }
@@ -55,10 +62,13 @@ export class Agreement {
     }
   }
 
-  /** @returns false when a replica is away: it has to hear of it as well */
-  async #agreed(targets: Slot[]): Promise<boolean> {
+  /** @param unequal those of `targets` that are dropped
+   * @returns false when a replica is away, which has to hear of it as well, or when copies may differ */
+  async #agreed(targets: Slot[], unequal: ReadonlySet<Slot>): Promise<boolean> {
     const { roster } = this;
-    if (roster.someAway()) return false;
+    if (roster.someAway() || targets.some((slot) => unequal.has(slot) && isMember(slot))) return false;
+    // One that could not be made equal after a failed write is still to be dropped.
+    if (roster.volume.stats().differing > 0) return false;
     // What was under way when one restarted is not known to be on all copies before a settlement.
     const told = roster.members().filter(({ restarted }) => !restarted);
     await Promise.all(told.map((slot) => this.#tell(slot)));

@@ -5,6 +5,7 @@ import type { NativeError, SlotMode, Volume } from "../native/index.js";
 import type { MemberRecord } from "../proto/control.js";
 import { Dropping } from "./dropping.js";
 import { HeldOperations } from "./held-operations.js";
+import { AGREEMENT_RETRY_MS } from "./limits.js";
 import { NOTHING_STORED, RecordKeeper } from "./record-keeper.js";
 import type { ReplicaLink } from "./replica-link.js";
 import { Roster } from "./roster.js";
@@ -70,7 +71,7 @@ t.test("who cannot be made equal to the other copy is none, before its drop is r
   t.notOk(await dropping.drop([{ slot: a.slot, cause: "it was silent once" }]));
   t.strictSame(b.control.stored, [], "nor is that recorded anywhere");
   a.control.refuses = false;
-  await sleep(100);
+  await sleep(AGREEMENT_RETRY_MS + 100);
   t.equal(b.slot.state.mode, "ERR");
   t.strictSame(a.control.stored.at(-1)?.members, ["A"]);
 });
@@ -92,6 +93,26 @@ t.test("a drop that was tried decides which of two goes that cannot be made equa
   t.equal(a.slot.state.mode, "WO");
   t.equal(b.slot.state.mode, "RW");
 });
+
+t.test(
+  "where the copy that counts goes, all that are written are made equal to the one that stays",
+  async (t) => {
+    const { a, roster, copied, held } = copies(t, (from, to) => (from === 0 && to === 1 ? 0 : null));
+    const { slot: written } = copyAt(2, "C");
+    written.state = {
+      mode: "RESYNC",
+      progress: { method: "", comparedBytes: 0, totalBytes: 0, movedBytes: 0 },
+    };
+    roster.slots.push(written);
+    await held.answer([a.slot], "NO_SPACE", [RANGE]);
+    await sleep(20);
+    t.strictSame(copied, [
+      [0, 1],
+      [0, 2],
+      [1, 2],
+    ]);
+  },
+);
 
 t.test("where the copy that counts fails meanwhile, the other one does", async (t) => {
   const { a, b, modes, held } = copies(t, (from) => from);

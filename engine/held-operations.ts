@@ -2,7 +2,7 @@
  * did not. */
 import type { NativeError, StatusName } from "../native/index.js";
 import type { Dropping } from "./dropping.js";
-import { RECONNECT_DELAY_MS } from "./limits.js";
+import { AGREEMENT_RETRY_MS } from "./limits.js";
 import type { Range } from "./region-ranges.js";
 import type { Roster } from "./roster.js";
 import { isCopy, type Slot } from "./slot.js";
@@ -13,6 +13,9 @@ interface Copy {
   to: Slot;
   range: Range;
 }
+
+/** Modes of those that a change goes to. */
+const WRITTEN: ReadonlySet<string> = new Set(["RW", "WO", "RESYNC"]);
 
 export class HeldOperations {
   constructor(
@@ -27,7 +30,7 @@ export class HeldOperations {
     const copies = [...slots, ...all].filter(({ state }) => state.mode === "RW");
     // Who is being dropped cannot take the place of those that it is dropped for.
     const from = copies.find((slot) => this.roster.keeper.isNamed(slot)) ?? copies[0];
-    const others = all.filter((slot) => slot !== from && ["RW", "WO", "RESYNC"].includes(slot.state.mode));
+    const others = all.filter((slot) => slot !== from && WRITTEN.has(slot.state.mode));
     // Queued behind the failed operation and before any later one: nobody reads the range in between.
     if (from !== undefined)
       for (const range of touched) for (const to of others) this.#makeEqual({ from, to, range });
@@ -50,9 +53,11 @@ export class HeldOperations {
       if (to.state.mode === "ERR") return;
       const goes = this.#whichGoes(copy, err.slot);
       if (goes === from) {
-        // With it goes what the others had to be equal to: now they have to agree with each other.
-        const other = roster.slots.find((slot) => ![from, to].includes(slot) && slot.state.mode === "RW");
-        if (other !== undefined) this.#makeEqual({ from: other, to, range });
+        // With it goes what the others had to be equal to, and some are: now they have to agree with each other.
+        const left = roster.slots.filter((slot) => slot !== from && WRITTEN.has(slot.state.mode));
+        const base = left.find((slot) => slot !== to && slot.state.mode === "RW") ?? to;
+        if (isCopy(base))
+          for (const other of left) if (other !== base) this.#makeEqual({ from: base, to: other, range });
         if (!isCopy(from)) return;
       }
       await roster.withdraw(goes);
@@ -72,6 +77,7 @@ export class HeldOperations {
   /** Drops `slot`, which cannot be made equal to the other copies. */
   async dropUnequal(slot: Slot, cause: string): Promise<void> {
     if (slot.state.mode === "ERR" || (await this.dropping.drop([{ slot, cause }]))) return;
-    this.roster.later(() => this.dropUnequal(slot, cause), RECONNECT_DELAY_MS);
+    // Each attempt may make the witness store a record.
+    this.roster.later(() => this.dropUnequal(slot, cause), AGREEMENT_RETRY_MS);
   }
 }

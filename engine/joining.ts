@@ -12,7 +12,7 @@ import { bytesOf, type Range } from "./region-ranges.js";
 import type { Revisions } from "./revisions.js";
 import type { Roster } from "./roster.js";
 import { basisOf, type Holder } from "./record-keeper.js";
-import type { Slot } from "./slot.js";
+import { isCopy, type Slot } from "./slot.js";
 import type { WitnessWatch } from "./witness-watch.js";
 
 /** The replica that it was copied from failed; another one may do. */
@@ -50,6 +50,7 @@ export class Joining {
     const { roster } = this;
     const renewed = async () => {
       this.source();
+      if (!roster.slots.includes(slot)) throw new Error("it was removed");
       // It has to hear of it as well, and would be dropped.
       if (roster.someAway()) return false;
       if (await this.dropping.renew()) return true;
@@ -58,6 +59,7 @@ export class Joining {
     while (!(await roster.decisions.run(renewed)))
       await sleep(AGREEMENT_RETRY_MS, undefined, { signal: roster.signal });
     await roster.keeper.admit(slot);
+    slot.asked = false;
   }
 
   /** Connects its stream. @throws {Error} */
@@ -110,7 +112,7 @@ export class Joining {
     onCopied: (bytes: number, moved: number) => void,
   ): Promise<number> {
     const { roster } = this;
-    const wanted = () => slot.state.mode === "RESYNC" && from.state.mode !== "ERR";
+    const wanted = () => slot.state.mode === "RESYNC" && isCopy(from);
     const refusals: Error[] = [];
     let differed = 0;
     const done = await makeEqual({
@@ -154,11 +156,13 @@ export class Joining {
     }
   }
 
-  /** @returns false when a copy is away, or did not answer: it has to hear of it as well; or as `join` */
+  /** @returns false when a copy is away, or did not answer: it has to hear of it as well; when copies differ; or as `join` */
   async #tryJoin(slot: Slot, witness: Holder | null): Promise<boolean> {
     const { roster } = this;
     this.check(slot);
     if (roster.someAway() || slot.doubtful.length > 0) return false;
+    // Copies are still made equal after a failed write, this one with them.
+    if (roster.volume.stats().differing > 0) return false;
     const { state } = slot;
     if (!slot.joining) {
       await slot.link.agreed(roster.openingRequest(slot));

@@ -7,6 +7,7 @@ import {
   JOINT_FLUSH_SHORT_MS,
   JOINT_FLUSHES_MAX,
   JOINT_FLUSHES_MS_MAX,
+  AGREEMENT_RETRY_MS,
   RECONNECT_DELAY_MS,
 } from "./limits.js";
 import { speaksLonghorn } from "./plain-file/file-link.js";
@@ -58,10 +59,10 @@ interface Head {
 
 type Heads = ReadonlyMap<Slot, Head>;
 
-export class JointChanges {
-  /** the number of the last change in two parts */
-  #lastChange = 0;
+/** The number of the last change in two parts: of the process, as the engine's id is, whatever is started in it anew. */
+let lastChange = 0;
 
+export class JointChanges {
   constructor(
     private readonly roster: Roster,
     private readonly dropping: Dropping,
@@ -149,7 +150,7 @@ export class JointChanges {
   async #prepare({ request }: TwoParts): Promise<Prepared | null> {
     const { roster } = this;
     const slots = roster.members();
-    const change = ++this.#lastChange;
+    const change = ++lastChange;
     const prepare = (slot: Slot) =>
       slot.link.prepareSnapshot({ ...roster.openingRequest(slot), ...request, change });
     const prepared = await Promise.allSettled(slots.map(prepare));
@@ -252,7 +253,7 @@ export class JointChanges {
     while (!(await dropping.drop(failing))) {
       if (Date.now() >= deadline || roster.signal.aborted) {
         for (const { slot } of failing) await roster.withdraw(slot);
-        roster.later(() => this.#dropLater(failing), RECONNECT_DELAY_MS);
+        roster.later(() => this.#dropLater(failing), AGREEMENT_RETRY_MS);
         throw new Error("no replica recorded that others failed");
       }
       await sleep(RECONNECT_DELAY_MS, undefined, { signal: roster.signal }).catch(() => undefined);
@@ -262,7 +263,7 @@ export class JointChanges {
   async #dropLater(failing: Failing[]): Promise<void> {
     const left = failing.filter(({ slot }) => slot.state.mode !== "ERR");
     if (left.length === 0 || (await this.dropping.drop(left))) return this.dropping.endRevert();
-    this.roster.later(() => this.#dropLater(left), RECONNECT_DELAY_MS);
+    this.roster.later(() => this.#dropLater(left), AGREEMENT_RETRY_MS);
   }
 }
 

@@ -60,6 +60,7 @@ export class Rebuild {
       return await this.jointChanges.make(change, async () => {
         await joining.open(slot);
         slot.rebuilt = true;
+        slot.asked = true;
       });
     } catch (error) {
       await roster.decisions.run(() =>

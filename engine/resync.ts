@@ -38,8 +38,7 @@ export class Resync {
     const verdict = this.#judge(slot, await from.link.identify(), facts);
     if (verdict.snapshots === "same") {
       await joining.admit(slot, facts);
-      // An attempt before this one may have asked it for more than it has done yet.
-      await joining.fence(slot);
+      if (slot.asked) await joining.fence(slot);
       await this.#join(slot, from, verdict, false);
       if (slot.rebuilt) await followers.end(slot);
       return;
@@ -78,7 +77,9 @@ export class Resync {
   ): Promise<History> {
     const { roster, joining } = this;
     await joining.admit(slot, facts);
-    await joining.fence(slot);
+    // An attempt before this one may have asked it for more than it has done yet.
+    if (slot.asked) await joining.fence(slot);
+    slot.asked = true;
     roster.apply(slot, { type: "declined", cause: "its snapshots are being copied" });
     roster.publish();
     const wanted = () => !roster.signal.aborted && !slot.ordered && roster.slots.includes(slot);
@@ -119,6 +120,7 @@ export class Resync {
   /** It took snapshots before it held everything: with their files it lacks only what changed since. */
   async #copySnapshots(slot: Slot): Promise<void> {
     const { roster, joining, followers } = this;
+    slot.asked = true;
     await followers.copy(slot);
     // What was sent to it before the files were loaded has ended everywhere, and is on the copies' maps.
     await roster.volume.quiesce();

@@ -26,6 +26,8 @@ export interface Slot extends Holder {
   joining: boolean;
   /** what it was is given up: its snapshots come from a copy */
   rebuilt: boolean;
+  /** for changes of its snapshots, by this engine, that may come late: before it is written it has to refuse them */
+  asked: boolean;
   /** bare names of snapshots that it took before it held everything: their files have to come from a copy, in this order */
   doubtful: string[];
   /** failed on somebody's order: it does not come back by itself */
@@ -53,6 +55,7 @@ export function newSlot(known: Known): Slot {
     returning: false,
     joining: false,
     rebuilt: false,
+    asked: false,
     doubtful: [],
     ordered: false,
     lastResync: null,

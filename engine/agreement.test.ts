@@ -1,0 +1,80 @@
+import t from "tap";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Logger } from "pino";
+import type { Volume } from "../native/index.js";
+import { Agreement } from "./agreement.js";
+import { Dropping } from "./dropping.js";
+import { HeldOperations } from "./held-operations.js";
+import { AGREEMENT_RETRY_MS } from "./limits.js";
+import { NOTHING_STORED, RecordKeeper } from "./record-keeper.js";
+import type { ReplicaLink } from "./replica-link.js";
+import type { ReplicaState } from "./replica-state.js";
+import type { Revisions } from "./revisions.js";
+import { Roster } from "./roster.js";
+import { newSlot } from "./slot.js";
+
+const TO_COMPARE: ReplicaState = { mode: "WO", reconciledBytes: 0, totalBytes: 8192 };
+
+/** A copy, and two that may differ from it. */
+function volumeOf(copy: () => Promise<number>) {
+  const control = { differing: 0, agreed: [] as string[] };
+  const slotAt = (index: number, replicaId: string, state: ReplicaState) => {
+    const link = {
+      record: () => Promise.resolve(),
+      agreed: () => Promise.resolve(void control.agreed.push(replicaId)),
+    } as unknown as ReplicaLink;
+    const known = { index, address: replicaId, replicaId, link, facts: null, readable: true };
+    return newSlot({ ...known, state, stored: NOTHING_STORED });
+  };
+  const slots = [slotAt(0, "A", { mode: "RW" }), slotAt(1, "B", TO_COMPARE), slotAt(2, "C", { mode: "RW" })] as const; // prettier-ignore
+  const volume = {
+    copy,
+    flush: () => Promise.resolve(),
+    setMode: () => Promise.resolve(),
+    leaseReads: () => Promise.resolve(),
+    stats: () => ({ differing: control.differing, latency: { read: { counts: [] }, write: { counts: [] } } }),
+    clock: () => 0,
+  };
+  const record = { generation: 1, members: ["A", "B", "C"], engineId: "e", engineBootId: "", engineState: new Uint8Array(), revisionAtLeast: 0, absent: [], witnesses: [], reverting: "", leased: false }; // prettier-ignore
+  const silent = () => undefined;
+  const roster = new Roster({
+    volume: volume as unknown as Volume,
+    keeper: new RecordKeeper("v", record),
+    slots: [...slots],
+    size: 1 << 20,
+    onHealth: silent,
+    log: { info: silent, warn: silent, error: silent, debug: silent } as unknown as Logger,
+  });
+  const revisions = { level: (work: () => Promise<boolean>) => work() } as unknown as Revisions;
+  const agreement = new Agreement(roster, new HeldOperations(roster, new Dropping(roster)), revisions);
+  return { control, roster, agreement, slots };
+}
+
+t.test("what was not compared to its end is dropped, and does not agree", async (t) => {
+  const { control, roster, agreement, slots } = volumeOf(() => {
+    // The copy that it is compared with goes, and another one stays.
+    const [from] = slots;
+    roster.apply(from, { type: "failed", cause: "its machine is gone" });
+    return Promise.reject(new Error("gone"));
+  });
+  t.teardown(() => roster.stop());
+  const [from, behind, other] = slots;
+  await agreement.run(from, [...slots], [{ offset: 0, length: 8192 }]);
+  t.equal(behind.state.mode, "ERR");
+  t.strictSame(control.agreed, [other.replicaId]);
+});
+
+t.test("nothing agrees while copies are known to differ", async (t) => {
+  const { control, roster, agreement, slots } = volumeOf(() => Promise.resolve(0));
+  t.teardown(() => roster.stop());
+  const [from, behind] = slots;
+  control.differing = 1;
+  const done = agreement.run(from, [...slots], [{ offset: 0, length: 8192 }]);
+  await sleep(100);
+  t.equal(behind.state.mode, "WO");
+  t.strictSame(control.agreed, []);
+  control.differing = 0;
+  await sleep(AGREEMENT_RETRY_MS);
+  await done;
+  t.equal(behind.state.mode, "RW");
+});
