@@ -92,7 +92,11 @@ export class ManagedWorld extends World {
     const attached = {} as { volume: AttachedVolume };
     watchAttachment(process, {
       onHealth: (health) => this.healthChanged(engine, health),
-      onAttached: (volume) => (attached.volume = volume),
+      onAttached: (volume) => {
+        attached.volume = volume;
+        // Started anew, when its last replica was removed and one was added.
+        if (engine.attached !== null) engine.attached = volume;
+      },
     });
     await controller.start(this.given(), this.nominal, this.size);
     await serveController(controller, { host: machine.name, port: ENGINE_PORT }, "simulated");
