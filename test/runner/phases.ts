@@ -161,7 +161,7 @@ export const phases: Phase[] = [
   endToEnd(
     "cluster",
     "nodes that are restarted, unplugged and full, managers and agents that are killed, under load",
-    12,
+    18,
   ),
   endToEnd(
     "csi",
