@@ -66,9 +66,8 @@ export class Agreement {
    * @returns false when a replica is away, which has to hear of it as well, or when copies may differ */
   async #agreed(targets: Slot[], unequal: ReadonlySet<Slot>): Promise<boolean> {
     const { roster } = this;
-    if (roster.someAway() || targets.some((slot) => unequal.has(slot) && isMember(slot))) return false;
-    // One that could not be made equal after a failed write is still to be dropped.
-    if (roster.volume.stats().differing > 0) return false;
+    const goes = (slot: Slot) => (unequal.has(slot) || slot.differs) && isMember(slot);
+    if (roster.someAway() || targets.some(goes)) return false;
     // What was under way when one restarted is not known to be on all copies before a settlement.
     const told = roster.members().filter(({ restarted }) => !restarted);
     await Promise.all(told.map((slot) => this.#tell(slot)));

@@ -77,7 +77,7 @@ export class Joining {
     if (!roster.slots.includes(slot)) throw new Error("it was removed");
     if (slot.breaks > slot.breaksAtConnect) throw new Error("its stream ended");
     Object.assign(slot, { silent: null, lost: null, restarted: false, noSpace: [] });
-    Object.assign(slot, { rebuilt: false, doubtful: [] });
+    Object.assign(slot, { rebuilt: false, differs: false, doubtful: [] });
     roster.apply(slot, { type: "rejoined" });
     await roster.volume.setMode(slot.index, "WO");
     roster.publish();
@@ -156,13 +156,12 @@ export class Joining {
     }
   }
 
-  /** @returns false when a copy is away, or did not answer: it has to hear of it as well; when copies differ; or as `join` */
+  /** @returns false when a copy is away, or did not answer: it has to hear of it as well; or as `join` */
   async #tryJoin(slot: Slot, witness: Holder | null): Promise<boolean> {
     const { roster } = this;
     this.check(slot);
     if (roster.someAway() || slot.doubtful.length > 0) return false;
-    // Copies are still made equal after a failed write, this one with them.
-    if (roster.volume.stats().differing > 0) return false;
+    if (slot.differs) throw new Error("it could not be made equal after a failed write");
     const { state } = slot;
     if (!slot.joining) {
       await slot.link.agreed(roster.openingRequest(slot));

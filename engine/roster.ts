@@ -154,6 +154,7 @@ export class Roster {
 
   /** It may hold other data than another copy does: until it is dropped it is neither read nor counted on. */
   async withdraw(slot: Slot): Promise<void> {
+    slot.differs = true;
     if (isCopy(slot)) this.apply(slot, { type: "differs" });
     await this.volume.setMode(slot.index, "WO");
   }

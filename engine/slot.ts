@@ -26,6 +26,8 @@ export interface Slot extends Holder {
   joining: boolean;
   /** what it was is given up: its snapshots come from a copy */
   rebuilt: boolean;
+  /** it could not be made equal to another copy: it is dropped, and nobody may read it before */
+  differs: boolean;
   /** for changes of its snapshots, by this engine, that may come late: before it is written it has to refuse them */
   asked: boolean;
   /** bare names of snapshots that it took before it held everything: their files have to come from a copy, in this order */
@@ -55,6 +57,7 @@ export function newSlot(known: Known): Slot {
     returning: false,
     joining: false,
     rebuilt: false,
+    differs: false,
     asked: false,
     doubtful: [],
     ordered: false,
