@@ -1,17 +1,15 @@
 import t from "tap";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Logger } from "pino";
-import type { Volume } from "../native/index.js";
 import { Agreement } from "./agreement.js";
 import { Dropping } from "./dropping.js";
 import { HeldOperations } from "./held-operations.js";
 import { AGREEMENT_RETRY_MS } from "./limits.js";
-import { NOTHING_STORED, RecordKeeper } from "./record-keeper.js";
+import { NOTHING_STORED } from "./record-keeper.js";
 import type { ReplicaLink } from "./replica-link.js";
 import type { ReplicaState } from "./replica-state.js";
 import type { Revisions } from "./revisions.js";
-import { Roster } from "./roster.js";
 import { newSlot } from "./slot.js";
+import { rosterOf } from "./testing/roster.js";
 
 const TO_COMPARE: ReplicaState = { mode: "WO", reconciledBytes: 0, totalBytes: 8192 };
 
@@ -30,21 +28,9 @@ function volumeOf(copy: () => Promise<number>) {
   const volume = {
     copy,
     flush: () => Promise.resolve(),
-    setMode: () => Promise.resolve(),
-    leaseReads: () => Promise.resolve(),
     stats: () => ({ latency: { read: { counts: [] }, write: { counts: [] } } }),
-    clock: () => 0,
   };
-  const record = { generation: 1, members: ["A", "B", "C"], engineId: "e", engineBootId: "", engineState: new Uint8Array(), revisionAtLeast: 0, absent: [], witnesses: [], reverting: "", leased: false }; // prettier-ignore
-  const silent = () => undefined;
-  const roster = new Roster({
-    volume: volume as unknown as Volume,
-    keeper: new RecordKeeper("v", record),
-    slots: [...slots],
-    size: 1 << 20,
-    onHealth: silent,
-    log: { info: silent, warn: silent, error: silent, debug: silent } as unknown as Logger,
-  });
+  const roster = rosterOf([...slots], ["A", "B", "C"], volume);
   const revisions = { level: (work: () => Promise<boolean>) => work() } as unknown as Revisions;
   const agreement = new Agreement(roster, new HeldOperations(roster, new Dropping(roster)), revisions);
   return { control, roster, agreement, slots };

@@ -1,14 +1,12 @@
 import t from "tap";
-import type { Logger } from "pino";
-import type { Volume } from "../native/index.js";
 import type { MemberRecord } from "../proto/control.js";
 import { Dropping } from "./dropping.js";
 import { LonghornLink } from "./longhorn/longhorn-link.js";
-import { NOTHING_STORED, RecordKeeper } from "./record-keeper.js";
+import { NOTHING_STORED } from "./record-keeper.js";
 import type { ReplicaLink } from "./replica-link.js";
 import type { ReplicaState } from "./replica-state.js";
-import { Roster } from "./roster.js";
-import { newSlot, type Slot } from "./slot.js";
+import { newSlot } from "./slot.js";
+import { rosterOf } from "./testing/roster.js";
 
 const RESYNC: ReplicaState = {
   mode: "RESYNC",
@@ -30,22 +28,6 @@ function replica(index: number, replicaId: string, state: ReplicaState) {
   } as unknown as ReplicaLink;
   const known = { index, address: replicaId, replicaId, link, facts: null, state, readable: true };
   return { ...control, control, slot: newSlot({ ...known, stored: NOTHING_STORED }) };
-}
-
-function rosterOf(slots: Slot[], members: string[]): Roster {
-  const record = { generation: 1, members, engineId: "e", engineBootId: "", engineState: new Uint8Array(), revisionAtLeast: 0, absent: [], witnesses: [], reverting: "", leased: false }; // prettier-ignore
-  return new Roster({
-    volume: {
-      setMode: () => Promise.resolve(),
-      leaseReads: () => Promise.resolve(),
-      clock: () => 0,
-    } as unknown as Volume,
-    keeper: new RecordKeeper("v", record),
-    slots,
-    size: 4096,
-    onHealth: () => undefined,
-    log: { info: () => undefined, warn: () => undefined } as unknown as Logger,
-  });
 }
 
 t.test("what a joining replica missed is kept until all have stored that it is a member", async (t) => {

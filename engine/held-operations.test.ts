@@ -1,15 +1,14 @@
 import t, { type Test } from "tap";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Logger } from "pino";
-import type { NativeError, SlotMode, Volume } from "../native/index.js";
+import type { NativeError, SlotMode } from "../native/index.js";
 import type { MemberRecord } from "../proto/control.js";
 import { Dropping } from "./dropping.js";
 import { HeldOperations } from "./held-operations.js";
 import { AGREEMENT_RETRY_MS } from "./limits.js";
-import { NOTHING_STORED, RecordKeeper } from "./record-keeper.js";
+import { NOTHING_STORED } from "./record-keeper.js";
 import type { ReplicaLink } from "./replica-link.js";
-import { Roster } from "./roster.js";
 import { newSlot } from "./slot.js";
+import { rosterOf } from "./testing/roster.js";
 
 const RANGE = { offset: 4096, length: 8192 };
 
@@ -42,19 +41,8 @@ function copies(t: Test, failing: (from: number, to: number) => number | null) {
     },
     setMode: (slot: number, mode: SlotMode) => Promise.resolve(void modes.set(slot, mode)),
     failHeld: () => Promise.resolve(1),
-    leaseReads: () => Promise.resolve(),
-    clock: () => 0,
   };
-  const record = { generation: 1, members: ["A", "B"], engineId: "e", engineBootId: "", engineState: new Uint8Array(), revisionAtLeast: 0, absent: [], witnesses: [], reverting: "", leased: false }; // prettier-ignore
-  const silent = () => undefined;
-  const roster = new Roster({
-    volume: volume as unknown as Volume,
-    keeper: new RecordKeeper("v", record),
-    slots: [a.slot, b.slot],
-    size: 1 << 20,
-    onHealth: silent,
-    log: { info: silent, warn: silent, error: silent } as unknown as Logger,
-  });
+  const roster = rosterOf([a.slot, b.slot], ["A", "B"], volume);
   t.teardown(() => roster.stop());
   const dropping = new Dropping(roster);
   return { a, b, roster, copied, modes, dropping, held: new HeldOperations(roster, dropping) };

@@ -1,14 +1,13 @@
 import t from "tap";
-import type { Logger } from "pino";
 import type { Volume } from "../native/index.js";
 import type { ChangeRequest, MemberRecord } from "../proto/control.js";
 import { Dropping } from "./dropping.js";
 import { JointChanges } from "./joint-change.js";
-import { NOTHING_STORED, RecordKeeper } from "./record-keeper.js";
+import { NOTHING_STORED } from "./record-keeper.js";
 import type { ReplicaLink } from "./replica-link.js";
-import { Roster } from "./roster.js";
 import { newSlot, type Slot } from "./slot.js";
 import { SnapshotFollowers } from "./snapshot-followers.js";
+import { rosterOf } from "./testing/roster.js";
 
 /** A replica that has a head. */
 class Replica {
@@ -42,25 +41,18 @@ class Replica {
 
 function changesOf(replicas: Replica[], more: Partial<Volume> = {}): JointChanges {
   const members = replicas.map(({ slot }) => slot.replicaId);
-  const record = { generation: 1, members, engineId: "e", engineBootId: "", engineState: new Uint8Array(), revisionAtLeast: 0, absent: [], witnesses: [], reverting: "", leased: false }; // prettier-ignore
   const done = () => Promise.resolve();
   const volume = {
-    setMode: done,
     quiesce: done,
     resume: done,
-    leaseReads: done,
-    clock: () => 0,
     stats: () => ({ differing: 0 }),
     ...more,
   };
-  const roster = new Roster({
-    volume: volume as unknown as Volume,
-    keeper: new RecordKeeper("v", record),
-    slots: replicas.map(({ slot }) => slot),
-    size: 4096,
-    onHealth: () => undefined,
-    log: { info: () => undefined, warn: () => undefined } as unknown as Logger,
-  });
+  const roster = rosterOf(
+    replicas.map(({ slot }) => slot),
+    members,
+    volume,
+  );
   const dropping = new Dropping(roster);
   return new JointChanges(roster, dropping, new SnapshotFollowers(roster, dropping, null));
 }

@@ -3,11 +3,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { CommitSnapshotRequest, PrepareSnapshotRequest } from "../proto/control.js";
 import type { Dropping, Failing } from "./dropping.js";
 import {
+  AGREEMENT_RETRY_MS,
   JOINT_CHANGE_WAIT_MS,
   JOINT_FLUSH_SHORT_MS,
   JOINT_FLUSHES_MAX,
   JOINT_FLUSHES_MS_MAX,
-  AGREEMENT_RETRY_MS,
   RECONNECT_DELAY_MS,
 } from "./limits.js";
 import { speaksLonghorn } from "./plain-file/file-link.js";
