@@ -167,6 +167,19 @@ TEST(Dataconn, ARejectedConnectionIsClosed) {
   EXPECT_EQ(replica.Do([&] { return replica.store.submitted; }), 0u);
 }
 
+TEST(Dataconn, WhatIsAnsweredIsDurable) {
+  Replica replica(kSize);
+  std::map<StoreRequest::Kind, bool> fua;
+  replica.Do(
+      [&] { replica.store.on_submit = [&](StoreRequest* request) { fua[request->kind] = request->fua; }; });
+  DataconnClient client(replica.address);
+  client.Ask(DataconnType::kWrite, 1, 0, 512, std::string(512, 'x'));
+  client.Ask(DataconnType::kUnmap, 2, 0, 4096);
+  client.Ask(DataconnType::kRead, 3, 0, 512);
+  using Kind = StoreRequest::Kind;
+  EXPECT_EQ(fua, (std::map<Kind, bool>{{Kind::kRead, false}, {Kind::kWrite, true}, {Kind::kUnmap, true}}));
+}
+
 TEST(Dataconn, FencingWaitsForWhatTheStoreHas) {
   Replica replica(kSize);
   DataconnClient client(replica.address);

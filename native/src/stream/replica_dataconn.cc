@@ -27,18 +27,24 @@ void ReplicaDataconn::Submit(Kind kind, const DataconnAsk& ask, uint64_t offset,
   request->ask = ask;
   request->offset = offset;
   request->length = length;
-  request->fua = false;
+  // The protocol has no flush, and whoever speaks it takes what was answered for durable.
+  request->fua = kind != Kind::kRead;
   request->mark = 0;
   request->settled = 0;
   request->payload = std::move(payload);
   if (kind == Kind::kUnmap) request->allocated_before = server_->store_->allocated_bytes();
+  if (kind != Kind::kRead) ++server_->dataconn_changes_;
   server_->store_->Submit(request);
 }
 
 void ReplicaDataconn::Answer(ServerRequest* request, Status status, const char* message) {
   if (status == Status::kNotOpen) message = "replica no longer exist";
   bool is_read = request->kind == StoreRequest::Kind::kRead;
-  if (status == Status::kOk && !is_read && server_->revision_.Write(server_->store_->changes()) != 0) {
+  if (!is_read) --server_->dataconn_changes_;
+  // What is not durable yet is not counted: of two copies after a power cut the higher one would seem to have
+  // it.
+  uint64_t durable = server_->store_->changes() - server_->dataconn_changes_;
+  if (status == Status::kOk && !is_read && server_->revision_.Write(durable) != 0) {
     status = Status::kIoError;
     message = "the revision counter cannot be written";
   }

@@ -1,8 +1,10 @@
 #include "stream/revision_file.h"
 
 #include <fcntl.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 
@@ -23,19 +25,25 @@ int RevisionFile::Open(const std::string& path, uint64_t revision, uint64_t chan
   fd_ = fd;
   revision_ = revision;
   changes_ = changes;
+  written_.reset();
   return 0;
 }
 
 int RevisionFile::Write(uint64_t changes) {
-  if (fd_ < 0) return 0;
+  // Those that were made durable together are counted with the first one that is answered.
+  if (fd_ < 0 || changes == written_) return 0;
   char block[kBlockBytes] = {};
-  std::to_chars(block, block + sizeof block, revision_ + (changes - changes_));
-  ssize_t written;
+  // Some of those that it began with may not be done yet.
+  std::to_chars(block, block + sizeof block, revision_ + (std::max(changes, changes_) - changes_));
+  iovec vector{block, sizeof block};
+  ssize_t length;
   do {
-    written = pwrite(fd_, block, sizeof block, 0);
-  } while (written < 0 && errno == EINTR);
-  if (written < 0) return errno;
-  return written == sizeof block ? 0 : ENOSPC;
+    length = pwritev2(fd_, &vector, 1, 0, RWF_DSYNC);
+  } while (length < 0 && errno == EINTR);
+  if (length < 0) return errno;
+  if (length != sizeof block) return ENOSPC;
+  written_ = changes;
+  return 0;
 }
 
 }  // namespace aurochs

@@ -3,12 +3,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 namespace aurochs {
 
-/// One block of decimal text and zero bytes behind it, changed in place. Not synced: like the writes that it
-/// counts it outlives the process, and reaches the disk with the next sync.
+/// One block of decimal text and zero bytes behind it, changed in place and durably.
 class RevisionFile {
  public:
   RevisionFile() = default;
@@ -19,7 +19,7 @@ class RevisionFile {
   /// Counts from here on: `revision` when the store had done `changes`.
   /// @returns 0 or an errno, and then it is as it was
   int Open(const std::string& path, uint64_t revision, uint64_t changes);
-  /// Makes the file tell what it is after `changes`. Nothing without a file.
+  /// Makes the file tell what it is after `changes`, unless it does. Nothing without a file.
   /// @returns 0 or an errno
   int Write(uint64_t changes);
 
@@ -27,6 +27,8 @@ class RevisionFile {
   int fd_ = -1;
   uint64_t revision_ = 0;
   uint64_t changes_ = 0;
+  /// by the last Write
+  std::optional<uint64_t> written_;
 };
 
 }  // namespace aurochs
