@@ -32,6 +32,8 @@ export const UNANSWERED_MS = 20_000;
 /** ms between looks at the witness, and without an answer until copies go on without it: a restart is no reason. */
 export const WITNESS_POLL_MS = 1_000;
 export const WITNESS_GRACE_MS = 5_000;
+/** ms between looks while the witness is a member and answers: what it says renews the lease on reads, and each look costs both ends some ms of a processor. */
+export const WITNESS_CALM_POLL_MS = 2_000;
 
 /** ms one voter may take: it stores a small file. */
 export const VOTER_TIMEOUT_MS = 2_000;
@@ -45,9 +47,10 @@ export const BALLOT_RETRY_MS_MAX = 250;
 export const READ_LEASE_MS = 3_000;
 export const READ_LEASE_WAIT_MS = 3_300;
 
-/** ms between looks at the lease, and after which all members are asked if not enough have said so: half of it is left then. */
-export const READ_LEASE_LOOK_MS = 500;
-export const READ_LEASE_ASK_MS = 1_500;
+/** ms after which all members are asked if not enough have said so: the witness was asked before, and what is left is enough for a packet that
+ * gets lost. And between looks while they have not. */
+export const READ_LEASE_ASK_MS = 2_250;
+export const READ_LEASE_LOOK_MS = 250;
 
 /** ms between two rounds of asking at start. */
 export const MEMBERS_POLL_MS = 100;
@@ -98,6 +101,9 @@ export const JOINT_FLUSHES_MS_MAX = 5_000;
  * that was started again is back at once; one that cannot be made equal does not keep the others busy. */
 export const RETURN_DELAY_MS = 250;
 export const RETURN_DELAY_MS_MAX = 15_000;
+
+/** ms between looks at one that has not failed, by a loop that is told when it does. */
+export const UNNEEDED_LOOK_MS = 60_000;
 
 /** ms to connect to a replica that has failed, just to see whether it is there: some round trips of a busy network. */
 export const RETURN_PROBE_MS = 1_000;

@@ -50,8 +50,10 @@ export class ReadLease implements RecordWatcher {
     while (!roster.signal.aborted && roster.end === null) {
       await this.renew();
       this.#report();
-      if (this.#since() < this.now() - READ_LEASE_ASK_MS) this.#askMembers();
-      await sleep(READ_LEASE_LOOK_MS, undefined, { signal: roster.signal }).catch(() => undefined);
+      const left = this.#since() + READ_LEASE_ASK_MS - this.now();
+      if (left < 0) this.#askMembers();
+      const pauseMs = Math.min(Math.max(left, READ_LEASE_LOOK_MS), READ_LEASE_ASK_MS);
+      await sleep(pauseMs, undefined, { signal: roster.signal }).catch(() => undefined);
     }
   }
 

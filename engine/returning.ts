@@ -1,6 +1,5 @@
 /** Looks after replicas that have failed: whichever comes back is made a copy again, without anybody asking for it. */
-import { setTimeout as sleep } from "node:timers/promises";
-import { RETURN_DELAY_MS, RETURN_DELAY_MS_MAX, RETURN_PROBE_MS } from "./limits.js";
+import { RETURN_DELAY_MS, RETURN_DELAY_MS_MAX, RETURN_PROBE_MS, UNNEEDED_LOOK_MS } from "./limits.js";
 import { listens } from "./listens.js";
 import { isLonghorn } from "./longhorn/longhorn-link.js";
 import { DeclinedError, type Resync } from "./resync.js";
@@ -39,7 +38,7 @@ export class Returning {
       slot.returning = false;
       // Only what is there and does not become a copy is left alone for longer and longer.
       delayMs = vain ? Math.min(delayMs * 2, RETURN_DELAY_MS_MAX) : RETURN_DELAY_MS;
-      await sleep(delayMs, undefined, { signal }).catch(() => undefined);
+      await slot.untilFailed.wait(slot.state.mode === "ERR" ? delayMs : UNNEEDED_LOOK_MS, signal);
     }
   }
 

@@ -148,6 +148,8 @@ export class Roster {
     this.counts.note(slot, event);
     slot.state = state;
     if (from.mode === slot.state.mode) return;
+    // A try to bring it back that fails is followed by a pause.
+    if (slot.state.mode === "ERR" && !slot.returning) slot.untilFailed.end();
     const change = { replica: slot.address, from: from.mode, to: slot.state.mode, event };
     this.log.info(change, "replica state changed");
   }

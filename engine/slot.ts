@@ -1,5 +1,6 @@
 /** One replica of a running engine: what is known of it, and what is waited for. */
 import type { ReplicaFacts } from "../proto/control.js";
+import { Pause } from "./pause.js";
 import type { Holder } from "./record-keeper.js";
 import type { Range } from "./region-ranges.js";
 import type { ReplicaState, ResyncProgress } from "./replica-state.js";
@@ -20,6 +21,8 @@ export interface Slot extends Holder {
   breaksAtConnect: number;
   /** its stream is tried to be got back */
   reconnecting: boolean;
+  /** of the loop that makes it a copy again: ended when it fails */
+  untilFailed: Pause;
   /** it is tried to be made a copy again */
   returning: boolean;
   /** a record that names it was sent: whoever stored it takes it for a member */
@@ -54,6 +57,7 @@ export function newSlot(known: Known): Slot {
     breaks: 0,
     breaksAtConnect: 0,
     reconnecting: false,
+    untilFailed: new Pause(),
     returning: false,
     joining: false,
     rebuilt: false,

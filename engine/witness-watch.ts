@@ -1,10 +1,10 @@
 /** Looks after the witness: it becomes a member while there are two copies, and is none any more when it does not answer, so
  * that a copy that fails later can be gone on without. Which one it is may change at any time. */
-import { setTimeout as sleep } from "node:timers/promises";
 import type { ReplicaFacts } from "../proto/control.js";
 import type { Dropping } from "./dropping.js";
-import { WITNESS_GRACE_MS, WITNESS_POLL_MS } from "./limits.js";
+import { WITNESS_CALM_POLL_MS, WITNESS_GRACE_MS, WITNESS_POLL_MS } from "./limits.js";
 import { isLonghorn } from "./longhorn/longhorn-link.js";
+import { Pause } from "./pause.js";
 import { basisOf, type Holder } from "./record-keeper.js";
 import type { ReplicaLink } from "./replica-link.js";
 import { judgeReturn } from "./return-verdict.js";
@@ -38,8 +38,7 @@ export class WitnessWatch {
   #askAgainAt = 0;
   /** what whoever follows the volume's health has been told of it */
   #told = "null";
-  /** ends the pause before the next look */
-  #wake: () => void = () => undefined;
+  readonly #pause = new Pause();
 
   /** @param link closed with this; null: there is none */
   constructor(
@@ -74,7 +73,7 @@ export class WitnessWatch {
     this.#silentSince = null;
     this.#bareSince = null;
     this.#askAgainAt = 0;
-    this.#wake();
+    this.#pause.end();
   }
 
   /** Until the engine stops. */
@@ -98,15 +97,12 @@ export class WitnessWatch {
   async #watch(): Promise<void> {
     const { roster } = this;
     while (!roster.signal.aborted && roster.end === null) {
-      const woken = new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
       const { link } = this;
       const facts = link === null ? null : await this.#ask(link);
       await roster.decisions.run(() => this.#judge(link, facts)).catch(roster.onError);
       this.#tell();
-      const pause = sleep(WITNESS_POLL_MS, undefined, { signal: roster.signal });
-      await Promise.race([woken, pause.catch(() => undefined)]);
+      const calm = this.#counts && this.#silentSince === null && this.#bareSince === null;
+      await this.#pause.wait(calm ? WITNESS_CALM_POLL_MS : WITNESS_POLL_MS, roster.signal);
     }
   }
 
@@ -162,7 +158,7 @@ export class WitnessWatch {
     } else if (this.#isCalm()) {
       // Its directory was emptied, or it is somewhere else: another one. It joins when the one before has gone.
       await this.#giveUp(member);
-      this.#wake();
+      this.#pause.end();
     }
   }
 

@@ -215,8 +215,9 @@ export class HostedReplica {
   }
 
   /** Who unlinks the head's file takes away what only this process still reads: it has to be known while another copy is
-   * there. In turn, since a head is replaced by steps. */
+   * there. In turn, since a head is replaced by steps. All replicas of a process look at the same moments: it is woken once. */
   private checkHeadLater(): void {
+    const leftMs = HEAD_CHECK_MS - (Date.now() % HEAD_CHECK_MS);
     this.headCheck = setTimeout(() => {
       void this.decisions
         .run(async () => {
@@ -233,7 +234,7 @@ export class HostedReplica {
         .finally(() => {
           if (this.state.state === "open") this.checkHeadLater();
         });
-    }, HEAD_CHECK_MS).unref();
+    }, leftMs).unref();
   }
 
   /** What was written is not safe any more: nothing is served until the replica is closed. */
