@@ -40,7 +40,8 @@ const APPROXIMATE = new Set(["lastModifyTime"]);
 
 // A number above 2^53 would silently stand for another one; sizes, offsets and generations never get there.
 function refuseInexact(message: object): void {
-  for (const [name, value] of Object.entries(message) as [string, unknown][]) {
+  for (const name of Object.keys(message)) {
+    const value = (message as Record<string, unknown>)[name];
     if (typeof value === "number") {
       if (!Number.isSafeInteger(value) && !APPROXIMATE.has(name))
         throw new RangeError(`field ${name} is out of range: ${value}`);

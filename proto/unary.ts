@@ -44,7 +44,8 @@ export function unaryMethod<Request, Reply>(
 
 // A method of any messages; `never` would not accept the functions that take them.
 // eslint-disable-next-line @typescript-eslint/no-explicit-any
-export type Service = Record<string, UnaryMethod<any, any>>;
+type AnyMethod = UnaryMethod<any, any>;
+export type Service = Record<string, AnyMethod>;
 
 export interface CallOptions {
   /** the call fails with DEADLINE_EXCEEDED after this many milliseconds */
@@ -77,9 +78,8 @@ export function unaryClient<S extends Service>(
 ): { calls: Calls<S>; close: () => void } {
   // Own channel: a pooled one would keep another client's back-off after a refused connection.
   const client = new Client(address, credentials.createInsecure(), { "grpc.use_local_subchannel_pool": 1 });
-  const calls = Object.fromEntries(
-    Object.entries(service).map(([name, method]) => [name, callOf(client, method, identity)]),
-  );
+  const calls: Record<string, unknown> = {};
+  for (const name of Object.keys(service)) calls[name] = callOf(client, service[name] as AnyMethod, identity);
   return { calls: calls as Calls<S>, close: () => client.close() };
 }
 

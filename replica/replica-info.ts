@@ -24,11 +24,8 @@ export function stateOf({
  * @param meta null: there is none, or it cannot be read */
 export function closedInfo(state: LonghornState, meta: VolumeMeta | null): Partial<Replica> {
   if (meta === null) return { state, size: "0" };
-  return { state, ...metaInfo(meta) };
-}
-
-function metaInfo(meta: VolumeMeta): Partial<Replica> {
   return {
+    state,
     dirty: meta.dirty,
     rebuilding: meta.rebuilding,
     head: meta.head,
@@ -49,15 +46,22 @@ export async function openInfo(
   revision: number | null,
   backingFile: string | null,
 ): Promise<Partial<Replica>> {
-  const meta = { ...directory.meta, dirty, backingFilePath: backingFile ?? directory.meta.backingFilePath };
+  const { error, rebuilding, head: headName, parent, size, backingFilePath } = directory.meta;
+  const backing = backingFile ?? backingFilePath;
   const sizes = await allocatedBytes(directory);
-  const head = await fileUsage(join(directory.path, meta.head));
+  const head = await fileUsage(join(directory.path, headName));
   const count = snapshotCount(directory);
   const disks = disksOf(directory, sizes);
-  if (meta.backingFilePath !== "") disks[meta.backingFilePath] = await backingDisk(meta.backingFilePath);
+  if (backing !== "") disks[backing] = await backingDisk(backing);
   return {
-    ...metaInfo(meta),
-    state: stateOf(meta),
+    dirty,
+    rebuilding,
+    head: headName,
+    parent,
+    size: String(size),
+    sectorSize: SECTOR_BYTES,
+    backingFile: backing,
+    state: stateOf({ error, rebuilding, dirty }),
     chain: directory.chain.filter((name) => directory.disks.get(name)?.removed !== true),
     disks,
     remainSnapshots: settings.countMax - count,
