@@ -106,8 +106,15 @@ export class SimDataServer implements Pick<
       return;
     }
     stream.busy++;
+    const { op, offset, length, fua, data, mark, settled } = message;
     this.store.submit({
-      ...message,
+      op,
+      offset,
+      length,
+      fua,
+      data,
+      mark,
+      settled,
       done: (status, text, result) => {
         stream.busy--;
         answer(status, text, result);

@@ -182,7 +182,7 @@ export function setDisks(all: Iterable<Disk>): void {
 
 /** The disk that a path (`/MACHINE/...`) lies on. */
 export function diskOf(path: string): Disk {
-  const machine = path.split("/")[1] ?? "";
+  const machine = path.slice(1, path.indexOf("/", 1));
   const disk = disks.get(machine);
   if (disk === undefined) throw systemError("ENOENT", path);
   const process = runningProcess();

@@ -1,5 +1,4 @@
 /** Stands in for `node:fs/promises`: as much of it as the replica uses. */
-import { dirname } from "node:path";
 import { diskOf, systemError, type Disk, type Inode } from "./disk.js";
 import { closeSync, newFileDescriptor } from "./fs.js";
 import { BLOCK_BYTES, BLOCK_SECTORS, bytesOf, SECTOR_BYTES, sectorsOf } from "./sectors.js";
@@ -24,7 +23,8 @@ function cached<T>(disk: Disk, work: () => T): Promise<T> {
 }
 
 function isDirectory(disk: Disk, path: string): boolean {
-  for (const name of disk.names.keys()) if (name.startsWith(`${path}/`)) return true;
+  const prefix = `${path}/`;
+  for (const name of disk.names.keys()) if (name.startsWith(prefix)) return true;
   return disk.names.has(path);
 }
 
@@ -210,9 +210,12 @@ export function readdir(path: string): Promise<string[]> {
   const disk = diskOf(path);
   return cached(disk, () => {
     if (!isDirectory(disk, path)) throw systemError("ENOENT", path);
-    return [...disk.names.keys()]
-      .filter((name) => dirname(name) === path)
-      .map((name) => name.slice(path.length + 1));
+    const prefix = `${path}/`;
+    const found: string[] = [];
+    for (const name of disk.names.keys())
+      if (name.startsWith(prefix) && !name.includes("/", prefix.length))
+        found.push(name.slice(prefix.length));
+    return found;
   });
 }
 

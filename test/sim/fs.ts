@@ -17,9 +17,13 @@ let last = 100;
 
 export function newDescriptor(inode: Inode | null, close: () => void): number {
   const process = runningProcess() ?? null;
-  descriptors.set(++last, { inode, process, close });
-  const fd = last;
-  process?.onDeath(() => closeSync(fd));
+  const fd = ++last;
+  const forget = process?.onDeath(() => closeSync(fd));
+  const closeOnce = () => {
+    forget?.();
+    close();
+  };
+  descriptors.set(fd, { inode, process, close: closeOnce });
   return fd;
 }
 

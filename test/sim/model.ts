@@ -59,7 +59,8 @@ export class Model {
   private readonly sectors = new Map<number, Sector>();
   /** that have values which are gone */
   private readonly changed = new Set<Sector>();
-  private readonly open = new Set<Operation>();
+  /** with the sectors of writes, and none of others */
+  private readonly open = new Map<Operation, Sector[]>();
   private moment: Moment = 0;
   readonly snapshots = new SnapshotModel();
   /** that disks gave, and nobody wrote: nothing protects what is read from that */
@@ -67,9 +68,10 @@ export class Model {
 
   begin(kind: Operation["kind"], sector = 0, count = 0, value = 0, fua = false): Operation {
     const operation = { kind, sector, count, value, fua, begunAt: ++this.moment, ended: { at: Infinity } };
-    this.open.add(operation);
+    const sectors = kind === "write" ? this.of(operation) : [];
+    this.open.set(operation, sectors);
     if (kind === "write") {
-      for (const one of this.of(operation)) one.present.push(operation);
+      for (const one of sectors) one.present.push(operation);
       this.snapshots.written(operation);
     }
     return operation;
@@ -95,7 +97,9 @@ export class Model {
   }
 
   acknowledge(operation: Operation): void {
-    if (!this.open.delete(operation)) return;
+    const sectors = this.open.get(operation);
+    if (sectors === undefined) return;
+    this.open.delete(operation);
     operation.ended.at = ++this.moment;
     if (operation.kind === "flush") {
       this.flushed(operation.begunAt);
@@ -103,7 +107,7 @@ export class Model {
     }
     const isThere = (entry: Entry) => entry.ended === operation.ended;
     const oldest = this.oldest();
-    for (const sector of this.of(operation)) {
+    for (const sector of sectors) {
       this.replace(sector, operation.begunAt, isThere);
       if (operation.fua) for (const gone of sector.gone) gone.isVolatile = false;
       this.prune(sector, oldest);
@@ -166,21 +170,25 @@ export class Model {
   private prune({ gone }: Sector, oldest: Moment): void {
     let kept = 0;
     for (const entry of gone) if (entry.isVolatile || entry.goneAt >= oldest) gone[kept++] = entry;
-    gone.length = kept;
+    // To set a length takes its time, even if it is the same.
+    if (kept < gone.length) gone.length = kept;
   }
 
   /** When the operation began that is under way for longest. */
   private oldest(): Moment {
     // In the order in which they began.
-    for (const { begunAt } of this.open) return begunAt;
+    for (const { begunAt } of this.open.keys()) return begunAt;
     return Infinity;
   }
 
   /** A snapshot is being taken from now on, of what may be there until it has been. */
   beginSnapshot(name: string): void {
-    const values = new Map<number, Set<number>>();
-    for (const [index, { present }] of this.sectors)
-      values.set(index, new Set(present.map(({ value }) => value)));
+    const values = new Map<number, number[]>();
+    for (const [index, { present }] of this.sectors) {
+      const found: number[] = [];
+      for (const { value } of present) if (!found.includes(value)) found.push(value);
+      values.set(index, found);
+    }
     this.snapshots.begin(name, values);
   }
 
@@ -201,11 +209,13 @@ export class Model {
 
   /** Nobody holds any more what was not flushed. */
   losePower(): void {
-    for (const [index, { present, gone }] of this.sectors) {
-      const values = [...present, ...gone].map(({ value }) => value);
-      this.snapshots.losePower(index, values);
-    }
+    if (this.snapshots.mayLose)
+      for (const [index, { present, gone }] of this.sectors) {
+        const values = [...present, ...gone].map(({ value }) => value);
+        this.snapshots.losePower(index, values);
+      }
     for (const sector of this.sectors.values()) {
+      if (sector.gone.length === 0) continue;
       for (const gone of sector.gone) if (gone.isVolatile) sector.present.push(entryOf(gone));
       sector.gone = sector.gone.filter(({ isVolatile }) => !isVolatile);
     }

@@ -18,6 +18,12 @@ export interface Host {
   slowness: number;
 }
 
+/** What arrives at an end: a message, or the reason why there will be no other one. */
+interface Arrival {
+  message: unknown;
+  isEnd: boolean;
+}
+
 /** One side of a connection. */
 export class End {
   peer!: End;
@@ -27,7 +33,9 @@ export class End {
   /** when the last message to it arrives */
   arrival = 0;
   /** to it, while its direction is blocked */
-  readonly stalled: (() => void)[] = [];
+  readonly stalled: Arrival[] = [];
+  /** to be called once it is closed */
+  forget: () => void = () => undefined;
 
   constructor(
     readonly network: Network,
@@ -35,38 +43,41 @@ export class End {
   ) {}
 
   send(message: unknown): void {
-    if (!this.closed) this.peer.deliver(() => this.peer.onMessage(message));
+    if (!this.closed) this.peer.deliver({ message, isEnd: false });
   }
 
   /** The peer hears of it after all that was sent before. */
   close(reason = "the peer closed the connection"): void {
     if (this.closed) return;
     this.closed = true;
-    this.peer.deliver(() => this.peer.end(reason));
+    this.forget();
+    this.peer.deliver({ message: reason, isEnd: true });
   }
 
   end(reason: string): void {
     if (this.closed) return;
     this.closed = true;
+    this.forget();
     this.onClose(reason);
   }
 
-  deliver(work: () => void): void {
+  deliver(arrival: Arrival): void {
     const { network, process, peer } = this;
     if (network.isBlocked(peer.process.machine, process.machine)) {
-      this.stalled.push(work);
+      this.stalled.push(arrival);
       return;
     }
     const { now } = simulation();
     this.arrival = Math.max(this.arrival, now + network.latency(peer.process.machine, process.machine));
-    const arrive = () => {
-      if (!this.closed) work();
-    };
-    simulation().after(this.arrival - now, process, arrive);
+    simulation().after(this.arrival - now, process, () => {
+      if (this.closed) return;
+      if (arrival.isEnd) this.end(arrival.message as string);
+      else this.onMessage(arrival.message);
+    });
   }
 
   release(): void {
-    for (const work of this.stalled.splice(0)) this.deliver(work);
+    for (const arrival of this.stalled.splice(0)) this.deliver(arrival);
   }
 }
 
@@ -97,7 +108,7 @@ export class Network {
   }
 
   isBlocked(from: string, to: string): boolean {
-    return this.blocked.has(`${from}>${to}`);
+    return this.blocked.size > 0 && this.blocked.has(`${from}>${to}`);
   }
 
   block(from: string, to: string): void {
@@ -148,7 +159,7 @@ export class Network {
     near.peer = far;
     far.peer = near;
     this.ends.push(near, far);
-    for (const end of [near, far]) end.process.onDeath(() => this.processDied(end));
+    for (const end of [near, far]) end.forget = end.process.onDeath(() => this.processDied(end));
     simulation().after(0, listener.process, () => {
       if (listener.onConnection === null) listener.backlog.push(far);
       else listener.onConnection(far);

@@ -208,8 +208,9 @@ export class RegionMap {
   }
 
   private forgot(): void {
-    const needed = union(union(this.current, this.previous), this.inherited);
-    if (this.durable.some((bit, i) => bit > (needed[i] ?? 0))) this.stale = true;
+    for (let i = 0; i < this.durable.length; i++)
+      if (this.durable[i] === 1 && this.current[i] !== 1 && this.previous[i] !== 1 && this.inherited[i] !== 1)
+        this.stale = true;
   }
 
   trackMissed(since: number): void {
@@ -221,7 +222,10 @@ export class RegionMap {
   }
 
   get dirtyRegions(): number {
-    return union(union(this.current, this.previous), this.inherited).reduce((sum, bit) => sum + bit, 0);
+    let count = 0;
+    for (let i = 0; i < this.current.length; i++)
+      if (this.current[i] === 1 || this.previous[i] === 1 || this.inherited[i] === 1) count++;
+    return count;
   }
 
   /** Grains changed since `since`, those of inherited regions among them. */

@@ -17,7 +17,7 @@ export class Process {
   clockAheadMs = 0;
   /** what happened while it was stopped */
   private held: (() => void)[] | null = null;
-  private readonly atDeath: (() => void)[] = [];
+  private readonly atDeath = new Set<() => void>();
 
   constructor(
     readonly name: string,
@@ -30,8 +30,10 @@ export class Process {
     return simulation().answer(0, work, this);
   }
 
-  onDeath(work: () => void): void {
-    this.atDeath.push(work);
+  /** @returns what forgets it */
+  onDeath(work: () => void): () => void {
+    this.atDeath.add(work);
+    return () => this.atDeath.delete(work);
   }
 
   /** Nothing of it runs any more, from this moment on. */
@@ -54,8 +56,8 @@ export class Process {
   }
 
   /** @returns whether it has to wait until the process goes on */
-  defer(work: () => void): boolean {
-    this.held?.push(work);
+  defer(event: Event): boolean {
+    this.held?.push(event.held());
     return this.held !== null;
   }
 }
@@ -67,18 +69,50 @@ export function runningProcess(): Process | undefined {
   return running ?? undefined;
 }
 
-interface Event {
-  at: number;
-  order: number;
-  /** null: nobody's */
-  process: Process | null;
-  work: () => void;
-  cancelled: boolean;
+/** Who waits for what an event comes to. */
+interface Waiter {
+  resolve: (result: unknown) => void;
+  reject: (error: Error) => void;
 }
 
-export interface Scheduled {
-  cancel(): void;
+class Event {
+  constructor(
+    readonly at: number,
+    readonly order: number,
+    /** null: nobody's */
+    readonly process: Process | null,
+    /** null: it was cancelled. What it would have needed is not kept for it. */
+    private work: (() => unknown) | null,
+    private readonly waiter: Waiter | null,
+  ) {}
+
+  cancel(): void {
+    this.work = null;
+  }
+
+  get isCancelled(): boolean {
+    return this.work === null;
+  }
+
+  perform(): void {
+    if (this.work !== null) perform(this.work, this.waiter);
+  }
+
+  /** For later, when it cannot be cancelled any more. */
+  held(): () => void {
+    const { work, waiter } = this;
+    return () => {
+      if (work !== null) perform(work, waiter);
+    };
+  }
 }
+
+function perform(work: () => unknown, waiter: Waiter | null): void {
+  if (waiter === null) work();
+  else settle(work, waiter.resolve, waiter.reject);
+}
+
+export type Scheduled = Pick<Event, "cancel">;
 
 let current: Simulation | null = null;
 
@@ -111,15 +145,14 @@ export class Simulation {
 
   /** Does `work` later, as code of `process` if it is alive by then. */
   after(delayMs: number, process: Process | null, work: () => void): Scheduled {
-    const event = { at: this.now + delayMs, order: this.order++, process, work, cancelled: false };
-    this.push(event);
-    return { cancel: () => (event.cancelled = true) };
+    return this.push(new Event(this.now + delayMs, this.order++, process, work, null));
   }
 
   /** What the running process asked for, and gets after a while; never when it has died by then. */
   answer<T>(delayMs: number, work: () => T | Promise<T>, process = running): Promise<T> {
     return new Promise((resolve, reject) => {
-      this.after(delayMs, process, () => settle(work, resolve, reject));
+      const waiter = { resolve: resolve as Waiter["resolve"], reject };
+      this.push(new Event(this.now + delayMs, this.order++, process, work, waiter));
     });
   }
 
@@ -138,18 +171,18 @@ export class Simulation {
     while (!done()) {
       const event = this.pop();
       if (event === undefined) return;
-      if (event.cancelled) continue;
+      if (event.isCancelled) continue;
       this.now = Math.max(this.now, event.at);
       this.events++;
       if (this.interruption?.event === this.events) this.interruption.work();
-      const { process, work } = event;
-      if (process !== null && (!process.alive || process.defer(work))) continue;
-      perform(process, work);
+      const { process } = event;
+      if (process !== null && (!process.alive || process.defer(event))) continue;
+      performAs(process, event);
       if (this.failure !== null) throw this.failure as Error;
     }
   }
 
-  private push(event: Event): void {
+  private push(event: Event): Event {
     const { heap } = this;
     let at = heap.push(event) - 1;
     while (at > 0) {
@@ -160,6 +193,7 @@ export class Simulation {
       at = up;
     }
     heap[at] = event;
+    return event;
   }
 
   private pop(): Event | undefined {
@@ -187,10 +221,10 @@ function isBefore(a: Event, b: Event): boolean {
 }
 
 /** One event, and all that follows from it. */
-function perform(process: Process | null, work: () => void): void {
+function performAs(process: Process | null, event: Event): void {
   running = process;
   try {
-    work();
+    event.perform();
     drain();
   } finally {
     running = null;

@@ -79,21 +79,21 @@ export class SnapshotFiles {
         checkEqual(name, first.machine.name, content, other.machine.name, other.contentOf(name));
       const snapshot = known.get(name);
       if (snapshot === undefined) continue;
-      const sectors = new Set([...snapshot.values.keys(), ...sectorsIn(content)]);
-      for (const sector of sectors) {
+      const check = (sector: number): void => {
         const value = valueOf(content, sector);
         if (!model.mayHold(snapshot, sector, value))
           throw new Violation(
-            `sector ${sector} of snapshot ${name} holds ${value}, allowed: ${[...(snapshot.values.get(sector) ?? [0])].join(", ")}`,
+            `sector ${sector} of snapshot ${name} holds ${value}, allowed: ${(snapshot.values.get(sector) ?? [0]).join(", ")}`,
           );
-      }
+      };
+      for (const sector of snapshot.values.keys()) check(sector);
+      for (const block of content.keys())
+        for (let at = 0; at < BLOCK_SECTORS; at++) {
+          const sector = block * BLOCK_SECTORS + at;
+          if (!snapshot.values.has(sector)) check(sector);
+        }
     }
   }
-}
-
-function* sectorsIn(content: ReadonlyMap<number, Int32Array>): Generator<number> {
-  for (const block of content.keys())
-    for (let sector = 0; sector < BLOCK_SECTORS; sector++) yield block * BLOCK_SECTORS + sector;
 }
 
 function valueOf(content: ReadonlyMap<number, Int32Array>, sector: number): number {
@@ -107,9 +107,17 @@ function checkEqual(
   there: string,
   other: ReadonlyMap<number, Int32Array>,
 ): void {
-  for (const sector of new Set([...sectorsIn(one), ...sectorsIn(other)])) {
-    const [a, b] = [valueOf(one, sector), valueOf(other, sector)];
-    if (a !== b)
-      throw new Violation(`snapshot ${name} differs in sector ${sector}: ${a} at ${here}, ${b} at ${there}`);
-  }
+  const compare = (block: number): void => {
+    const [sectors, others] = [one.get(block), other.get(block)];
+    if (sectors === others) return;
+    for (let at = 0; at < BLOCK_SECTORS; at++) {
+      const [a, b] = [sectors?.[at] ?? 0, others?.[at] ?? 0];
+      if (a !== b)
+        throw new Violation(
+          `snapshot ${name} differs in sector ${block * BLOCK_SECTORS + at}: ${a} at ${here}, ${b} at ${there}`,
+        );
+    }
+  };
+  for (const block of one.keys()) compare(block);
+  for (const block of other.keys()) if (!one.has(block)) compare(block);
 }

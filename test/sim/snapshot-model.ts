@@ -9,16 +9,14 @@ type State = "taking" | "taken" | "perhaps" | "removed";
 export interface Snapshot {
   name: string;
   state: State;
-  /** by sector; one that is not there was never written */
-  values: Map<number, Set<number>>;
+  /** by sector, each value once; one that is not there was never written */
+  values: Map<number, number[]>;
 }
-
-const NEVER_WRITTEN: readonly number[] = [0];
 
 export class SnapshotModel {
   private readonly all = new Map<string, Snapshot>();
 
-  begin(name: string, values: Map<number, Set<number>>): void {
+  begin(name: string, values: Map<number, number[]>): void {
     this.all.set(name, { name, state: "taking", values });
   }
 
@@ -34,8 +32,8 @@ export class SnapshotModel {
       if (state !== "taking") continue;
       for (let at = sector; at < sector + count; at++) {
         const known = values.get(at);
-        if (known === undefined) values.set(at, new Set([...NEVER_WRITTEN, value]));
-        else known.add(value);
+        if (known === undefined) values.set(at, value === 0 ? [0] : [0, value]);
+        else if (!known.includes(value)) known.push(value);
       }
     }
   }
@@ -55,21 +53,26 @@ export class SnapshotModel {
     this.find(name).state = "removed";
   }
 
+  /** Whether `losePower` changes any. */
+  get mayLose(): boolean {
+    return [...this.all.values()].some(({ state }) => state === "taking" || state === "perhaps");
+  }
+
   /** One that was not acknowledged may hold less than what was written before. */
   losePower(sector: number, values: readonly number[]): void {
     for (const snapshot of this.all.values()) {
       if (snapshot.state !== "taking" && snapshot.state !== "perhaps") continue;
       const known = snapshot.values.get(sector);
-      for (const value of values) known?.add(value);
+      if (known !== undefined) for (const value of values) if (!known.includes(value)) known.push(value);
     }
   }
 
-  valuesOf(name: string): ReadonlyMap<number, ReadonlySet<number>> {
+  valuesOf(name: string): ReadonlyMap<number, readonly number[]> {
     return this.find(name).values;
   }
 
   mayHold({ values }: Snapshot, sector: number, value: number): boolean {
-    return values.get(sector)?.has(value) ?? value === 0;
+    return values.get(sector)?.includes(value) ?? value === 0;
   }
 
   /** That are or may be there, in the order in which they were taken. */

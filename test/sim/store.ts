@@ -497,7 +497,8 @@ export class SimStore implements ReplicaStore {
         if (status === "OK") resolve(result as T);
         else reject(nativeError(status, message));
       };
-      this.submit({ offset: 0, length: 0, fua: false, data: null, mark: 0, settled: 0, ...request, done });
+      const { op, offset = 0, length = 0, fua = false, data = null } = request;
+      this.submit({ op, offset, length, fua, data, mark: 0, settled: 0, done });
     });
   }
 
@@ -735,8 +736,13 @@ export class SimStore implements ReplicaStore {
 
   stats(): StoreStats {
     const allocated = this.layers.reduce((sum, { inode }) => sum + inode.data.blocks.size * BLOCK_BYTES, 0);
+    const { reads, writes, flushes, syncs, regionMapWrites } = this.counts;
     return {
-      ...this.counts,
+      reads,
+      writes,
+      flushes,
+      syncs,
+      regionMapWrites,
       damagedMapBlocks: this.damaged,
       dirtyRegions: this.map.dirtyRegions,
       indexBytes: 0,

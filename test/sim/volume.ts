@@ -195,9 +195,7 @@ export class SimVolume implements Simulated {
   private leave(work: () => void): void {
     const { now } = simulation();
     this.left = Math.max(this.left, now + simulation().random.between(0.005, 0.05));
-    simulation().after(this.left - now, this.process, () => {
-      work();
-    });
+    simulation().after(this.left - now, this.process, work);
   }
 
   private report(event: VolumeEvent): void {
@@ -218,17 +216,10 @@ export class SimVolume implements Simulated {
               ),
             );
         });
-      const defaults = {
-        offset: 0,
-        length: 0,
-        data: null,
-        fua: false,
-        slot: null,
-        isSettlement: false,
-        from: 0,
-        to: 0,
-      };
-      this.enter(() => this.submit({ ...defaults, ...operation, done }));
+      const { kind, offset = 0, length = 0, data = null, fua = false, slot = null } = operation;
+      const { isSettlement = false, from = 0, to = 0 } = operation;
+      const whole = { kind, offset, length, data, fua, slot, isSettlement, from, to, done };
+      this.enter(() => this.submit(whole));
     });
   }
 
@@ -351,8 +342,18 @@ export class SimVolume implements Simulated {
       bytesSent: 0,
       bytesReceived: slot.bytesReceived,
     }));
+    // Written out, as in all that is made often: to spread takes several times as long.
+    const { counts } = this;
     return {
-      ...this.counts,
+      reads: counts.reads,
+      writes: counts.writes,
+      flushes: counts.flushes,
+      unmaps: counts.unmaps,
+      readBytes: counts.readBytes,
+      writtenBytes: counts.writtenBytes,
+      readMicros: counts.readMicros,
+      writeMicros: counts.writeMicros,
+      failed: counts.failed,
       inFlight: this.flights.size,
       differing: this.divergence.size,
       latency: { read: UNTIMED, write: UNTIMED, flush: UNTIMED, unmap: UNTIMED },
@@ -405,7 +406,9 @@ export class SimVolume implements Simulated {
   /** Writes before it that it has to wait for. */
   private overlapping(flight: Flight): Flight[] {
     if (flight.kind === "flush") return [];
-    return [...this.flights].filter((other) => other.isWriter && overlap(other, flight));
+    const found: Flight[] = [];
+    for (const other of this.flights) if (other.isWriter && overlap(other, flight)) found.push(other);
+    return found;
   }
 
   private finish(flight: Flight, status: StatusName, failedSlot: number | null = null): void {
