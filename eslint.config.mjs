@@ -22,7 +22,7 @@ export default tseslint.config(
   },
   {
     // t.test() returns a promise that tap itself awaits, and takes a function without a promise for one that calls t.end().
-    files: ["**/*.test.ts", "**/*.e2e.ts"],
+    files: ["**/*.test.ts", "**/*.model.ts", "**/*.e2e.ts"],
     rules: { "@typescript-eslint/no-floating-promises": "off", "@typescript-eslint/require-await": "off" },
   },
   {

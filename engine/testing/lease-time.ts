@@ -16,7 +16,8 @@ export function hear(before: World, after: World): World {
     const [said, says] = [haveRecord(before, then), haveRecord(after, engine)];
     const isOutwaited = before.engines.some((other, j) => i !== j && waits(other));
     const pastSince = isOutwaited ? (engine.pastSince | said) & ~says : 0;
-    return { ...engine, past: (engine.past | said) & ~says, pastSince };
+    const past = (engine.past | said) & ~says;
+    return past === engine.past && pastSince === engine.pastSince ? engine : { ...engine, past, pastSince };
   });
   return { ...after, engines };
 }

@@ -1,6 +1,6 @@
 /** Searches all that engines, replicas and a witness can come to for a stale choice. */
 import t from "tap";
-import { bits, setOf, Steps, type Bounds, type Part, type Serving, type World } from "./membership-world.js";
+import { bits, setOf, Steps, type Bounds, type Engine, type Part, type Replica, type Serving, type World } from "./membership-world.js"; // prettier-ignore
 
 function stale({ replicas, acknowledged }: World, members: number): boolean {
   return bits(members, replicas.length).some(
@@ -35,10 +35,32 @@ interface Result {
   problem: World | null;
 }
 
+/** A short name for each world: worlds that are alike in all have the same one. */
+class Names {
+  readonly #ofText = new Map<string, number>();
+  // Worlds share the parts that a step leaves alone.
+  readonly #ofPart = new WeakMap<Replica | Engine, number>();
+
+  of({ replicas, engines, ...counts }: World): string {
+    return [...[...replicas, ...engines].map((part) => this.#part(part)), ...Object.values(counts)].join();
+  }
+
+  #part(part: Replica | Engine): number {
+    let name = this.#ofPart.get(part);
+    if (name !== undefined) return name;
+    const text = JSON.stringify(part);
+    name = this.#ofText.get(text) ?? this.#ofText.size;
+    this.#ofText.set(text, name);
+    this.#ofPart.set(part, name);
+    return name;
+  }
+}
+
 function explore(bounds: Bounds): Result {
   const steps = new Steps(bounds);
   const first = steps.first();
-  const seen = new Set([JSON.stringify(first)]);
+  const names = new Names();
+  const seen = new Set([names.of(first)]);
   const queue = [first];
   const result: Result = { states: 0, starts: 0, without: 0, problem: null };
   for (let world = queue.pop(); world !== undefined; world = queue.pop()) {
@@ -60,7 +82,7 @@ function explore(bounds: Bounds): Result {
           return { ...result, problem: world };
     if (bounds.witness && torn(world, bounds.replicas)) return { ...result, problem: world };
     for (const next of steps.of(world)) {
-      const key = JSON.stringify(next);
+      const key = names.of(next);
       if (seen.has(key)) continue;
       seen.add(key);
       queue.push(next);

@@ -95,7 +95,9 @@ export interface Bounds {
 }
 
 export function bits(set: number, count: number): number[] {
-  return Array.from({ length: count }, (_, i) => i).filter((i) => (set >> i) & 1);
+  const found = [];
+  for (let i = 0; i < count; i++) if (has(set, i)) found.push(i);
+  return found;
 }
 
 function has(set: number, i: number): boolean {

@@ -44,22 +44,26 @@ function filesUnder(folder: string, ending: string): string[] {
     .sort();
 }
 
-const unitTests = [
-  ...tap,
-  `--timeout=${120 * SLOWNESS}`,
-  ...[
-    "proto",
-    "native",
-    "replica",
-    "engine",
-    "manager",
-    "rest-client",
-    "csi",
-    "cli",
-    "bench",
-    "test",
-  ].flatMap((folder) => filesUnder(folder, ".test.ts")),
-] as const;
+const SOURCES = [
+  "proto",
+  "native",
+  "replica",
+  "engine",
+  "manager",
+  "rest-client",
+  "csi",
+  "cli",
+  "bench",
+  "test",
+];
+
+/** Tests that lie beside what they test, several files at a time. */
+function besideSources(ending: string, seconds: number): [string, ...string[]] {
+  const files = SOURCES.flatMap((folder) => filesUnder(folder, ending));
+  return [...tap, `--timeout=${seconds * SLOWNESS}`, ...files];
+}
+
+const unitTests = besideSources(".test.ts", 120);
 
 export const phases: Phase[] = [
   {
@@ -120,6 +124,13 @@ export const phases: Phase[] = [
     timeoutMs: 10 * MINUTE_MS,
   },
   {
+    name: "models",
+    about: "searches of all that engines, replicas and a witness can come to (`*.model.ts`)",
+    command: besideSources(".model.ts", 300),
+    count: "tap",
+    timeoutMs: 10 * MINUTE_MS,
+  },
+  {
     name: "sim",
     about: "engine and replicas in a simulated world that fails, by seeds",
     command: ["node", "--import", "./dist/test/sim/register.js", "dist/test/sim/suite.js"],
@@ -128,7 +139,7 @@ export const phases: Phase[] = [
   },
   {
     name: "unit-lts",
-    about: "the same under the newest LTS of Node",
+    about: "the unit tests under the newest LTS of Node",
     command: ["test/with-node-lts", ...unitTests],
     count: "tap",
     timeoutMs: 12 * MINUTE_MS,

@@ -1,6 +1,6 @@
 /**
- * The same as `membership-model.test.ts` with a witness beside two or three replicas, which an engine takes in and gives up. Nor is a copy
- * ever gone on with alone while another engine goes on without it. With two engines and reads: `read-lease-model.test.ts`.
+ * The same as `membership.model.ts` with a witness beside two or three replicas, which an engine takes in and gives up. Nor is a copy
+ * ever gone on with alone while another engine goes on without it. With two engines and reads: `read-lease.model.ts`.
  */
 import { testMembership } from "./testing/membership-search.js";
 
