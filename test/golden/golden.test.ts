@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { pino } from "pino";
 import t from "tap";
@@ -10,6 +11,7 @@ import { HostedReplica } from "../../replica/hosted-replica.js";
 import { ReplicaDecisions } from "../../replica/replica-decisions.js";
 import { layersOf } from "../../replica/layers.js";
 import { readManifests, archiveFolder, sparseScratch, unpack, type GoldenReplica } from "./archives.js";
+import { sparseHash } from "./sparse-hash.js";
 
 const CHUNK_BYTES = 1 << 20;
 const GROWTH_BYTES = 4 << 20;
@@ -23,11 +25,21 @@ const log = pino({ level: "silent" });
 // Gigabytes are unpacked, read and hashed, on boards with an SD card as well.
 t.setTimeout(900_000);
 
-async function hashOf(store: ReplicaStore, size: number): Promise<string> {
-  const hash = createHash("sha256");
-  for (let at = 0; at < size; at += CHUNK_BYTES)
-    hash.update(await store.read(at, Math.min(CHUNK_BYTES, size - at)));
-  return hash.digest("hex");
+function hashOf(store: ReplicaStore, size: number): Promise<string> {
+  return sparseHash(size, (at, length) => store.read(at, length));
+}
+
+async function fileHash(path: string): Promise<string> {
+  const file = await open(path);
+  const bytes = Buffer.alloc(CHUNK_BYTES);
+  try {
+    return await sparseHash((await file.stat()).size, async (at, length) => {
+      const { bytesRead } = await file.read(bytes, 0, length, at);
+      return bytes.subarray(0, bytesRead);
+    });
+  } finally {
+    await file.close();
+  }
 }
 
 /** Reads the volume as it was at data file `top`; a snapshot is read below an empty head aside. */
@@ -57,14 +69,14 @@ async function contentAt(
 }
 
 /** Longhorn's files as they are now: content and allocated bytes; of volume.meta all but the flag that we set. */
-function stateOf(path: string, golden: GoldenReplica): Record<string, unknown> {
+async function stateOf(path: string, golden: GoldenReplica): Promise<Record<string, unknown>> {
   const state: Record<string, unknown> = {};
   for (const name of Object.keys(golden.files)) {
-    const bytes = readFileSync(join(path, name));
+    const file = join(path, name);
     state[name] =
       name === "volume.meta"
-        ? { ...(JSON.parse(bytes.toString()) as object), Dirty: null }
-        : [createHash("sha256").update(bytes).digest("hex"), statSync(join(path, name)).blocks];
+        ? { ...(JSON.parse(readFileSync(file, "utf8")) as object), Dirty: null }
+        : [await fileHash(file), statSync(file).blocks];
   }
   return state;
 }
@@ -104,7 +116,7 @@ for (const archive of readManifests(folder)) {
 
     for (const golden of [archive, ...(archive.other_replicas ?? [])]) {
       const path = join(root, golden.replica_dir);
-      const before = stateOf(path, golden);
+      const before = await stateOf(path, golden);
       for (const [name, { sha256 }] of Object.entries(golden.files)) {
         if (sha256 === undefined || name === "volume.meta") continue;
         t.equal((before[name] as string[])[0], sha256, `${golden.replica_dir}/${name} was unpacked well`);
@@ -137,7 +149,7 @@ for (const archive of readManifests(folder)) {
         t.equal(facts.inheritedRegions, 0);
         t.equal(facts.unfit, golden.volume_meta.Rebuilding ? "its rebuild was interrupted" : "");
         await replica.close();
-        t.same(stateOf(path, golden), before, "unharmed");
+        t.same(await stateOf(path, golden), before, "unharmed");
         t.equal((await openDirectory(path)).meta.dirty, false, "closed in order");
         if (!golden.volume_meta.Dirty) {
           const meta = createHash("sha256")
