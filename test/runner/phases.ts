@@ -1,5 +1,6 @@
 /** The phases of the test suite, in the order they run: cheap and telling ones first. */
 import { existsSync, readdirSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import type { CountStyle } from "./count.js";
 
 export interface Phase {
@@ -17,19 +18,18 @@ export interface Phase {
 const SLOWNESS = Number(process.env["AUROCHS_SLOWNESS"] ?? 1);
 const MINUTE_MS = 60_000 * SLOWNESS;
 const nativePreset = process.env["AUROCHS_NATIVE_PRESET"] ?? "test";
-const tap = ["node", "node_modules/.bin/tap", "--reporter=tap"] as const;
+
+/** @param seconds for one file, unless it asks for more */
+function testFiles(jobs: number, seconds: number, files: string[]): [string, ...string[]] {
+  return ["node", "dist/test/runner/files.js", String(jobs), String(seconds * SLOWNESS), ...files];
+}
 
 /** Tests named `*.e2e.ts` start whole processes and want the machine to themselves: one file after another. */
 function endToEnd(folder: string, about: string, minutes: number): Phase {
   return {
     name: folder,
     about,
-    command: [
-      ...tap,
-      "--jobs=1",
-      `--timeout=${minutes * 60 * SLOWNESS}`,
-      ...filesUnder(`test/${folder}`, ".e2e.ts"),
-    ],
+    command: testFiles(1, minutes * 60, filesUnder(`test/${folder}`, ".e2e.ts")),
     count: "tap",
     timeoutMs: minutes * MINUTE_MS,
   };
@@ -60,7 +60,8 @@ const SOURCES = [
 /** Tests that lie beside what they test, several files at a time. */
 function besideSources(ending: string, seconds: number): [string, ...string[]] {
   const files = SOURCES.flatMap((folder) => filesUnder(folder, ending));
-  return [...tap, `--timeout=${seconds * SLOWNESS}`, ...files];
+  // Some wait more than they work.
+  return testFiles(availableParallelism() + 1, seconds, files);
 }
 
 const unitTests = besideSources(".test.ts", 120);
