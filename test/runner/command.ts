@@ -13,6 +13,13 @@ export interface CommandResult {
 /** How long a program may take to clean up after SIGTERM. */
 const GRACE_MS = 10_000;
 
+const running = new Set<number>();
+
+/** Ends what runs. */
+export async function endCommands(): Promise<void> {
+  await Promise.all([...running].map(endTree));
+}
+
 /** @param logPath gets stdout and stderr while they come */
 export async function runCommand(
   argv: readonly [string, ...string[]],
@@ -36,10 +43,7 @@ export async function runCommand(
     timedOut = true;
     if (child.pid !== undefined) void endTree(child.pid);
   }, options.timeoutMs);
-  const interrupt = (): void => {
-    if (child.pid !== undefined) void endTree(child.pid).then(() => process.exit(130));
-  };
-  process.once("SIGINT", interrupt).once("SIGTERM", interrupt);
+  if (child.pid !== undefined) running.add(child.pid);
 
   const exitCode = await new Promise<number>((resolve) => {
     child.once("error", (error) => {
@@ -49,7 +53,7 @@ export async function runCommand(
     child.once("close", (code) => resolve(code ?? -1));
   });
   clearTimeout(limit);
-  process.off("SIGINT", interrupt).off("SIGTERM", interrupt);
+  if (child.pid !== undefined) running.delete(child.pid);
   log.end();
   await finished(log);
   return { output: Buffer.concat(chunks).toString(), exitCode: timedOut ? -1 : exitCode, timedOut };

@@ -1,7 +1,8 @@
-/** `test/run`: runs phases one after another; ends with one line of totals and an exit status. */
+/** `test/run`: runs phases in two lanes; ends with one line of totals and an exit status. */
 import { mkdirSync } from "node:fs";
-import { runCommand } from "./command.js";
+import { endCommands, runCommand } from "./command.js";
 import { countCases, sum, summaryLine, type Count } from "./count.js";
+import { lanesOf } from "./lanes.js";
 import { phases, type Phase } from "./phases.js";
 
 const LOG_DIR = "dist/test-logs";
@@ -41,7 +42,18 @@ if (args.includes("--list")) {
 }
 mkdirSync(LOG_DIR, { recursive: true });
 const counts: Count[] = [];
-for (const phase of select(args)) counts.push(await runPhase(phase));
+let interrupted = false as boolean; // TypeScript does not see the signal set it
+for (const signal of ["SIGINT", "SIGTERM"] as const)
+  process.once(signal, () => {
+    interrupted = true;
+    void endCommands().then(() => process.exit(130));
+  });
+
+async function runLane(lane: Phase[]): Promise<void> {
+  for (const phase of lane) if (!interrupted) counts.push(await runPhase(phase));
+}
+
+await Promise.all(lanesOf(select(args)).map(runLane));
 const total = sum(counts);
 console.log(summaryLine(total));
 process.exitCode = total.failed > 0 ? 1 : 0;

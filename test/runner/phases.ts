@@ -1,4 +1,4 @@
-/** The phases of the test suite, in the order they run: cheap and telling ones first. */
+/** The phases of the test suite, in the order they run (`lanes.ts`): cheap and telling ones first. */
 import { existsSync, readdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import type { CountStyle } from "./count.js";
@@ -9,6 +9,8 @@ export interface Phase {
   command: readonly [string, ...string[]];
   count: CountStyle;
   timeoutMs: number;
+  /** computes, and waits for nothing: it runs beside the others, in what they leave of the processors */
+  aside?: true;
   /** only runs when it is named: it needs minutes of downloads and compiling */
   onRequest?: true;
 }
@@ -89,8 +91,21 @@ export const phases: Phase[] = [
     timeoutMs: 4 * MINUTE_MS,
   },
   {
+    name: "load",
+    about: "C++ unit tests of the load generator",
+    // Not aside: `unit`, `engine` and `agreement` use what it builds.
+    command: [
+      "sh",
+      "-c",
+      "cmake -S bench/load -B native/build/load -G Ninja -DAUROCHS_LOAD_TESTS=ON && cmake --build native/build/load && native/build/load/load_tests",
+    ],
+    count: "gtest",
+    timeoutMs: 8 * MINUTE_MS,
+  },
+  {
     name: "native",
     about: "C++ unit tests",
+    aside: true,
     command: [
       "sh",
       "-c",
@@ -102,20 +117,10 @@ export const phases: Phase[] = [
   {
     name: "fuzz",
     about: "the fuzz targets for seconds each, under ASan and UBSan",
+    aside: true,
     command: ["native/fuzz/run"],
     count: "summary",
     timeoutMs: 16 * MINUTE_MS,
-  },
-  {
-    name: "load",
-    about: "C++ unit tests of the load generator",
-    command: [
-      "sh",
-      "-c",
-      "cmake -S bench/load -B native/build/load -G Ninja -DAUROCHS_LOAD_TESTS=ON && cmake --build native/build/load && native/build/load/load_tests",
-    ],
-    count: "gtest",
-    timeoutMs: 8 * MINUTE_MS,
   },
   {
     name: "unit",
@@ -127,13 +132,15 @@ export const phases: Phase[] = [
   {
     name: "models",
     about: "searches of all that engines, replicas and a witness can come to (`*.model.ts`)",
-    command: besideSources(".model.ts", 300),
+    aside: true,
+    command: besideSources(".model.ts", 1200),
     count: "tap",
     timeoutMs: 10 * MINUTE_MS,
   },
   {
     name: "sim",
     about: "engine and replicas in a simulated world that fails, by seeds",
+    aside: true,
     command: ["node", "--import", "./dist/test/sim/register.js", "dist/test/sim/suite.js"],
     count: "summary",
     timeoutMs: 8 * MINUTE_MS,
@@ -155,6 +162,7 @@ export const phases: Phase[] = [
   {
     name: "aarch64",
     about: "cross build, and the C++ unit tests under emulation with 4, 16 and 64 KiB pages",
+    aside: true,
     command: ["test/aarch64/run"],
     count: "gtest",
     timeoutMs: 40 * MINUTE_MS,
