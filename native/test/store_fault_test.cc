@@ -28,8 +28,13 @@ CallFate FateOf(const char* name, int fd, uint64_t length, int mode) {
   char path[4096];
   ssize_t count = readlink(("/proc/self/fd/" + std::to_string(fd)).c_str(), path, sizeof path);
   std::string file(path, count < 0 ? 0 : static_cast<size_t>(count));
-  std::lock_guard lock(watch_mutex);
-  return watcher ? watcher({name, file.substr(file.rfind('/') + 1), length, mode}) : CallFate{};
+  CallFate fate;
+  {
+    std::lock_guard lock(watch_mutex);
+    if (watcher) fate = watcher({name, file.substr(file.rfind('/') + 1), length, mode});
+  }
+  if (fate.until.valid()) fate.until.wait();
+  return fate;
 }
 
 int Fail(int error) {
@@ -52,6 +57,12 @@ SyscallWatch::~SyscallWatch() {
 }
 
 }  // namespace aurochs
+
+extern "C" ssize_t pread(int fd, void* data, size_t length, off_t offset) {
+  auto fate = aurochs::FateOf("pread", fd, length, 0);
+  if (fate.error != 0) return aurochs::Fail(fate.error);
+  return syscall(SYS_pread64, fd, data, length, offset);
+}
 
 extern "C" ssize_t pwrite(int fd, const void* data, size_t length, off_t offset) {
   auto fate = aurochs::FateOf("pwrite", fd, length, 0);

@@ -1,9 +1,9 @@
 // The files of a replica's chain at one moment, and the ids by which the extent index names them.
 //
 // A Chain that is in use never changes. A change makes a new one; who works on a helper thread keeps the one
-// it began with, and when nobody has the old one any more, its files may be closed and what it read be
-// punched. Ids are not positions: they stay when layers come and go, and two ids may name one file (after a
-// merge).
+// it began with, and when nobody has the old one or one before it any more, its files may be closed and what
+// it read be punched. Ids are not positions: they stay when layers come and go, and two ids may name one file
+// (after a merge).
 #pragma once
 
 #include <array>
@@ -33,8 +33,11 @@ struct Chain {
   /// Whether the index's "held below" can be taken as it is: no layer has lost blocks behind its back.
   bool below_exact = true;
 
-  /// On the loop's thread, when nobody has this chain any more and what only it had is closed.
+  /// On the loop's thread, when nobody has this chain or an older one any more and what only it had is
+  /// closed.
   mutable std::function<void()> on_retired;
+  /// What has taken its place. Kept, so that chains go in the order in which they came.
+  mutable std::shared_ptr<const Chain> successor;
 
   uint8_t head_id() const { return order.back(); }
   Layer& head() const { return *files[head_id()]; }

@@ -39,22 +39,26 @@ std::shared_ptr<const Chain> ExtentStore::Adopt(Chain chain) {
   return {new Chain(std::move(chain)), [this](const Chain* old) { Retire(old); }};
 }
 
-// Closing a file that has no name any more may take long.
+// Closing a file that has no name any more may take long. The successor is let go of afterwards, here: that
+// may be the end of it, too.
 void ExtentStore::Retire(const Chain* chain) {
+  auto successor = std::move(chain->successor);
   if (background_ == nullptr || closed_) {
     delete chain;
     return;
   }
   auto retired = std::move(chain->on_retired);
   InBackground([chain] { delete chain; },
-               [retired] {
+               [retired, successor = std::move(successor)]() mutable {
                  if (retired) retired();
+                 successor.reset();
                });
 }
 
 void ExtentStore::Publish(Chain next, std::function<void()> old_retired) {
   auto chain = Adopt(std::move(next));
   chain_->on_retired = std::move(old_retired);
+  chain_->successor = chain;
   std::lock_guard lock(mutex_);
   chain_.swap(chain);
 }
