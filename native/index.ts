@@ -448,7 +448,8 @@ export interface ReplicaStore {
   /** Longhorn's coalesce: copies what the snapshot `upper` holds into the file of `lower`, the layer directly below it, which is
    * marked as removed and has no other child. When it resolves, all is durable, the chain has one layer less, and what both
    * held is read from `lower`'s file, still under that name: now `upper`'s file may go and its name be given to it
-   * (`renameLayer`). When it rejects, `lower` may hold some of it, which `upper` hides. */
+   * (`renameLayer`). Unmap does not punch it before it is named as removed: while `upper`'s file is there, it would be read again
+   * after the next open. When it rejects, `lower` may hold some of it, which `upper` hides. */
   mergeLayers(lower: string, upper: string, onProgress: OnProgress): Promise<void>;
   /** Longhorn's prune: punches holes into the layer directly below the head, marked as removed and without other children,
    * wherever the head holds a block. */

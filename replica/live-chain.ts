@@ -29,6 +29,15 @@ interface Pending {
   timer: NodeJS.Timeout;
 }
 
+/** Two files of the live chain on their way to become one: `source` takes in what `target`, its child, holds, then it takes
+ * its name. */
+interface Merge {
+  source: string;
+  target: string;
+  /** the store has them as one already, by the name of `source` */
+  done: boolean;
+}
+
 /** How long changes waited for a snapshot, by what they waited for. */
 interface Held {
   flushMs: number;
@@ -52,6 +61,8 @@ export class LiveChain {
   private readonly untilSettled: (() => void)[] = [];
   /** layers are merged or pruned, out of turn */
   private working = false;
+  /** until the directory has one file, or the store has both anew */
+  private merging: Merge | null = null;
   private readonly store: ReplicaStore;
 
   /** @param onBroken directory and store do not agree any more: nothing may be served until the replica is opened anew */
@@ -71,7 +82,10 @@ export class LiveChain {
 
   /** Tells the store which snapshots may be punched: once, before anything is served. */
   async noteRemoved(): Promise<void> {
-    await this.store.setRemovedLayers(removedLayers(this.directory));
+    const paths = removedLayers(this.directory);
+    // What is freed in one of two that become one is still in the other, and after a crash there are two again.
+    const end = this.merging === null ? -1 : paths.indexOf(join(this.directory.path, this.merging.target));
+    await this.store.setRemovedLayers(end === -1 ? paths : paths.slice(0, end));
   }
 
   /** Makes all files of a snapshot, and most of what was written durable, while I/O goes on. One that was prepared before
@@ -197,11 +211,12 @@ export class LiveChain {
     }, isLive);
   }
 
-  /** After `source` has taken in what `target` holds.
-   * @param merged the store did it, and knows that both names are one file */
-  async replace(target: string, source: string, merged: boolean): Promise<void> {
+  /** After `source` has taken in what `target` holds. */
+  async replace(target: string, source: string): Promise<void> {
     this.refuseWhileBusy();
     const isLive = this.directory.chain.includes(target);
+    const { merging } = this;
+    const merged = merging?.done === true && merging.target === target && merging.source === source;
     const reload = isLive && !merged;
     if (reload) await this.store.holdChanges();
     await this.change(async () => {
@@ -210,8 +225,14 @@ export class LiveChain {
       if (reload) await this.orBreak(() => this.reloadStore());
       else if (isLive)
         await this.orBreak(() => this.store.renameLayer(join(path, source), join(path, target)));
+      if (merged) this.merging = null;
     }, reload);
     await this.noteRemoved();
+  }
+
+  /** What a purge came to no end with, on a full disk for one: the store has merged two layers, the directory has both. */
+  async replaceMerged(): Promise<void> {
+    if (this.merging?.done === true) await this.replace(this.merging.target, this.merging.source);
   }
 
   /** Takes the directory as it is on disk: somebody else has put files there. */
@@ -225,19 +246,26 @@ export class LiveChain {
     await this.store.holdChanges();
     await this.change(async () => {
       this.replica.directory = directory;
-      await this.orBreak(() => this.store.switchLayers());
-      await this.orBreak(() => this.noteRemoved());
+      await this.orBreak(() => this.switchStore());
     });
     this.log.info({ chain: directory.chain }, "reloaded");
     if (request !== null) await this.prepare(request, change);
   }
 
   /** Copies what `target` holds into `source`, its parent, while I/O goes on. Both are in the live chain. */
-  merge(source: string, target: string, onProgress: OnProgress): Promise<void> {
+  async merge(source: string, target: string, onProgress: OnProgress): Promise<void> {
     const { path } = this.directory;
-    return this.whileWorking(() =>
-      this.store.mergeLayers(join(path, source), join(path, target), onProgress),
-    );
+    // At once: the store has one layer a little earlier than this hears of it.
+    this.merging = { source, target, done: false };
+    try {
+      await this.whileWorking(() =>
+        this.store.mergeLayers(join(path, source), join(path, target), onProgress),
+      );
+      this.merging = { source, target, done: true };
+    } catch (error) {
+      this.merging = null;
+      throw error;
+    }
   }
 
   /** Frees in the head's parent what the head holds as well, while I/O goes on. */
@@ -271,7 +299,12 @@ export class LiveChain {
 
   private async reloadStore(): Promise<void> {
     await this.store.prepareLayers(await this.layers(this.directory));
+    await this.switchStore();
+  }
+
+  private async switchStore(): Promise<void> {
     await this.store.switchLayers();
+    this.merging = null;
     await this.noteRemoved();
   }
 

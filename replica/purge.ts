@@ -74,6 +74,7 @@ export class Purge {
   }
 
   private async purge(): Promise<void> {
+    await this.inTurn(() => this.chain.replaceMerged());
     await this.inTurn(() => this.markSystemSnapshots());
     const { disks, meta } = this.chain.directory;
     const names = removedDisks(disks, meta.head);
@@ -120,11 +121,9 @@ export class Purge {
         return { ended: this.chain.prune(action.source, onProgress) };
       case "coalesce":
         return { ended: this.merge(action.source, action.target, onProgress) };
-      case "replace": {
-        const merged = this.chain.directory.chain.includes(action.source);
-        await this.chain.replace(action.target, action.source, merged);
+      case "replace":
+        await this.chain.replace(action.target, action.source);
         return { ended: null };
-      }
     }
   }
 

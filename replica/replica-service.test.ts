@@ -415,6 +415,57 @@ t.test("a purge merges and frees what is removed, and reads stay the same", asyn
   t.notOk(existsSync(join(path, "aurochs.intent")));
 });
 
+async function withRemoved(t: Test, names: string[], removed: string[]) {
+  const client = await created(t);
+  for (const [at, name] of names.entries()) {
+    await client.open().store.write(at * 4096, Buffer.alloc(8192, at + 1));
+    await client.call("replicaSnapshot", { name, created: CREATED, userCreated: true });
+  }
+  for (const name of removed) await client.call("diskMarkAsRemoved", { name });
+  return client;
+}
+
+t.test("a snapshot is removed while the store has merged it and the directory has not", async (t) => {
+  const { call, open, hosted } = await withRemoved(t, ["a", "b", "c"], ["b"]);
+  const { store } = open();
+  const before = await store.read(0, SIZE);
+  const merge = store.mergeLayers.bind(store);
+  Object.defineProperty(store, "mergeLayers", {
+    value: async (...merging: Parameters<typeof merge>) => {
+      await merge(...merging);
+      await call("diskMarkAsRemoved", { name: "c" });
+    },
+  });
+  const purge = hosted.current?.purge;
+  await purge?.run();
+  t.match(purge?.status, { state: "complete", error: "" });
+  const { disks } = await call("replicaGet");
+  t.match(disks[snap("c")], { removed: true, parent: snap("a") });
+  t.notOk(disks[snap("b")]);
+  t.ok(before.equals(await store.read(0, SIZE)));
+});
+
+t.test("a purge that found no room to replace what it merged is finished by the next one", async (t) => {
+  const { call, open, hosted, path } = await withRemoved(t, ["a", "b", "c", "d"], ["b", "c"]);
+  const expected = await open().store.read(0, SIZE);
+  const purge = hosted.current?.purge;
+  const obstacle = join(path, "aurochs.intent.tmp");
+  mkdirSync(obstacle);
+  await purge?.run();
+  t.match(purge?.status, { state: "error" });
+  await call("diskMarkAsRemoved", { name: "d" });
+  await open().store.unmap(4096, 4096);
+  expected.fill(0, 4096, 8192);
+  rmSync(obstacle, { recursive: true });
+  await purge?.run();
+  t.match(purge?.status, { state: "complete", error: "" });
+  t.same(Object.keys((await call("replicaGet")).disks).sort(), [HEADS[4], snap("a"), snap("d")].sort());
+  t.ok(expected.equals(await open().store.read(0, SIZE)));
+  await call("replicaClose");
+  await call("replicaOpen");
+  t.ok(expected.equals(await open().store.read(0, SIZE)));
+});
+
 t.test("snapshots are taken while a purge is under way, and both come to their end", async (t) => {
   const { call, open, hosted } = await created(t);
   const { store } = open();

@@ -126,7 +126,7 @@ class LonghornReplica implements Handlers<typeof ReplicaService> {
     this.whenOpen((chain) => chain.remove(name, force));
 
   diskReplace = ({ target, source }: { target: string; source: string }): Promise<Reply> =>
-    this.whenOpen((chain) => chain.replace(target, source, false));
+    this.whenOpen((chain) => chain.replace(target, source));
 
   diskPrepareRemove = ({ name }: { name: string }) =>
     this.hosted.run((state) => {

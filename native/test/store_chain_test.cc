@@ -616,6 +616,24 @@ TEST_P(StoreDiscard, WhereARemovedLayerCannotBePunchedTheHeadHoldsZeros) {
   EXPECT_EQ(ReadBack(again, 0, 8 * kRange), Bytes(8 * kRange));
 }
 
+TEST_P(StoreDiscard, WhatWasMergedIsNotFreedWhileTheUpperFileIsThere) {
+  TestStore store(chain_.Options());
+  Fill(store);
+  ASSERT_EQ(store.SetRemoved({chain_.Path(0), chain_.Path(1)}).message, "");
+  ASSERT_EQ(store.Merge(chain_.Path(0), chain_.Path(1)).message, "");
+  ASSERT_EQ(store.Unmap(0, 4 * kRange).status, Status::kOk);
+  store.Close();
+  TestStore crashed(chain_.Options());
+  EXPECT_EQ(ReadBack(crashed, 0, 4 * kRange), Bytes(4 * kRange));
+  crashed.Close();
+  ExtentStore::Options options = chain_.Options();
+  options.layers.erase(options.layers.begin() + 1);
+  TestStore again(options);
+  ASSERT_EQ(again.SetRemoved({chain_.Path(0)}).message, "");
+  ASSERT_EQ(again.Unmap(0, 8 * kRange).status, Status::kOk);
+  EXPECT_LE(AllocatedBytesOf(chain_.Path(0)), 65536u);
+}
+
 TEST_P(StoreDiscard, AFlushMakesItDurableInEveryFile) {
   TestStore store(chain_.Options());
   Fill(store);

@@ -690,11 +690,8 @@ export class SimStore implements ReplicaStore {
       const upTo = into.inode.data.beginSync();
       await this.step(this.disk.syncMs(), 0, () => into.inode.data.endSync(upTo));
       this.layers = this.layers.filter((layer) => layer !== from);
-      // What both held is kept if the upper one was.
-      const removed = new Set(this.removed);
-      if (removed.delete(upper)) removed.add(lower);
-      else removed.delete(lower);
-      this.removed = removed;
+      // Nothing of it is freed while the upper file may still be there.
+      this.removed = new Set([...this.removed].filter((path) => path !== lower && path !== upper));
     });
     onProgress(1, 1);
   }

@@ -68,9 +68,9 @@ void ExtentStore::FinishMerge() {
   Chain next = *chain_;
   next.files[lower] = next.files[upper] = merge_->merged;
   std::erase(next.order, upper);
-  // It is what the upper was now.
+  // Nothing of it is freed until the owner says that the upper's file is gone: it would show it again.
   std::erase(next.removed, lower);
-  std::replace(next.removed.begin(), next.removed.end(), upper, lower);
+  std::erase(next.removed, upper);
   next.busy.clear();
   Publish(std::move(next), nullptr);
   merge_->lower.reset();
