@@ -2,7 +2,7 @@
 import { open, type FileHandle } from "node:fs/promises";
 import { punchHole, type OnProgress } from "../native/index.js";
 import { allocatedRuns, readExactly } from "./file-runs.js";
-import { FOLD_STEP_BYTES, SYNC_BYTES } from "./limits.js";
+import { FOLD_STEP_BYTES, PRUNE_RUNS_MAX, SYNC_BYTES } from "./limits.js";
 import { ReplicaError } from "./replica-error.js";
 
 /** Copies what `upper`, a child, has, allocated zeros as well, into `lower`, its parent, whose file may grow to its length.
@@ -33,13 +33,21 @@ export async function foldFile(upper: string, lower: string, onProgress: OnProgr
   });
 }
 
-/** Frees in `lower` what `upper`, the head, has as well. */
+/** Frees in `lower` what `upper`, the head, has as well; it may be written meanwhile. */
 export async function pruneFile(lower: string, upper: string): Promise<void> {
   await withFiles(upper, lower, async (from, to) => {
-    // What hides a block has to outlive a power cut before the block goes.
-    await from.datasync();
     const size = Math.min((await from.stat()).size, (await to.stat()).size);
-    for await (const [offset, length] of allocatedRuns(from, size)) await punchHole(to.fd, offset, length);
+    const hidden: [number, number][] = [];
+    const free = async () => {
+      // What hides a block has to outlive a power cut before the block goes: the sync comes after the look.
+      await from.datasync();
+      for (const [offset, length] of hidden.splice(0)) await punchHole(to.fd, offset, length);
+    };
+    for await (const run of allocatedRuns(from, size)) {
+      hidden.push(run);
+      if (hidden.length === PRUNE_RUNS_MAX) await free();
+    }
+    if (hidden.length > 0) await free();
     await to.sync();
   });
 }

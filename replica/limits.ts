@@ -60,6 +60,9 @@ export const SNAPSHOT_PREPARED_MS_MAX = 30_000;
 /** Bytes that are copied in one go when two files are folded. */
 export const FOLD_STEP_BYTES = 2 << 20;
 
+/** Runs that are freed in one go, after one sync of what hides them. */
+export const PRUNE_RUNS_MAX = 4096;
+
 /** Bytes that are written to a file between two syncs, so that the last one is short: a slow disk must not let a request
  * time out. */
 export const SYNC_BYTES = 16 << 20;
