@@ -268,6 +268,14 @@ export class LiveChain {
     }
   }
 
+  /** Somebody else is about to do that with the files: unmap leaves both alone until they are replaced, or reloaded. What it
+   * freed in between a read and a write of theirs would be there again. */
+  async expectMerge(source: string, target: string): Promise<void> {
+    if (this.working || this.merging?.done === true || !this.directory.chain.includes(source)) return;
+    this.merging = { source, target, done: false };
+    await this.noteRemoved();
+  }
+
   /** Frees in the head's parent what the head holds as well, while I/O goes on. */
   prune(file: string, onProgress: OnProgress): Promise<void> {
     return this.whileWorking(() => this.store.pruneLayer(join(this.directory.path, file), onProgress));

@@ -1,5 +1,15 @@
 /** ReplicaService as Longhorn's clients see it, over a real port, real files and the real store. */
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { status } from "@grpc/grpc-js";
@@ -464,6 +474,19 @@ t.test("a purge that found no room to replace what it merged is finished by the 
   await call("replicaClose");
   await call("replicaOpen");
   t.ok(expected.equals(await open().store.read(0, SIZE)));
+});
+
+t.test("what is unmapped while a purge in another process copies it does not come back", async (t) => {
+  const { call, open, operations, path } = await withRemoved(t, ["a", "b", "c"], ["b", "c"]);
+  const [from, to] = [join(path, snap("c")), join(path, snap("b"))];
+  t.match(await operations("b"), [{ action: "coalesce", source: snap("b"), target: snap("c") }, { action: "replace" }]); // prettier-ignore
+  const copied = readFileSync(from).subarray(8192, 16384);
+  await open().store.unmap(8192, 8192);
+  const fd = openSync(to, "r+");
+  writeSync(fd, copied, 0, copied.length, 8192);
+  closeSync(fd);
+  await call("diskReplace", { source: snap("b"), target: snap("c") });
+  t.ok((await open().store.read(8192, 8192)).equals(Buffer.alloc(8192)));
 });
 
 t.test("snapshots are taken while a purge is under way, and both come to their end", async (t) => {

@@ -129,8 +129,12 @@ class LonghornReplica implements Handlers<typeof ReplicaService> {
     this.whenOpen((chain) => chain.replace(target, source));
 
   diskPrepareRemove = ({ name }: { name: string }) =>
-    this.hosted.run((state) => {
+    this.hosted.run(async (state) => {
       const actions = state.state === "open" ? removalActions(state.replica.directory, name) : [];
+      for (const action of actions) {
+        if (state.state === "open" && action.action === "coalesce")
+          await state.chain.expectMerge(action.source, action.target);
+      }
       return { operations: actions.map((action) => ({ target: "", ...action })) };
     });
 
