@@ -165,11 +165,13 @@ export class Rebuild {
     this.log.info({ file: toFileName, from: source, ...file.transferred }, "file synced");
   }
 
-  /** What earlier transfers left, unless this one goes on with it. */
+  /** What earlier transfers left, unless this one goes on with it, or it says that a file that is here is not whole. */
   private async removeLeftovers(files: readonly SyncFileInfo[]): Promise<void> {
     const wanted = new Set([...files.map(({ toFileName }) => toFileName), ...this.receivers.names]);
     for (const name of await readdir(this.directory)) {
-      if (!name.endsWith(RECEIVING_SUFFIX) || wanted.has(name.slice(0, -RECEIVING_SUFFIX.length))) continue;
+      const file = name.slice(0, -RECEIVING_SUFFIX.length);
+      if (!name.endsWith(RECEIVING_SUFFIX) || wanted.has(file) || existsSync(join(this.directory, file)))
+        continue;
       await unlink(join(this.directory, name));
       this.log.info({ file: name }, "a broken transfer's file was removed");
     }

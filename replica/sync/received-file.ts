@@ -2,6 +2,11 @@
  * A file that is being received. One that is new here lies under its name with `.receiving` behind it until all of it is
  * durable, and a later transfer goes on with what is left of a broken one. One that is here already is changed in place,
  * so that only what differs has to come; an empty `.receiving` beside it says that it cannot be relied on meanwhile.
+ *
+ * Whoever finds a `.receiving` does not know why its transfer ended. If a sync failed, by whomever, the kernel reads what it
+ * dropped from the page cache as if it were on the disk, so that it compares as equal, and no later sync writes it. So of such
+ * a file nothing counts as being here until it has been written again, to blocks of its own: ext4 still thinks of the
+ * old ones as written when it has not been able to note on the disk that they are.
  */
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
@@ -11,6 +16,7 @@ import { punchHole, type FileReceiver, type NativeError } from "../../native/ind
 import { readWholeFile, syncDirectory } from "../durable-file.js";
 import { allocatedRuns, readExactly } from "../file-runs.js";
 import { ReplicaError } from "../replica-error.js";
+import { Serial } from "../serial.js";
 import { changeTimeOf, METHOD_CRC64, parseChecksumFile, writeRecordedChecksum } from "./checksum-file.js";
 import { Coverage } from "./coverage.js";
 import { SYNC_BYTES } from "../limits.js";
@@ -42,6 +48,8 @@ interface Opened {
   empty: boolean;
   /** "" when it is changed in place */
   aside: string;
+  /** an earlier transfer was not committed: what is right is written again */
+  isDoubtful: boolean;
 }
 
 // waiting --open--> open --finish--> finished --commit--> ended      waiting, open, finished --abandon--> ended
@@ -65,6 +73,10 @@ export class ReceivedFile {
   private readonly underWay = new Set<Promise<unknown>>();
   private unsynced = 0;
   private syncing: Promise<void> | null = null;
+  private syncError: { cause: unknown } | null = null;
+  private finishing: Promise<void> | null = null;
+  /** where what is here is written again: a request that comes twice must not put back what has changed meanwhile */
+  private readonly inTurn = new Serial();
   /** what is to come by frames: ends before anything else ends */
   private frames: { by: FrameReceiver; ended: Promise<Error | null> } | null = null;
 
@@ -131,7 +143,8 @@ export class ReceivedFile {
     let file: FileHandle | null = null;
     try {
       const inPlace = exists && !isMetaFile(this.fileName);
-      const resumes = !exists && existsSync(aside) && !isMetaFile(this.fileName);
+      const isDoubtful = existsSync(aside) && !isMetaFile(this.fileName);
+      const resumes = !exists && isDoubtful;
       if (inPlace) {
         await (await open(aside, "w", 0o644)).close();
         await syncDirectory(this.directory);
@@ -143,7 +156,7 @@ export class ReceivedFile {
       if ((await file.stat()).size !== size) await file.truncate(size);
       const existed = exists || resumes;
       const empty = !existed || (await allocatedRuns(file, size).next()).done === true;
-      this.state = { state: "open", file, size, existed, empty, aside: inPlace ? "" : aside };
+      this.state = { state: "open", file, size, existed, empty, aside: inPlace ? "" : aside, isDoubtful };
       return existed;
     } catch (error) {
       await file?.close();
@@ -156,7 +169,7 @@ export class ReceivedFile {
     const { begin, end } = within(asked, opened.size);
     if (data.length !== end - begin)
       throw new Error(`received ${data.length} bytes for the ${end - begin} bytes from ${begin}`);
-    await this.track(writeAll(opened.file, data, begin, this.fileName));
+    await this.change(() => put(opened, data, begin, this.fileName));
     this.covered.add(begin, end);
     this.told.delete(begin);
     this.received_ += end - begin;
@@ -171,7 +184,7 @@ export class ReceivedFile {
     const bytes = bytesOf(extents);
     if (data.length !== bytes) throw new Error(`received ${data.length} bytes for extents of ${bytes} bytes`);
     checkInside(extents, end);
-    await this.track(putExtents(opened, { begin, end }, extents, data, this.fileName));
+    await this.change(() => putExtents(opened, { begin, end }, extents, data, this.fileName));
     this.covered.add(begin, end);
     this.told.delete(begin);
     this.received_ += bytes;
@@ -182,7 +195,7 @@ export class ReceivedFile {
   async hole(asked: Range): Promise<void> {
     const opened = this.opened();
     const { begin, end } = within(asked, opened.size);
-    if (end > begin) await this.track(punchHole(opened.file.fd, begin, end - begin));
+    if (end > begin) await this.change(() => punchHole(opened.file.fd, begin, end - begin));
     this.covered.add(begin, end);
   }
 
@@ -191,13 +204,7 @@ export class ReceivedFile {
     const opened = this.opened();
     const { begin, end } = within(asked, opened.size);
     if (end - begin > RANGE_BYTES_MAX) throw new Error(`range of ${end - begin} bytes is too long`);
-    const hash = await this.track(hashOf(opened.file, begin, end));
-    if (hash !== null) {
-      this.covered.add(begin, end);
-      this.told.set(begin, end - begin);
-    }
-    if (opened.existed) this.onProgress(end - begin);
-    return hash;
+    return this.compare({ begin, end }, [{ offset: begin, length: end - begin }]);
   }
 
   /** @returns SHA-512 of the extents' content, one after the other; null unless these are what is allocated in the range */
@@ -207,12 +214,19 @@ export class ReceivedFile {
     const bytes = bytesOf(extents);
     if (bytes > RANGE_BYTES_MAX) throw new Error(`extents of ${bytes} bytes are too long`);
     checkInside(extents, range.end);
-    const hash = await this.track(hashOfExtents(opened.file, range, extents));
+    return this.compare(range, extents);
+  }
+
+  private async compare(range: Range, extents: readonly Extent[]): Promise<Buffer | null> {
+    const opened = this.opened();
+    const bytes = bytesOf(extents);
+    const hash = await this.change(() => hashOfExtents(opened, range, extents, this.fileName));
     if (hash !== null) {
       this.covered.add(range.begin, range.end);
       this.told.set(range.begin, bytes);
     }
     if (opened.existed) this.onProgress(bytes);
+    if (hash !== null && opened.isDoubtful) await this.syncBehind(opened.file, bytes);
     return hash;
   }
 
@@ -239,17 +253,23 @@ export class ReceivedFile {
     );
   }
 
-  /** Makes durable what came, and takes nothing more. Idempotent. */
+  /** Makes durable what came, and takes nothing more. Idempotent: one that failed has failed, since a second sync would
+   * succeed without what the first one dropped. */
   async finish(): Promise<void> {
-    if (this.state.state === "finished") return;
     if (this.state.state === "ended") throw new Error(`${this.fileName} is closed`);
+    await (this.finishing ??= this.makeDurable());
+  }
+
+  private async makeDurable(): Promise<void> {
     const broken = await this.endFrames();
     if (broken !== null) throw broken;
-    await Promise.allSettled([...this.underWay]);
+    await this.untilIdle();
     const opened = this.state.state === "open" ? this.state : null;
-    await this.syncing;
-    await opened?.file.sync();
     this.state = { state: "finished", opened };
+    await opened?.file.sync();
+    // Of several syncs at a time one is told of a failure.
+    await this.untilIdle();
+    if (this.syncError !== null) throw this.syncError.cause;
   }
 
   /** @throws when a part of the file was never dealt with */
@@ -279,6 +299,7 @@ export class ReceivedFile {
   /** After `finish`: the file is whole and stands under its name, durably. Nothing is done when it was never opened. */
   async commit(claim: ChecksumClaim): Promise<void> {
     if (this.state.state !== "finished") throw new Error(`${this.fileName} is not finished`);
+    await this.finishing;
     const { opened } = this.state;
     this.state = { state: "ended" };
     if (opened === null) return;
@@ -299,7 +320,7 @@ export class ReceivedFile {
     const { state } = this;
     this.state = { state: "ended" };
     await this.endFrames();
-    await Promise.allSettled([...this.underWay, this.syncing]);
+    await this.untilIdle();
     const opened = state.state === "open" ? state : state.state === "finished" ? state.opened : null;
     if (opened === null) return;
     await opened.file.close();
@@ -309,6 +330,14 @@ export class ReceivedFile {
   private opened(): Opened {
     if (this.state.state !== "open") throw new Error(`${this.fileName} is not open`);
     return this.state;
+  }
+
+  private async untilIdle(): Promise<void> {
+    while (this.underWay.size > 0) await Promise.allSettled(this.underWay);
+  }
+
+  private async change<T>(work: () => Promise<T>): Promise<T> {
+    return this.track(this.opened().isDoubtful ? this.inTurn.always(work) : work());
   }
 
   private async track<T>(work: Promise<T>): Promise<T> {
@@ -330,8 +359,7 @@ export class ReceivedFile {
     const sync = file.datasync();
     this.syncing = sync;
     // Whoever waits for it is told; it may be that nobody does before the end.
-    sync.catch(() => undefined);
-    void this.track(sync).catch(() => undefined);
+    void this.track(sync).catch((cause: unknown) => (this.syncError ??= { cause }));
   }
 }
 
@@ -350,30 +378,32 @@ function checkInside(extents: readonly Extent[], end: number): void {
 }
 
 async function putExtents(
-  { file, existed }: Opened,
+  opened: Opened,
   range: Range,
   extents: readonly Extent[],
   data: Buffer,
   name: string,
 ): Promise<void> {
   // A file that is new has holes where nothing was written.
-  if (existed) {
-    for (const { offset, length } of holesOf(range, extents)) await punchHole(file.fd, offset, length);
+  if (opened.existed) {
+    for (const { offset, length } of holesOf(range, extents)) await punchHole(opened.file.fd, offset, length);
   }
   let from = 0;
   const writes = extents.map(({ offset, length }) => {
     const part = data.subarray(from, (from += length));
-    return () => writeAll(file, part, offset, name);
+    return () => put(opened, part, offset, name);
   });
   for (let i = 0; i < writes.length; i += EXTENT_WRITES)
     await Promise.all(writes.slice(i, i + EXTENT_WRITES).map((write) => write()));
 }
 
 async function hashOfExtents(
-  file: FileHandle,
+  opened: Opened,
   range: Range,
   extents: readonly Extent[],
+  name: string,
 ): Promise<Buffer | null> {
+  const { file } = opened;
   const there: Extent[] = [];
   for await (const [offset, length] of allocatedRuns(file, range.end, range.begin)) {
     there.push({ offset, length });
@@ -383,11 +413,24 @@ async function hashOfExtents(
     extents[i]?.offset === offset && extents[i].length === length;
   if (there.length !== extents.length || !there.every(same)) return null;
   const hash = createHash("sha512");
-  for (const { offset, length } of extents) hash.update(await readExactly(file, offset, length));
+  for (const { offset, length } of extents) {
+    const data = await readExactly(file, offset, length);
+    hash.update(data);
+    if (opened.isDoubtful) await put(opened, data, offset, name);
+  }
   return hash.digest();
 }
 
-async function writeAll(file: FileHandle, data: Uint8Array, offset: number, name: string): Promise<void> {
+async function put(
+  { file, size, isDoubtful }: Opened,
+  data: Uint8Array,
+  offset: number,
+  name: string,
+): Promise<void> {
+  const end = offset + data.length;
+  // To the end of the file's last block.
+  if (isDoubtful && end > offset)
+    await punchHole(file.fd, offset, data.length + (end < size ? 0 : EXTENT_SLACK));
   try {
     for (let done = 0; done < data.length;) {
       const { bytesWritten } = await file.write(data, done, data.length - done, offset + done);
@@ -396,10 +439,6 @@ async function writeAll(file: FileHandle, data: Uint8Array, offset: number, name
   } catch (error) {
     throw osError("write", name, error);
   }
-}
-
-async function hashOf(file: FileHandle, begin: number, end: number): Promise<Buffer | null> {
-  return hashOfExtents(file, { begin, end }, [{ offset: begin, length: end - begin }]);
 }
 
 /** Is this file here, but only in parts? */

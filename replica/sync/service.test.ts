@@ -102,6 +102,8 @@ t.test("all files of a replica are synced, those that are here already by their 
   await makeSparse(join(to, B), 8 * MIB, [[5 * MIB, 2 * MIB]]);
   for (const name of [A, B]) writeFileSync(join(from, `${name}.meta`), `{"Parent":"","Name":"${name}"}\n`);
   writeFileSync(join(to, "volume-snap-old.img.receiving"), "left over");
+  for (const name of ["volume-snap-other.img", "volume-snap-other.img.receiving"])
+    writeFileSync(join(to, name), "");
   t.strictSame(await target.calls.replicaRebuildStatus({}, options), {
     isRebuilding: false,
     error: "",
@@ -124,6 +126,7 @@ t.test("all files of a replica are synced, those that are here already by their 
     t.equal(readFileSync(join(to, `${name}.meta`), "utf8"), readFileSync(join(from, `${name}.meta`), "utf8"));
   }
   t.notOk(existsSync(join(to, "volume-snap-old.img.receiving")), "what a broken transfer left is gone");
+  t.ok(existsSync(join(to, "volume-snap-other.img.receiving")), "not what says that a file is not whole");
   t.match(await target.calls.replicaRebuildStatus({}, options), {
     isRebuilding: false,
     progress: 100,

@@ -1,10 +1,11 @@
 /** For the tests of this folder: sparse files, made from a description and compared in content and allocation; a replica of
  * plain files, and sync agents. */
 import { randomBytes } from "node:crypto";
-import { open, readFile } from "node:fs/promises";
+import { open, readFile, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { pino } from "pino";
+import { fileExtents } from "../../native/index.js";
 import type { Identity } from "../../proto/identity.js";
 import { ReplicaService, SyncAgentService, type DiskInfo, type Replica } from "../../proto/longhorn.js";
 import { unaryClient, unaryHandlers, type Calls, type Handlers } from "../../proto/unary.js";
@@ -38,6 +39,46 @@ export async function imageOf(path: string): Promise<{ runs: [number, number][];
   for await (const run of allocatedRuns(file, (await file.stat()).size)) runs.push(run);
   await file.close();
   return { runs, content: (await readFile(path)).toString("base64") };
+}
+
+/** What the disk holds of the one file that is written to from TypeScript. A sync that fails drops what was written since the last one, and tells one
+ * descriptor; the page cache keeps it. As under ext4, what is written to the same blocks again does not count either. */
+export async function diskUnder(t: Teardown, path: string, content: Buffer) {
+  const probe = await open(path, "r");
+  const handles = Object.getPrototypeOf(probe) as FileHandle;
+  await probe.close();
+  const disk = { content, failures: 0 };
+  let dirty: { data: Buffer; position: number }[] = [];
+  const dropped: { begin: number; end: number }[] = [];
+  const { write, sync, datasync } = handles as unknown as Record<
+    string,
+    (...of: unknown[]) => Promise<never>
+  >;
+  const syncBy = (real: typeof sync) =>
+    async function (this: FileHandle) {
+      const written = dirty;
+      dirty = [];
+      if (written.length > 0 && disk.failures-- > 0) {
+        for (const { data, position } of written)
+          dropped.push({ begin: position, end: position + data.length });
+        throw new Error("EIO: i/o error, fsync");
+      }
+      for (const { data, position } of written) data.copy(disk.content, position);
+      return real?.call(this);
+    };
+  Object.assign(handles, {
+    async write(this: FileHandle, data: Uint8Array, from: number, length: number, position: number) {
+      const end = position + length;
+      const wasDropped = dropped.some((range) => range.begin < end && position < range.end);
+      const isLost = wasDropped && (await fileExtents(this.fd, position, end, false)).length > 0;
+      if (!isLost) dirty.push({ data: Buffer.from(data.subarray(from, from + length)), position });
+      return write?.call(this, data, from, length, position);
+    },
+    sync: syncBy(sync),
+    datasync: syncBy(datasync),
+  });
+  t.teardown(() => Object.assign(handles, { write, sync, datasync }));
+  return disk;
 }
 
 /** ReplicaService over a directory whose files nobody else has open. */

@@ -17,7 +17,7 @@ import { ReceivedFile } from "./received-file.js";
 import { Receiver, type ReceiverEnd } from "./receiver.js";
 import { sendSource, type SendOptions } from "./sender.js";
 import { openFileSource, type Source } from "./source.js";
-import { imageOf, makeSparse, silent } from "./testing.js";
+import { diskUnder, imageOf, makeSparse, silent } from "./testing.js";
 
 const NAME = "volume-snap-a.img";
 const KIB = 1 << 10;
@@ -334,6 +334,45 @@ t.test("over a file that was there, a transfer that breaks off leaves a mark bes
   await transfer({ from, to });
   t.notOk(existsSync(join(to, `${NAME}.receiving`)));
   t.strictSame(await imageOf(join(to, NAME)), await imageOf(join(from, NAME)));
+});
+
+t.test("what came before a sync failed does not come again, but is written again", async (t) => {
+  for (const existed of [false, true]) {
+    for (const takes of ["nothing", "extents"] as const) {
+      await t.test(`over ${existed ? "a file" : "none"}, the receiver taking ${takes}`, async (t) => {
+        const [from, to] = [scratch(t), scratch(t)];
+        await makeSparse(join(from, NAME), 20 * MIB, [[0, 18 * MIB]]);
+        if (existed) await makeSparse(join(to, NAME), 20 * MIB, [[0, 18 * MIB]]);
+        const before = existed ? await readFile(join(to, NAME)) : Buffer.alloc(20 * MIB);
+        const disk = await diskUnder(t, from, before);
+        disk.failures = 1;
+        t.match((await transfer({ from, to, takes })).sent, { message: /EIO: i\/o error/ });
+        t.ok(existsSync(join(to, `${NAME}.receiving`)));
+        disk.failures = 1;
+        t.match((await transfer({ from, to, takes })).sent, { message: /EIO: i\/o error/ });
+
+        const { sent, file } = await transfer({ from, to, takes });
+        t.equal(sent, "sent");
+        t.ok(file.transferred.reusedBytes >= 8 * MIB, `${file.transferred.reusedBytes} bytes were here`);
+        t.ok(disk.content.equals(await readFile(join(from, NAME))), "the disk has all of it");
+        t.notOk(existsSync(join(to, `${NAME}.receiving`)));
+      });
+    }
+  }
+});
+
+t.test("a file of which a sync failed is not made durable by another one", async (t) => {
+  const to = scratch(t);
+  const file = new ReceivedFile(to, NAME);
+  const disk = await diskUnder(t, to, Buffer.alloc(MIB));
+  await file.open(MIB, true);
+  await file.write({ begin: 0, end: MIB }, Buffer.alloc(MIB, 7));
+  disk.failures = 1;
+  await t.rejects(file.finish(), { message: /EIO: i\/o error/ });
+  await t.rejects(file.finish(), { message: /EIO: i\/o error/ });
+  await t.rejects(file.commit({ method: "", checksum: "" }), { message: /EIO: i\/o error/ });
+  t.notOk(existsSync(join(to, NAME)));
+  await file.abandon();
 });
 
 t.test("when the owner decides, nothing stands under the name before it has", async (t) => {
