@@ -220,6 +220,37 @@ TEST_P(StoreFaults, NothingIsWrittenWhenTheMapCannotBe) {
   EXPECT_EQ(store.fatal().size(), 1u);
 }
 
+// What the kernel dropped cannot be made here either.
+TEST_P(StoreFaults, BitsThatAFailedSyncMayHaveDroppedAreWrittenAgainWhenTheStoreIsOpened) {
+  {
+    TestStore store(chain_.Options());
+    SyscallWatch watch([](const WatchedCall& call) {
+      return CallFate{call.name == "fdatasync" && call.file == "aurochs.regions" ? EIO : 0};
+    });
+    ASSERT_EQ(store.Write(0, Bytes(4096, 7)).status, Status::kIoError);
+  }
+  Bytes map = ReadFileAt(chain_.MapPath(), 0, std::filesystem::file_size(chain_.MapPath()));
+  ASSERT_EQ(map[4096], 1) << "the bit is read, and may be on no disk";
+  std::vector<std::string> calls;
+  {
+    SyscallWatch watch([&](const WatchedCall& call) {
+      if (call.file != "aurochs.regions" || call.name == "pread") return CallFate();
+      calls.push_back(call.name + " " + std::to_string(call.length));
+      return CallFate();
+    });
+    TestStore again(chain_.Options());
+    ASSERT_TRUE(again.open()) << again.error();
+    EXPECT_EQ(calls, (std::vector<std::string>{"pwrite " + std::to_string(map.size()), "fdatasync 0"}));
+    EXPECT_EQ(again.Write(0, Bytes(4096, 7)).status, Status::kOk);
+  }
+  EXPECT_EQ(ReadFileAt(chain_.MapPath(), 0, map.size()), map);
+  SyscallWatch watch([](const WatchedCall& call) {
+    return CallFate{call.name == "pwrite" && call.file == "aurochs.regions" ? EIO : 0};
+  });
+  TestStore failing(chain_.Options());
+  EXPECT_FALSE(failing.open());
+}
+
 TEST_P(StoreFaults, AFailedWriteNamesTheFileAndLeavesTheOldContent) {
   TestStore store(chain_.Options());
   {

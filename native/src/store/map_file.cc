@@ -95,8 +95,9 @@ std::unique_ptr<MapFile> MapFile::Open(const std::string& path, size_t bytes_max
     return nullptr;
   }
   // A process that was killed may have left bits, or the name itself, that are not durable yet; writes rely
-  // on them.
-  if (fdatasync(fd) != 0 || !SyncDirectoryOf(path)) {
+  // on them. Bits that a failed sync dropped are read from the page cache as if they were, and no sync writes
+  // them: so all that was read is written once more.
+  if (!WriteAll(fd, 0, *content) || fdatasync(fd) != 0 || !SyncDirectoryOf(path)) {
     Fail(path, "sync", error);
     return nullptr;
   }

@@ -24,8 +24,8 @@ class MapFile {
   /// unless it is uncertain, the old file stays.
   static std::unique_ptr<MapFile> Create(const std::string& path, const std::vector<uint8_t>& content,
                                          Error* error);
-  /// Opens and reads a file, and makes durable what a killed process may have left volatile. Null with ENOENT
-  /// when there is none.
+  /// Opens and reads a file, and makes durable what a killed process or a failed sync may have left volatile.
+  /// Null with ENOENT when there is none.
   /// @param content its bytes, cut one after `bytes_max`: a longer file is told, and no more is ever read
   static std::unique_ptr<MapFile> Open(const std::string& path, size_t bytes_max,
                                        std::vector<uint8_t>* content, Error* error);
