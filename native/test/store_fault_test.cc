@@ -462,6 +462,76 @@ TEST_P(StoreFullDisk, NoSpaceMeansThatNothingChangedAndSpaceBringsItBack) {
   again.Close();
 }
 
+/// An ext4 on a disk that has not got all the space that it says, until it is given more.
+class ThinDisk {
+ public:
+  explicit ThinDisk(const TestDirectory& directory)
+      : thin_(directory.At("thin")), path_(directory.At("mnt")), image_(thin_ + "/disk") {
+    std::filesystem::create_directory(thin_);
+    std::filesystem::create_directory(path_);
+    if (system(("mount -t tmpfs -o size=40m tmpfs " + thin_).c_str()) != 0) return;
+    MakeSparseFile(image_, 160 << 20);
+    std::string make = "mkfs.ext4 -q -J size=8 -E lazy_itable_init=0,lazy_journal_init=0 ";
+    if (system((make + image_).c_str()) == 0) Mount();
+  }
+  ~ThinDisk() {
+    if (mounted_) umount2(path_.c_str(), MNT_DETACH);
+    umount2(thin_.c_str(), MNT_DETACH);
+  }
+  bool mounted() const { return mounted_; }
+  std::string At(const std::string& name) const { return path_ + "/" + name; }
+  bool Grow() const { return system(("mount -o remount,size=400m " + thin_).c_str()) == 0; }
+  /// Nothing is cached any more.
+  bool MountAnew() {
+    mounted_ = umount(path_.c_str()) != 0;
+    return !mounted_ && Mount();
+  }
+
+ private:
+  bool Mount() {
+    mounted_ = system(("mount -o loop,errors=continue " + image_ + " " + path_).c_str()) == 0;
+    return mounted_;
+  }
+
+  std::string thin_, path_, image_;
+  bool mounted_ = false;
+};
+
+TEST(StoreThinDisk, WhatAThinDiskCouldNotTakeIsOnItAfterARewrite) {
+  constexpr uint64_t kSize = 64 << 20;
+  TestDirectory directory;
+  ThinDisk disk(directory);
+  ASSERT_TRUE(disk.mounted()) << "mount needs root and a loop device";
+  ExtentStore::Options options;
+  options.layers = {{disk.At("head"), false, {}}};
+  options.size = kSize;
+  options.region_map_path = directory.At("aurochs.regions");
+  options.region_bytes = 1 << 20;
+  options.io_threads = 2;
+  MakeSparseFile(disk.At("head"), kSize);
+  {
+    TestStore store(options);
+    ASSERT_TRUE(store.open()) << store.error();
+    for (uint64_t offset = 0; offset < kSize; offset += 1 << 20) {
+      if (store.Write(offset, Pattern(1 << 20, 1 + offset)).status != Status::kOk) break;
+    }
+    EXPECT_EQ(store.Flush().status, Status::kIoError);
+  }
+  ASSERT_TRUE(disk.Grow());
+  Bytes cached;
+  {
+    TestStore store(options);
+    ASSERT_TRUE(store.open()) << store.error();
+    cached = ReadBack(store, 0, kSize);
+    EXPECT_EQ(store.Rewrite().message, "");
+  }
+  ASSERT_TRUE(disk.MountAnew());
+  TestStore store(options);
+  ASSERT_TRUE(store.open()) << store.error();
+  EXPECT_TRUE(ReadBack(store, 0, kSize) == cached);
+  store.Close();
+}
+
 INSTANTIATE_TEST_SUITE_P(FileSystems, StoreFullDisk,
                          ::testing::Combine(::testing::Values("ext4_1024", "ext4_4096", "xfs"),
                                             ::testing::Bool()),
