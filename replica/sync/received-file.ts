@@ -231,8 +231,11 @@ export class ReceivedFile {
   }
 
   /** The text of the `.checksum` file.
-   * @throws {NotRecorded}; {Error} when the file was changed since */
+   * @throws {NotRecorded} also when the file does not count as whole: whatever its checksum, it has to be looked at;
+   * {Error} when the file was changed since */
   async recordedMetadata(): Promise<string> {
+    if (await isPartial(this.directory, this.fileName))
+      throw new NotRecorded(`${this.fileName} is incomplete`);
     const from = checksumFile(this.path);
     let text: string;
     try {

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { createServer, request as httpRequest } from "node:http";
 import type { AddressInfo } from "node:net";
 import { existsSync, statSync, utimesSync, writeFileSync } from "node:fs";
-import { open, readFile } from "node:fs/promises";
+import { copyFile, open, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import fc from "fast-check";
 import t from "tap";
@@ -13,7 +13,7 @@ import { changeTimeOf, currentChecksum, writeRecordedChecksum } from "./checksum
 import { EXTENTS_HEADER } from "./extents.js";
 import { FRAMES_HEADER } from "./frames.js";
 import { RateLimit } from "./rate-limit.js";
-import { ReceivedFile } from "./received-file.js";
+import { isPartial, ReceivedFile } from "./received-file.js";
 import { Receiver, type ReceiverEnd } from "./receiver.js";
 import { sendSource, type SendOptions } from "./sender.js";
 import { openFileSource, type Source } from "./source.js";
@@ -335,6 +335,34 @@ t.test("over a file that was there, a transfer that breaks off leaves a mark bes
   t.notOk(existsSync(join(to, `${NAME}.receiving`)));
   t.strictSame(await imageOf(join(to, NAME)), await imageOf(join(from, NAME)));
 });
+
+t.test(
+  "a file beside which a transfer left a mark is looked at, even if its checksum is the same",
+  async (t) => {
+    const [from, to] = [scratch(t), scratch(t)];
+    await makeSparse(join(from, NAME), 8 * MIB, [[0, 8 * MIB]]);
+    await copyFile(join(from, NAME), join(to, NAME));
+    const recorded = {
+      method: "crc64",
+      checksum: "0123456789abcdef",
+      lastHashedAt: "",
+      silentlyCorrupted: false,
+    };
+    for (const directory of [from, to]) {
+      const path = join(directory, NAME);
+      await writeRecordedChecksum(path, { ...recorded, changeTime: await changeTimeOf(path) });
+    }
+    const broken = new ReceivedFile(to, NAME);
+    await broken.open(8 * MIB, true);
+    await broken.abandon();
+    t.ok(await isPartial(to, NAME));
+    t.match(await currentChecksum(join(to, NAME)), recorded, "nothing has changed");
+    const { sent, written } = await transfer({ from, to, fastSync: true });
+    t.strictSame([sent, written], ["sent", 0]);
+    t.notOk(await isPartial(to, NAME), "it can be sent on");
+    t.equal((await transfer({ from, to, fastSync: true })).sent, "skipped");
+  },
+);
 
 t.test("what came before a sync failed does not come again, but is written again", async (t) => {
   for (const existed of [false, true]) {
