@@ -20,7 +20,11 @@ export async function foldFile(upper: string, lower: string, onProgress: OnProgr
     for await (const [offset, length] of allocatedRuns(from, child.size)) {
       for (let done = 0; done < length; done += FOLD_STEP_BYTES) {
         const bytes = Math.min(FOLD_STEP_BYTES, length - done);
-        await writeAll(to, await readExactly(from, offset + done, bytes), offset + done);
+        const data = await readExactly(from, offset + done, bytes);
+        // An earlier try may have failed in its sync: ext4 converts no extent whose first write failed when the same
+        // blocks are written again.
+        await punchHole(to.fd, offset + done, bytes);
+        await writeAll(to, data, offset + done);
         unsynced += bytes;
         if (unsynced >= SYNC_BYTES) {
           await to.datasync();

@@ -532,6 +532,32 @@ TEST(StoreThinDisk, WhatAThinDiskCouldNotTakeIsOnItAfterARewrite) {
   store.Close();
 }
 
+TEST(StoreThinDisk, WhatItCouldNotTakeOfAMergeIsOnItAfterAnotherMerge) {
+  constexpr uint64_t kSize = 64 << 20;
+  TestDirectory directory;
+  ThinDisk disk(directory);
+  ASSERT_TRUE(disk.mounted()) << "mount needs root and a loop device";
+  ExtentStore::Options options;
+  std::string lower = disk.At("lower"), upper = directory.At("upper"), head = directory.At("head");
+  options.layers = {{lower, false, {}}, {upper, false, {}}, {head, false, {}}};
+  options.size = kSize;
+  options.region_map_path = directory.At("aurochs.regions");
+  options.region_bytes = 1 << 20;
+  options.io_threads = 2;
+  for (const auto& path : {lower, upper, head}) MakeSparseFile(path, kSize);
+  Bytes data = Pattern(48 << 20, 1);
+  WriteFileAt(upper, 0, data);
+  {
+    TestStore store(options);
+    ASSERT_TRUE(store.open()) << store.error();
+    EXPECT_NE(store.Merge(lower, upper).status, Status::kOk);
+    ASSERT_TRUE(disk.Grow());
+    ASSERT_EQ(store.Merge(lower, upper).message, "");
+  }
+  ASSERT_TRUE(disk.MountAnew());
+  EXPECT_TRUE(ReadFileAt(lower, 0, data.size()) == data);
+}
+
 INSTANTIATE_TEST_SUITE_P(FileSystems, StoreFullDisk,
                          ::testing::Combine(::testing::Values("ext4_1024", "ext4_4096", "xfs"),
                                             ::testing::Bool()),
