@@ -110,7 +110,11 @@ export class HostedReplica {
     const replica = await OpenReplica.open({ ...this.options, size }, this.log, events, this.lossUntold);
     this.lossUntold = false;
     const onBroken = (error: Error) => this.fail(error, "broken");
-    const chain = new LiveChain(replica, this.options, this.settings, onBroken, this.log);
+    const inTurn = (work: () => Promise<void>) =>
+      void this.decisions.always(() =>
+        this.state.state === "open" && this.state.chain === chain ? work() : undefined,
+      );
+    const chain = new LiveChain(replica, this.options, this.settings, onBroken, inTurn, this.log);
     const purge = new Purge(this, chain, this.log);
     try {
       await chain.noteRemoved();

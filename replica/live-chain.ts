@@ -65,12 +65,14 @@ export class LiveChain {
   private merging: Merge | null = null;
   private readonly store: ReplicaStore;
 
-  /** @param onBroken directory and store do not agree any more: nothing may be served until the replica is opened anew */
+  /** @param onBroken directory and store do not agree any more: nothing may be served until the replica is opened anew
+   * @param inTurn does it when its turn has come, unless the replica is not open with this chain by then */
   constructor(
     private readonly replica: OpenReplica,
     private readonly options: HostedReplicaOptions,
     private readonly settings: SnapshotSettings,
     private readonly onBroken: (error: Error) => void,
+    private readonly inTurn: (work: () => Promise<void>) => void,
     private readonly log: Logger,
   ) {
     this.store = replica.store;
@@ -104,8 +106,11 @@ export class LiveChain {
       throw error;
     }
     const timer = setTimeout(() => {
-      void this.abandon();
-      this.log.warn({ snapshot: prepared.file }, "snapshot abandoned: it was not committed in time");
+      this.inTurn(async () => {
+        if (this.pending?.prepared !== prepared) return;
+        this.log.warn({ snapshot: prepared.file }, "snapshot abandoned: it was not committed in time");
+        await this.abandon();
+      });
     }, SNAPSHOT_PREPARED_MS_MAX);
     timer.unref();
     this.pending = { request, change, prepared, timer };

@@ -21,6 +21,7 @@ import type { Identity } from "../proto/identity.js";
 import { ReplicaService, type Replica } from "../proto/longhorn.js";
 import { unaryClient, type CallOptions } from "../proto/unary.js";
 import { HostedReplica } from "./hosted-replica.js";
+import { SNAPSHOT_PREPARED_MS_MAX } from "./limits.js";
 import type { HostedReplicaOptions } from "./open.js";
 import type { OpenReplica } from "./open-replica.js";
 import { scratch } from "./scratch.js";
@@ -487,6 +488,22 @@ t.test("what is unmapped while a purge in another process copies it does not com
   closeSync(fd);
   await call("diskReplace", { source: snap("b"), target: snap("c") });
   t.ok((await open().store.read(8192, 8192)).equals(Buffer.alloc(8192)));
+});
+
+t.test("a snapshot that is not committed in time is undone in turn", async (t) => {
+  const { hosted, path } = await created(t);
+  const head = join(path, HEADS[1] ?? "");
+  const timers = t.capture(globalThis, "setTimeout", setTimeout);
+  const request = { name: "a", created: CREATED, userCreated: true, labels: null, size: null };
+  await hosted.run(() => hosted.current?.chain.prepare(request));
+  const expired = timers().find(({ args }) => args[1] === SNAPSHOT_PREPARED_MS_MAX)?.args[0];
+  timers.restore();
+  await hosted.run(async () => {
+    expired?.();
+    await sleep(100);
+    t.ok(existsSync(head), "another change is under way");
+  });
+  await hosted.run(() => t.notOk(existsSync(head)));
 });
 
 t.test("snapshots are taken while a purge is under way, and both come to their end", async (t) => {
