@@ -25,7 +25,7 @@ type State =
   /** `onPurpose`: a client has closed it, and an engine that asks for it must not open it behind the client's back */
   | { state: "closed"; onPurpose: boolean }
   | { state: "open"; replica: OpenReplica; chain: LiveChain; purge: Purge }
-  | { state: "failed"; replica: OpenReplica; how: "lost" | "broken"; reason: string }
+  | { state: "failed"; replica: OpenReplica; purge: Purge; how: "lost" | "broken"; reason: string }
   | { state: "ended" };
 
 export type HostedState = Exclude<State, { state: "ended" }>;
@@ -137,6 +137,7 @@ export class HostedReplica {
     this.state = { state: "closed", onPurpose };
     if (this.headCheck !== null) clearTimeout(this.headCheck);
     if (was.state === "open") await was.chain.abandon();
+    await was.purge.stopped();
     await was.replica.close(was.state === "failed" ? was.how : "orderly");
     this.lossUntold = was.replica.lossUntold;
     this.log.info({}, "replica closed");
@@ -248,11 +249,11 @@ export class HostedReplica {
 
   private fail(error: Error, how: "lost" | "broken"): void {
     if (this.state.state !== "open") return;
-    const { replica } = this.state;
-    this.state = { state: "failed", replica, how, reason: error.message };
+    const { replica, purge } = this.state;
+    this.state = { state: "failed", replica, purge, how, reason: error.message };
     this.log.error({ err: error }, "replica failed");
     void this.decisions.always(async () => {
-      if (how === "broken") return replica.close(how);
+      if (how === "broken") return purge.stopped().then(() => replica.close(how));
       if (this.state.state !== "failed") return; // and closing it has noted it
       await replica.data.fence(null);
       await replica.noteLoss();

@@ -33,6 +33,8 @@ const IDLE: PurgeStatus = { isPurging: false, progress: 0, state: "", error: "" 
 
 export class Purge {
   private status_: PurgeStatus = IDLE;
+  /** of branches, which the store knows nothing of */
+  private folding: Promise<void> = Promise.resolve();
 
   constructor(
     private readonly hosted: HostedReplica,
@@ -131,7 +133,17 @@ export class Purge {
     const { path, chain } = this.chain.directory;
     if (chain.includes(source)) return this.chain.merge(source, target, onProgress);
     // Branches are not open in the store.
-    await foldFile(join(path, target), join(path, source), onProgress);
+    const fold = foldFile(join(path, target), join(path, source), (bytes, total) => {
+      if (this.hosted.current?.purge !== this) throw closed();
+      onProgress(bytes, total);
+    });
+    this.folding = fold.catch(() => undefined);
+    await fold;
+  }
+
+  /** When the replica is not open any more: resolves, soon, when nothing writes to its files here. */
+  stopped(): Promise<void> {
+    return this.folding;
   }
 
   // Between two actions: engines are answered meanwhile, and may close the replica. Not between the two parts of a
@@ -140,10 +152,14 @@ export class Purge {
     for (;;) {
       await this.chain.settled();
       const done = await this.hosted.run(async (state) => {
-        if (state.state !== "open" || state.chain !== this.chain) throw new ReplicaError("REFUSED", "the replica was closed"); // prettier-ignore
+        if (state.state !== "open" || state.chain !== this.chain) throw closed();
         return this.chain.pendingChange === "none" ? { result: await work() } : null;
       });
       if (done !== null) return done.result;
     }
   }
+}
+
+function closed(): ReplicaError {
+  return new ReplicaError("REFUSED", "the replica was closed");
 }

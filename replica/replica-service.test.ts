@@ -10,6 +10,7 @@ import {
   statSync,
   writeSync,
 } from "node:fs";
+import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { status } from "@grpc/grpc-js";
@@ -488,6 +489,44 @@ t.test("what is unmapped while a purge in another process copies it does not com
   closeSync(fd);
   await call("diskReplace", { source: snap("b"), target: snap("c") });
   t.ok((await open().store.read(8192, 8192)).equals(Buffer.alloc(8192)));
+});
+
+t.test("a replica is not closed while a purge writes to a branch, which ends then", async (t) => {
+  const { call, open: opened, hosted, path } = await created(t);
+  const { store } = opened();
+  for (const name of ["a", "b", "c"]) {
+    for (const at of [0, MIB]) await store.write(at, Buffer.alloc(4096, name));
+    await call("replicaSnapshot", { name, created: CREATED, userCreated: true });
+  }
+  await call("replicaRevert", { name: snap("a"), created: CREATED });
+  await call("diskMarkAsRemoved", { name: "b" });
+  const file = await open(join(path, snap("b")));
+  const handles = Object.getPrototypeOf(file) as object;
+  await file.close();
+  const write = Reflect.get(handles, "write") as (...args: unknown[]) => Promise<unknown>;
+  let goOn = () => {};
+  const gate = new Promise<void>((resolve) => (goOn = resolve));
+  let writes = 0;
+  t.capture(handles as { write: typeof write }, "write", async function (this: unknown, ...args) {
+    if (writes++ === 0) await gate;
+    return write.apply(this, args);
+  });
+  const purge = hosted.current?.purge;
+  const purged = purge?.run();
+  while (writes === 0) await sleep(1);
+  let isClosed = false;
+  const closing = call("replicaClose").then(() => (isClosed = true));
+  await sleep(100);
+  t.notOk(isClosed);
+  goOn();
+  await Promise.all([closing, purged]);
+  const folded = readFileSync(join(path, snap("b")));
+  t.same(
+    [0, MIB].map((at) => folded.toString("latin1", at, at + 1)),
+    ["c", "b"],
+    "the first part only",
+  );
+  t.match(purge?.status, { state: "error", error: "the replica was closed" });
 });
 
 t.test("a snapshot that is not committed in time is undone in turn", async (t) => {
