@@ -28,7 +28,7 @@ import { ReplicaEntry, type Opened } from "./replica-entry.js";
 import { bestForSalvage } from "./salvage.js";
 import type { Settings } from "./settings.js";
 import { volumeSizeAtStart } from "./start-size.js";
-import { finishExpansion, isUnused, newestCopies } from "./unfinished-expansion.js";
+import { finishExpansion, isUnused, currentCopies } from "./unfinished-expansion.js";
 import type { VolumeState } from "./volume-state.js";
 
 /** What a volume is started from that another engine served, or this one. */
@@ -112,7 +112,7 @@ export class Start {
     checkAlike(found.map(({ entry }) => entry.address));
     if (succession?.crashed === true) await checkLast(found, succession.after ?? []);
     let opened = await finishExpansion(found, size);
-    const sizes = (await newestCopies(opened)).map(({ replica }) => Number(replica.size));
+    const sizes = (await currentCopies(opened)).map(({ replica }) => Number(replica.size));
     state.size = volumeSizeAtStart(size, currentSize, sizes);
     const { disableRevisionCounter, upgrade } = state.options;
     for (const { entry, replica } of opened) {

@@ -1,5 +1,6 @@
 /** An expansion in whose middle everything ended: some copies have grown, others have not. It is finished at the next start. */
 import type { ReplicaFacts } from "../../proto/control.js";
+import { chooseMembers, type Answer } from "../membership.js";
 import { EXPAND_CALL_TIMEOUT_MS } from "./limits.js";
 import type { Opened } from "./replica-entry.js";
 
@@ -26,12 +27,23 @@ export async function finishExpansion(opened: Opened[], size: number): Promise<O
   );
 }
 
-/** Those that the newest record names as members: what a stale one has grown to, or has not, tells nothing. All, where that is
- * not known, or their sizes are the same. */
-export async function newestCopies(opened: Opened[]): Promise<Opened[]> {
+/** Those that the volume would be started from if all were of one size: what a stale one has grown to, or has not, tells nothing. Where
+ * that cannot be told, those that the newest record names as members; all, where there is none, or their sizes are the same. */
+export async function currentCopies(opened: Opened[]): Promise<Opened[]> {
   const sizes = new Set(opened.map(({ replica }) => replica.size));
   if (sizes.size === 1 || opened.some(({ entry }) => entry.longhorn !== null)) return opened;
   const facts = await Promise.all(opened.map((one) => factsOf(one).catch(() => undefined)));
+  const answers = opened.map(({ entry }, index): Answer => {
+    const said = facts[index];
+    const address = entry.peer;
+    return said === undefined
+      ? { address, unreachable: "it did not answer" }
+      : { address, facts: { ...said, size: 0 } };
+  });
+  const volume = facts.find((one) => one !== undefined)?.volume ?? "";
+  const choice = chooseMembers(answers, { volume, size: 0, salvage: null, acceptLostWrites: true });
+  if (choice.type === "start")
+    return opened.filter(({ entry }) => choice.members.some(({ address }) => address === entry.peer));
   const generation = Math.max(0, ...facts.map((one) => one?.record?.generation ?? 0));
   const newest = opened.filter((_, index) => isMemberUnder(generation, facts[index]));
   return newest.length === 0 ? opened : newest;
