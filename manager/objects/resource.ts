@@ -55,3 +55,9 @@ export function isDeleted({ metadata }: Resource): boolean {
 export function withoutOurs({ finalizers }: Metadata): string[] {
   return finalizers.filter((finalizer) => finalizer !== FINALIZER);
 }
+
+export function forgetAnnotation(metadata: Pick<Metadata, "annotations">, name: string): void {
+  metadata.annotations = Object.fromEntries(
+    Object.entries(metadata.annotations).filter(([key]) => key !== name),
+  );
+}

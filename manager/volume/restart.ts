@@ -1,5 +1,5 @@
 /** When a replica is started again that failed, or an engine. */
-import type { Resource } from "../objects/resource.js";
+import { forgetAnnotation, type Resource } from "../objects/resource.js";
 import type { Draft } from "./draft.js";
 import { hasFailed } from "./modes.js";
 import { parseTime } from "./time.js";
@@ -55,9 +55,7 @@ export function noteFailedStart(
 
 /** It has served, or is to be started elsewhere. */
 export function forgetFailedStarts({ metadata }: Resource<"Engine">): void {
-  metadata.annotations = Object.fromEntries(
-    Object.entries(metadata.annotations).filter(([key]) => key !== FAILED_STARTS),
-  );
+  forgetAnnotation(metadata, FAILED_STARTS);
 }
 
 /** What it did not have the last time may be what it lacked: with that it is started at once. */

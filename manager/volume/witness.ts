@@ -3,8 +3,14 @@
  * current, and go on. Without such a node three voters are it together, beside copies; with copies on fewer than three nodes
  * there is none.
  */
-import { noted, without, WITNESSED } from "../objects/conditions.js";
-import { FINALIZER, isDeleted, type NewResource, type Resource } from "../objects/resource.js";
+import { isFalse, noted, without, WITNESSED } from "../objects/conditions.js";
+import {
+  FINALIZER,
+  forgetAnnotation,
+  isDeleted,
+  type NewResource,
+  type Resource,
+} from "../objects/resource.js";
 import type { ClusterNode, Disk } from "../schedule/cluster.js";
 import type { Draft } from "./draft.js";
 import { hasFailed } from "./modes.js";
@@ -14,6 +20,8 @@ import { parseTime } from "./time.js";
 
 /** When it was last seen to have failed, RFC 3339. */
 const FAILED_AT = "aurochs.io/failed-at";
+/** Since when the engine could take it in, and has not, RFC 3339. */
+const LEFT_OUT_SINCE = "aurochs.io/left-out-since";
 const RESTART_MS = 10_000;
 /** ms that one which runs may be no member of a volume whose copies are all there: joining takes seconds */
 const STUCK_MS = 60_000;
@@ -92,19 +100,29 @@ function mayStay(draft: Draft, witnesses: readonly Witness[], best: readonly Pla
 /** The engine could take it in for a while, and has not: one of the voters has lost its directory, and is another one, or none of them can
  * store anything. What it holds is nobody's record then. */
 function isStuck(draft: Draft, witnesses: readonly Witness[]): boolean {
-  const { currentState, conditions = [], replicaModeMap = {} } = draft.engine?.status ?? {};
-  const told = conditions.find(({ type, status }) => type === WITNESSED && status === "False");
-  const modes = Object.values(replicaModeMap);
-  if (currentState !== "running" || told === undefined || modes.length < 2) return false;
-  if (
-    modes.some((mode) => mode !== "RW") ||
-    witnesses.some(({ status }) => status.currentState !== "running")
-  )
+  if (!couldBeTakenIn(draft, witnesses)) {
+    for (const { metadata } of witnesses) forgetAnnotation(metadata, LEFT_OUT_SINCE);
     return false;
-  const at = parseTime(told.lastTransitionTime) + STUCK_MS;
+  }
+  for (const { metadata } of witnesses) metadata.annotations[LEFT_OUT_SINCE] ??= draft.now;
+  const since = witnesses.map(({ metadata }) => parseTime(metadata.annotations[LEFT_OUT_SINCE] ?? ""));
+  const at = Math.max(...since) + STUCK_MS;
   if (draft.world.now >= at) return true;
   draft.lookAgain(at);
   return false;
+}
+
+/** All that it takes is there, and the engine says that it is no member. */
+function couldBeTakenIn({ engine }: Draft, witnesses: readonly Witness[]): boolean {
+  const { currentState, conditions = [], replicaModeMap = {} } = engine?.status ?? {};
+  const modes = Object.values(replicaModeMap);
+  return (
+    currentState === "running" &&
+    isFalse(conditions, WITNESSED) &&
+    modes.length > 1 &&
+    modes.every((mode) => mode === "RW") &&
+    witnesses.every(({ status }) => status.currentState === "running")
+  );
 }
 
 /** A node that is down comes back; while the volume is used its engine goes on without the witness. */
