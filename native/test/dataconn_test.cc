@@ -1,8 +1,11 @@
 // Longhorn's data protocol at the replica's end, byte by byte over a real socket.
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
 #include <cstring>
+#include <fstream>
+#include <future>
 #include <map>
 #include <string>
 #include <vector>
@@ -178,6 +181,43 @@ TEST(Dataconn, WhatIsAnsweredIsDurable) {
   client.Ask(DataconnType::kRead, 3, 0, 512);
   using Kind = StoreRequest::Kind;
   EXPECT_EQ(fua, (std::map<Kind, bool>{{Kind::kRead, false}, {Kind::kWrite, true}, {Kind::kUnmap, true}}));
+}
+
+TEST(Dataconn, WhatIsDurableIsCountedOnceForAllThatAreAnswered) {
+  Replica replica(kSize);
+  std::string path = testing::TempDir() + "/revision.counter";
+  close(open(path.c_str(), O_CREAT | O_WRONLY | O_TRUNC, 0600));
+  auto counted = [&] {
+    std::string text;
+    std::getline(std::ifstream(path), text, '\0');
+    return text;
+  };
+  replica.Do([&] {
+    EXPECT_EQ(replica.server->KeepRevision(path, 100, replica.store.changes()), 0);
+    replica.store.hold = true;
+  });
+  DataconnClient client(replica.address);
+  constexpr uint32_t kCount = 8;
+  for (uint32_t i = 0; i < kCount; ++i)
+    client.Send(DataconnType::kWrite, i, i * 512, 512, std::string(512, 'x'));
+  client.Ask(DataconnType::kPing, kCount, 0, 0);
+  EXPECT_EQ(counted(), "100") << "nothing is durable yet";
+  replica.Do([&] { replica.store.ReleaseHeld(); });
+  for (uint32_t i = 0; i < kCount; ++i) {
+    EXPECT_EQ(client.Receive().head.type, static_cast<uint32_t>(DataconnType::kResponse));
+    EXPECT_EQ(counted(), "108") << "at the first answer as well";
+  }
+  // With answers that wait to be counted a connection may end.
+  replica.Do([&] { replica.store.hold = true; });
+  client.Send(DataconnType::kWrite, 1, 0, 512, std::string(512, 'y'));
+  client.Ask(DataconnType::kPing, 2, 0, 0);
+  std::promise<void> fenced;
+  replica.Do([&] {
+    replica.store.ReleaseHeld();
+    replica.server->Fence(nullptr, [&] { fenced.set_value(); });
+  });
+  fenced.get_future().wait();
+  unlink(path.c_str());
 }
 
 TEST(Dataconn, FencingWaitsForWhatTheStoreHas) {

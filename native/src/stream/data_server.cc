@@ -236,7 +236,18 @@ void DataServer::RequestEnded(ServerRequest* request, bool of_ended) {
 
 void DataServer::ScheduleSweep() { loop_->RunAtEndOfCycle(this); }
 
+void DataServer::CountChanges() {
+  bool any = std::any_of(dataconns_.begin(), dataconns_.end(),
+                         [](auto& item) { return item.second->has_uncounted(); });
+  if (!any) return;
+  // What is not durable yet is not counted: of two copies after a power cut the higher one would seem to have
+  // it.
+  int error = revision_.Write(store_->changes() - dataconn_changes_);
+  for (auto& [id, connection] : dataconns_) connection->AnswerCounted(error);
+}
+
 void DataServer::AtEndOfCycle() {
+  CountChanges();
   std::erase_if(streams_, [](auto& item) {
     return item.second->state() == ServerStream::State::kClosed && item.second->idle() &&
            !item.second->attached();

@@ -107,8 +107,10 @@ class DataServer final : private EventLoop::Handler, private EventLoop::CycleTas
   void WhenDrained(std::function<void()> then);
   /// `of_ended`: its stream had ended before.
   void RequestEnded(ServerRequest* request, bool of_ended);
-  /// Streams and connections that have ended are deleted at the end of the cycle.
+  /// At the end of the cycle changes that are durable are counted and answered, and streams and connections
+  /// that have ended are deleted.
   void ScheduleSweep();
+  void CountChanges();
   void CloseIdleConnections();
 
   EventLoop* loop_;

@@ -41,23 +41,34 @@ void ReplicaDataconn::Answer(ServerRequest* request, Status status, const char* 
   if (status == Status::kNotOpen) message = "replica no longer exist";
   bool is_read = request->kind == StoreRequest::Kind::kRead;
   if (!is_read) --server_->dataconn_changes_;
-  // What is not durable yet is not counted: of two copies after a power cut the higher one would seem to have
-  // it.
-  uint64_t durable = server_->store_->changes() - server_->dataconn_changes_;
-  if (status == Status::kOk && !is_read && server_->revision_.Write(durable) != 0) {
-    status = Status::kIoError;
-    message = "the revision counter cannot be written";
-  }
   if (status != Status::kOk)
     return AnswerError(request->ask, DataconnType::kError, DataconnErrorText(status, message));
+  if (is_read) return DataconnConnection::Answer(request->ask, request->length, std::move(request->payload));
   uint64_t size = request->length;
   if (request->kind == StoreRequest::Kind::kUnmap) {
     uint64_t now = server_->store_->allocated_bytes();
     size = request->allocated_before > now ? request->allocated_before - now : 0;
   }
-  DataconnConnection::Answer(request->ask, size, is_read ? std::move(request->payload) : Slice());
+  if (!server_->revision_.kept()) return DataconnConnection::Answer(request->ask, size, Slice());
+  // Those that one sync has made durable are counted together.
+  uncounted_.push_back({request->ask, size});
+  server_->ScheduleSweep();
 }
 
-void ReplicaDataconn::Ended(const std::string& reason) { server_->SourceEnded(id_, requests(), reason); }
+void ReplicaDataconn::AnswerCounted(int revision_error) {
+  for (const auto& [ask, size] : std::exchange(uncounted_, {})) {
+    if (revision_error == 0) {
+      DataconnConnection::Answer(ask, size, Slice());
+    } else {
+      AnswerError(ask, DataconnType::kError,
+                  DataconnErrorText(Status::kIoError, "the revision counter cannot be written"));
+    }
+  }
+  TakeWaiting();
+}
+
+void ReplicaDataconn::Ended(const std::string& reason) {
+  server_->SourceEnded(id_, requests() - static_cast<uint32_t>(uncounted_.size()), reason);
+}
 
 }  // namespace aurochs

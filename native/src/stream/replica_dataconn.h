@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "stream/dataconn_connection.h"
 #include "stream/request_source.h"
@@ -19,6 +21,10 @@ class ReplicaDataconn final : public RequestSource, public DataconnConnection {
   void Answer(ServerRequest* request, Status status, const char* message) override;
   void SubmitDeferred() override { TakeWaiting(); }
 
+  bool has_uncounted() const { return !uncounted_.empty(); }
+  /// `revision.counter` has been told of what is durable, unless there was an errno.
+  void AnswerCounted(int revision_error);
+
  private:
   uint64_t served_size() const override;
   std::string PastTheEnd(Kind kind, int64_t offset, uint32_t length) const override;
@@ -27,6 +33,8 @@ class ReplicaDataconn final : public RequestSource, public DataconnConnection {
 
   DataServer* server_;
   uint64_t id_;
+  /// Changes that are durable, and the bytes that each wrote or freed.
+  std::vector<std::pair<DataconnAsk, uint64_t>> uncounted_;
 };
 
 }  // namespace aurochs

@@ -25,13 +25,11 @@ int RevisionFile::Open(const std::string& path, uint64_t revision, uint64_t chan
   fd_ = fd;
   revision_ = revision;
   changes_ = changes;
-  written_.reset();
   return 0;
 }
 
 int RevisionFile::Write(uint64_t changes) {
-  // Those that were made durable together are counted with the first one that is answered.
-  if (fd_ < 0 || changes == written_) return 0;
+  if (fd_ < 0) return 0;
   char block[kBlockBytes] = {};
   // Some of those that it began with may not be done yet.
   std::to_chars(block, block + sizeof block, revision_ + (std::max(changes, changes_) - changes_));
@@ -41,9 +39,7 @@ int RevisionFile::Write(uint64_t changes) {
     length = pwritev2(fd_, &vector, 1, 0, RWF_DSYNC);
   } while (length < 0 && errno == EINTR);
   if (length < 0) return errno;
-  if (length != sizeof block) return ENOSPC;
-  written_ = changes;
-  return 0;
+  return length == sizeof block ? 0 : ENOSPC;
 }
 
 }  // namespace aurochs

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
 
 namespace aurochs {
@@ -16,10 +15,11 @@ class RevisionFile {
   RevisionFile(const RevisionFile&) = delete;
   RevisionFile& operator=(const RevisionFile&) = delete;
 
+  bool kept() const { return fd_ >= 0; }
   /// Counts from here on: `revision` when the store had done `changes`.
   /// @returns 0 or an errno, and then it is as it was
   int Open(const std::string& path, uint64_t revision, uint64_t changes);
-  /// Makes the file tell what it is after `changes`, unless it does. Nothing without a file.
+  /// Makes the file tell what it is after `changes`. Nothing without a file.
   /// @returns 0 or an errno
   int Write(uint64_t changes);
 
@@ -27,8 +27,6 @@ class RevisionFile {
   int fd_ = -1;
   uint64_t revision_ = 0;
   uint64_t changes_ = 0;
-  /// by the last Write
-  std::optional<uint64_t> written_;
 };
 
 }  // namespace aurochs
