@@ -39,8 +39,8 @@ std::shared_ptr<const Chain> ExtentStore::Adopt(Chain chain) {
   return {new Chain(std::move(chain)), [this](const Chain* old) { Retire(old); }};
 }
 
-// Closing a file that has no name any more may take long. The successor is let go of afterwards, here: that
-// may be the end of it, too.
+// Closing a file that has no name any more may take long. The successor is let go of afterwards, on the
+// loop's thread: that may be the end of it, too.
 void ExtentStore::Retire(const Chain* chain) {
   auto successor = std::move(chain->successor);
   if (background_ == nullptr || closed_) {
@@ -50,8 +50,9 @@ void ExtentStore::Retire(const Chain* chain) {
   auto retired = std::move(chain->on_retired);
   InBackground([chain] { delete chain; },
                [retired, successor = std::move(successor)]() mutable {
-                 if (retired) retired();
+                 // First, so that what comes of it is awaited before the store is closed.
                  successor.reset();
+                 if (retired) retired();
                });
 }
 
