@@ -82,7 +82,8 @@ export class LiveChain {
     return this.replica.directory;
   }
 
-  /** Tells the store which snapshots may be punched: once, before anything is served. */
+  /** Tells the store which snapshots may be punched: before anything is served, and when its layers have changed. Until then none is. It waits for
+   * whoever reads from the layers that there were, so changes are not held for it. */
   async noteRemoved(): Promise<void> {
     const paths = removedLayers(this.directory);
     // What is freed in one of two that become one is still in the other, and after a crash there are two again.
@@ -198,6 +199,7 @@ export class LiveChain {
       await this.orBreak(() => this.reloadStore());
     });
     this.replica.noteChainChanged();
+    await this.noteRemoved();
     this.log.info({ snapshot: file, head: this.directory.meta.head }, "reverted");
   }
 
@@ -214,6 +216,7 @@ export class LiveChain {
       this.replica.directory = await removeDisk(this.directory, file, force);
       if (isLive) await this.orBreak(() => this.reloadStore());
     }, isLive);
+    if (isLive) await this.noteRemoved();
   }
 
   /** After `source` has taken in what `target` holds. */
@@ -253,6 +256,7 @@ export class LiveChain {
       this.replica.directory = directory;
       await this.orBreak(() => this.switchStore());
     });
+    await this.noteRemoved();
     this.log.info({ chain: directory.chain }, "reloaded");
     if (request !== null) await this.prepare(request, change);
   }
@@ -318,7 +322,6 @@ export class LiveChain {
   private async switchStore(): Promise<void> {
     await this.store.switchLayers();
     this.merging = null;
-    await this.noteRemoved();
   }
 
   private async layers(directory: ReplicaDirectory) {
