@@ -2,7 +2,7 @@
 import { open, type FileHandle } from "node:fs/promises";
 import { punchHole, type OnProgress } from "../native/index.js";
 import { allocatedRuns, readExactly } from "./file-runs.js";
-import { FOLD_STEP_BYTES, PRUNE_RUNS_MAX, SYNC_BYTES } from "./limits.js";
+import { EXTENT_SLACK, FOLD_STEP_BYTES, PRUNE_RUNS_MAX, SYNC_BYTES } from "./limits.js";
 import { ReplicaError } from "./replica-error.js";
 
 /** Copies what `upper`, a child, has, allocated zeros as well, into `lower`, its parent, whose file may grow to its length.
@@ -22,8 +22,12 @@ export async function foldFile(upper: string, lower: string, onProgress: OnProgr
         const bytes = Math.min(FOLD_STEP_BYTES, length - done);
         const data = await readExactly(from, offset + done, bytes);
         // An earlier try may have failed in its sync: ext4 converts no extent whose first write failed when the same
-        // blocks are written again.
-        await punchHole(to.fd, offset + done, bytes);
+        // blocks are written again. To the end of the file's last one.
+        await punchHole(
+          to.fd,
+          offset + done,
+          bytes + (offset + done + bytes < child.size ? 0 : EXTENT_SLACK),
+        );
         await writeAll(to, data, offset + done);
         unsynced += bytes;
         if (unsynced >= SYNC_BYTES) {

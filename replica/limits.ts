@@ -66,3 +66,6 @@ export const PRUNE_RUNS_MAX = 4096;
 /** Bytes that are written to a file between two syncs, so that the last one is short: a slow disk must not let a request
  * time out. */
 export const SYNC_BYTES = 16 << 20;
+
+/** Bytes by which the last extent of a file may pass its end: the largest block of a file system. */
+export const EXTENT_SLACK = 64 << 10;

@@ -19,16 +19,13 @@ import { ReplicaError } from "../replica-error.js";
 import { Serial } from "../serial.js";
 import { changeTimeOf, METHOD_CRC64, parseChecksumFile, writeRecordedChecksum } from "./checksum-file.js";
 import { Coverage } from "./coverage.js";
-import { SYNC_BYTES } from "../limits.js";
+import { EXTENT_SLACK, SYNC_BYTES } from "../limits.js";
 import { bytesOf, holesOf, type Extent } from "./extents.js";
 import { hashFile } from "./hash-file.js";
 import { CHECKSUM_FILE_BYTES_MAX, EXTENT_WRITES, RANGE_BYTES_MAX } from "./limits.js";
 import { checksumFile, isMetaFile, RECEIVING_SUFFIX } from "./names.js";
 import { osError } from "./os-text.js";
 import type { Range } from "./query.js";
-
-/** Bytes by which the last extent of a file may pass its end: the largest block of a file system. */
-const EXTENT_SLACK = 64 << 10;
 
 const DIRECT_IO_BLOCK = 4096;
 
