@@ -51,8 +51,8 @@ export class ReadLease implements RecordWatcher {
       await this.renew();
       this.#report();
       const left = this.#since() + READ_LEASE_ASK_MS - this.now();
-      if (left < 0) this.#askMembers();
-      const pauseMs = Math.min(Math.max(left, READ_LEASE_LOOK_MS), READ_LEASE_ASK_MS);
+      if (left <= 0) this.#askMembers();
+      const pauseMs = left > 0 ? Math.min(left, READ_LEASE_ASK_MS) : READ_LEASE_LOOK_MS;
       await sleep(pauseMs, undefined, { signal: roster.signal }).catch(() => undefined);
     }
   }
