@@ -37,13 +37,21 @@ function runFile(file: string, limitMs: number): Promise<Ended> {
   });
 
   return new Promise((resolve) => {
+    let isHeld = false;
+    child.once("exit", () => {
+      clearTimeout(timer);
+      timer = setTimeout(() => {
+        isHeld = true;
+        child.stdout?.destroy();
+      }, GRACE_MS);
+    });
     child.once("close", (code, signal) => {
       clearTimeout(timer);
       // One that ends before it has said how many tests it has did not run them all.
       const planned = /^1\.\.\d+/m.test(output);
       const failure =
         code === 0 && planned ? null : (signal ?? (code === 0 ? "no plan" : `exit code ${code}`));
-      resolve({ output, failure });
+      resolve({ output, failure: isHeld ? "what it has started goes on, and holds its output" : failure });
     });
   });
 }
