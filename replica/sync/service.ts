@@ -13,7 +13,7 @@ import { currentChecksum, hasRotted } from "./checksum-file.js";
 import { Clone } from "./clone.js";
 import { Hashing } from "./hashing.js";
 import { openMergedSource } from "./merged-source.js";
-import { checkQuietFileName, isDataFile, snapshotFileOf } from "./names.js";
+import { checkQuietFileName, isDataFile, RECEIVING_SUFFIX, snapshotFileOf } from "./names.js";
 import { HASH_LOCK_PATH, NodeLock } from "./node-lock.js";
 import { osError } from "./os-text.js";
 import { OutsidePurge, type Purging } from "./outside-purge.js";
@@ -129,7 +129,9 @@ export class SyncAgent implements Handlers<typeof SyncAgentService> {
   fileSend = async ({ fromFileName: name, fastSync, ...request }: FileSendRequest) => {
     checkQuietFileName(name);
     if (await isPartial(this.options.directory, name))
-      throw new Error(`file ${name} is incomplete: it has not been received whole`);
+      throw new Error(
+        `file ${name} is incomplete: it has not been received whole, as ${name}${RECEIVING_SUFFIX} says: remove that if it is to be copied as it is`,
+      );
     if (isDataFile(name) && (await hasRotted(this.path(name))))
       throw new Error(`file ${name} has rotted: remove its checksum file if it is to be copied as it is`);
     await this.send(name, () => openFileSource(this.options.directory, name), {
