@@ -12,6 +12,8 @@ namespace aurochs {
 
 namespace {
 
+constexpr size_t kSectorBytes = 512;
+
 void Fail(const std::string& path, const char* what, MapFile::Error* error) {
   error->system_errno = errno;
   error->message = path + ": " + what + ": " + strerror(errno);
@@ -25,6 +27,22 @@ bool WriteAll(int fd, uint64_t offset, const std::vector<uint8_t>& bytes) {
     if (count < 0 && errno == EINTR) continue;
     if (count <= 0) return false;
     written += count;
+  }
+  return true;
+}
+
+/// Writes the sectors that are not zero: others may be holes, also within a block of ours.
+bool RewriteBits(int fd, const std::vector<uint8_t>& content) {
+  auto sector_end = [&](size_t offset) { return std::min<size_t>(offset + kSectorBytes, content.size()); };
+  auto is_zero = [&](size_t offset) {
+    return std::all_of(&content[offset], content.data() + sector_end(offset),
+                       [](uint8_t byte) { return byte == 0; });
+  };
+  for (size_t offset = 0; offset < content.size();) {
+    size_t end = offset;
+    while (end < content.size() && !is_zero(end)) end = sector_end(end);
+    if (end > offset && !WriteAll(fd, offset, {content.data() + offset, content.data() + end})) return false;
+    offset = end == offset ? sector_end(offset) : end;
   }
   return true;
 }
@@ -96,8 +114,8 @@ std::unique_ptr<MapFile> MapFile::Open(const std::string& path, size_t bytes_max
   }
   // A process that was killed may have left bits, or the name itself, that are not durable yet; writes rely
   // on them. Bits that a failed sync dropped are read from the page cache as if they were, and no sync writes
-  // them: so all that was read is written once more.
-  if (!WriteAll(fd, 0, *content) || fdatasync(fd) != 0 || !SyncDirectoryOf(path)) {
+  // them: so they are written once more. Where there are none there may be a hole, and no space to fill it.
+  if (!RewriteBits(fd, *content) || fdatasync(fd) != 0 || !SyncDirectoryOf(path)) {
     Fail(path, "sync", error);
     return nullptr;
   }
