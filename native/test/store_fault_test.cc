@@ -498,18 +498,27 @@ class ThinDisk {
   bool mounted_ = false;
 };
 
+/// Empty files of `size` bytes at `paths`, the head last, with a map that does not lie on the thin disk.
+ExtentStore::Options SparseChain(const TestDirectory& directory, const std::vector<std::string>& paths,
+                                 uint64_t size) {
+  ExtentStore::Options options;
+  for (const auto& path : paths) {
+    MakeSparseFile(path, size);
+    options.layers.push_back({path, false, {}});
+  }
+  options.size = size;
+  options.region_map_path = directory.At("aurochs.regions");
+  options.region_bytes = 1 << 20;
+  options.io_threads = 2;
+  return options;
+}
+
 TEST(StoreThinDisk, WhatAThinDiskCouldNotTakeIsOnItAfterARewrite) {
   constexpr uint64_t kSize = 64 << 20;
   TestDirectory directory;
   ThinDisk disk(directory);
   ASSERT_TRUE(disk.mounted()) << "mount needs root and a loop device";
-  ExtentStore::Options options;
-  options.layers = {{disk.At("head"), false, {}}};
-  options.size = kSize;
-  options.region_map_path = directory.At("aurochs.regions");
-  options.region_bytes = 1 << 20;
-  options.io_threads = 2;
-  MakeSparseFile(disk.At("head"), kSize);
+  auto options = SparseChain(directory, {disk.At("head")}, kSize);
   {
     TestStore store(options);
     ASSERT_TRUE(store.open()) << store.error();
@@ -538,14 +547,8 @@ TEST(StoreThinDisk, WhatItCouldNotTakeOfAMergeIsOnItAfterAnotherMerge) {
   TestDirectory directory;
   ThinDisk disk(directory);
   ASSERT_TRUE(disk.mounted()) << "mount needs root and a loop device";
-  ExtentStore::Options options;
-  std::string lower = disk.At("lower"), upper = directory.At("upper"), head = directory.At("head");
-  options.layers = {{lower, false, {}}, {upper, false, {}}, {head, false, {}}};
-  options.size = kSize;
-  options.region_map_path = directory.At("aurochs.regions");
-  options.region_bytes = 1 << 20;
-  options.io_threads = 2;
-  for (const auto& path : {lower, upper, head}) MakeSparseFile(path, kSize);
+  std::string lower = disk.At("lower"), upper = directory.At("upper");
+  auto options = SparseChain(directory, {lower, upper, directory.At("head")}, kSize);
   Bytes data = Pattern(48 << 20, 1);
   WriteFileAt(upper, 0, data);
   {
