@@ -1,6 +1,7 @@
-/** What of a plain file has extents, and reading it. */
+/** What of a plain file has extents, reading it, and freeing what is to be written anew. */
 import type { FileHandle } from "node:fs/promises";
-import { fileExtents } from "../native/index.js";
+import { fileExtents, punchHole } from "../native/index.js";
+import { EXTENT_SLACK } from "./limits.js";
 
 /** Runs of extents of one file, neighbours joined, cut to `[begin, end)`. Data that have no extent yet are written out first
  * when the file is read from its beginning.
@@ -36,4 +37,16 @@ export async function readExactly(file: FileHandle, offset: number, length: numb
     done += bytesRead;
   }
   return bytes;
+}
+
+/** Gives the blocks of a range back, so that what is written there comes to others: ext4 converts no extent whose first write failed when the
+ * same blocks are written again. To the end of the file's last one.
+ * @param size bytes of the file */
+export async function freeForRewrite(
+  file: FileHandle,
+  offset: number,
+  length: number,
+  size: number,
+): Promise<void> {
+  await punchHole(file.fd, offset, length + (offset + length < size ? 0 : EXTENT_SLACK));
 }

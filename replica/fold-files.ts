@@ -1,8 +1,8 @@
 /** Coalesce and prune on two data files that no store has open. Each may be broken off and done again. */
 import { open, type FileHandle } from "node:fs/promises";
 import { punchHole, type OnProgress } from "../native/index.js";
-import { allocatedRuns, readExactly } from "./file-runs.js";
-import { EXTENT_SLACK, FOLD_STEP_BYTES, PRUNE_RUNS_MAX, SYNC_BYTES } from "./limits.js";
+import { allocatedRuns, freeForRewrite, readExactly } from "./file-runs.js";
+import { FOLD_STEP_BYTES, PRUNE_RUNS_MAX, SYNC_BYTES } from "./limits.js";
 import { ReplicaError } from "./replica-error.js";
 
 /** Copies what `upper`, a child, has, allocated zeros as well, into `lower`, its parent, whose file may grow to its length.
@@ -21,13 +21,8 @@ export async function foldFile(upper: string, lower: string, onProgress: OnProgr
       for (let done = 0; done < length; done += FOLD_STEP_BYTES) {
         const bytes = Math.min(FOLD_STEP_BYTES, length - done);
         const data = await readExactly(from, offset + done, bytes);
-        // An earlier try may have failed in its sync: ext4 converts no extent whose first write failed when the same
-        // blocks are written again. To the end of the file's last one.
-        await punchHole(
-          to.fd,
-          offset + done,
-          bytes + (offset + done + bytes < child.size ? 0 : EXTENT_SLACK),
-        );
+        // An earlier try may have failed in its sync.
+        await freeForRewrite(to, offset + done, bytes, child.size);
         await writeAll(to, data, offset + done);
         unsynced += bytes;
         if (unsynced >= SYNC_BYTES) {

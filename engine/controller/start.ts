@@ -28,7 +28,7 @@ import { ReplicaEntry, type Opened } from "./replica-entry.js";
 import { bestForSalvage } from "./salvage.js";
 import type { Settings } from "./settings.js";
 import { volumeSizeAtStart } from "./start-size.js";
-import { finishExpansion, isUnused, currentCopies } from "./unfinished-expansion.js";
+import { currentCopies, finishExpansion, isUnused } from "./unfinished-expansion.js";
 import type { VolumeState } from "./volume-state.js";
 
 /** What a volume is started from that another engine served, or this one. */

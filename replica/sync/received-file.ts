@@ -14,7 +14,7 @@ import { open, rename, stat, unlink, type FileHandle } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { punchHole, type FileReceiver, type NativeError } from "../../native/index.js";
 import { readWholeFile, syncDirectory } from "../durable-file.js";
-import { allocatedRuns, readExactly } from "../file-runs.js";
+import { allocatedRuns, freeForRewrite, readExactly } from "../file-runs.js";
 import { ReplicaError } from "../replica-error.js";
 import { Serial } from "../serial.js";
 import { changeTimeOf, METHOD_CRC64, parseChecksumFile, writeRecordedChecksum } from "./checksum-file.js";
@@ -427,10 +427,7 @@ async function put(
   offset: number,
   name: string,
 ): Promise<void> {
-  const end = offset + data.length;
-  // To the end of the file's last block.
-  if (isDoubtful && end > offset)
-    await punchHole(file.fd, offset, data.length + (end < size ? 0 : EXTENT_SLACK));
+  if (isDoubtful && data.length > 0) await freeForRewrite(file, offset, data.length, size);
   try {
     for (let done = 0; done < data.length;) {
       const { bytesWritten } = await file.write(data, done, data.length - done, offset + done);
