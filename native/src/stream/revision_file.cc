@@ -1,7 +1,6 @@
 #include "stream/revision_file.h"
 
 #include <fcntl.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -19,7 +18,7 @@ RevisionFile::~RevisionFile() {
 }
 
 int RevisionFile::Open(const std::string& path, uint64_t revision, uint64_t changes) {
-  int fd = open(path.c_str(), O_WRONLY | O_CLOEXEC);
+  int fd = open(path.c_str(), O_WRONLY | O_DSYNC | O_CLOEXEC);
   if (fd < 0) return errno;
   if (fd_ >= 0) close(fd_);
   fd_ = fd;
@@ -33,10 +32,9 @@ int RevisionFile::Write(uint64_t changes) {
   char block[kBlockBytes] = {};
   // Some of those that it began with may not be done yet.
   std::to_chars(block, block + sizeof block, revision_ + (std::max(changes, changes_) - changes_));
-  iovec vector{block, sizeof block};
   ssize_t length;
   do {
-    length = pwritev2(fd_, &vector, 1, 0, RWF_DSYNC);
+    length = pwrite(fd_, block, sizeof block, 0);
   } while (length < 0 && errno == EINTR);
   if (length < 0) return errno;
   return length == sizeof block ? 0 : ENOSPC;
