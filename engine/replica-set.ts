@@ -430,9 +430,12 @@ export class ReplicaSet {
       const slot = this.#slotAt(address);
       if (slot === undefined) return true;
       slot.announced = true;
-      const failed = slot.state.mode === "ERR" || (await this.#dropping.drop([{ slot, cause }]));
-      slot.ordered = failed;
-      return failed;
+      // Before it has failed: what makes it a copy again begins at once.
+      const { ordered } = slot;
+      slot.ordered = true;
+      if (slot.state.mode === "ERR" || (await this.#dropping.drop([{ slot, cause }]))) return true;
+      slot.ordered = ordered;
+      return false;
     });
   }
 

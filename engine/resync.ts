@@ -98,6 +98,7 @@ export class Resync {
     try {
       await joining.connect(slot);
       await roster.decisions.run(async () => {
+        if (slot.ordered) throw new Error("a client set it to ERR");
         await joining.open(slot);
         slot.rebuilt = rebuilt;
         // From now on it takes snapshots as the others do; one may have been taken before.

@@ -256,9 +256,13 @@ export class ReplicaList {
     const entry = state.entries.find((one) => one.address === address);
     if (entry === undefined) return;
     const present = state.modeOf(entry);
-    // ERR is final, as in Longhorn.
-    if (present === mode || present === ReplicaMode.ERR) return;
-    if (mode === ReplicaMode.RW) throw new Error(`replica ${address} is not equal to the others yet`);
+    if (mode === ReplicaMode.RW) {
+      // ERR is final, as in Longhorn.
+      if (present !== ReplicaMode.WO) return;
+      throw new Error(`replica ${address} is not equal to the others yet`);
+    }
+    // One that has failed may be on its way back.
+    if (present === ReplicaMode.ERR && state.attached === null) return;
     if (!(await state.running().replicas.fail(entry.peer, "set to ERR by a client")))
       throw new Error(`cannot set replica ${address} to ERR: no other replica could record it`);
   }

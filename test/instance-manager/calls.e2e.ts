@@ -1,6 +1,7 @@
 /** What the agent's services do, on real engines and replicas. */
 import { mkdirSync, symlinkSync, writeFileSync, existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Client, credentials, status, type ServiceError } from "@grpc/grpc-js";
 import t from "tap";
 import {
@@ -110,6 +111,8 @@ t.test("a manager elsewhere drives volumes by the proxy, and hears of all change
     waitFor(what, WAIT_MS, () => {
       const report = latest();
       return report && isSo(report) ? report : undefined;
+    }).catch((error: unknown) => {
+      throw new Error(`${String(error)}; it is ${JSON.stringify(latest())}`);
     });
 
   t.match((await proxy.volumeGet(proxyEngineRequest, CALL)).volume, { name: "vol", size: SIZE, frontendState: "up" }); // prettier-ignore
@@ -158,6 +161,8 @@ t.test("a manager elsewhere drives volumes by the proxy, and hears of all change
 
   await proxy.replicaModeUpdate({ proxyEngineRequest, replicaAddress: added.replicaAddress, mode: ReplicaMode.ERR }, CALL); // prettier-ignore
   await hears("the failed replica", (report) => report.replicas.some(({ mode }) => mode === ReplicaMode.ERR));
+  await sleep(1000);
+  t.match((await proxy.replicaList(proxyEngineRequest, CALL)).replicaList, { replicas: [{ mode: ReplicaMode.RW }, { mode: ReplicaMode.ERR }] }, "who set it to ERR has a reason: it does not come back by itself"); // prettier-ignore
   await proxy.replicaRemove({ proxyEngineRequest, ...added }, CALL);
   await hears("its removal", (report) => report.replicas.length === 1);
 
