@@ -366,7 +366,10 @@ export interface StoreOptions extends ChainOptions {
 
 export interface StoreStats {
   reads: number;
+  /** with writes of zeroes and unmaps: those that were begun */
   writes: number;
+  /** those of them that succeeded */
+  changes: number;
   flushes: number;
   syncs: number;
   /** extra synchronous writes of the region map */

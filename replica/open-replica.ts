@@ -195,14 +195,14 @@ export class OpenReplica {
     await this.data.keepRevision(join(this.directory.path, REVISION_COUNTER), revision, changes);
   }
 
-  /** Writes and unmaps since the directory was opened. */
+  /** Writes and unmaps that have succeeded since the directory was opened. */
   changes(): number {
-    return this.store.stats().writes;
+    return this.store.stats().changes;
   }
 
   /** What Longhorn calls dirty: changed since an orderly close, this one or an earlier one. */
   get dirty(): boolean {
-    return this.chainChanged || this.opened.wasDirty || this.changes() > 0;
+    return this.chainChanged || this.opened.wasDirty || this.store.stats().writes > 0;
   }
 
   noteChainChanged(): void {

@@ -207,6 +207,12 @@ TEST(Dataconn, WhatIsDurableIsCountedOnceForAllThatAreAnswered) {
     EXPECT_EQ(client.Receive().head.type, static_cast<uint32_t>(DataconnType::kResponse));
     EXPECT_EQ(counted(), "108") << "at the first answer as well";
   }
+  replica.Do([&] { replica.store.failure = [](const StoreRequest&) { return Status::kIoError; }; });
+  EXPECT_EQ(client.Ask(DataconnType::kWrite, 1, 0, 512, std::string(512, 'y')).head.type,
+            static_cast<uint32_t>(DataconnType::kError));
+  replica.Do([&] { replica.store.failure = nullptr; });
+  client.Ask(DataconnType::kWrite, 1, 0, 512, std::string(512, 'y'));
+  EXPECT_EQ(counted(), "109") << "one that failed is not counted";
   // With answers that wait to be counted a connection may end.
   replica.Do([&] { replica.store.hold = true; });
   client.Send(DataconnType::kWrite, 1, 0, 512, std::string(512, 'y'));

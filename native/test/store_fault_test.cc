@@ -204,6 +204,7 @@ TEST_P(StoreFaults, AFuaWriteIsNotAnsweredWithoutItsSync) {
     return CallFate{call.name == "fdatasync" && call.file == "layer-1" ? EIO : 0};
   });
   EXPECT_EQ(store.Write(0, Bytes(4096, 7), true).status, Status::kIoError);
+  EXPECT_EQ(store.store().changes(), 0u) << "nobody was told that it was made";
 }
 
 TEST_P(StoreFaults, NothingIsWrittenWhenTheMapCannotBe) {
@@ -263,6 +264,7 @@ TEST_P(StoreFaults, AFailedWriteNamesTheFileAndLeavesTheOldContent) {
     EXPECT_EQ(answer.message, chain_.HeadPath() + ": write: Input/output error");
   }
   EXPECT_TRUE(store.fatal().empty());
+  EXPECT_EQ(store.store().changes(), 0u) << "it was not made";
   ExpectAsBelowNowAndAfterAReopen(store, 0, 1 << 20);
 }
 

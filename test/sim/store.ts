@@ -91,7 +91,7 @@ function tornMissed(content: unknown): unknown {
 }
 
 export class SimStore implements ReplicaStore {
-  private counts = { reads: 0, writes: 0, flushes: 0, syncs: 0, regionMapWrites: 0 };
+  private counts = { reads: 0, writes: 0, changes: 0, flushes: 0, syncs: 0, regionMapWrites: 0 };
   private size_: number;
   private poison: string | null = null;
   private closing = false;
@@ -251,6 +251,7 @@ export class SimStore implements ReplicaStore {
 
   private endChange(request: StoreRequest, status: StatusName, message: string): void {
     this.changesInFlight--;
+    if (status === "OK") this.counts.changes++;
     request.done(status, message, null);
     if (this.changesInFlight === 0) for (const work of this.idle.splice(0)) work();
   }
@@ -733,10 +734,11 @@ export class SimStore implements ReplicaStore {
 
   stats(): StoreStats {
     const allocated = this.layers.reduce((sum, { inode }) => sum + inode.data.blocks.size * BLOCK_BYTES, 0);
-    const { reads, writes, flushes, syncs, regionMapWrites } = this.counts;
+    const { reads, writes, changes, flushes, syncs, regionMapWrites } = this.counts;
     return {
       reads,
       writes,
+      changes,
       flushes,
       syncs,
       regionMapWrites,

@@ -358,6 +358,7 @@ Napi::Value StoreObject::Stats(const Napi::CallbackInfo& info) {
   };
   set("reads", stats.reads);
   set("writes", stats.writes);
+  set("changes", stats.changes);
   set("flushes", stats.flushes);
   set("syncs", stats.syncs);
   set("regionMapWrites", stats.region_map_writes);

@@ -121,6 +121,12 @@ void ExtentStore::Submit(StoreRequest* request) {
 }
 
 void ExtentStore::Complete(StoreRequest* request, Status status, const char* message) {
+  using Kind = StoreRequest::Kind;
+  bool is_change =
+      request->kind == Kind::kWrite || request->kind == Kind::kUnmap || request->kind == Kind::kWriteZeroes;
+  // Of a copy that failed one, the other must not look as far.
+  if (is_change && status == Status::kOk)
+    changes_.store(changes_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   request->Done(status, message);
   --in_flight_;
   if (closing_) FinishCloseWhenIdle();
@@ -259,6 +265,7 @@ ExtentStore::Stats ExtentStore::stats() const {
   Stats stats{};
   stats.reads = reads_.load(std::memory_order_relaxed);
   stats.writes = writes_.load(std::memory_order_relaxed);
+  stats.changes = changes_.load(std::memory_order_relaxed);
   stats.flushes = flushes_.load(std::memory_order_relaxed);
   stats.syncs = sync_count_.load(std::memory_order_relaxed);
   stats.region_map_writes = map_writes_.load(std::memory_order_relaxed);

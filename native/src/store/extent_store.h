@@ -35,7 +35,7 @@ class ExtentStore final : public StoreBackend {
   };
   using Error = StoreError;
   struct Stats {
-    uint64_t reads, writes, flushes, syncs, region_map_writes, damaged_map_blocks;
+    uint64_t reads, writes, changes, flushes, syncs, region_map_writes, damaged_map_blocks;
     uint64_t dirty_regions, index_bytes, allocated_bytes;
   };
   using Callback = std::function<void(Status, const char*)>;
@@ -52,7 +52,7 @@ class ExtentStore final : public StoreBackend {
 
   uint64_t size() const override { return size_; }
   uint64_t allocated_bytes() const override { return stats().allocated_bytes; }
-  uint64_t changes() const override { return writes_.load(std::memory_order_relaxed); }
+  uint64_t changes() const override { return changes_.load(std::memory_order_relaxed); }
   void Submit(StoreRequest* request) override;
 
   void Inherit();
@@ -240,7 +240,7 @@ class ExtentStore final : public StoreBackend {
   bool closing_ = false;
   bool closed_ = false;
 
-  std::atomic<uint64_t> reads_{0}, writes_{0}, flushes_{0}, sync_count_{0}, map_writes_{0};
+  std::atomic<uint64_t> reads_{0}, writes_{0}, changes_{0}, flushes_{0}, sync_count_{0}, map_writes_{0};
 };
 
 }  // namespace aurochs

@@ -46,7 +46,7 @@ class StoreBackend {
   virtual uint64_t size() const = 0;
   /// Of all files, bytes: what an unmap gives back is the difference.
   virtual uint64_t allocated_bytes() const = 0;
-  /// Writes, writes of zeroes and unmaps that were begun.
+  /// Writes, writes of zeroes and unmaps that succeeded.
   virtual uint64_t changes() const = 0;
   virtual void Submit(StoreRequest* request) = 0;
 };

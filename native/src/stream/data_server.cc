@@ -240,9 +240,8 @@ void DataServer::CountChanges() {
   bool any = std::any_of(dataconns_.begin(), dataconns_.end(),
                          [](auto& item) { return item.second->has_uncounted(); });
   if (!any) return;
-  // What is not durable yet is not counted: of two copies after a power cut the higher one would seem to have
-  // it.
-  int error = revision_.Write(store_->changes() - dataconn_changes_);
+  // They are durable: of two copies after a power cut the higher one seems to have all.
+  int error = revision_.Write(store_->changes());
   for (auto& [id, connection] : dataconns_) connection->AnswerCounted(error);
 }
 

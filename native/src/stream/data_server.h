@@ -126,8 +126,6 @@ class DataServer final : private EventLoop::Handler, private EventLoop::CycleTas
   std::vector<std::unique_ptr<ServerConnection>> connections_;
   std::map<uint64_t, std::unique_ptr<ReplicaDataconn>> dataconns_;
   RevisionFile revision_;
-  /// Of Longhorn's protocol, that the store has begun and not answered.
-  uint64_t dataconn_changes_ = 0;
   uint64_t next_stream_ = 1;
 
   std::vector<std::unique_ptr<ServerRequest>> requests_;

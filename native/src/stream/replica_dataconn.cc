@@ -33,14 +33,12 @@ void ReplicaDataconn::Submit(Kind kind, const DataconnAsk& ask, uint64_t offset,
   request->settled = 0;
   request->payload = std::move(payload);
   if (kind == Kind::kUnmap) request->allocated_before = server_->store_->allocated_bytes();
-  if (kind != Kind::kRead) ++server_->dataconn_changes_;
   server_->store_->Submit(request);
 }
 
 void ReplicaDataconn::Answer(ServerRequest* request, Status status, const char* message) {
   if (status == Status::kNotOpen) message = "replica no longer exist";
   bool is_read = request->kind == StoreRequest::Kind::kRead;
-  if (!is_read) --server_->dataconn_changes_;
   if (status != Status::kOk)
     return AnswerError(request->ask, DataconnType::kError, DataconnErrorText(status, message));
   if (is_read) return DataconnConnection::Answer(request->ask, request->length, std::move(request->payload));

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <charconv>
 
@@ -30,8 +29,7 @@ int RevisionFile::Open(const std::string& path, uint64_t revision, uint64_t chan
 int RevisionFile::Write(uint64_t changes) {
   if (fd_ < 0) return 0;
   char block[kBlockBytes] = {};
-  // Some of those that it began with may not be done yet.
-  std::to_chars(block, block + sizeof block, revision_ + (std::max(changes, changes_) - changes_));
+  std::to_chars(block, block + sizeof block, revision_ + (changes - changes_));
   ssize_t length;
   do {
     length = pwrite(fd_, block, sizeof block, 0);
