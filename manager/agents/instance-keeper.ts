@@ -19,7 +19,8 @@ export type Presence =
   /** its node is none of ours (any more), or it was never given one */
   | { is: "nowhere" };
 
-export type SpecOf = (agent: Agent) => InstanceSpec | Promise<InstanceSpec>;
+/** What is to be started; null: nothing, as long as the agent tells what it does. */
+export type SpecOf = (agent: Agent) => InstanceSpec | null | Promise<InstanceSpec | null>;
 
 export class InstanceKeeper {
   constructor(
@@ -39,8 +40,10 @@ export class InstanceKeeper {
     const { agent, calls, instance } = presence;
     const isWanted = spec.desireState === "running" && !isDeleted(object);
     const state = instance?.status?.state ?? "";
-    if (isWanted && instance === null) await this.#start(object, await specOf(agent), calls);
-    else if (instance !== null && state !== "stopping" && (!isWanted || state === "stopped"))
+    if (isWanted && instance === null) {
+      const wanted = await specOf(agent);
+      if (wanted !== null) await this.#start(object, wanted, calls);
+    } else if (instance !== null && state !== "stopping" && (!isWanted || state === "stopped"))
       await this.#stop(object, agent, instance);
     return { ...presence, instance: agent.instances.get(metadata.name) ?? null };
   }

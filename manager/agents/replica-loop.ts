@@ -6,7 +6,7 @@ import { Loop } from "../control/loop.js";
 import type { Events } from "../events/events.js";
 import { isDeleted, type Resource } from "../objects/resource.js";
 import { letGo, type Store } from "../store/store.js";
-import type { AgentCalls } from "./agent.js";
+import type { Agent, AgentCalls } from "./agent.js";
 import type { Agents } from "./agents.js";
 import { InstanceKeeper } from "./instance-keeper.js";
 import { factsOf, newFailure } from "./instance-status.js";
@@ -16,14 +16,27 @@ import { replicaInstance, witnessInstance } from "./replica-instance.js";
 type Hosted = "Replica" | "Witness";
 
 export function startReplicaLoop(store: Store, agents: Agents, events: Events, log: Logger): Loop {
-  return startHosted(store, agents, events, log, "Replica", replicaInstance);
+  // Where its disk is not mounted it would be made anew, and hold nothing.
+  const specOf = (replica: Resource<"Replica">, agent: Agent) =>
+    hasDisk(agent, replica) ? replicaInstance(replica, binaryOf(agent), agent.address.host) : null;
+  return startHosted(store, agents, events, log, "Replica", specOf);
 }
 
 export function startWitnessLoop(store: Store, agents: Agents, events: Events, log: Logger): Loop {
-  return startHosted(store, agents, events, log, "Witness", witnessInstance);
+  const specOf = (witness: Resource<"Witness">, agent: Agent) =>
+    witnessInstance(witness, binaryOf(agent), agent.address.host);
+  return startHosted(store, agents, events, log, "Witness", specOf);
 }
 
-type SpecOf<K extends Hosted> = (object: Resource<K>, binary: string, host: string) => InstanceSpec;
+type SpecOf<K extends Hosted> = (object: Resource<K>, agent: Agent) => InstanceSpec | null;
+
+function binaryOf({ facts }: Agent): string {
+  return facts?.longhorn ?? "";
+}
+
+function hasDisk({ disks }: Agent, { spec }: Resource<"Replica">): boolean {
+  return [...disks.values()].some(({ uuid, ready }) => ready && uuid === spec.diskID);
+}
 
 function startHosted<K extends Hosted>(
   store: Store,
@@ -44,12 +57,12 @@ function startHosted<K extends Hosted>(
   return followAgents(loop, store, agents, kind);
 }
 
-/** Looks again at what an agent tells of, and at all that belongs to a node when that comes or goes. */
+/** Looks again at what an agent tells of, and at all that belongs to a node when that comes or goes, at replicas when a disk does. */
 export function followAgents(loop: Loop, store: Store, agents: Agents, kind: "Engine" | Hosted): Loop {
   return loop.alsoEnds(
     agents.watch(({ node }, change) => {
       if (change.of === "instance" || change.of === "report") loop.add(change.name);
-      else if (change.of === "node")
+      else if (change.of === "node" || kind === "Replica")
         loop.addAll(
           store
             .list(kind)
@@ -66,9 +79,7 @@ async function reconcile<K extends Hosted>(
   specOf: SpecOf<K>,
   log: Logger,
 ): Promise<void> {
-  const presence = await keeper.keep(object, (agent) =>
-    specOf(object, agent.facts?.longhorn ?? "", agent.address.host),
-  );
+  const presence = await keeper.keep(object, (agent) => specOf(object, agent));
   if (presence.is === "waiting") return;
   const failure = presence.is === "reached" ? newFailure(object, presence.instance) : null;
   Object.assign(object.status, factsOf(object, presence, formatTime(Date.now())));

@@ -95,6 +95,33 @@ t.test("a replica whose disk is lost is stopped, and not tried again before the 
   t.equal(cluster.volume?.status.robustness, "healthy");
 });
 
+t.test(
+  "on a disk that is lost no replica is started: the volume does without it, or waits for it",
+  async (t) => {
+    for (const copies of [2, 1]) {
+      const cluster = attached("a", copies);
+      cluster.settings.set("replica-replenishment-wait-interval", "86400");
+      cluster.ticket = "";
+      settle(cluster);
+      const [lost] = cluster.replicas;
+      if (lost === undefined) throw new Error("it has no replica");
+      const { name } = lost.metadata;
+      const of = () => cluster.replicas.find(({ metadata }) => metadata.name === name)?.spec;
+      const node = cluster.nodes.find(({ metadata }) => metadata.name === lost.spec.nodeID);
+      const condition = node?.status.diskStatus["d"]?.conditions[0] ?? {};
+      Object.assign(condition, { status: "False", reason: "NoDiskInfo" });
+      cluster.ticket = "a";
+      settle(cluster);
+      t.match(of(), { desireState: "stopped" });
+      t.equal(cluster.volume?.status.state, copies === 1 ? "attaching" : "attached");
+      Object.assign(condition, { status: "True", reason: "" });
+      settle(cluster);
+      t.match(of(), { desireState: "running", failedAt: "" });
+      t.match(cluster.volume?.status, { state: "attached", robustness: "healthy" });
+    }
+  },
+);
+
 t.test("nowhere to go: degraded, and every node says why", async (t) => {
   const cluster = new SimulatedCluster(["a", "b"], 3);
   cluster.ticket = "a";

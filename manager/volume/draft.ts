@@ -44,6 +44,19 @@ export class Draft {
     return this.replicas.filter(({ metadata }) => modes[metadata.name] === mode);
   }
 
+  /** Its node answers, and its disk is there. */
+  isThere(replica: Resource<"Replica">): boolean {
+    return this.world.reachable.has(replica.spec.nodeID) && !this.isOnLostDisk(replica);
+  }
+
+  /** By what its node tells, which answers. */
+  isOnLostDisk({ spec }: Resource<"Replica">): boolean {
+    const { reachable, cluster } = this.world;
+    if (!reachable.has(spec.nodeID)) return false;
+    const node = cluster.nodes.find(({ name }) => name === spec.nodeID);
+    return node?.disks.some(({ uuid, isLost }) => isLost && uuid === spec.diskID) ?? false;
+  }
+
   create(object: Plan["created"][number]): void {
     this.#created.push(object);
   }

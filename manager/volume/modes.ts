@@ -9,7 +9,7 @@ const HAS_DATA = "aurochs.io/has-data";
 export function noteModes(draft: Draft): void {
   for (const replica of draft.replicas) {
     if (replica.status.currentState === "error") noteEnd(draft, replica);
-    else if (!hasData(replica) && !draft.world.reachable.has(replica.spec.nodeID)) failNew(draft, replica);
+    else if (!hasData(replica) && !draft.isThere(replica)) failNew(draft, replica);
   }
   for (const replica of draft.inMode("RW")) {
     const { spec } = replica;
@@ -34,7 +34,7 @@ function noteEnd(draft: Draft, replica: Resource<"Replica">): void {
   fail(draft, replica);
 }
 
-/** It was never whole, and its node is gone: another one is made sooner than it would be. */
+/** It was never whole, and its node or disk is gone: another one is made sooner than it would be. */
 function failNew(draft: Draft, replica: Resource<"Replica">): void {
   if (draft.volume.status.state === "attached") fail(draft, replica);
 }

@@ -12,7 +12,7 @@ import { isOn } from "./engine-wishes.js";
 import { homeOf, isStrictlyLocal } from "./locality.js";
 import { hasData, hasFailed, hasLostAll, isWhole } from "./modes.js";
 import { newReplica } from "./objects.js";
-import { isOnLostDisk, REBUILD_TRIES_MAX, tryAgain } from "./restart.js";
+import { REBUILD_TRIES_MAX, tryAgain } from "./restart.js";
 import { explainRefusals, noteScheduled, type Unplaced } from "./scheduled.js";
 import { parseTime } from "./time.js";
 
@@ -125,8 +125,7 @@ function tryExhausted(draft: Draft): void {
 }
 
 function mayStart(draft: Draft, replica: Resource<"Replica">): boolean {
-  const { desireState, nodeID } = replica.spec;
-  return desireState !== "running" && draft.world.reachable.has(nodeID) && !isOnLostDisk(draft, replica);
+  return replica.spec.desireState !== "running" && draft.isThere(replica);
 }
 
 export function mayComeBack({ spec }: Resource<"Replica">): boolean {

@@ -20,13 +20,7 @@ export function tryAgain(draft: Draft, { spec, status }: Resource<"Replica">): v
 /** What was open on a disk that is lost stays broken when it is back, and keeps it from being taken away: it is opened anew then. */
 export function stopOnLostDisks(draft: Draft): void {
   for (const replica of draft.replicas)
-    if (hasFailed(replica) && isOnLostDisk(draft, replica)) replica.spec.desireState = "stopped";
-}
-
-export function isOnLostDisk({ world }: Draft, { spec }: Resource<"Replica">): boolean {
-  if (!world.reachable.has(spec.nodeID)) return false;
-  const node = world.cluster.nodes.find(({ name }) => name === spec.nodeID);
-  return node?.disks.some(({ uuid, isLost }) => isLost && uuid === spec.diskID) ?? false;
+    if (hasFailed(replica) && draft.isOnLostDisk(replica)) replica.spec.desireState = "stopped";
 }
 
 /** Of an engine that failed before its volume was attached, as JSON: how often, when last, and with what. */

@@ -68,7 +68,8 @@ function start(draft: Draft): void {
     return;
   }
   if (!isStopped(draft, engine) || !draft.world.reachable.has(nodeID)) return;
-  const [here, away] = split(draft.replicas, ({ spec }) => draft.world.reachable.has(spec.nodeID));
+  // On a disk that is lost, as one that is not mounted, it would begin anew, and its nothing be taken for the volume's data.
+  const [here, away] = split(draft.replicas, (replica) => draft.isThere(replica));
   const [sound, failed] = split(here, (replica) => !hasFailed(replica));
   for (const { spec } of sound) spec.desireState = "running";
   // What failed last may be the copy that is current: that is for the engine to decide, by the records of all that can be had.
@@ -81,7 +82,7 @@ function start(draft: Draft): void {
   if (isWitnessStarting(draft)) return;
   if (engine.spec.nodeID !== nodeID) forgetFailedStarts(engine);
   if (engineHasToWait(draft, engine, offered(draft))) return;
-  // Those that are away with their nodes: an engine that knows where they were takes them back.
+  // Those that are away with their nodes or disks: an engine that knows where they were takes them back.
   for (const replica of away) if (hasData(replica)) fail(draft, replica);
   const known = away.filter((replica) => hasData(replica) && replica.status.port > 0);
   Object.assign(engine.spec, {
