@@ -33,6 +33,9 @@ export const ENGINE_PORTS = 2;
 /** ms for fstrim, which visits all free space of a file system. */
 export const TRIM_TIMEOUT_MS = 3_600_000;
 
+/** ms until a replica is looked at again that its engine has still to let go. */
+export const RELEASE_POLL_MS = 1_000;
+
 /** ms until a directory that could not be made a disk is tried again. */
 export const DISK_RETRY_MS = 30_000;
 

@@ -6,11 +6,13 @@ import { Loop } from "../control/loop.js";
 import type { Events } from "../events/events.js";
 import { isDeleted, type Resource } from "../objects/resource.js";
 import { letGo, type Store } from "../store/store.js";
+import { ownLabels } from "../volume/objects.js";
 import type { Agent, AgentCalls } from "./agent.js";
 import type { Agents } from "./agents.js";
 import { InstanceKeeper } from "./instance-keeper.js";
 import { factsOf, newFailure } from "./instance-status.js";
-import { CALL_TIMEOUT_MS } from "./limits.js";
+import { CALL_TIMEOUT_MS, RELEASE_POLL_MS } from "./limits.js";
+import { endOf, type End } from "./replica-end.js";
 import { replicaInstance, witnessInstance } from "./replica-instance.js";
 
 type Hosted = "Replica" | "Witness";
@@ -19,16 +21,22 @@ export function startReplicaLoop(store: Store, agents: Agents, events: Events, l
   // Where its disk is not mounted it would be made anew, and hold nothing.
   const specOf = (replica: Resource<"Replica">, agent: Agent) =>
     hasDisk(agent, replica) ? replicaInstance(replica, binaryOf(agent), agent.address.host) : null;
-  return startHosted(store, agents, events, log, "Replica", specOf);
+  const end = (replica: Resource<"Replica">) => replicaEnd(store, agents, replica);
+  return startHosted(store, agents, events, log, "Replica", { specOf, end });
 }
 
 export function startWitnessLoop(store: Store, agents: Agents, events: Events, log: Logger): Loop {
   const specOf = (witness: Resource<"Witness">, agent: Agent) =>
     witnessInstance(witness, binaryOf(agent), agent.address.host);
-  return startHosted(store, agents, events, log, "Witness", specOf);
+  const end = () => Promise.resolve("with its data" as const);
+  return startHosted(store, agents, events, log, "Witness", { specOf, end });
 }
 
-type SpecOf<K extends Hosted> = (object: Resource<K>, agent: Agent) => InstanceSpec | null;
+interface Ways<K extends Hosted> {
+  specOf: (object: Resource<K>, agent: Agent) => InstanceSpec | null;
+  /** of one that is deleted */
+  end: (object: Resource<K>) => Promise<End>;
+}
 
 function binaryOf({ facts }: Agent): string {
   return facts?.longhorn ?? "";
@@ -38,19 +46,32 @@ function hasDisk({ disks }: Agent, { spec }: Resource<"Replica">): boolean {
   return [...disks.values()].some(({ uuid, ready }) => ready && uuid === spec.diskID);
 }
 
+async function replicaEnd(store: Store, agents: Agents, replica: Resource<"Replica">): Promise<End> {
+  const { volumeName, engineName, nodeID } = replica.spec;
+  // Where it cannot be reached nothing is done to it.
+  if ((agents.get(nodeID)?.calls ?? null) === null) return "without its data";
+  const engine = await store.get("Engine", engineName);
+  const agent = agents.get(engine?.spec.nodeID ?? "");
+  return endOf(replica, {
+    volume: await store.get("Volume", volumeName),
+    engine,
+    report: agent?.calls == null ? undefined : agent.engines.get(engineName),
+    replicas: await store.list("Replica", ownLabels(volumeName)),
+  });
+}
+
 function startHosted<K extends Hosted>(
   store: Store,
   agents: Agents,
   events: Events,
   log: Logger,
   kind: K,
-  specOf: SpecOf<K>,
+  ways: Ways<K>,
 ): Loop {
   const keeper = new InstanceKeeper(agents, events, log);
   const work = async (name: string) => {
     const object = await store.get(kind, name);
-    if (object !== null) await reconcile(store, keeper, object, specOf, log);
-    return null;
+    return object === null ? null : reconcile(store, keeper, object, ways, log);
   };
   const loop = new Loop(kind.toLowerCase(), store, work, log);
   loop.follow(kind, ({ metadata }) => [metadata.name]);
@@ -76,22 +97,26 @@ async function reconcile<K extends Hosted>(
   store: Store,
   keeper: InstanceKeeper,
   object: Resource<K>,
-  specOf: SpecOf<K>,
+  { specOf, end }: Ways<K>,
   log: Logger,
-): Promise<void> {
+): Promise<number | null> {
+  const how = isDeleted(object) ? await end(object) : null;
+  if (how === "later") return Date.now() + RELEASE_POLL_MS;
   const presence = await keeper.keep(object, (agent) => specOf(object, agent));
-  if (presence.is === "waiting") return;
+  if (presence.is === "waiting") return null;
   const failure = presence.is === "reached" ? newFailure(object, presence.instance) : null;
   Object.assign(object.status, factsOf(object, presence, formatTime(Date.now())));
   const stored = await store.updateStatus(object);
   if (failure !== null) keeper.tellFailedStart(stored, failure);
-  if (!isDeleted(stored)) return;
+  if (!isDeleted(stored)) return null;
   const { metadata } = stored;
   if (presence.is === "reached") {
-    if (presence.instance !== null) return;
-    await removeDirectory(store, stored, presence.calls);
+    if (presence.instance !== null) return null;
+    if (how === "with its data") await removeDirectory(store, stored, presence.calls);
+    else log.warn({ name: metadata.name }, "no other copy is whole: its directory stays there");
   } else log.warn({ name: metadata.name }, "it is removed while its node is away: its directory stays there");
   await letGo(store, stored);
+  return null;
 }
 
 /** @throws {RpcError} it is still there */

@@ -1,0 +1,47 @@
+/** Whether a replica that is deleted may go, and its data with it. Pure. */
+import type { EngineReport } from "../../proto/instance-manager.js";
+import { isDeleted, type Resource } from "../objects/resource.js";
+import { hasData, isWhole } from "../volume/modes.js";
+import { replicasOf } from "./engine-status.js";
+
+/** What it belongs to. */
+export interface Belongings {
+  volume: Resource<"Volume"> | null;
+  engine: Resource<"Engine"> | null;
+  /** what the engine tells now; undefined: nothing */
+  report: EngineReport | undefined;
+  /** all replicas of the volume */
+  replicas: readonly Resource<"Replica">[];
+}
+
+/** `later`: its engine has not let it go */
+export type End = "later" | "with its data" | "without its data";
+
+const OVER = new Set(["", "stopped", "error"]);
+
+/** It was decided by what was known then: another copy may have failed since. An engine gives up none that it needs. */
+export function endOf(replica: Resource<"Replica">, { volume, engine, report, replicas }: Belongings): End {
+  if (volume === null || isDeleted(volume)) return "with its data";
+  if (engine !== null && !isOver(engine)) return isHeld(replica, engine, report) ? "later" : "with its data";
+  const isLast = hasData(replica) && !replicas.some((one) => !isDeleted(one) && isWhole(one));
+  return isLast ? "without its data" : "with its data";
+}
+
+/** One that is beyond reach, and not wanted any more, is fenced by whoever comes after it. */
+function isOver({ spec, status }: Resource<"Engine">): boolean {
+  return OVER.has(status.currentState) || (status.currentState === "unknown" && spec.desireState === "stopped"); // prettier-ignore
+}
+
+/** It goes on with others alone. Without any it waits for its last copy, whichever that is. */
+function isHeld(
+  { metadata }: Resource<"Replica">,
+  { spec, status }: Resource<"Engine">,
+  report: EngineReport | undefined,
+): boolean {
+  if (report?.uuid !== status.uuid) return true;
+  const others = Object.entries(spec.replicaAddressMap).flatMap(([name, address]) =>
+    name === metadata.name ? [] : [address],
+  );
+  const whole = replicasOf(report).filter(({ mode }) => mode === "RW");
+  return whole.length === 0 || !whole.every(({ address }) => others.includes(address));
+}

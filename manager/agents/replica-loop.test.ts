@@ -1,0 +1,154 @@
+import { pino } from "pino";
+import t, { type Test } from "tap";
+import { ReplicaMode } from "../../proto/longhorn.js";
+import { FINALIZER, type NewResource, type Resource } from "../objects/resource.js";
+import { SqliteStore } from "../store/sqlite-store.js";
+import { modify } from "../store/store.js";
+import { newReplica } from "../volume/objects.js";
+import type { Agent } from "./agent.js";
+import type { AgentListener, Agents } from "./agents.js";
+import { startReplicaLoop } from "./replica-loop.js";
+
+const DISK = { node: "node-1", diskUUID: "disk-1", diskPath: "/disk" };
+
+/** A volume with an engine and two whole replicas, of which "v-r-a" is on the node that is asked. */
+class Rig {
+  readonly store = SqliteStore.open(":memory:");
+  /** what the node was asked to do */
+  readonly asked: string[] = [];
+  readonly agent = {
+    node: "node-1",
+    address: { host: "10.0.0.1", port: 1 },
+    facts: null,
+    instances: new Map([["v-r-a", { status: { state: "running", uuid: "u-a", portStart: 1000 } }]]),
+    engines: new Map(),
+    disks: new Map([["d", { name: "d", uuid: "disk-1", ready: true }]]),
+    isDown: false,
+    calls: {
+      instances: {
+        instanceCreate: () => Promise.resolve(this.asked.push("start")),
+        instanceDelete: ({ name }: { name: string }) => {
+          this.asked.push("stop");
+          this.agent.instances.delete(name);
+          this.tell({ of: "instance", name });
+          return Promise.resolve({});
+        },
+      },
+      node: { replicaDirectoryRemove: () => Promise.resolve(this.asked.push("remove directory")) },
+    },
+  };
+  #listener: AgentListener = () => undefined;
+
+  static async start(t: Test): Promise<Rig> {
+    const rig = new Rig();
+    const { store, agent } = rig;
+    await store.create({ kind: "Node", name: "node-1", status: { diskStatus: { d: { diskUUID: "disk-1" } } } } as unknown as NewResource<"Node">); // prettier-ignore
+    const volume = await store.create({ kind: "Volume", name: "v", finalizers: [FINALIZER], spec: {} });
+    for (const suffix of ["a", "b"]) {
+      const made = newReplica(volume, suffix === "a" ? DISK : { ...DISK, node: "node-2" }, suffix, "");
+      await store.create({ ...made, spec: { ...made.spec, healthyAt: "2030-01-01T00:00:00Z" } });
+    }
+    await store.create({
+      ...{ kind: "Engine", name: "v-e-0" },
+      spec: { nodeID: "node-1", volumeName: "v", desireState: "running", replicaAddressMap: { "v-r-b": "b:1" } }, // prettier-ignore
+      status: { currentState: "running", uuid: "u-e" },
+    });
+    const agents = {
+      get: (node: string) => (node === "node-1" ? (agent as unknown as Agent) : null),
+      list: () => [agent as unknown as Agent],
+      watch: (listener: AgentListener) => {
+        rig.#listener = listener;
+        return () => undefined;
+      },
+    } as unknown as Agents;
+    const events = { record: () => undefined } as unknown as Parameters<typeof startReplicaLoop>[2];
+    const loop = startReplicaLoop(store, agents, events, pino({ level: "silent" }));
+    t.teardown(async () => {
+      await loop.stop();
+      await store.close();
+    });
+    return rig;
+  }
+
+  tell(change: Parameters<AgentListener>[1]): void {
+    this.#listener(this.agent as unknown as Agent, change);
+  }
+
+  report(modes: Record<string, number>): void {
+    const replicas = Object.entries(modes).map(([address, mode]) => ({ address: { address: `tcp://${address}` }, mode })); // prettier-ignore
+    this.agent.engines.set("v-e-0", { name: "v-e-0", uuid: "u-e", replicas });
+    this.tell({ of: "instance", name: "v-r-a" });
+  }
+
+  /** As long as a loop takes for what it is told. */
+  pause(): Promise<void> {
+    return new Promise((resolve) => setTimeout(resolve, 100));
+  }
+
+  async untilGone(): Promise<void> {
+    while ((await this.store.get("Replica", "v-r-a")) !== null) await this.pause();
+  }
+
+  engine(status: Partial<Resource<"Engine">["status"]>): Promise<unknown> {
+    return modify(this.store, "Engine", "v-e-0", "status", (engine) => Object.assign(engine.status, status));
+  }
+}
+
+t.test("a replica that is deleted stays until its engine goes on without it", async (t) => {
+  const rig = await Rig.start(t);
+  const { RW, WO, ERR } = ReplicaMode;
+  await rig.store.delete("Replica", "v-r-a");
+  await rig.pause();
+  t.strictSame(rig.asked, [], "nothing is known of the engine");
+  for (const modes of [
+    { "a:1": RW, "b:1": ERR },
+    { "a:1": RW, "b:1": WO },
+    { "a:1": RW, "b:1": RW },
+    { "a:1": ERR, "b:1": ERR },
+  ]) {
+    rig.report(modes);
+    await rig.pause();
+    t.strictSame(rig.asked, []);
+  }
+  rig.report({ "b:1": RW });
+  await rig.untilGone();
+  t.strictSame(rig.asked, ["stop", "remove directory"]);
+});
+
+t.test("one that is no copy is not waited for", async (t) => {
+  const rig = await Rig.start(t);
+  rig.report({ "a:1": ReplicaMode.WO, "b:1": ReplicaMode.RW });
+  await rig.store.delete("Replica", "v-r-a");
+  await rig.untilGone();
+  t.strictSame(rig.asked, ["stop", "remove directory"]);
+});
+
+t.test("without an engine the data of the last whole copy stay, unless the volume goes", async (t) => {
+  for (const [isLast, isVolumeGoing] of [
+    [true, false],
+    [false, false],
+    [true, true],
+  ] as const) {
+    // prettier-ignore
+    const rig = await Rig.start(t);
+    await rig.engine({ currentState: "stopped" });
+    if (isLast) await modify(rig.store, "Replica", "v-r-b", "spec", ({ spec }) => (spec.failedAt = "2030-01-01T00:00:01Z")); // prettier-ignore
+    if (isVolumeGoing) await rig.store.delete("Volume", "v");
+    await rig.store.delete("Replica", "v-r-a");
+    await rig.untilGone();
+    t.strictSame(rig.asked, isLast && !isVolumeGoing ? ["stop"] : ["stop", "remove directory"]);
+  }
+});
+
+t.test("none is started on a disk that is not there", async (t) => {
+  const rig = await Rig.start(t);
+  rig.agent.instances.delete("v-r-a");
+  rig.agent.disks.set("d", { name: "d", uuid: "disk-1", ready: false });
+  await modify(rig.store, "Replica", "v-r-a", "spec", ({ spec }) => (spec.desireState = "running"));
+  await rig.pause();
+  t.strictSame(rig.asked, []);
+  rig.agent.disks.set("d", { name: "d", uuid: "disk-1", ready: true });
+  rig.tell({ of: "disk", name: "d" });
+  await rig.pause();
+  t.strictSame(rig.asked, ["start"]);
+});
