@@ -76,7 +76,10 @@ export class Staging {
     const { mounts, crypt } = this.host;
     const file = join(stagingPath, volume);
     // A device is bound below, a file system is mounted on it: then what has that name inside of it is the user's.
-    if ((await mounts.at(stagingPath)) !== null) await mounts.unmount(stagingPath);
+    if ((await mounts.at(stagingPath)) !== null) {
+      await mounts.flush(stagingPath);
+      await mounts.unmount(stagingPath);
+    }
     await mounts.unmount(file);
     await removeEmpty(file);
     await crypt.close(volume);

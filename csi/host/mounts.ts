@@ -43,6 +43,20 @@ export class Mounts {
       await this.commands.run("mount", ["-o", ["remount", "bind", ...options].join(","), path]);
   }
 
+  /** Has a file system write what it has not written yet. Its last mount does that when it goes, but others may be where nobody sees them
+   * from here, as of containers that were started while it was mounted. One that cannot write any more has nothing to be waited for.
+   * @throws {RpcError} ABORTED: it is still being written */
+  async flush(path: string): Promise<void> {
+    const mount = await this.at(path);
+    if (mount === null || (await this.#isLost(mount))) return;
+    try {
+      await this.commands.run("sync", ["--file-system", path], { timeoutMs: UNMOUNT_TIMEOUT_MS });
+    } catch (error) {
+      if (isTimeout(error) && !(await this.#isLost(mount)))
+        throw notNow(`${path} is still being written: ${error.message}`);
+    }
+  }
+
   /** Takes away everything that is mounted on a path. What is in use stays, and is an error, and what is not written yet is waited
    * for: only where the device is gone, nobody can have either.
    * @throws {CommandError} it is in use

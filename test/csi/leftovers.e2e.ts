@@ -1,4 +1,6 @@
 /** What others have left: sessions that ended under a mount, mounts on mounts. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
@@ -13,6 +15,11 @@ t.teardown(() => system.end());
 await system.startDriver();
 const { controller, node, close } = system.clients();
 t.teardown(close);
+
+const untilDetached = (volume: string) =>
+  waitFor("the volume to be detached", 60_000, async () =>
+    (await system.manager.get("volumes", volume))?.state === "detached" ? true : undefined,
+  );
 
 t.test("a volume that was detached by force under its mounts is mounted anew, with its data", async (t) => {
   const volumeCapability = mounted("ext4");
@@ -33,9 +40,7 @@ t.test("a volume that was detached by force under its mounts is mounted anew, wi
   t.match(await node.nodeGetVolumeStats({ volumeId, volumePath: target }, options), { volumeCondition: { abnormal: false } }); // prettier-ignore
 
   await system.manager.act("volumes", volumeId, "detach", { forceDetach: true });
-  await waitFor("the volume to be detached", 60_000, async () =>
-    (await system.manager.get("volumes", volumeId))?.state === "detached" ? true : undefined,
-  );
+  await untilDetached(volumeId);
   t.match(await node.nodeGetVolumeStats({ volumeId, volumePath: target }, options), { volumeCondition: { abnormal: true, message: NOT_ATTACHED } }); // prettier-ignore
   await t.rejects(node.nodePublishVolume({ ...place, targetPath: target }, options), { message: NOT_ATTACHED }); // prettier-ignore
 
@@ -51,3 +56,35 @@ t.test("a volume that was detached by force under its mounts is mounted anew, wi
   await controller.deleteVolume({ volumeId }, options);
   t.strictSame(system.initiator.sessions(), []);
 });
+
+t.test(
+  "what was written is there after unstaging, although a container has kept a mount of its own",
+  async (t) => {
+    const volumeCapability = mounted("ext4");
+    const staging = join(system.directory, "pods", "kept");
+    mkdirSync(staging);
+    const { volume } = await controller.createVolume({ name: "kept", capacityRange: { requiredBytes: 64 << 20, limitBytes: 0 }, volumeCapabilities: [volumeCapability], parameters: { numberOfReplicas: "2" } }, options); // prettier-ignore
+    const volumeId = volume?.volumeId ?? "";
+    const place = { volumeId, stagingTargetPath: staging, volumeCapability };
+    const published = { volumeId, nodeId: NODE, volumeCapability };
+    await controller.controllerPublishVolume(published, options);
+    await node.nodeStageVolume(place, options);
+    const other = spawn("unshare", ["--mount", "--propagation", "private", "sleep", "600"]);
+    const ended = once(other, "exit");
+    await waitFor("the other mount", 10_000, () =>
+      readFileSync(`/proc/${other.pid ?? 0}/comm`, "utf8") === "sleep\n" ? true : undefined,
+    );
+    writeFileSync(join(staging, "file"), "written last");
+    await node.nodeUnstageVolume(place, options);
+    await controller.controllerUnpublishVolume(published, options);
+    await untilDetached(volumeId);
+    other.kill();
+    await ended;
+    await controller.controllerPublishVolume(published, options);
+    await node.nodeStageVolume(place, options);
+    t.equal(readFileSync(join(staging, "file"), "utf8"), "written last");
+    await node.nodeUnstageVolume(place, options);
+    await controller.controllerUnpublishVolume(published, options);
+    await controller.deleteVolume({ volumeId }, options);
+  },
+);
