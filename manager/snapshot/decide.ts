@@ -111,8 +111,8 @@ function decideMissing(world: SnapshotWorld, plan: SnapshotPlan, object: Snapsho
   }
 }
 
-/** An engine has said which snapshots there are. */
-function isKnown({ present }: SnapshotWorld): boolean {
+/** An engine has said which snapshots there are: without a copy that is whole it has nobody to ask. */
+export function isKnown({ present }: Pick<SnapshotWorld, "present">): boolean {
   return present[HEAD] !== undefined;
 }
 

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import t, { type Test } from "tap";
 import { FINALIZER } from "../objects/resource.js";
 import { OperationError } from "../operations.js";
@@ -155,6 +156,23 @@ t.test("why a snapshot cannot be made is said, and what vanished with its engine
   });
   await rig.untilGone("Snapshot", "one");
   await rig.untilGone("Snapshot", "two");
+});
+
+t.test("while an engine waits for its last copy, no snapshot is taken for one that is gone", async (t) => {
+  const rig = await start(t);
+  await rig.makeVolume("vol");
+  await rig.attach("vol", "node-1");
+  await makeSnapshot(rig, "vol", "one");
+  await rig.until("Snapshot", "one", ({ status }) => status.readyToUse);
+  rig.engines.isWaiting = true;
+  const before = rig.engines.lists;
+  await makeSnapshot(rig, "vol", "two");
+  while (rig.engines.lists === before) await sleep(10);
+  await sleep(100);
+  t.match(await rig.store.get("Snapshot", "one"), { metadata: { deletionTimestamp: "" } });
+  rig.engines.isWaiting = false;
+  await rig.until("Snapshot", "two", ({ status }) => status.readyToUse);
+  t.match(await rig.store.get("Snapshot", "one"), { status: { readyToUse: true } });
 });
 
 t.test("snapshots go with their volume, whatever state they are in", async (t) => {

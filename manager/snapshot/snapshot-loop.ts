@@ -10,7 +10,14 @@ import { isBeingCloned, isCloning } from "../volume/cloning.js";
 import { ownLabels } from "../volume/objects.js";
 import { setWorkTickets, workNode, workTicketId } from "../volume/work-tickets.js";
 import { now } from "../../engine/timestamp.js";
-import { createdMessage, decideSnapshots, fail, type SnapshotPlan, type SnapshotWorld } from "./decide.js";
+import {
+  createdMessage,
+  decideSnapshots,
+  fail,
+  isKnown,
+  type SnapshotPlan,
+  type SnapshotWorld,
+} from "./decide.js";
 import { snapshotName, underOtherName } from "./name.js";
 import { PURGE_PERIOD_MS, REFUSED_RETRY_MS } from "./limits.js";
 
@@ -69,8 +76,12 @@ class Rounds {
     );
     let plan = decideSnapshots(world);
     // What an engine's object says may be older than what the engine has done since.
-    if (world.isServing && asksForCare(plan))
-      plan = decideSnapshots({ ...world, present: await this.engines.listSnapshots(engine) });
+    if (world.isServing && asksForCare(plan)) {
+      const present = await this.engines.listSnapshots(engine);
+      // None would be taken for one that is gone, and be removed when it is back.
+      if (!isKnown({ present })) throw new OperationError("UNREACHABLE", `volume ${name} has no copy that could be asked for its snapshots`); // prettier-ignore
+      plan = decideSnapshots({ ...world, present });
+    }
     return this.#apply(volume, engine, plan);
   }
 
@@ -82,7 +93,7 @@ class Rounds {
     const settings = await loadSettings(this.store);
     const { status } = engine;
     const modes = Object.values(status.replicaModeMap);
-    const hasSaid = status.snapshots["volume-head"] !== undefined && status.snapshotsError === "";
+    const hasSaid = isKnown({ present: status.snapshots }) && status.snapshotsError === "";
     return {
       now: now(),
       volume,

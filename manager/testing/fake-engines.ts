@@ -32,6 +32,10 @@ export class FakeEngines implements EngineOperations, NodeOperations {
   readonly removals: OperationError[] = [];
   /** copies of snapshots end when this does */
   copying: Promise<void> = Promise.resolve();
+  /** how often snapshots were asked for */
+  lists = 0;
+  /** engines have no copy that is whole */
+  isWaiting = false;
   readonly #hashed = new Set<string>();
 
   constructor(private readonly store: Store) {}
@@ -48,6 +52,8 @@ export class FakeEngines implements EngineOperations, NodeOperations {
   }
 
   async listSnapshots({ metadata }: Resource<"Engine">): Promise<Snapshots> {
+    this.lists++;
+    if (this.isWaiting) return {};
     return (await this.store.get("Engine", metadata.name))?.status.snapshots ?? {};
   }
 
