@@ -176,7 +176,8 @@ export interface Volume {
   /** Answers every operation that is held at `slot` (`null`: for want of any RW slot, or of a lease) with `status`. What a connected
    * replica has not answered yet is not held. Until copies are made equal (`copy`) where a write failed, nothing is settled. */
   failHeld(slot: number | null, status: StatusName): Promise<number>;
-  /** From now on every new operation is answered with `status` at once; `null` ends that. */
+  /** From now on every new operation is answered with `status` at once, and so is what is held back now (`quiesce`, or too much
+   * in flight); `null` ends that. */
   refuse(status: StatusName | null): Promise<void>;
   /** The replicas have become larger. A target on this volume has the new capacity from then on.
    * @param size bytes, a multiple of 512, not less than before */

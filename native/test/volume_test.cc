@@ -526,6 +526,19 @@ TEST(Volume, RefuseAnswersNewOperationsAtOnce) {
   EXPECT_EQ(f.Write(kSize, 512, 1)->Wait(), Status::kOutOfRange);
 }
 
+TEST(Volume, RefuseAnswersWhatIsHeldBackAndHasNotBegun) {
+  VolumeFixture f(kSize, 1);
+  OnLoop(f.loop, [&] { f.volume->Quiesce([] {}); });
+  auto read = f.Submit(Kind::kRead, 0, 512);
+  f.Drain();
+  EXPECT_FALSE(read->ended());
+  OnLoop(f.loop, [&] {
+    f.volume->Refuse(Status::kIoError);
+    f.volume->Resume();
+  });
+  EXPECT_EQ(read->Wait(), Status::kIoError);
+}
+
 TEST(Volume, ExtentsOfALargeRangeAreJoinedFromParts) {
   constexpr uint64_t kLarge = (1ull << 29) + (4 << 20);  // two parts
   VolumeFixture f(kLarge, 1);

@@ -110,6 +110,13 @@ void Volume::AdmitParked() {
   }
 }
 
+void Volume::AnswerParked(Status status) {
+  for (Parked& entry : std::exchange(parked_, {})) {
+    ++stats_.failed;
+    entry.operation->Done(status);
+  }
+}
+
 Flight* Volume::TakeFlight() {
   Flight* flight;
   if (free_flights_.empty()) {
@@ -247,6 +254,11 @@ void Volume::LeaseReads(int64_t until_us) {
   if (std::exchange(awaiting_lease_, false)) ForEachFlight([this](Flight* flight) { Proceed(flight); });
 }
 
+void Volume::Refuse(std::optional<Status> status) {
+  refusal_ = status;
+  if (status) AnswerParked(*status);
+}
+
 void Volume::WatchUnmaps(bool on) {
   watching_unmaps_ = on;
   if (!on) StartWaitingUnmaps();
@@ -294,7 +306,7 @@ void Volume::Close() {
   waiting_unmaps_.clear();
   readers_ = writers_ = 0;
   loop_->CancelTimer(timeout_timer_);
-  auto parked = std::exchange(parked_, {});
+  AnswerParked(Status::kAborted);
   for (int slot = 0; slot < kSlotsMax; ++slot) {
     slots_[slot].mode = SlotMode::kOff;
     DropStream(slot, false);
@@ -302,10 +314,6 @@ void Volume::Close() {
   ForEachFlight([this](Flight* flight) {
     if (flight->operation) Finish(flight, Status::kAborted);
   });
-  for (Parked& entry : parked) {
-    ++stats_.failed;
-    entry.operation->Done(Status::kAborted);
-  }
   RunReady();
 }
 

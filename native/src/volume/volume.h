@@ -114,7 +114,9 @@ class Volume final : public Backend, public ReplicaClient::Owner, public EventLo
   size_t FailHeld(int slot, Status status);
   /// @param size bytes, not less than before; the replicas have it already
   void Grow(uint64_t size) { options_.size = size; }
-  void Refuse(std::optional<Status> status) { refusal_ = status; }
+  /// What is held back is answered with `status` as well, and new operations are until this is called with
+  /// none.
+  void Refuse(std::optional<Status> status);
   /// Microseconds that have passed, those in which the machine slept as well.
   static int64_t Clock();
   static constexpr int64_t kForGood = INT64_MAX;
@@ -147,6 +149,7 @@ class Volume final : public Backend, public ReplicaClient::Owner, public EventLo
   bool HasToWait(const Operation& operation);
   void Admit(const Parked& entry);
   void AdmitParked();
+  void AnswerParked(Status status);
   Flight* TakeFlight();
   void Finish(Flight* flight, Status status);
   void Retire(Flight* flight);
