@@ -32,6 +32,7 @@ function copies(t: Test, failing: (from: number, to: number) => number | null) {
   const [a, b] = [copyAt(0, "A"), copyAt(1, "B")];
   const copied: [number, number][] = [];
   const modes = new Map<number, SlotMode>();
+  const answered: number[] = [];
   const volume = {
     copy: (from: number, to: number) => {
       copied.push([from, to]);
@@ -40,12 +41,12 @@ function copies(t: Test, failing: (from: number, to: number) => number | null) {
       return Promise.reject(Object.assign(new Error("no"), { code: "NO_SPACE", slot } as NativeError));
     },
     setMode: (slot: number, mode: SlotMode) => Promise.resolve(void modes.set(slot, mode)),
-    failHeld: () => Promise.resolve(1),
+    failHeld: (slot: number) => Promise.resolve(answered.push(slot)),
   };
   const roster = rosterOf([a.slot, b.slot], ["A", "B"], volume);
   t.teardown(() => roster.stop());
   const dropping = new Dropping(roster);
-  return { a, b, roster, copied, modes, dropping, held: new HeldOperations(roster, dropping) };
+  return { a, b, roster, copied, modes, answered, dropping, held: new HeldOperations(roster, dropping) };
 }
 
 t.test("who cannot be made equal to the other copy is none, before its drop is recorded too", async (t) => {
@@ -62,6 +63,13 @@ t.test("who cannot be made equal to the other copy is none, before its drop is r
   await sleep(AGREEMENT_RETRY_MS + 100);
   t.equal(b.slot.state.mode, "ERR");
   t.strictSame(a.control.stored.at(-1)?.members, ["A"]);
+});
+
+t.test("what is held at several copies is answered in one turn, so that none fails alone", async (t) => {
+  const { a, b, answered, held } = copies(t, () => null);
+  const done = held.answer([a.slot, b.slot], "NO_SPACE", [RANGE]);
+  t.strictSame(answered, [0, 1]);
+  await done;
 });
 
 t.test("copies are made equal to the one that records name which may count", async (t) => {

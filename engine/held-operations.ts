@@ -34,7 +34,8 @@ export class HeldOperations {
     // Queued behind the failed operation and before any later one: nobody reads the range in between.
     if (from !== undefined)
       for (const range of touched) for (const to of others) this.#makeEqual({ from, to, range });
-    for (const { index } of slots) await volume.failHeld(index, status);
+    // In one turn: what failed on all of them in between would end with the first, and of the others nobody would be told.
+    await Promise.all(slots.map(({ index }) => volume.failHeld(index, status)));
   }
 
   #makeEqual(copy: Copy): void {
