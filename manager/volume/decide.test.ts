@@ -507,6 +507,24 @@ t.test("the engine is offered every copy there is, also the one that failed last
   t.strictSame([...cluster.current].sort(), [first, second]);
 });
 
+t.test(
+  "a copy that became whole just before its engine ended, and was not seen so, is offered, too",
+  async (t) => {
+    const cluster = attached("a");
+    const other = nodesOf(cluster).find((node) => node !== "a") ?? "";
+    cluster.down.add(other);
+    const fresh = () => cluster.replicas.find(({ spec }) => spec.healthyAt === "");
+    while (fresh()?.status.currentState !== "running") settle(cluster, 1);
+    const name = fresh()?.metadata.name ?? "";
+    cluster.current.clear();
+    cluster.current.add(name);
+    cluster.crash("v-e-0");
+    settle(cluster, 30);
+    t.equal(cluster.volume?.status.state, "attached");
+    t.ok(cluster.current.has(name));
+  },
+);
+
 t.test("a witness is where no copy is; where copies are everywhere, three voters are it", async (t) => {
   const cluster = attached("a");
   const want = (count: number) => {

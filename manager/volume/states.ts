@@ -75,8 +75,10 @@ function start(draft: Draft): void {
   // What failed last may be the copy that is current: that is for the engine to decide, by the records of all that can be had.
   // Before anything was written it may be any of them.
   const isNew = !draft.replicas.some(hasData);
-  for (const replica of failed) if (isNew || hasData(replica)) tryAgain(draft, replica);
   const running = here.filter(isServing);
+  // Also one that was never seen whole may have become so just before its engine ended: beside one that was.
+  const isOffered = (replica: Resource<"Replica">) => isNew || hasData(replica) || running.some(hasData);
+  for (const replica of failed) if (isOffered(replica)) tryAgain(draft, replica);
   const isAwaited = (replica: Resource<"Replica">) => sound.includes(replica) || isStarting(replica);
   if (running.length === 0 || here.some((one) => isAwaited(one) && !isServing(one))) return;
   if (isWitnessStarting(draft)) return;
