@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import t from "tap";
 import { noted } from "../objects/conditions.js";
+import { checkReplicaRemoval } from "./replica-rules.js";
 import { addressOf } from "./serving.js";
 import { SimulatedCluster } from "./testing/simulated-cluster.js";
 
@@ -298,6 +299,7 @@ t.test("all replicas failed: tried again by itself once they can be reached", as
     cluster.log.some((line) => line.includes("AutoSalvaged")),
     cluster.log.join("\n"),
   );
+  for (const replica of cluster.replicas) t.doesNotThrow(() => checkReplicaRemoval(replica, cluster.replicas)); // prettier-ignore
 });
 
 t.test("the only replica of a new volume ends before it was used: it is started again", async (t) => {

@@ -2,6 +2,7 @@
 import type { Resource } from "../objects/resource.js";
 import { isCloning } from "./cloning.js";
 import type { Draft } from "./draft.js";
+import { parseTime } from "./time.js";
 
 /** Of a volume that was attached once: replicas of it that hold nothing would be passed off as its data. */
 const HAS_DATA = "aurochs.io/has-data";
@@ -13,7 +14,8 @@ export function noteModes(draft: Draft): void {
   }
   for (const replica of draft.inMode("RW")) {
     const { spec } = replica;
-    if (spec.healthyAt !== "" && spec.failedAt === "") continue;
+    // One that was only named to count again, by a salvage, is whole as of now.
+    if (isWhole(replica) && parseTime(spec.lastHealthyAt) > parseTime(spec.lastFailedAt)) continue;
     if (spec.healthyAt === "") spec.healthyAt = draft.now;
     spec.lastHealthyAt = draft.now;
     spec.failedAt = "";
