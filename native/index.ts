@@ -295,6 +295,8 @@ export interface TaskFilter {
   exceptNexus?: number;
   /** initiator task tag; only together with `nexus` */
   itt?: number;
+  /** of that nexus only what came before its request with that CmdSN */
+  before?: { nexus: number; cmdSn: number };
 }
 
 export interface SessionStats {

@@ -162,6 +162,7 @@ export interface TaskManagementRequest {
   lun: number | null;
   itt: number;
   referencedTaskTag: number;
+  cmdSn: number;
 }
 
 export function decodeTaskManagementRequest(bhs: Buffer): TaskManagementRequest {
@@ -170,6 +171,7 @@ export function decodeTaskManagementRequest(bhs: Buffer): TaskManagementRequest 
     lun: decodeLun(bhs.subarray(8, 16)),
     itt: bhs.readUInt32BE(16),
     referencedTaskTag: bhs.readUInt32BE(20),
+    cmdSn: bhs.readUInt32BE(24),
   };
 }
 

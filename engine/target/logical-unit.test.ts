@@ -319,8 +319,12 @@ t.test("START STOP UNIT flushes on a stop and refuses to eject", async (t) => {
 
 t.test("clearing the task set tells the others whose tasks went", async (t) => {
   const made = await bench();
-  await made.unit.clearTaskSet(1);
-  t.same(made.aborts, [{ nexus: 1 }, { nexus: 2 }]);
+  const before = { nexus: 1, cmdSn: 7 };
+  await made.unit.clearTaskSet(before);
+  t.same(made.aborts, [
+    { nexus: 1, before },
+    { nexus: 2, before },
+  ]);
   t.equal(await made.status(1, "00"), "good");
   t.equal(await made.status(2, "00"), "6/2f/0");
 });

@@ -179,11 +179,13 @@ export class LogicalUnit {
     this.attend(attention, () => true);
   }
 
-  /** Aborts the tasks of all nexuses; others than `by` whose tasks were lost learn of it. */
-  async clearTaskSet(by: number): Promise<void> {
+  /** Aborts the tasks of all nexuses; others than the one that asked whose tasks were lost learn of it.
+   * @param before the request */
+  async clearTaskSet(before: Required<TaskFilter>["before"]): Promise<void> {
     for (const nexus of [...this.#nexuses.values()]) {
-      const aborted = await this.effects.abort({ nexus: nexus.id });
-      if (aborted > 0 && nexus.id !== by) this.attend("COMMANDS_CLEARED", ({ id }) => id === nexus.id);
+      const aborted = await this.effects.abort({ nexus: nexus.id, before });
+      if (aborted > 0 && nexus.id !== before.nexus)
+        this.attend("COMMANDS_CLEARED", ({ id }) => id === nexus.id);
     }
   }
 

@@ -443,11 +443,13 @@ export class IscsiTarget {
 
   async #taskManagement(id: number, session: Session, bhs: Buffer): Promise<void> {
     const plan = planTaskManagement(bhs, session.nexus, this.options.lun);
-    const { itt, function: taskFunction } = decodeTaskManagementRequest(bhs);
+    const { itt, cmdSn, function: taskFunction } = decodeTaskManagementRequest(bhs);
+    // What the initiator sends after it is not its concern.
+    const before = { nexus: session.nexus, cmdSn };
     this.#log.info({ connection: id, initiatorName: session.initiatorName, taskFunction, plan: plan.type }, "task management"); // prettier-ignore
     await carryOut(plan, {
-      abort: (filter) => this.#native.abort(filter),
-      clearTaskSet: () => this.#unit.clearTaskSet(session.nexus),
+      abort: (filter) => this.#native.abort({ ...filter, before }),
+      clearTaskSet: () => this.#unit.clearTaskSet(before),
       reset: (attention) => this.#unit.reset(attention),
       respond: (response, then) =>
         this.#native.send(id, encodeTaskManagementResponse(itt, response), null, then),

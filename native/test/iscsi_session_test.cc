@@ -413,23 +413,47 @@ TEST_F(SessionTest, AnAbortByTagLeavesTheOthers) {
   EXPECT_EQ(initiator->Finish(second.itt()).status, 0);
 }
 
-TEST_F(SessionTest, ATaskAfterAPendingTaskManagementRequestIsNotItsConcern) {
+TEST_F(SessionTest, ATaskAfterATaskManagementRequestIsNotItsConcernAndThatOfLaterOnes) {
   backend_.hold = true;
   auto initiator = LogIn();
   WirePdu before = initiator->Command(Cdb10(0x28, 0, 8), 0xc0, 4096);
   initiator->Send(before);
-  initiator->Send(TaskManagement(5, 900, 0, initiator->cmd_sn));
+  TaskFilter first;
+  first.has_before = true;
+  first.before_nexus = 1;
+  first.before_cmd_sn = initiator->cmd_sn;
+  initiator->Send(TaskManagement(5, 900, 0, first.before_cmd_sn));
   WirePdu after = initiator->Command(Cdb10(0x28, 8, 8), 0xc0, 4096);
   initiator->Send(after);
   WaitForHeld(2);
-  auto event = recorder_.Wait("pdu");
-  std::promise<size_t> done;
+  recorder_.Wait("pdu");
+  TaskFilter second = first;
+  second.before_cmd_sn = initiator->cmd_sn;
+  std::promise<size_t> first_done, second_done;
   OnLoop([&] {
-    target_->Abort(TaskFilter{}, [&](size_t count) { done.set_value(count); });
+    target_->Abort(first, [&](size_t count) { first_done.set_value(count); });
+    target_->Abort(second, [&](size_t count) { second_done.set_value(count); });
     backend_.ReleaseHeld();
   });
-  EXPECT_EQ(done.get_future().get(), 1u);
-  EXPECT_EQ(initiator->Finish(after.itt()).status, 0);
+  EXPECT_EQ(first_done.get_future().get(), 1u);
+  EXPECT_EQ(second_done.get_future().get(), 1u);
+  EXPECT_TRUE(initiator->SilentFor(50));
+}
+
+TEST_F(SessionTest, WhoeverIsNotOfTheNexusAbortsTasksAfterItsTaskManagementRequestAsWell) {
+  auto initiator = LogIn();
+  initiator->Send(TaskManagement(5, 900, 0, initiator->cmd_sn));
+  WirePdu writing = initiator->Command(Cdb10(0x2a, 0, 8), 0xa0, 4096);
+  initiator->Send(writing);
+  auto r2t = initiator->Receive();
+  ASSERT_EQ(r2t->opcode(), Opcode::kR2t);
+  TaskFilter preempted;
+  preempted.has_nexus = true;
+  preempted.nexus = 1;
+  EXPECT_EQ(AbortAndWait(preempted), 1u);
+  initiator->Send(Initiator::DataOutPdu(writing.itt(), TttOf(r2t->bhs), 0, 0, Pattern(4096, 1), true));
+  EXPECT_TRUE(initiator->SilentFor(50));
+  EXPECT_EQ(Medium(0, 4096), Bytes(4096)) << "it was fenced";
 }
 
 TEST_F(SessionTest, AHeldTaskThatIsAbortedGivesItsNumberAway) {

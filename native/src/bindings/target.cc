@@ -225,6 +225,12 @@ Napi::Value TargetObject::Abort(const Napi::CallbackInfo& info) {
   filter.except_nexus = key("exceptNexus", kSafeIntegerMax, &filter.has_except);
   filter.itt = static_cast<uint32_t>(key("itt", UINT32_MAX, &filter.has_itt));
   if (filter.has_itt && !filter.has_nexus) arguments.Refuse("itt goes with nexus");
+  Napi::Value before = Arguments::Get(info[0], "before");
+  filter.has_before = !before.IsUndefined();
+  if (filter.has_before) {
+    filter.before_nexus = arguments.Property(before, "nexus", 0, kSafeIntegerMax);
+    filter.before_cmd_sn = static_cast<uint32_t>(arguments.Property(before, "cmdSn", 0, UINT32_MAX));
+  }
   if (closing_) return Rejected(env, "CLOSED", "the target is closed");
   if (!arguments.error().empty()) return Rejected(env, "BAD_ARGUMENT", arguments.error());
   SharedDeferred deferred = MakeDeferred(env);

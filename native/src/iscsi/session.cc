@@ -174,7 +174,6 @@ void Session::ToScript(const uint8_t* bhs, const Slice& data) {
     return SendReject(bhs, RejectReason::kImmediateCommand);
   }
   ++scripted_open_;
-  if (OpcodeOf(bhs) == Opcode::kTaskManagement) ++task_managements_;
   target_->events()->OnPdu(connection_->id(), parameters_.nexus, bhs, data);
 }
 
@@ -265,8 +264,6 @@ void Session::SendScripted(const uint8_t* bhs, Slice data) {
   memcpy(reply, bhs, kBhsBytes);
   switch (OpcodeOf(bhs)) {
     case Opcode::kTaskManagementResponse:
-      if (task_managements_ > 0) --task_managements_;
-      [[fallthrough]];
     case Opcode::kTextResponse:
     case Opcode::kLogoutResponse:
     case Opcode::kReject:
@@ -405,14 +402,19 @@ void Session::RemoveTask(Task* task) {
   if (tasks_.empty()) solicited_ = 0;  // what aborted tasks asked for may never come
 }
 
+/// An immediate command takes no CmdSN: it has that of the next one.
+bool Session::CameBefore(const Task& task, uint32_t cmd_sn) {
+  return Before(task.cmd_sn_, cmd_sn) || (task.immediate() && task.cmd_sn_ == cmd_sn);
+}
+
 size_t Session::Abort(const TaskFilter& filter) {
   size_t count = 0;
   bool closed = Window() + 1 == exp_cmd_sn_;
   for (size_t i = tasks_.size(); i-- > 0;) {
     Task* task = tasks_[i];
     if (!filter.Matches(task->nexus(), task->itt())) continue;
-    // What came after a task management request that is being served is not its concern.
-    if (task->after_task_management_) continue;
+    if (filter.has_before && filter.before_nexus == task->nexus() && !CameBefore(*task, filter.before_cmd_sn))
+      continue;
     for (Held& held : held_) {
       if (held.task == task) held.skip = true;
     }

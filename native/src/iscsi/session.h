@@ -50,7 +50,6 @@ class Session {
   uint64_t connection_id() const;
   /// Enough data-out is asked for that the rest of a segment is worth a read of its own.
   bool awaits_long_data() const { return solicited_ >= 2 * kDirectBytesMin; }
-  bool task_management_pending() const { return task_managements_ > 0; }
   uint64_t commands() const { return commands_; }
   size_t open_tasks() const { return tasks_.size(); }
 
@@ -77,6 +76,7 @@ class Session {
   Task* FindTask(uint32_t itt) const;
   Task* TaskOfDataOut(const uint8_t* bhs) const;
   void RemoveTask(Task* task);
+  static bool CameBefore(const Task& task, uint32_t cmd_sn);
   void FillResidual(const Task& task, uint8_t* bhs) const;
   /// Bytes 24 to 35. `advance`: the PDU takes a StatSN of its own.
   void FillSequence(uint8_t* bhs, bool advance);
@@ -97,7 +97,6 @@ class Session {
   std::vector<uint32_t> itts_;  // of tasks_, for a quick search
   uint32_t immediate_open_ = 0;
   uint32_t scripted_open_ = 0;  // PDUs that JavaScript has not answered
-  uint32_t task_managements_ = 0;
   uint64_t commands_ = 0;
 
   uint64_t reserved_ = 0;

@@ -20,8 +20,8 @@ void Task::Begin(Session* session, const uint8_t* bhs) {
   nexus_ = session->parameters().nexus;
   connection_ = session->connection_id();
   immediate_ = IsImmediate(bhs);
-  after_task_management_ = session->task_management_pending();
   itt_ = IttOf(bhs);
+  cmd_sn_ = CmdSnOf(bhs);
   lun_ = LunOf(bhs);
   memcpy(cdb_, bhs + 32, scsi::kCdbBytes);
   reads_ = (bhs[1] & kReadBit) != 0;

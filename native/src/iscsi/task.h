@@ -110,10 +110,10 @@ class Task final : public scsi::DataCommand::Host {
   uint32_t position_ = 0;  // in Session::tasks_ or Target::draining_
   bool immediate_ = false;
   bool waits_for_memory_ = false;
-  bool after_task_management_ = false;
 
   // The command.
   uint32_t itt_ = 0;
+  uint32_t cmd_sn_ = 0;
   uint64_t lun_ = 0;
   uint8_t cdb_[scsi::kCdbBytes] = {};
   bool reads_ = false;

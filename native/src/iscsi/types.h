@@ -46,6 +46,10 @@ struct TaskFilter {
   uint64_t except_nexus = 0;
   bool has_itt = false;
   uint32_t itt = 0;
+  /// Of this nexus only what came before its request with this CmdSN.
+  bool has_before = false;
+  uint64_t before_nexus = 0;
+  uint32_t before_cmd_sn = 0;
 
   bool Matches(uint64_t task_nexus, uint32_t task_itt) const {
     return (!has_nexus || task_nexus == nexus) && (!has_except || task_nexus != except_nexus) &&
