@@ -173,8 +173,8 @@ export interface Volume {
    * are held (a later `RW` releases them) until `failHeld`. A slot that joins also gets the writes under way; what a slot
    * that is not RW any more still reads is read again elsewhere. Resolves when the I/O thread has done it. */
   setMode(slot: number, mode: SlotMode): Promise<void>;
-  /** Answers every operation that is held at `slot` (`null`: for want of any RW slot, or of a lease) with `status`. What a connected
-   * replica has not answered yet is not held. Until copies are made equal (`copy`) where a write failed, nothing is settled. */
+  /** Answers with `status` every operation that `slot` has answered with an error (`null`: that is held for want of any RW slot, or
+   * of a lease). What waits for its stream may still be done, so it is only answered after `refuse`. Until copies are made equal (`copy`) where a write failed, nothing is settled. */
   failHeld(slot: number | null, status: StatusName): Promise<number>;
   /** From now on every new operation is answered with `status` at once, and so is what is held back now (`quiesce`, or too much
    * in flight); `null` ends that. */

@@ -101,6 +101,8 @@ t.test("the end of a stream is told and holds operations until they are failed",
   t.match(events, [{ type: "disconnected", slot: 0 }]);
   const write = volume.write(null, 0, Buffer.alloc(512));
   t.equal(volume.stats().slots[0]?.held, 1);
+  t.equal(await volume.failHeld(0, "IO_ERROR"), 0, "it may still be done");
+  await volume.refuse("IO_ERROR");
   t.equal(await volume.failHeld(0, "IO_ERROR"), 1);
   await t.rejects(write, { code: "IO_ERROR" });
 });

@@ -227,6 +227,7 @@ TEST(LonghornClient, WhatIsNoAnswerEndsTheConnection) {
     played.replica.Say(head, data);
     EXPECT_EQ(played.fixture.WaitFor(Event::Type::kDisconnected).slot, 0);
     EXPECT_FALSE(read->ended());
+    OnLoop(played.fixture.loop, [&] { played.fixture.volume->Refuse(Status::kIoError); });
     EXPECT_EQ(played.fixture.FailHeld(0, Status::kIoError), 1u);
     EXPECT_EQ(read->Wait(), Status::kIoError);
   }

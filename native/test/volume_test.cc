@@ -106,6 +106,26 @@ TEST(Volume, AnErrorOfTheLastReplicaCanBePassedOn) {
   EXPECT_EQ(f.Write(0, 512, 5)->Wait(), Status::kOk) << "the range is free again";
 }
 
+TEST(Volume, AnErrorIsNotPassedOnToWhatWaitsForTheStream) {
+  VolumeFixture f(kSize, 2);
+  for (int replica : {0, 1}) Fail(f, replica, Status::kNoSpace);
+  auto failed = f.Write(0, 512, 4);
+  f.WaitFor(Event::Type::kFailed);
+  f.WaitFor(Event::Type::kFailed);
+  Heal(f, 0);
+  f.replicas[1]->Cut();
+  f.WaitFor(Event::Type::kDisconnected);
+  auto waiting = f.Write(4096, 512, 5);
+  f.Drain();
+  EXPECT_EQ(f.FailHeld(0, Status::kNoSpace), 1u);
+  EXPECT_EQ(f.FailHeld(1, Status::kNoSpace), 0u);
+  EXPECT_EQ(failed->Wait(), Status::kNoSpace);
+  EXPECT_FALSE(waiting->ended());
+  OnLoop(f.loop, [&] { f.volume->Refuse(Status::kIoError); });
+  EXPECT_EQ(f.FailHeld(1, Status::kIoError), 1u);
+  EXPECT_EQ(waiting->Wait(), Status::kIoError);
+}
+
 TEST(Volume, AnOperationFailedByItsOwnerKeepsItsRangeUntilTheOtherReplicaHasAnswered) {
   VolumeFixture f(kSize, 2);
   Hold(f, 0);

@@ -49,6 +49,8 @@ interface SlotRequest {
   flight: Flight;
   slot: number;
   state: "sent" | "held";
+  /** held: answered with an error */
+  refused: boolean;
   /** when it was sent */
   since: number;
   op: StoreOp;
@@ -245,6 +247,7 @@ export class SimVolume implements Simulated {
   refuse(status: StatusName | null): Promise<void> {
     return this.onThread(() => {
       this.refusal = status;
+      if (status !== null) for (const { done } of this.parked.splice(0)) done(status, null, null);
     });
   }
   grow(size: number): Promise<void> {
@@ -616,7 +619,7 @@ export class SimVolume implements Simulated {
     const dropped = requests.filter((request) => {
       const { flight } = request;
       if (keep && flight.operation !== null && this.mayBeHeld(request)) {
-        this.hold(request);
+        this.hold(request, false);
         return false;
       }
       flight.pending.delete(index);
@@ -638,8 +641,9 @@ export class SimVolume implements Simulated {
     return flight.audience === "writers";
   }
 
-  private hold(request: SlotRequest): void {
+  private hold(request: SlotRequest, refused: boolean): void {
     request.state = "held";
+    request.refused = refused;
     this.slot(request.slot).held.add(request);
   }
 
@@ -668,8 +672,9 @@ export class SimVolume implements Simulated {
     let count = 0;
     for (const flight of [...this.flights]) {
       if (!flight.active || flight.operation === null) continue;
-      const held = index === null ? flight.starved : flight.pending.get(index)?.state === "held";
-      if (!held) continue;
+      const request = index === null ? undefined : flight.pending.get(index);
+      const held = request?.state === "held" && (request.refused || this.refusal !== null);
+      if (!(index === null ? flight.starved : held)) continue;
       this.finish(flight, status);
       count++;
     }
@@ -782,11 +787,20 @@ export class SimVolume implements Simulated {
 
   private dispatch(flight: Flight, index: number): void {
     const { op, offset, length } = flight;
-    const request: SlotRequest = { flight, slot: index, state: "sent", since: 0, op, offset, length };
+    const request: SlotRequest = {
+      flight,
+      slot: index,
+      state: "sent",
+      refused: false,
+      since: 0,
+      op,
+      offset,
+      length,
+    };
     flight.pending.set(index, request);
     const slot = this.slot(index);
     if (slot.isOpen) this.send(slot, request);
-    else this.hold(request);
+    else this.hold(request, false);
   }
 
   private send(slot: Slot, request: SlotRequest): void {
@@ -822,7 +836,7 @@ export class SimVolume implements Simulated {
     const named = flight.audience === "named";
     const stale = flight.audience === "reader" && slot.mode !== "RW";
     if (status !== "OK" && flight.operation !== null && !stale) {
-      if (!named) this.hold(request);
+      if (!named) this.hold(request, true);
       const { offset, length } = request;
       if (!named || flight.isSettlement)
         this.report({

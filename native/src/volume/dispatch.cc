@@ -91,7 +91,7 @@ void Volume::Dispatch(Flight* flight, int index) {
     request.state = SlotRequest::State::kSent;
     slot.client->Send(&request);
   } else {
-    Hold(&request);
+    Hold(&request, false);
   }
 }
 
@@ -104,7 +104,7 @@ void Volume::OnAnswer(SlotRequest* request, Status status, const std::string& me
   bool stale = flight->audience == Flight::Audience::kReader && slot.mode != SlotMode::kReadWrite;
   if (status != Status::kOk && flight->operation && !stale) {
     // Somebody who named the slot hears of it directly.
-    if (!named) Hold(request);
+    if (!named) Hold(request, true);
     if (!named || flight->settlement) {
       listener_->OnFailed(request->slot, status, message, flight->kind, request->offset, request->length);
     }

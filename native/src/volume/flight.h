@@ -30,6 +30,7 @@ struct SlotRequest final : StreamRequest {
   Flight* flight = nullptr;
   uint8_t slot = 0;
   State state = State::kIdle;
+  bool refused = false;  // kHeld: answered with an error
 };
 
 /// An operation is carried out in steps: each is one kind of request to some slots, and ends when all of them

@@ -97,7 +97,7 @@ void Volume::DropStream(int index, bool keep_requests) {
   for (SlotRequest* request : requests) {
     Flight* flight = request->flight;
     if (keep_requests && flight->operation && MayBeHeld(*request)) {
-      Hold(request);
+      Hold(request, false);
       continue;
     }
     request->state = SlotRequest::State::kIdle;
@@ -135,8 +135,9 @@ bool Volume::MayBeHeld(const SlotRequest& request) const {
   return false;
 }
 
-void Volume::Hold(SlotRequest* request) {
+void Volume::Hold(SlotRequest* request, bool refused) {
   request->state = SlotRequest::State::kHeld;
+  request->refused = refused;
   slots_[request->slot].held.PushBack(request);
 }
 
@@ -170,7 +171,8 @@ size_t Volume::FailHeld(int index, Status status) {
   ForEachFlight([&](Flight* flight) {
     bool held = index == kAnySlot ? flight->starved
                                   : (flight->pending & Bit(index)) != 0 &&
-                                        flight->requests[index].state == SlotRequest::State::kHeld;
+                                        flight->requests[index].state == SlotRequest::State::kHeld &&
+                                        (flight->requests[index].refused || refusal_);
     if (!held || !flight->operation) return;
     Finish(flight, status);
     ++count;

@@ -110,6 +110,7 @@ class Volume final : public Backend, public ReplicaClient::Owner, public EventLo
   /// Of a slot that ConnectLonghorn connected: whether unmapped blocks read as zeroes for good there.
   void SetUnmapZeroes(int slot, bool zeroes);
   void SetMode(int slot, SlotMode mode);
+  /// What the slot has answered with an error; what waits for its stream only once all is refused.
   /// @returns how many operations were answered
   size_t FailHeld(int slot, Status status);
   /// @param size bytes, not less than before; the replicas have it already
@@ -169,7 +170,7 @@ class Volume final : public Backend, public ReplicaClient::Owner, public EventLo
   int SlotOf(const ReplicaClient* client) const;
   void DropStream(int slot, bool keep_requests);
   bool MayBeHeld(const SlotRequest& request) const;
-  void Hold(SlotRequest* request);
+  void Hold(SlotRequest* request, bool refused);
   void CheckTimeouts();
   void StartTimeoutTimer();
 
