@@ -51,7 +51,7 @@ export interface EngineOperations {
    * @param name "": one is made up
    * @returns its name */
   createSnapshot(engine: Resource<"Engine">, name: string, labels: Record<string, string>): Promise<string>;
-  /** With `volume-head`, by name. */
+  /** With `volume-head`, by name. UNREACHABLE as well while no copy is whole: there is nobody to ask then. */
   listSnapshots(engine: Resource<"Engine">): Promise<Record<string, EngineSnapshot>>;
   /** It is marked; a purge takes it away. */
   deleteSnapshot(engine: Resource<"Engine">, name: string): Promise<void>;

@@ -55,6 +55,8 @@ export class AgentOperations implements EngineOperations, NodeOperations {
 
   async listSnapshots(engine: Engine): Promise<Record<string, EngineSnapshot>> {
     const { disks } = await this.#caller.call(engine, (proxy, request) => proxy.snapshotList(request, CALL));
+    // None would be taken for one that is gone, and be removed when it is back.
+    if (disks["volume-head"] === undefined) throw new OperationError("UNREACHABLE", `volume ${engine.spec.volumeName} has no copy that could be asked for its snapshots`); // prettier-ignore
     return Object.fromEntries(
       Object.entries(disks).map(([name, { userCreated, ...disk }]) => [
         name,

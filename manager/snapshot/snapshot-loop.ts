@@ -76,12 +76,8 @@ class Rounds {
     );
     let plan = decideSnapshots(world);
     // What an engine's object says may be older than what the engine has done since.
-    if (world.isServing && asksForCare(plan)) {
-      const present = await this.engines.listSnapshots(engine);
-      // None would be taken for one that is gone, and be removed when it is back.
-      if (!isKnown({ present })) throw new OperationError("UNREACHABLE", `volume ${name} has no copy that could be asked for its snapshots`); // prettier-ignore
-      plan = decideSnapshots({ ...world, present });
-    }
+    if (world.isServing && asksForCare(plan))
+      plan = decideSnapshots({ ...world, present: await this.engines.listSnapshots(engine) });
     return this.#apply(volume, engine, plan);
   }
 

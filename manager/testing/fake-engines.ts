@@ -53,7 +53,7 @@ export class FakeEngines implements EngineOperations, NodeOperations {
 
   async listSnapshots({ metadata }: Resource<"Engine">): Promise<Snapshots> {
     this.lists++;
-    if (this.isWaiting) return {};
+    if (this.isWaiting) throw new OperationError("UNREACHABLE", "no copy could be asked");
     return (await this.store.get("Engine", metadata.name))?.status.snapshots ?? {};
   }
 
