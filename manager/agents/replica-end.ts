@@ -1,6 +1,7 @@
 /** Whether a replica that is deleted may go, and its data with it. Pure. */
 import type { EngineReport } from "../../proto/instance-manager.js";
 import { isDeleted, type Resource } from "../objects/resource.js";
+import { isLeftBehind } from "../volume/forced-salvage.js";
 import { hasData, isWhole } from "../volume/modes.js";
 import { replicasOf } from "./engine-status.js";
 
@@ -22,9 +23,10 @@ const OVER = new Set(["", "stopped", "error"]);
 /** It was decided by what was known then: another copy may have failed since. An engine gives up none that it needs. */
 export function endOf(replica: Resource<"Replica">, { volume, engine, report, replicas }: Belongings): End {
   if (volume === null || isDeleted(volume)) return "with its data";
-  if (engine !== null && !isOver(engine)) return isHeld(replica, engine, report) ? "later" : "with its data";
+  const kept = isLeftBehind(replica) ? "without its data" : "with its data";
+  if (engine !== null && !isOver(engine)) return isHeld(replica, engine, report) ? "later" : kept;
   const isLast = hasData(replica) && !replicas.some((one) => !isDeleted(one) && isWhole(one));
-  return isLast ? "without its data" : "with its data";
+  return isLast ? "without its data" : kept;
 }
 
 /** One that is beyond reach, and not wanted any more, is fenced by whoever comes after it. */

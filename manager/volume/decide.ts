@@ -6,6 +6,7 @@ import { isDeleted } from "../objects/resource.js";
 import { takeWishes } from "./engine-wishes.js";
 import { Draft } from "./draft.js";
 import { remove } from "./deletion.js";
+import { giveUpLeftBehind } from "./forced-salvage.js";
 import { noteModes } from "./modes.js";
 import { makeMissing } from "./objects.js";
 import { giveUpStrays, replan } from "./replicas.js";
@@ -25,6 +26,7 @@ export function decideVolume(world: World): Plan {
   makeMissing(draft);
   noteModes(draft);
   giveUpStrays(draft);
+  giveUpLeftBehind(draft);
   move(draft);
   judge(draft);
   replan(draft);

@@ -1,26 +1,40 @@
 /** What people may do to single replicas. Pure. Facts: manager.md sections 2.3 and 24. */
 import { isDeleted, type Resource } from "../objects/resource.js";
 import { RuleError } from "../rule-error.js";
+import { hasFailedToStart } from "./restart.js";
 
-/** @returns those that are to count again
- * @throws {RuleError} the volume needs no salvage, or a replica is no candidate */
+export interface Salvage {
+  /** those that are to count again */
+  replicas: Resource<"Replica">[];
+  /** an engine has tried, and does not start from what is there: it is to start from this one without proof */
+  forced: { engine: Resource<"Engine">; replica: Resource<"Replica"> } | null;
+}
+
+/** @throws {RuleError} the volume needs no salvage, or a replica is no candidate */
 export function checkSalvage(
   { metadata, status }: Resource<"Volume">,
+  engines: readonly Resource<"Engine">[],
   replicas: readonly Resource<"Replica">[],
   names: readonly string[],
-): Resource<"Replica">[] {
+): Salvage {
   const refuse = (why: string) => new RuleError("REFUSED", `volume ${metadata.name}: ${why}`);
-  if (status.state !== "detached" || status.robustness !== "faulted")
+  const engine = status.state === "attaching" ? engines.find(hasFailedToStart) : undefined;
+  if (engine === undefined && (status.state !== "detached" || status.robustness !== "faulted"))
     throw refuse(
-      `only a volume that is detached and faulted is salvaged: it is ${status.state || "creating"} and ${status.robustness || "unknown"}`,
+      `only a volume that is detached and faulted is salvaged, or one that is attaching and whose engine could not be started: it is ${status.state || "creating"} and ${status.robustness || "unknown"}`,
     );
   if (names.length === 0) throw new RuleError("INVALID", "salvageInput: names: no replica is named");
-  return names.map((name) => {
+  const chosen = names.map((name) => {
     const replica = replicas.find((one) => one.metadata.name === name);
     if (replica === undefined || isDeleted(replica)) throw refuse(`names: it has no replica ${name}`);
     if (replica.spec.healthyAt === "") throw refuse(`names: replica ${name} was never whole`);
     return replica;
   });
+  if (engine === undefined) return { replicas: chosen, forced: null };
+  const [replica, ...more] = chosen;
+  if (replica === undefined || more.length > 0)
+    throw refuse(`names: its engine does not start from these by their records: name one that it is to start from without proof`); // prettier-ignore
+  return { replicas: chosen, forced: { engine, replica } };
 }
 
 /** @param replicas all of the volume

@@ -9,6 +9,7 @@ import { surplus } from "../schedule/surplus.js";
 import { isCloning, wantedReplicas } from "./cloning.js";
 import type { Draft } from "./draft.js";
 import { isOn } from "./engine-wishes.js";
+import { isLeftBehind } from "./forced-salvage.js";
 import { homeOf, isStrictlyLocal } from "./locality.js";
 import { hasData, hasFailed, hasLostAll, isWhole } from "./modes.js";
 import { newReplica } from "./objects.js";
@@ -144,7 +145,8 @@ function removeStale(draft: Draft): void {
     if (!hasFailed(replica)) continue;
     const until = parseTime(spec.failedAt) + age;
     const isEnough = spec.rebuildRetryCount >= REBUILD_TRIES_MAX || world.now >= until;
-    if (!hasData(replica) || (isEnough && whole.length >= wantedReplicas(volume))) draft.delete(replica);
+    if (!hasData(replica) || (!isLeftBehind(replica) && isEnough && whole.length >= wantedReplicas(volume)))
+      draft.delete(replica);
     else if (!isEnough) draft.lookAgain(until);
   }
 }

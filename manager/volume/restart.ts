@@ -67,6 +67,10 @@ export function engineHasToWait(
   return true;
 }
 
+export function hasFailedToStart({ metadata }: Resource<"Engine">): boolean {
+  return failedStarts(metadata) !== null;
+}
+
 function failedStarts({ annotations }: Resource["metadata"]): FailedStarts | null {
   const text = annotations[FAILED_STARTS];
   return text === undefined ? null : (JSON.parse(text) as FailedStarts);

@@ -42,8 +42,10 @@ const ATTACHED = [
   "updateReplicaCount",
 ];
 
-export function actionsOf(state: string, robustness: string): readonly string[] {
+/** @param isRefused its engine does not start from what is there */
+export function actionsOf(state: string, robustness: string, isRefused: boolean): readonly string[] {
   if (robustness === "faulted") return [...ALWAYS, ...FAULTED];
+  if (state === "attaching" && isRefused) return [...ALWAYS, ...WHOLE, ...MOVING, ...FAULTED];
   return [...ALWAYS, ...WHOLE, ...(BY_STATE[state] ?? [])];
 }
 

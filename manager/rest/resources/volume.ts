@@ -4,6 +4,7 @@ import { isDeleted, type Resource } from "../../objects/resource.js";
 import type { Item } from "../http/envelope.js";
 import type { Body } from "../schemas/index.js";
 import { goTime } from "./times.js";
+import { hasFailedToStart } from "../../volume/restart.js";
 import { actionsOf } from "./volume-actions.js";
 import { attachmentBody } from "./volume-attachment.js";
 
@@ -121,7 +122,8 @@ export function volumeToResource(view: VolumeView): Item<"volume"> {
       }),
     ),
   };
-  return { type: "volume", id: name, actions: actionsOf(body.state, body.robustness), body };
+  const isRefused = view.engines.some(hasFailedToStart);
+  return { type: "volume", id: name, actions: actionsOf(body.state, body.robustness, isRefused), body };
 }
 
 /** A workload can use it now. */

@@ -5,6 +5,7 @@ import { addTicket, checkTicketType, dropTicket, TICKET_TYPE_DEFAULT } from "../
 import { awayRefusal, homesOf } from "../../volume/locality.js";
 import { changeAttachment } from "../../volume/work-tickets.js";
 import { jobsOf, withJob, withoutJob } from "../../volume/recurring-labels.js";
+import { forceSalvage } from "../../volume/forced-salvage.js";
 import { checkReplicaRemoval, checkSalvage } from "../../volume/replica-rules.js";
 import { need, volumeView, type Backend } from "../backend.js";
 import { ApiError, missing, notAvailable } from "../http/errors.js";
@@ -98,12 +99,16 @@ async function detach(backend: Backend, name: string, call: Call): Promise<Resou
   return need(backend, "Volume", "volume", name);
 }
 
-/** The replicas count again; the engine decides by their records which of them is current. */
+/** The replicas count again; the engine decides by their records which of them is current, unless it has done so and did not start. */
 async function salvage(backend: Backend, name: string, call: Call): Promise<Resource<"Volume">> {
   const { names = [] } = checkInput("salvageInput", await call.body(), { uses: ["names"], needs: ["names"] });
   const view = await volumeView(backend, await need(backend, "Volume", "volume", name));
-  const chosen = checkSalvage(view.volume, view.replicas, names);
-  for (const { metadata } of chosen)
+  const { replicas, forced } = checkSalvage(view.volume, view.engines, view.replicas, names);
+  if (forced !== null)
+    await modify(backend.store, "Engine", forced.engine.metadata.name, "spec", (engine) =>
+      forceSalvage(engine, forced.replica),
+    );
+  for (const { metadata } of replicas)
     await modify(backend.store, "Replica", metadata.name, "spec", ({ spec }) => {
       spec.failedAt = "";
     });
