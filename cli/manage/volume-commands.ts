@@ -283,7 +283,7 @@ function addSalvage(volume: Command): void {
   const command = volume
     .command("salvage")
     .description(
-      "count on failed replicas again, when all have failed, or start from one that an engine refuses; see first: aurochs explain",
+      "count on failed replicas again, when all have failed, or start from one alone whose engine could not be started; see first: aurochs explain",
     )
     .argument("<volume>")
     .argument(
@@ -293,11 +293,10 @@ function addSalvage(volume: Command): void {
   json(destructive(command)).action(
     action<JsonFlag & YesFlag, [string, string[]]>(async (call, name, names) => {
       const { replicas, state } = await need(call, name);
-      const [first = ""] = names;
       const isForced = state === "attaching";
-      await confirm(call, isForced ? forcedSalvageMeaning(first) : salvageMeaning(replicas, names));
-      const asked = await call.client.act("volumes", name, "salvage", { names });
-      const done = isForced ? `is started from ${first} alone` : `is tried again with ${list(names)} when it is attached`; // prettier-ignore
+      await confirm(call, isForced ? forcedSalvageMeaning(names) : salvageMeaning(replicas, names));
+      const asked = await call.client.act("volumes", name, "salvage", isForced ? { names, force: true } : { names }); // prettier-ignore
+      const done = isForced ? `is started from ${list(names)} alone` : `is tried again with ${list(names)} when it is attached`; // prettier-ignore
       await finish(call, asked, null, `${name} ${done}`);
     }),
   );

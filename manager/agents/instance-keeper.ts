@@ -31,19 +31,20 @@ export class InstanceKeeper {
 
   /** Starts or stops it, and looks how it is.
    * @param specOf what is to be started there; asked only when it is
+   * @param isHeld it is deleted, and still kept: it is not stopped, and started when it was wanted
    * @throws {RpcError} the agent does not do it */
-  async keep(object: Kept, specOf: SpecOf): Promise<Presence> {
+  async keep(object: Kept, specOf: SpecOf, isHeld = false): Promise<Presence> {
     const { spec, metadata } = object;
     await this.#removeElsewhere(object);
     const presence = this.#find(object);
     if (presence.is !== "reached") return presence;
     const { agent, calls, instance } = presence;
-    const isWanted = spec.desireState === "running" && !isDeleted(object);
+    const isWanted = spec.desireState === "running" && (!isDeleted(object) || isHeld);
     const state = instance?.status?.state ?? "";
     if (isWanted && instance === null) {
       const wanted = await specOf(agent);
       if (wanted !== null) await this.#start(object, wanted, calls);
-    } else if (instance !== null && state !== "stopping" && (!isWanted || state === "stopped"))
+    } else if (instance !== null && state !== "stopping" && ((!isWanted && !isHeld) || state === "stopped"))
       await this.#stop(object, agent, instance);
     return { ...presence, instance: agent.instances.get(metadata.name) ?? null };
   }

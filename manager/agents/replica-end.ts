@@ -2,7 +2,8 @@
 import type { EngineReport } from "../../proto/instance-manager.js";
 import { isDeleted, type Resource } from "../objects/resource.js";
 import { isLeftBehind } from "../volume/forced-salvage.js";
-import { hasData, isWhole } from "../volume/modes.js";
+import { hasData } from "../volume/modes.js";
+import { isWholeBeyondDoubt } from "../volume/replica-rules.js";
 import { replicasOf } from "./engine-status.js";
 
 /** What it belongs to. */
@@ -15,23 +16,30 @@ export interface Belongings {
   replicas: readonly Resource<"Replica">[];
 }
 
-/** `later`: its engine has not let it go */
-export type End = "later" | "with its data" | "without its data";
+/** `later`: its engine has not let it go; `out of reach`: of its process and directory nothing is known */
+export type End = "later" | "out of reach" | "with its data" | "without its data";
 
-const OVER = new Set(["", "stopped", "error"]);
+const STOPPED = new Set(["", "stopped"]);
 
 /** It was decided by what was known then: another copy may have failed since. An engine gives up none that it needs. */
-export function endOf(replica: Resource<"Replica">, { volume, engine, report, replicas }: Belongings): End {
+export function endOf(
+  replica: Resource<"Replica">,
+  { volume, engine, report, replicas }: Belongings,
+): Exclude<End, "out of reach"> {
   if (volume === null || isDeleted(volume)) return "with its data";
-  const kept = isLeftBehind(replica) ? "without its data" : "with its data";
-  if (engine !== null && !isOver(engine)) return isHeld(replica, engine, report) ? "later" : kept;
-  const isLast = hasData(replica) && !replicas.some((one) => !isDeleted(one) && isWhole(one));
-  return isLast ? "without its data" : kept;
+  const isServed = engine !== null && !isOver(engine);
+  if (isServed && isHeld(replica, engine, report)) return "later";
+  if (isLeftBehind(replica)) return "without its data";
+  if (isServed || !hasData(replica)) return "with its data";
+  // What an engine that did not end in order has done last is not known.
+  const isOrderly = engine === null || STOPPED.has(engine.status.currentState);
+  const isLast = !replicas.some((one) => one !== replica && isWholeBeyondDoubt(one));
+  return isLast || !isOrderly ? "without its data" : "with its data";
 }
 
 /** One that is beyond reach, and not wanted any more, is fenced by whoever comes after it. */
 function isOver({ spec, status }: Resource<"Engine">): boolean {
-  return OVER.has(status.currentState) || (status.currentState === "unknown" && spec.desireState === "stopped"); // prettier-ignore
+  return STOPPED.has(status.currentState) || status.currentState === "error" || (status.currentState === "unknown" && spec.desireState === "stopped"); // prettier-ignore
 }
 
 /** It goes on with others alone. Without any it waits for its last copy, whichever that is. */

@@ -115,6 +115,26 @@ t.test("a replica that is deleted stays until its engine goes on without it", as
   t.strictSame(rig.asked, ["stop", "remove directory"]);
 });
 
+t.test("one that its engine does not let go is started again when its process ends", async (t) => {
+  const rig = await Rig.start(t);
+  await modify(rig.store, "Replica", "v-r-a", "spec", ({ spec }) => (spec.desireState = "running"));
+  rig.report({ "a:1": ReplicaMode.RW, "b:1": ReplicaMode.ERR });
+  await rig.store.delete("Replica", "v-r-a");
+  await rig.pause();
+  rig.agent.instances.delete("v-r-a");
+  rig.tell({ of: "instance", name: "v-r-a" });
+  while (rig.asked.length === 0) await rig.pause();
+  t.equal(rig.asked[0], "start");
+});
+
+t.test("after an engine that did not end in order no data are removed", async (t) => {
+  const rig = await Rig.start(t);
+  await rig.engine({ currentState: "error" });
+  await rig.store.delete("Replica", "v-r-a");
+  await rig.untilGone();
+  t.strictSame(rig.asked, ["stop"]);
+});
+
 t.test("one that is no copy is not waited for", async (t) => {
   const rig = await Rig.start(t);
   rig.report({ "a:1": ReplicaMode.WO, "b:1": ReplicaMode.RW });
@@ -129,7 +149,6 @@ t.test("without an engine the data of the last whole copy stay, unless the volum
     [false, false],
     [true, true],
   ] as const) {
-    // prettier-ignore
     const rig = await Rig.start(t);
     await rig.engine({ currentState: "stopped" });
     if (isLast) await modify(rig.store, "Replica", "v-r-b", "spec", ({ spec }) => (spec.failedAt = "2030-01-01T00:00:01Z")); // prettier-ignore

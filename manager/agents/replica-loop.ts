@@ -48,8 +48,7 @@ function hasDisk({ disks }: Agent, { spec }: Resource<"Replica">): boolean {
 
 async function replicaEnd(store: Store, agents: Agents, replica: Resource<"Replica">): Promise<End> {
   const { volumeName, engineName, nodeID } = replica.spec;
-  // Where it cannot be reached nothing is done to it.
-  if ((agents.get(nodeID)?.calls ?? null) === null) return "without its data";
+  if ((agents.get(nodeID)?.calls ?? null) === null) return "out of reach";
   const engine = await store.get("Engine", engineName);
   const agent = agents.get(engine?.spec.nodeID ?? "");
   return endOf(replica, {
@@ -101,19 +100,25 @@ async function reconcile<K extends Hosted>(
   log: Logger,
 ): Promise<number | null> {
   const how = isDeleted(object) ? await end(object) : null;
-  if (how === "later") return Date.now() + RELEASE_POLL_MS;
-  const presence = await keeper.keep(object, (agent) => specOf(object, agent));
+  // Until its engine lets it go it may be what I/O waits for.
+  const isHeld = how === "later" || how === "out of reach";
+  const presence = await keeper.keep(object, (agent) => specOf(object, agent), isHeld);
   if (presence.is === "waiting") return null;
   const failure = presence.is === "reached" ? newFailure(object, presence.instance) : null;
   Object.assign(object.status, factsOf(object, presence, formatTime(Date.now())));
   const stored = await store.updateStatus(object);
   if (failure !== null) keeper.tellFailedStart(stored, failure);
   if (!isDeleted(stored)) return null;
+  if (how === "later" || (isHeld && presence.is === "reached")) return Date.now() + RELEASE_POLL_MS;
   const { metadata } = stored;
   if (presence.is === "reached") {
     if (presence.instance !== null) return null;
     if (how === "with its data") await removeDirectory(store, stored, presence.calls);
-    else log.warn({ name: metadata.name }, "no other copy is whole: its directory stays there");
+    else
+      log.warn(
+        { name: metadata.name },
+        "its directory stays there: no other copy is whole beyond doubt, or the volume was salvaged without it",
+      );
   } else log.warn({ name: metadata.name }, "it is removed while its node is away: its directory stays there");
   await letGo(store, stored);
   return null;

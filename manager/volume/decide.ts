@@ -26,8 +26,8 @@ export function decideVolume(world: World): Plan {
   makeMissing(draft);
   noteModes(draft);
   giveUpStrays(draft);
-  giveUpLeftBehind(draft);
   move(draft);
+  giveUpLeftBehind(draft);
   judge(draft);
   replan(draft);
   keepWitness(draft);

@@ -1,13 +1,14 @@
 /** What people may do to single replicas. Pure. Facts: manager.md sections 2.3 and 24. */
 import { isDeleted, type Resource } from "../objects/resource.js";
 import { RuleError } from "../rule-error.js";
+import { isBeingSalvaged } from "./forced-salvage.js";
 import { hasFailedToStart } from "./restart.js";
 
 export interface Salvage {
   /** those that are to count again */
   replicas: Resource<"Replica">[];
-  /** an engine has tried, and does not start from what is there: it is to start from this one without proof */
-  forced: { engine: Resource<"Engine">; replica: Resource<"Replica"> } | null;
+  /** what is to be started from the one of them, without proof; null: it decides by their records which is current */
+  forced: Resource<"Engine"> | null;
 }
 
 /** @throws {RuleError} the volume needs no salvage, or a replica is no candidate */
@@ -15,26 +16,33 @@ export function checkSalvage(
   { metadata, status }: Resource<"Volume">,
   engines: readonly Resource<"Engine">[],
   replicas: readonly Resource<"Replica">[],
-  names: readonly string[],
+  { names, force }: { names: readonly string[]; force: boolean },
 ): Salvage {
   const refuse = (why: string) => new RuleError("REFUSED", `volume ${metadata.name}: ${why}`);
-  const engine = status.state === "attaching" ? engines.find(hasFailedToStart) : undefined;
-  if (engine === undefined && (status.state !== "detached" || status.robustness !== "faulted"))
+  const engine = status.state === "attaching" ? engines.find(isForceable) : undefined;
+  const isFaulted = status.state === "detached" && status.robustness === "faulted";
+  const present = `it is ${status.state || "creating"} and ${status.robustness || "unknown"}`;
+  if (force && engine === undefined)
+    throw refuse(`force: only one that is attaching, and whose engine could not be started, is salvaged by force: ${present}`); // prettier-ignore
+  if (!force && !isFaulted)
     throw refuse(
-      `only a volume that is detached and faulted is salvaged, or one that is attaching and whose engine could not be started: it is ${status.state || "creating"} and ${status.robustness || "unknown"}`,
+      `only a volume that is detached and faulted is salvaged: ${present}${engine === undefined ? "" : "; its engine could not be started: by force it starts from one replica without proof"}`,
     );
   if (names.length === 0) throw new RuleError("INVALID", "salvageInput: names: no replica is named");
+  if (force && names.length > 1)
+    throw new RuleError("INVALID", "salvageInput: names: by force it starts from one replica alone");
   const chosen = names.map((name) => {
     const replica = replicas.find((one) => one.metadata.name === name);
     if (replica === undefined || isDeleted(replica)) throw refuse(`names: it has no replica ${name}`);
     if (replica.spec.healthyAt === "") throw refuse(`names: replica ${name} was never whole`);
     return replica;
   });
-  if (engine === undefined) return { replicas: chosen, forced: null };
-  const [replica, ...more] = chosen;
-  if (replica === undefined || more.length > 0)
-    throw refuse(`names: its engine does not start from these by their records: name one that it is to start from without proof`); // prettier-ignore
-  return { replicas: chosen, forced: { engine, replica } };
+  return { replicas: chosen, forced: force ? (engine ?? null) : null };
+}
+
+/** Whoever named a replica that cannot be had may name another one. */
+export function isForceable(engine: Resource<"Engine">): boolean {
+  return hasFailedToStart(engine) || isBeingSalvaged(engine);
 }
 
 /** @param replicas all of the volume
@@ -44,7 +52,7 @@ export function checkReplicaRemoval(
   replicas: readonly Resource<"Replica">[],
 ): void {
   if (replica.spec.healthyAt === "" && replica.spec.lastHealthyAt === "") return;
-  const isSafe = replicas.some((other) => other !== replica && isWhole(other));
+  const isSafe = replicas.some((other) => other !== replica && isWholeBeyondDoubt(other));
   if (!isSafe)
     throw new RuleError(
       "REFUSED",
@@ -53,7 +61,7 @@ export function checkReplicaRemoval(
 }
 
 /** It alone would be enough. */
-function isWhole(replica: Resource<"Replica">): boolean {
+export function isWholeBeyondDoubt(replica: Resource<"Replica">): boolean {
   const { active, healthyAt, failedAt, lastHealthyAt, lastFailedAt } = replica.spec;
   if (isDeleted(replica) || !active || healthyAt === "" || failedAt !== "") return false;
   return lastFailedAt === "" || Date.parse(lastHealthyAt) > Date.parse(lastFailedAt);

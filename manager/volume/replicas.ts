@@ -126,7 +126,7 @@ function tryExhausted(draft: Draft): void {
 }
 
 function mayStart(draft: Draft, replica: Resource<"Replica">): boolean {
-  return replica.spec.desireState !== "running" && draft.isThere(replica);
+  return replica.spec.desireState !== "running" && draft.isThere(replica) && !isLeftBehind(replica);
 }
 
 export function mayComeBack({ spec }: Resource<"Replica">): boolean {
@@ -145,8 +145,7 @@ function removeStale(draft: Draft): void {
     if (!hasFailed(replica)) continue;
     const until = parseTime(spec.failedAt) + age;
     const isEnough = spec.rebuildRetryCount >= REBUILD_TRIES_MAX || world.now >= until;
-    if (!hasData(replica) || (!isLeftBehind(replica) && isEnough && whole.length >= wantedReplicas(volume)))
-      draft.delete(replica);
+    if (!hasData(replica) || (isEnough && whole.length >= wantedReplicas(volume))) draft.delete(replica);
     else if (!isEnough) draft.lookAgain(until);
   }
 }

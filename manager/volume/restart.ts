@@ -47,7 +47,7 @@ export function noteFailedStart(
   metadata.annotations[FAILED_STARTS] = JSON.stringify(noted);
 }
 
-/** It has served, or is to be started elsewhere. */
+/** It has served, or is to be started elsewhere, or from what somebody has named. */
 export function forgetFailedStarts({ metadata }: Resource<"Engine">): void {
   forgetAnnotation(metadata, FAILED_STARTS);
 }

@@ -5,7 +5,7 @@
  */
 import type { Resource } from "../objects/resource.js";
 import type { Draft } from "./draft.js";
-import { endSalvage, startable } from "./forced-salvage.js";
+import { endSalvage, leaveOthers, startable } from "./forced-salvage.js";
 import { fail, hasData, hasFailed } from "./modes.js";
 import {
   engineHasToWait,
@@ -96,6 +96,7 @@ function start(draft: Draft): void {
       [...running, ...known].map((replica) => [replica.metadata.name, addressOf(replica)]),
     ),
     desireState: "running",
+    salvageRequested: leaveOthers(draft),
   });
 }
 
@@ -133,7 +134,7 @@ function awaitEngine(draft: Draft, engine: Resource<"Engine">): void {
   const serves = endpoint !== "" || engine.spec.disableFrontend || engine.spec.frontend === "";
   if (currentState !== "running" || !serves || draft.inMode("RW").length === 0) return;
   forgetFailedStarts(engine);
-  endSalvage(draft, engine);
+  endSalvage(engine);
   volume.status.state = "attached";
   volume.status.currentNodeID = volume.spec.nodeID;
   volume.status.frontendDisabled = engine.spec.disableFrontend;
@@ -169,7 +170,7 @@ function stop(draft: Draft): void {
     engine.spec.desireState = "stopped";
     if (!isStopped(draft, engine)) return;
     engine.spec.replicaAddressMap = {};
-    endSalvage(draft, engine);
+    endSalvage(engine);
   }
   const others = draft.replicas.some((replica) => hasData(replica) && !hasFailed(replica));
   for (const replica of draft.replicas) {

@@ -43,8 +43,13 @@ t.test("a volume is salvaged from a copy that its engine and its witness know to
     const volume = await manager.get("volumes", "data");
     return volume?.state === "attaching" && "salvage" in volume.actions;
   });
-  await t.rejects(manager.act("volumes", "data", "salvage", { names: [newest.name, behind.name] }), { message: /name one/ }); // prettier-ignore
-  await manager.act("volumes", "data", "salvage", { names: [behind.name] });
+  const refused: [input: object, message: RegExp][] = [
+    [{ names: [behind.name] }, /by force/],
+    [{ names: [newest.name, behind.name], force: true }, /one replica alone/],
+  ];
+  for (const [input, message] of refused)
+    await t.rejects(manager.act("volumes", "data", "salvage", input), { message });
+  await manager.act("volumes", "data", "salvage", { names: [behind.name], force: true });
   const salvaged = await system.untilVolume("data", "attached", ({ state }) => state === "attached");
   // What its host had received when it was stopped it has done since.
   t.equal((await read(salvaged, MIB)).at(-1)?.[0], 1);

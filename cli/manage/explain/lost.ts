@@ -46,10 +46,10 @@ export function salvageMeaning(replicas: readonly Replica[], names: readonly str
   );
 }
 
-/** What it means to start from one replica that an engine does not start from by itself. */
-export function forcedSalvageMeaning(name: string): string {
+/** What it means that an engine starts from one replica, whatever the records of the copies say. */
+export function forcedSalvageMeaning(names: readonly string[]): string {
   return (
-    `Its engine does not start: by the copies' records another one may be newer. The volume becomes what ${name} has, and what was written later is lost to it. ` +
+    `Its engine could not be started; it may be that another copy is newer. The volume becomes what ${list(names)} has, and what was written without that is lost to it. ` +
     `What other copies have is left in their directories, as orphans.`
   );
 }

@@ -42,10 +42,10 @@ const ATTACHED = [
   "updateReplicaCount",
 ];
 
-/** @param isRefused its engine does not start from what is there */
-export function actionsOf(state: string, robustness: string, isRefused: boolean): readonly string[] {
+/** @param isForceable its engine could not be started */
+export function actionsOf(state: string, robustness: string, isForceable: boolean): readonly string[] {
   if (robustness === "faulted") return [...ALWAYS, ...FAULTED];
-  if (state === "attaching" && isRefused) return [...ALWAYS, ...WHOLE, ...MOVING, ...FAULTED];
+  if (state === "attaching" && isForceable) return [...ALWAYS, ...WHOLE, ...MOVING, ...FAULTED];
   return [...ALWAYS, ...WHOLE, ...(BY_STATE[state] ?? [])];
 }
 

@@ -1,10 +1,10 @@
 /** A volume, with its engine, its replicas and who wants it attached, as the API shows it. Pure. */
 import type { Condition } from "../../objects/fields.js";
 import { isDeleted, type Resource } from "../../objects/resource.js";
+import { isForceable } from "../../volume/replica-rules.js";
 import type { Item } from "../http/envelope.js";
 import type { Body } from "../schemas/index.js";
 import { goTime } from "./times.js";
-import { hasFailedToStart } from "../../volume/restart.js";
 import { actionsOf } from "./volume-actions.js";
 import { attachmentBody } from "./volume-attachment.js";
 
@@ -122,8 +122,8 @@ export function volumeToResource(view: VolumeView): Item<"volume"> {
       }),
     ),
   };
-  const isRefused = view.engines.some(hasFailedToStart);
-  return { type: "volume", id: name, actions: actionsOf(body.state, body.robustness, isRefused), body };
+  const actions = actionsOf(body.state, body.robustness, view.engines.some(isForceable));
+  return { type: "volume", id: name, actions, body };
 }
 
 /** A workload can use it now. */

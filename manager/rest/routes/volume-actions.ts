@@ -2,10 +2,10 @@
 import type { Resource } from "../../objects/resource.js";
 import { modify } from "../../store/store.js";
 import { addTicket, checkTicketType, dropTicket, TICKET_TYPE_DEFAULT } from "../../volume/attach.js";
+import { countAgain, forceSalvage } from "../../volume/forced-salvage.js";
 import { awayRefusal, homesOf } from "../../volume/locality.js";
 import { changeAttachment } from "../../volume/work-tickets.js";
 import { jobsOf, withJob, withoutJob } from "../../volume/recurring-labels.js";
-import { forceSalvage } from "../../volume/forced-salvage.js";
 import { checkReplicaRemoval, checkSalvage } from "../../volume/replica-rules.js";
 import { need, volumeView, type Backend } from "../backend.js";
 import { ApiError, missing, notAvailable } from "../http/errors.js";
@@ -99,24 +99,32 @@ async function detach(backend: Backend, name: string, call: Call): Promise<Resou
   return need(backend, "Volume", "volume", name);
 }
 
-/** The replicas count again; the engine decides by their records which of them is current, unless it has done so and did not start. */
+/** The replicas count again; the engine decides by their records which of them is current, unless one is forced on it. */
 async function salvage(backend: Backend, name: string, call: Call): Promise<Resource<"Volume">> {
-  const { names = [] } = checkInput("salvageInput", await call.body(), { uses: ["names"], needs: ["names"] });
+  const { force, rest } = takeForce(await call.body());
+  const { names = [] } = checkInput("salvageInput", rest, { uses: ["names"], needs: ["names"] });
   const view = await volumeView(backend, await need(backend, "Volume", "volume", name));
-  const { replicas, forced } = checkSalvage(view.volume, view.engines, view.replicas, names);
-  if (forced !== null)
-    await modify(backend.store, "Engine", forced.engine.metadata.name, "spec", (engine) =>
-      forceSalvage(engine, forced.replica),
-    );
+  const { replicas, forced } = checkSalvage(view.volume, view.engines, view.replicas, { names, force });
   for (const { metadata } of replicas)
-    await modify(backend.store, "Replica", metadata.name, "spec", ({ spec }) => {
-      spec.failedAt = "";
-    });
+    await modify(backend.store, "Replica", metadata.name, "spec", countAgain);
+  if (forced !== null)
+    await modify(backend.store, "Engine", forced.metadata.name, "spec", (engine) =>
+      forceSalvage(engine, names[0] ?? ""),
+    );
   const volume = await modify(backend.store, "Volume", name, "status", ({ status }) => {
     status.robustness = "unknown";
   });
   if (volume === null) throw missing("volume", name);
   return volume;
+}
+
+/** A field of our own, so that nobody forces what was meant otherwise: no schema has it, since those are Longhorn's. */
+function takeForce(body: unknown): { force: boolean; rest: unknown } {
+  if (typeof body !== "object" || body === null || !("force" in body)) return { force: false, rest: body };
+  const { force, ...rest } = body;
+  if (typeof force !== "boolean")
+    throw new ApiError("INVALID", "salvageInput: force is neither true nor false");
+  return { force, rest };
 }
 
 async function removeReplica(backend: Backend, name: string, call: Call): Promise<Resource<"Volume">> {
