@@ -433,9 +433,13 @@ export class ReplicaSet {
       // Before it has failed: what makes it a copy again begins at once.
       const { ordered } = slot;
       slot.ordered = true;
-      if (slot.state.mode === "ERR" || (await this.#dropping.drop([{ slot, cause }]))) return true;
-      slot.ordered = ordered;
-      return false;
+      let failed = false;
+      try {
+        failed = slot.state.mode === "ERR" || (await this.#dropping.drop([{ slot, cause }]));
+      } finally {
+        if (!failed) slot.ordered = ordered;
+      }
+      return failed;
     });
   }
 

@@ -174,7 +174,8 @@ export interface Volume {
    * that is not RW any more still reads is read again elsewhere. Resolves when the I/O thread has done it. */
   setMode(slot: number, mode: SlotMode): Promise<void>;
   /** Answers with `status` every operation that `slot` has answered with an error (`null`: that is held for want of any RW slot, or
-   * of a lease). What waits for its stream may still be done, so it is only answered after `refuse`. Until copies are made equal (`copy`) where a write failed, nothing is settled. */
+   * of a lease). What waits for its stream may still be done, so it is only answered after `refuse`. Until copies are made equal
+   * (`copy`) where a write failed, nothing is settled. */
   failHeld(slot: number | null, status: StatusName): Promise<number>;
   /** From now on every new operation is answered with `status` at once, and so is what is held back now (`quiesce`, or too much
    * in flight); `null` ends that. */
