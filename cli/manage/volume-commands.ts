@@ -16,7 +16,7 @@ import {
   type YesFlag,
 } from "./call.js";
 import { ManageError } from "./exit-codes.js";
-import { forcedSalvageMeaning, salvageMeaning } from "./explain/lost.js";
+import { salvageMeaning } from "./explain/lost.js";
 import { REPLICAS_MAX } from "./limits.js";
 import { attached, cloned, created, deleted, detached, expanded, healthy } from "./progress.js";
 import { showList, showOne } from "./show.js";
@@ -282,9 +282,7 @@ function addExpand(volume: Command): void {
 function addSalvage(volume: Command): void {
   const command = volume
     .command("salvage")
-    .description(
-      "count on failed replicas again, when all have failed, or start from one alone whose engine could not be started; see first: aurochs explain",
-    )
+    .description("count on failed replicas again, when all have failed; see first: aurochs explain")
     .argument("<volume>")
     .argument(
       "<replica...>",
@@ -292,12 +290,10 @@ function addSalvage(volume: Command): void {
     );
   json(destructive(command)).action(
     action<JsonFlag & YesFlag, [string, string[]]>(async (call, name, names) => {
-      const { replicas, state } = await need(call, name);
-      const isForced = state === "attaching";
-      await confirm(call, isForced ? forcedSalvageMeaning(names) : salvageMeaning(replicas, names));
-      const asked = await call.client.act("volumes", name, "salvage", isForced ? { names, force: true } : { names }); // prettier-ignore
-      const done = isForced ? `is started from ${list(names)} alone` : `is tried again with ${list(names)} when it is attached`; // prettier-ignore
-      await finish(call, asked, null, `${name} ${done}`);
+      const { replicas } = await need(call, name);
+      await confirm(call, salvageMeaning(replicas, names));
+      const asked = await call.client.act("volumes", name, "salvage", { names });
+      await finish(call, asked, null, `${name} is tried again with ${list(names)} when it is attached`);
     }),
   );
 }

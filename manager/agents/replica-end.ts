@@ -1,7 +1,6 @@
 /** Whether a replica that is deleted may go, and its data with it. Pure. */
 import type { EngineReport } from "../../proto/instance-manager.js";
 import { isDeleted, type Resource } from "../objects/resource.js";
-import { isLeftBehind } from "../volume/forced-salvage.js";
 import { hasData } from "../volume/modes.js";
 import { isWholeBeyondDoubt } from "../volume/replica-rules.js";
 import { replicasOf } from "./engine-status.js";
@@ -29,7 +28,6 @@ export function endOf(
   if (volume === null || isDeleted(volume)) return "with its data";
   const isServed = engine !== null && !isOver(engine);
   if (isServed && isHeld(replica, engine, report)) return "later";
-  if (isLeftBehind(replica)) return "without its data";
   if (isServed || !hasData(replica)) return "with its data";
   // What an engine that did not end in order has done last is not known.
   const isOrderly = engine === null || STOPPED.has(engine.status.currentState);

@@ -1,8 +1,6 @@
 import fc from "fast-check";
 import t from "tap";
 import { noted } from "../objects/conditions.js";
-import type { Resource } from "../objects/resource.js";
-import { countAgain, forceSalvage, isLeftBehind } from "./forced-salvage.js";
 import { checkReplicaRemoval } from "./replica-rules.js";
 import { addressOf } from "./serving.js";
 import { SimulatedCluster } from "./testing/simulated-cluster.js";
@@ -666,70 +664,3 @@ t.test(
     );
   },
 );
-
-/** Attached once, and the copy that is current is none of the three that are there. */
-function refused(): SimulatedCluster {
-  const cluster = attached("a", 3);
-  cluster.ticket = "";
-  settle(cluster);
-  cluster.current.clear();
-  cluster.current.add("a copy that is gone");
-  cluster.ticket = "a";
-  settle(cluster);
-  return cluster;
-}
-
-function force(cluster: SimulatedCluster, source: Resource<"Replica">): void {
-  if (cluster.engine === null) throw new Error("it has no engine");
-  countAgain(source);
-  forceSalvage(cluster.engine, source.metadata.name);
-}
-
-t.test("a replica that is named is started from alone; the others are given up once it serves", async (t) => {
-  const cluster = refused();
-  t.equal(cluster.volume?.status.state, "attaching");
-  const [away, source] = cluster.replicas.filter(({ spec }) => spec.nodeID !== "a");
-  if (away === undefined || source === undefined) throw new Error("it has no replicas");
-  force(cluster, away);
-  cluster.down.add(away.spec.nodeID);
-  settle(cluster, 3);
-  force(cluster, source);
-  const { name } = source.metadata;
-  const others = cluster.replicas.map(({ metadata }) => metadata.name).filter((one) => one !== name);
-  const present = () => cluster.replicas.filter((one) => others.includes(one.metadata.name));
-  for (let round = 0; round < 30 && cluster.volume?.status.state !== "attached"; round++) {
-    t.equal(present().length, 2, "they may be needed still");
-    settle(cluster, 1);
-    if (cluster.engine?.status.currentState === "running")
-      t.strictSame(Object.keys(cluster.engine.spec.replicaAddressMap), [name]);
-  }
-  t.equal(cluster.engine?.spec.salvageRequested, false);
-  cluster.down.clear();
-  settle(cluster, 100, 10_000);
-  t.ok(cluster.current.has(name));
-  t.match(cluster.volume?.status, { state: "attached", robustness: "healthy" });
-  t.strictSame(present(), []);
-});
-
-t.test("a salvage that was broken off is not undone by a start from all that is there", async (t) => {
-  const cluster = refused();
-  const [source, other] = cluster.replicas;
-  if (source === undefined || other === undefined) throw new Error("it has no replicas");
-  force(cluster, source);
-  for (let round = 0; round < 30 && cluster.engine?.spec.desireState !== "running"; round++)
-    settle(cluster, 1);
-  cluster.ticket = "";
-  settle(cluster);
-  t.equal(cluster.volume?.status.state, "detached");
-  cluster.ticket = "a";
-  cluster.decide();
-  cluster.work();
-  cluster.decide();
-  t.match(cluster.replicas.map(isLeftBehind), [false, true, true]);
-  cluster.current.clear();
-  cluster.current.add(source.metadata.name);
-  settle(cluster);
-  t.match(cluster.volume?.status, { state: "attached" });
-  t.ok(cluster.current.has(source.metadata.name));
-  t.notOk(cluster.replicas.some(({ metadata }) => metadata.name === other.metadata.name));
-});

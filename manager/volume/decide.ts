@@ -6,7 +6,6 @@ import { isDeleted } from "../objects/resource.js";
 import { takeWishes } from "./engine-wishes.js";
 import { Draft } from "./draft.js";
 import { remove } from "./deletion.js";
-import { giveUpLeftBehind } from "./forced-salvage.js";
 import { noteModes } from "./modes.js";
 import { makeMissing } from "./objects.js";
 import { giveUpStrays, replan } from "./replicas.js";
@@ -27,7 +26,6 @@ export function decideVolume(world: World): Plan {
   noteModes(draft);
   giveUpStrays(draft);
   move(draft);
-  giveUpLeftBehind(draft);
   judge(draft);
   replan(draft);
   keepWitness(draft);

@@ -2,7 +2,6 @@
 import { bytesOf } from "../objects/bytes.js";
 import type { Resource } from "../objects/resource.js";
 import type { Draft } from "./draft.js";
-import { isLeftBehind } from "./forced-salvage.js";
 import { hasData, hasFailed } from "./modes.js";
 import { addressOf, isServing } from "./serving.js";
 
@@ -52,7 +51,6 @@ function takeReplicas({ engine, replicas }: Draft): void {
   engine.spec.replicaAddressMap = Object.fromEntries(
     replicas.flatMap((replica) => {
       const { name } = replica.metadata;
-      if (isLeftBehind(replica)) return [];
       if (isServing(replica)) return [[name, addressOf(replica)]];
       return known[name] === undefined ? [] : [[name, known[name]]];
     }),

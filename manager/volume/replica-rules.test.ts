@@ -1,7 +1,6 @@
 import t from "tap";
 import type { Resource } from "../objects/resource.js";
 import { SqliteStore } from "../store/sqlite-store.js";
-import { forceSalvage } from "./forced-salvage.js";
 import { checkReplicaRemoval, checkSalvage } from "./replica-rules.js";
 
 const T1 = "2026-01-01T00:00:00Z";
@@ -47,40 +46,12 @@ t.test("only replicas that were whole once are salvaged, of volumes that need it
   t.teardown(() => store.close());
   const volume = await store.create({ kind: "Volume", name: "v", spec: {}, status: { state: "detached", robustness: "faulted" } }); // prettier-ignore
   const replicas = await replicasOf(t, { ...whole, failedAt: T2 }, { failedAt: T2 });
-  t.strictSame(checkSalvage(volume, [], replicas, { names: ["r-0"], force: false }), {
-    replicas: [replicas[0]],
-    forced: null,
-  });
-  t.throws(() => checkSalvage(volume, [], replicas, { names: ["r-1"], force: false }), {
+  t.strictSame(checkSalvage(volume, replicas, ["r-0"]), [replicas[0]]);
+  t.throws(() => checkSalvage(volume, replicas, ["r-1"]), {
     code: "REFUSED",
     message: /r-1 was never whole/,
   });
-  t.throws(() => checkSalvage(volume, [], replicas, { names: [], force: false }), { code: "INVALID" });
+  t.throws(() => checkSalvage(volume, replicas, []), { code: "INVALID" });
   for (const [state, robustness] of [["attached", "faulted"], ["detached", "unknown"]] as const) // prettier-ignore
-    t.throws(() => checkSalvage({ ...volume, status: { ...volume.status, state, robustness } }, [], replicas, { names: ["r-0"], force: false }), { code: "REFUSED" }); // prettier-ignore
+    t.throws(() => checkSalvage({ ...volume, status: { ...volume.status, state, robustness } }, replicas, ["r-0"]), { code: "REFUSED" }); // prettier-ignore
 });
-
-t.test(
-  "a volume whose engine could not be started is salvaged by force, from one replica alone",
-  async (t) => {
-    const store = SqliteStore.open(":memory:");
-    t.teardown(() => store.close());
-    const volume = await store.create({ kind: "Volume", name: "v", spec: {}, status: { state: "attaching", robustness: "unknown" } }); // prettier-ignore
-    const engine = await store.create({ kind: "Engine", name: "v-e-0", spec: { volumeName: "v" } });
-    const replicas = await replicasOf(t, whole, whole, { active: true });
-    const salvage = (names: readonly string[], force: boolean) => checkSalvage(volume, [engine], replicas, { names, force }); // prettier-ignore
-    t.throws(() => salvage(["r-0"], true), { code: "REFUSED", message: /could not be started, is salvaged/ });
-    engine.metadata.annotations["aurochs.io/failed-starts"] = JSON.stringify({ count: 1, at: T2, with: [] });
-    t.throws(() => salvage(["r-1"], false), { code: "REFUSED", message: /by force it starts/ });
-    t.match(salvage(["r-1"], true), { replicas: [replicas[1]], forced: engine });
-    forceSalvage(engine, "r-1");
-    t.match(salvage(["r-0"], true), { forced: engine }, "another one may be named");
-    for (const [names, message] of [
-      [["r-0", "r-1"], /alone/],
-      [["r-2"], /never whole/],
-      [["r-3"], /no replica r-3/],
-    ] as const)
-      // prettier-ignore
-      t.throws(() => salvage(names, true), { message });
-  },
-);

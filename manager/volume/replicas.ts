@@ -9,7 +9,6 @@ import { surplus } from "../schedule/surplus.js";
 import { isCloning, wantedReplicas } from "./cloning.js";
 import type { Draft } from "./draft.js";
 import { isOn } from "./engine-wishes.js";
-import { isLeftBehind } from "./forced-salvage.js";
 import { homeOf, isStrictlyLocal } from "./locality.js";
 import { hasData, hasFailed, hasLostAll, isWhole } from "./modes.js";
 import { newReplica } from "./objects.js";
@@ -126,7 +125,7 @@ function tryExhausted(draft: Draft): void {
 }
 
 function mayStart(draft: Draft, replica: Resource<"Replica">): boolean {
-  return replica.spec.desireState !== "running" && draft.isThere(replica) && !isLeftBehind(replica);
+  return replica.spec.desireState !== "running" && draft.isThere(replica);
 }
 
 export function mayComeBack({ spec }: Resource<"Replica">): boolean {

@@ -47,7 +47,7 @@ export function noteFailedStart(
   metadata.annotations[FAILED_STARTS] = JSON.stringify(noted);
 }
 
-/** It has served, or is to be started elsewhere, or from what somebody has named. */
+/** It has served, or is to be started elsewhere. */
 export function forgetFailedStarts({ metadata }: Resource<"Engine">): void {
   forgetAnnotation(metadata, FAILED_STARTS);
 }
@@ -65,10 +65,6 @@ export function engineHasToWait(
   if (draft.world.now >= at) return false;
   draft.lookAgain(at);
   return true;
-}
-
-export function hasFailedToStart({ metadata }: Resource<"Engine">): boolean {
-  return failedStarts(metadata) !== null;
 }
 
 function failedStarts({ annotations }: Resource["metadata"]): FailedStarts | null {

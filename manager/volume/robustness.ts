@@ -2,7 +2,6 @@
 import type { Resource } from "../objects/resource.js";
 import { wantedReplicas } from "./cloning.js";
 import type { Draft } from "./draft.js";
-import { isLeftBehind } from "./forced-salvage.js";
 import { hasData, hasFailed, hasLostAll } from "./modes.js";
 import { parseTime } from "./time.js";
 
@@ -71,7 +70,7 @@ function salvage(draft: Draft): void {
   const { volume, settings } = draft;
   const { status, metadata } = volume;
   if (status.state !== "detached" || !settings.flag("auto-salvage")) return;
-  const failed = draft.replicas.filter((one) => hasData(one) && hasFailed(one) && !isLeftBehind(one));
+  const failed = draft.replicas.filter((replica) => hasData(replica) && hasFailed(replica));
   const latest = Math.max(...failed.map(({ spec }) => parseTime(spec.failedAt)));
   const chosen = failed.filter(
     ({ spec }) =>

@@ -5,7 +5,6 @@
  */
 import type { Resource } from "../objects/resource.js";
 import type { Draft } from "./draft.js";
-import { endSalvage, leaveOthers, startable } from "./forced-salvage.js";
 import { fail, hasData, hasFailed } from "./modes.js";
 import {
   engineHasToWait,
@@ -70,7 +69,7 @@ function start(draft: Draft): void {
   }
   if (!isStopped(draft, engine) || !draft.world.reachable.has(nodeID)) return;
   // On a disk that is lost, as one that is not mounted, it would begin anew, and its nothing be taken for the volume's data.
-  const [here, away] = split(startable(draft), (replica) => draft.isThere(replica));
+  const [here, away] = split(draft.replicas, (replica) => draft.isThere(replica));
   const [sound, failed] = split(here, (replica) => !hasFailed(replica));
   for (const { spec } of sound) spec.desireState = "running";
   // What failed last may be the copy that is current: that is for the engine to decide, by the records of all that can be had.
@@ -96,7 +95,6 @@ function start(draft: Draft): void {
       [...running, ...known].map((replica) => [replica.metadata.name, addressOf(replica)]),
     ),
     desireState: "running",
-    salvageRequested: leaveOthers(draft),
   });
 }
 
@@ -134,7 +132,6 @@ function awaitEngine(draft: Draft, engine: Resource<"Engine">): void {
   const serves = endpoint !== "" || engine.spec.disableFrontend || engine.spec.frontend === "";
   if (currentState !== "running" || !serves || draft.inMode("RW").length === 0) return;
   forgetFailedStarts(engine);
-  endSalvage(engine);
   volume.status.state = "attached";
   volume.status.currentNodeID = volume.spec.nodeID;
   volume.status.frontendDisabled = engine.spec.disableFrontend;
@@ -170,7 +167,6 @@ function stop(draft: Draft): void {
     engine.spec.desireState = "stopped";
     if (!isStopped(draft, engine)) return;
     engine.spec.replicaAddressMap = {};
-    endSalvage(engine);
   }
   const others = draft.replicas.some((replica) => hasData(replica) && !hasFailed(replica));
   for (const replica of draft.replicas) {

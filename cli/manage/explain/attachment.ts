@@ -98,7 +98,7 @@ function restarts({ volume, events, now }: Facts): Pick<Finding, "evidence" | "n
     const fix = failed.message.includes("iscsiadm is not installed") ? ["Install open-iscsi on the node: the frontend blockdev needs it."] : []; // prettier-ignore
     return {
       evidence: [`${oneLine(failed.message)}, ${moment(failed.lastTimestamp, now)}`],
-      next: [...fix, `It is tried again by itself. More is in the log of ${name}, where the agent of its node keeps logs (${name}.log).`, ...(fix.length === 0 ? fromOne(volume) : [])], // prettier-ignore
+      next: [...fix, `It is tried again by itself. More is in the log of ${name}, where the agent of its node keeps logs (${name}.log).`], // prettier-ignore
     };
   }
   if (started === undefined || stopped === undefined || stopped.count < STARTS_MANY) return null;
@@ -110,12 +110,6 @@ function restarts({ volume, events, now }: Facts): Pick<Finding, "evidence" | "n
       ...(volume.frontend === "blockdev" ? ["See that open-iscsi is installed on the node: the frontend blockdev needs it."] : []), // prettier-ignore
     ],
   };
-}
-
-/** When what its engine waits for does not come back. */
-function fromOne({ name, actions, replicas }: Volume): string[] {
-  if (!("salvage" in actions) || replicas.length < 2) return [];
-  return [`Only if copies that it waits for are gone for good: ${command("volume", "salvage", name, "REPLICA")} starts it from that one alone. What was written without it may be lost with that.`]; // prettier-ignore
 }
 
 /** Nothing is in its way, and nobody uses it. */

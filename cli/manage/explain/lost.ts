@@ -46,14 +46,6 @@ export function salvageMeaning(replicas: readonly Replica[], names: readonly str
   );
 }
 
-/** What it means that an engine starts from one replica, whatever the records of the copies say. */
-export function forcedSalvageMeaning(names: readonly string[]): string {
-  return (
-    `Its engine could not be started; it may be that another copy is newer. The volume becomes what ${list(names)} has, and what was written without that is lost to it. ` +
-    `What other copies have is left in their directories, as orphans.`
-  );
-}
-
 function withoutCopies({ volume: { name } }: Facts): Finding {
   return {
     what: "The volume has no copies at all.",
@@ -114,6 +106,6 @@ function ifGone({ volume }: Facts, away: readonly Replica[], others: readonly Re
   return [
     `Only if ${list(away.map(named))} ${away.length === 1 ? "is" : "are"} gone for good: ${command("volume", "salvage", volume.name, best.name)} ` +
       `tries ${named(best)}, which failed ${ago < 1_000 ? "at the same time" : `${duration(ago)} earlier`}. What was written ${ago < 1_000 ? "last" : "in between"} may be lost with that. ` +
-      `An engine still refuses the copy if its records say that another one went on without it: the same command once more, while the volume is being attached, starts it from that copy alone.`,
+      `An engine still refuses the copy if its records say that another one went on without it.`,
   ];
 }

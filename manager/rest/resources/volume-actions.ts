@@ -42,10 +42,8 @@ const ATTACHED = [
   "updateReplicaCount",
 ];
 
-/** @param isForceable its engine could not be started */
-export function actionsOf(state: string, robustness: string, isForceable: boolean): readonly string[] {
+export function actionsOf(state: string, robustness: string): readonly string[] {
   if (robustness === "faulted") return [...ALWAYS, ...FAULTED];
-  if (state === "attaching" && isForceable) return [...ALWAYS, ...WHOLE, ...MOVING, ...FAULTED];
   return [...ALWAYS, ...WHOLE, ...(BY_STATE[state] ?? [])];
 }
 

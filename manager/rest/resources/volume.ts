@@ -1,7 +1,6 @@
 /** A volume, with its engine, its replicas and who wants it attached, as the API shows it. Pure. */
 import type { Condition } from "../../objects/fields.js";
 import { isDeleted, type Resource } from "../../objects/resource.js";
-import { isForceable } from "../../volume/replica-rules.js";
 import type { Item } from "../http/envelope.js";
 import type { Body } from "../schemas/index.js";
 import { goTime } from "./times.js";
@@ -122,8 +121,7 @@ export function volumeToResource(view: VolumeView): Item<"volume"> {
       }),
     ),
   };
-  const actions = actionsOf(body.state, body.robustness, view.engines.some(isForceable));
-  return { type: "volume", id: name, actions, body };
+  return { type: "volume", id: name, actions: actionsOf(body.state, body.robustness), body };
 }
 
 /** A workload can use it now. */

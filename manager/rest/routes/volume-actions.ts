@@ -2,7 +2,6 @@
 import type { Resource } from "../../objects/resource.js";
 import { modify } from "../../store/store.js";
 import { addTicket, checkTicketType, dropTicket, TICKET_TYPE_DEFAULT } from "../../volume/attach.js";
-import { countAgain, forceSalvage } from "../../volume/forced-salvage.js";
 import { awayRefusal, homesOf } from "../../volume/locality.js";
 import { changeAttachment } from "../../volume/work-tickets.js";
 import { jobsOf, withJob, withoutJob } from "../../volume/recurring-labels.js";
@@ -99,32 +98,20 @@ async function detach(backend: Backend, name: string, call: Call): Promise<Resou
   return need(backend, "Volume", "volume", name);
 }
 
-/** The replicas count again; the engine decides by their records which of them is current, unless one is forced on it. */
+/** The replicas count again; the engine decides by their records which of them is current. */
 async function salvage(backend: Backend, name: string, call: Call): Promise<Resource<"Volume">> {
-  const { force, rest } = takeForce(await call.body());
-  const { names = [] } = checkInput("salvageInput", rest, { uses: ["names"], needs: ["names"] });
+  const { names = [] } = checkInput("salvageInput", await call.body(), { uses: ["names"], needs: ["names"] });
   const view = await volumeView(backend, await need(backend, "Volume", "volume", name));
-  const { replicas, forced } = checkSalvage(view.volume, view.engines, view.replicas, { names, force });
-  for (const { metadata } of replicas)
-    await modify(backend.store, "Replica", metadata.name, "spec", countAgain);
-  if (forced !== null)
-    await modify(backend.store, "Engine", forced.metadata.name, "spec", (engine) =>
-      forceSalvage(engine, names[0] ?? ""),
-    );
+  const chosen = checkSalvage(view.volume, view.replicas, names);
+  for (const { metadata } of chosen)
+    await modify(backend.store, "Replica", metadata.name, "spec", ({ spec }) => {
+      spec.failedAt = "";
+    });
   const volume = await modify(backend.store, "Volume", name, "status", ({ status }) => {
     status.robustness = "unknown";
   });
   if (volume === null) throw missing("volume", name);
   return volume;
-}
-
-/** A field of our own, so that nobody forces what was meant otherwise: no schema has it, since those are Longhorn's. */
-function takeForce(body: unknown): { force: boolean; rest: unknown } {
-  if (typeof body !== "object" || body === null || !("force" in body)) return { force: false, rest: body };
-  const { force, ...rest } = body;
-  if (typeof force !== "boolean")
-    throw new ApiError("INVALID", "salvageInput: force is neither true nor false");
-  return { force, rest };
 }
 
 async function removeReplica(backend: Backend, name: string, call: Call): Promise<Resource<"Volume">> {

@@ -177,8 +177,7 @@ export class SimulatedCluster {
       return;
     }
     const given = Object.keys(instance.spec.replicaAddressMap).filter((name) => this.#runs(name));
-    const isAnyRight = this.current.size === 0 || instance.spec.salvageRequested;
-    const whole = isAnyRight ? given : given.filter((name) => this.current.has(name));
+    const whole = this.current.size === 0 ? given : given.filter((name) => this.current.has(name));
     instance.status.replicaModeMap = Object.fromEntries(
       given.map((name) => [name, whole.includes(name) ? "RW" : "WO"]),
     );
