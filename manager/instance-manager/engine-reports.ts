@@ -88,11 +88,15 @@ export class EngineReports {
   }
 }
 
+/** What its replicas say. */
+type Asked = Pick<EngineReport, "snapshots" | "rebuilds" | "purges" | "clones" | "error">;
+
 /** One that runs. */
 class ReportedEngine {
   report: EngineReport | null = null;
   #client: VolumeClient | null = null;
   #state: EngineState | null = null;
+  #asked: Asked | null = null;
   #stream: Following | null = null;
   #timer: NodeJS.Timeout | null = null;
   #asking = false;
@@ -115,6 +119,8 @@ class ReportedEngine {
     this.#stream = follow(EngineWatchStreams.watch, this.#address, {}, (state) => {
       this.#state = state;
       this.#note(state);
+      // A replica that hangs keeps those who ask it waiting for minutes: that it has failed is told before.
+      this.#tell();
       this.refresh();
     });
     void this.#stream.ended.then(() => {
@@ -188,15 +194,18 @@ class ReportedEngine {
       part(purgesOf(client)),
       part(clonesOf(client)),
     ]);
-    if (this.#stopped) return;
+    this.#asked = { snapshots, rebuilds, purges, clones, error };
+    this.#tell();
+  }
+
+  #tell(): void {
+    if (this.#stopped || this.#state === null || this.#asked === null) return;
     const { name, record } = this.engine;
-    const { volume, replicas, witness } = this.#state ?? state;
-    const report = {
-      ...{ name, uuid: record.uuid, volume, replicas, witness, snapshots, rebuilds, purges, clones, error },
-    };
+    const { volume, replicas, witness } = this.#state;
+    const report = { name, uuid: record.uuid, volume, replicas, witness, ...this.#asked };
     if (JSON.stringify(report) === JSON.stringify(this.report)) return;
     this.report = report;
-    this.log.debug({ engine: name, error }, "engine report");
+    this.log.debug({ engine: name, error: report.error }, "engine report");
     this.onReport(report);
   }
 

@@ -52,12 +52,15 @@ t.test(
     const { rebuild_bytes } = await counters();
     const stopped = system.replicaHost("node-2");
     process.kill(stopped, "SIGSTOP");
+    // Whoever asks both copies waits for the one that hangs: its failure is told before.
+    const asking = manager.act("volumes", "data", "snapshotCreate", { name: "meanwhile" }).catch(() => undefined); // prettier-ignore
     try {
       await write(volume, 16 * MIB, 2);
       await system.untilVolume("data", "degraded", ({ robustness }) => robustness === "degraded");
     } finally {
       process.kill(stopped, "SIGCONT");
     }
+    await asking;
     volume = await system.untilVolume("data", "healthy with two replicas", isWhole);
     const { resync_bytes, ...others } = await counters();
     // The first piece may have been on the way to it.
