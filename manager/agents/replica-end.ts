@@ -3,6 +3,7 @@ import type { EngineReport } from "../../proto/instance-manager.js";
 import { isDeleted, type Resource } from "../objects/resource.js";
 import { hasData } from "../volume/modes.js";
 import { isWholeBeyondDoubt } from "../volume/replica-rules.js";
+import { hasEndedBadly } from "../volume/restart.js";
 import { replicasOf } from "./engine-status.js";
 
 /** What it belongs to. */
@@ -18,7 +19,10 @@ export interface Belongings {
 /** `later`: its engine has not let it go; `out of reach`: of its process and directory nothing is known */
 export type End = "later" | "out of reach" | "with its data" | "without its data";
 
-const STOPPED = new Set(["", "stopped"]);
+const OVER = new Set(["", "stopped", "error"]);
+
+/** An engine serves, did so a moment ago, or is about to. */
+const IN_USE = new Set(["attaching", "attached", "detaching"]);
 
 /** It was decided by what was known then: another copy may have failed since. An engine gives up none that it needs. */
 export function endOf(
@@ -26,18 +30,16 @@ export function endOf(
   { volume, engine, report, replicas }: Belongings,
 ): Exclude<End, "out of reach"> {
   if (volume === null || isDeleted(volume)) return "with its data";
-  const isServed = engine !== null && !isOver(engine);
-  if (isServed && isHeld(replica, engine, report)) return "later";
-  if (isServed || !hasData(replica)) return "with its data";
-  // What an engine that did not end in order has done last is not known.
-  const isOrderly = engine === null || STOPPED.has(engine.status.currentState);
+  if (engine !== null && !isOver(engine)) return isHeld(replica, engine, report) ? "later" : "with its data";
+  if (!hasData(replica)) return "with its data";
+  if (IN_USE.has(volume.status.state)) return "later";
   const isLast = !replicas.some((one) => one !== replica && isWholeBeyondDoubt(one));
-  return isLast || !isOrderly ? "without its data" : "with its data";
+  return isLast || (engine !== null && hasEndedBadly(engine)) ? "without its data" : "with its data";
 }
 
 /** One that is beyond reach, and not wanted any more, is fenced by whoever comes after it. */
 function isOver({ spec, status }: Resource<"Engine">): boolean {
-  return STOPPED.has(status.currentState) || status.currentState === "error" || (status.currentState === "unknown" && spec.desireState === "stopped"); // prettier-ignore
+  return OVER.has(status.currentState) || (status.currentState === "unknown" && spec.desireState === "stopped"); // prettier-ignore
 }
 
 /** It goes on with others alone. Without any it waits for its last copy, whichever that is. */

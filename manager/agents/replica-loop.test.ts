@@ -7,6 +7,7 @@ import { modify } from "../store/store.js";
 import { newReplica } from "../volume/objects.js";
 import type { Agent } from "./agent.js";
 import type { AgentListener, Agents } from "./agents.js";
+import { noteBadEnd } from "../volume/restart.js";
 import { startReplicaLoop } from "./replica-loop.js";
 
 const DISK = { node: "node-1", diskUUID: "disk-1", diskPath: "/disk" };
@@ -121,16 +122,22 @@ t.test("one that its engine does not let go is started again when its process en
   rig.report({ "a:1": ReplicaMode.RW, "b:1": ReplicaMode.ERR });
   await rig.store.delete("Replica", "v-r-a");
   await rig.pause();
-  rig.agent.instances.delete("v-r-a");
+  t.strictSame(rig.asked, []);
+  rig.agent.instances.set("v-r-a", { status: { state: "error", uuid: "u-a", portStart: 1000 } });
   rig.tell({ of: "instance", name: "v-r-a" });
-  while (rig.asked.length === 0) await rig.pause();
-  t.equal(rig.asked[0], "start");
+  while (rig.asked.length < 2) await rig.pause();
+  t.strictSame(rig.asked.slice(0, 2), ["stop", "start"]);
 });
 
 t.test("after an engine that did not end in order no data are removed", async (t) => {
   const rig = await Rig.start(t);
-  await rig.engine({ currentState: "error" });
+  await modify(rig.store, "Engine", "v-e-0", "spec", noteBadEnd);
+  await rig.engine({ currentState: "stopped" });
+  await modify(rig.store, "Volume", "v", "status", ({ status }) => (status.state = "detaching"));
   await rig.store.delete("Replica", "v-r-a");
+  await rig.pause();
+  t.strictSame(rig.asked, [], "what its engine knew last may still be told");
+  await modify(rig.store, "Volume", "v", "status", ({ status }) => (status.state = "detached"));
   await rig.untilGone();
   t.strictSame(rig.asked, ["stop"]);
 });

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import t from "tap";
 import { noted } from "../objects/conditions.js";
 import { checkReplicaRemoval } from "./replica-rules.js";
+import { hasEndedBadly } from "./restart.js";
 import { addressOf } from "./serving.js";
 import { SimulatedCluster } from "./testing/simulated-cluster.js";
 
@@ -664,3 +665,20 @@ t.test(
     );
   },
 );
+
+t.test("that an engine ended by itself is known until one serves again", async (t) => {
+  const cluster = attached();
+  const { engine } = cluster;
+  if (engine === null) throw new Error("it has no engine");
+  const isNoted = () => cluster.engine !== null && hasEndedBadly(cluster.engine);
+  cluster.crash(engine.metadata.name);
+  cluster.decide();
+  t.ok(isNoted());
+  settle(cluster);
+  t.equal(cluster.volume?.status.state, "attached");
+  t.notOk(isNoted());
+  cluster.ticket = "";
+  settle(cluster);
+  t.match(cluster.volume?.status, { state: "detached" });
+  t.notOk(isNoted());
+});

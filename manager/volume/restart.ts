@@ -23,6 +23,22 @@ export function stopOnLostDisks(draft: Draft): void {
     if (hasFailed(replica) && draft.isOnLostDisk(replica)) replica.spec.desireState = "stopped";
 }
 
+/** Of an engine that ended by itself while its volume was attached: what it did last may not have been told. */
+const ENDED_BADLY = "aurochs.io/ended-badly";
+
+export function noteBadEnd({ metadata }: Resource<"Engine">): void {
+  metadata.annotations[ENDED_BADLY] = "true";
+}
+
+/** It serves again, and tells. */
+export function forgetBadEnd({ metadata }: Resource<"Engine">): void {
+  forgetAnnotation(metadata, ENDED_BADLY);
+}
+
+export function hasEndedBadly({ metadata }: Resource<"Engine">): boolean {
+  return metadata.annotations[ENDED_BADLY] !== undefined;
+}
+
 /** Of an engine that failed before its volume was attached, as JSON: how often, when last, and with what. */
 const FAILED_STARTS = "aurochs.io/failed-starts";
 

@@ -8,7 +8,9 @@ import type { Draft } from "./draft.js";
 import { fail, hasData, hasFailed } from "./modes.js";
 import {
   engineHasToWait,
+  forgetBadEnd,
   forgetFailedStarts,
+  noteBadEnd,
   noteFailedStart,
   stopOnLostDisks,
   tryAgain,
@@ -132,6 +134,7 @@ function awaitEngine(draft: Draft, engine: Resource<"Engine">): void {
   const serves = endpoint !== "" || engine.spec.disableFrontend || engine.spec.frontend === "";
   if (currentState !== "running" || !serves || draft.inMode("RW").length === 0) return;
   forgetFailedStarts(engine);
+  forgetBadEnd(engine);
   volume.status.state = "attached";
   volume.status.currentNodeID = volume.spec.nodeID;
   volume.status.frontendDisabled = engine.spec.disableFrontend;
@@ -149,6 +152,7 @@ function serve(draft: Draft): void {
     const because = why === undefined ? "" : `: ${why.message}`;
     draft.event("Warning", "DetachedUnexpectedly", `the engine of volume ${metadata.name} ended${because}`);
     status.remountRequestedAt = draft.now;
+    if (engine !== null) noteBadEnd(engine);
   }
   if (ended || spec.nodeID !== status.currentNodeID) {
     stop(draft);
