@@ -1,5 +1,5 @@
 /** A whole storage system of ours: `bin/aurochs up` with some nodes, in a directory of its own, on a port of its own. Needs root. */
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePorts } from "../../cli/free-ports.js";
@@ -48,6 +48,8 @@ export class System {
     const system = new System(directory, up, manager, url);
     await system.until("nodes that are ready", async () => {
       if (up.child.exitCode !== null) throw new Error(up.output());
+      // It answers a moment before it says where everything is.
+      if (!existsSync(join(directory, "ready.json"))) return false;
       const found = await manager.list("nodes");
       const isTrue = ({ conditions }: (typeof found)[number], type: string) => conditions[type]?.status === "True"; // prettier-ignore
       return found.length === (nodes ?? 1) && found.every((node) => isTrue(node, "Ready") && isTrue(node, "Schedulable")); // prettier-ignore
