@@ -15,6 +15,7 @@ import {
   type VolumePerformance,
 } from "../operations.js";
 import { loadSettings } from "../settings/stored.js";
+import { areKnown } from "../snapshot/decide.js";
 import type { Store } from "../store/store.js";
 import type { AgentCalls } from "./agent.js";
 import type { Agents } from "./agents.js";
@@ -56,7 +57,7 @@ export class AgentOperations implements EngineOperations, NodeOperations {
   async listSnapshots(engine: Engine): Promise<Record<string, EngineSnapshot>> {
     const { disks } = await this.#caller.call(engine, (proxy, request) => proxy.snapshotList(request, CALL));
     // None would be taken for one that is gone, and be removed when it is back.
-    if (disks["volume-head"] === undefined) throw new OperationError("UNREACHABLE", `volume ${engine.spec.volumeName} has no copy that could be asked for its snapshots`); // prettier-ignore
+    if (!areKnown(disks)) throw new OperationError("UNREACHABLE", `volume ${engine.spec.volumeName} has no copy that could be asked for its snapshots`); // prettier-ignore
     return Object.fromEntries(
       Object.entries(disks).map(([name, { userCreated, ...disk }]) => [
         name,

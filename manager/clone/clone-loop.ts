@@ -7,6 +7,7 @@ import { tellAs, type Events, type Tell } from "../events/events.js";
 import { noted } from "../objects/conditions.js";
 import { FINALIZER, isDeleted, type Resource } from "../objects/resource.js";
 import type { EngineOperations } from "../operations.js";
+import { areKnown } from "../snapshot/decide.js";
 import { StoreError, type Store } from "../store/store.js";
 import { CLONE_TICKET_TYPE, cloneSource } from "../volume/cloning.js";
 import { ownLabels } from "../volume/objects.js";
@@ -93,7 +94,7 @@ class Rounds {
   async #end(volume: Volume): Promise<CloneEnd> {
     const [engine = null] = await this.store.list("Engine", ownLabels(volume.metadata.name));
     const { currentState = "", snapshots = {}, snapshotsError = "" } = engine?.status ?? {};
-    const hasSaid = snapshots["volume-head"] !== undefined && snapshotsError === "";
+    const hasSaid = areKnown(snapshots) && snapshotsError === "";
     const isServing = volume.status.state === "attached" && currentState === "running" && hasSaid;
     return { volume, engine, snapshots: isServing ? snapshots : null };
   }

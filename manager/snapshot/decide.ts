@@ -95,7 +95,7 @@ function decideObject(world: SnapshotWorld, plan: SnapshotPlan, object: Snapshot
 function decideMissing(world: SnapshotWorld, plan: SnapshotPlan, object: Snapshot): void {
   const { spec, status } = object;
   const name = snapshotName(object);
-  if (isDeleted(object) && !world.isServing && !isKnown(world) && status.creationTime !== "")
+  if (isDeleted(object) && !world.isServing && !areKnown(world.present) && status.creationTime !== "")
     plan.waiting.push(object);
   else if (isDeleted(object)) {
     tell(plan, object, "Delete", `snapshot ${name} is gone`);
@@ -112,7 +112,7 @@ function decideMissing(world: SnapshotWorld, plan: SnapshotPlan, object: Snapsho
 }
 
 /** An engine has said which snapshots there are: without a copy that is whole it has nobody to ask. */
-export function isKnown({ present }: Pick<SnapshotWorld, "present">): boolean {
+export function areKnown(present: Readonly<Record<string, unknown>>): boolean {
   return present[HEAD] !== undefined;
 }
 

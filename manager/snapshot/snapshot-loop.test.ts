@@ -15,6 +15,16 @@ function makeSnapshot({ store }: LoopRig, volume: string, name: string) {
   return store.create({ kind: "Snapshot", name, finalizers: [FINALIZER], labels: ownLabels(volume), spec: { volume, createSnapshot: true, labels: { why: "test" } } }); // prettier-ignore
 }
 
+/** With volume "vol", which is attached and has a snapshot "one". */
+async function withSnapshot(t: Test): Promise<LoopRig> {
+  const rig = await start(t);
+  await rig.makeVolume("vol");
+  await rig.attach("vol", "node-1");
+  await makeSnapshot(rig, "vol", "one");
+  await rig.until("Snapshot", "one", ({ status }) => status.readyToUse);
+  return rig;
+}
+
 t.test(
   "an object that asks for a snapshot gets one, and one that an engine has gets an object",
   async (t) => {
@@ -58,11 +68,7 @@ t.test(
 );
 
 t.test("what is below the head stays, marked, until a newer one is taken", async (t) => {
-  const rig = await start(t);
-  await rig.makeVolume("vol");
-  await rig.attach("vol", "node-1");
-  await makeSnapshot(rig, "vol", "one");
-  await rig.until("Snapshot", "one", ({ status }) => status.readyToUse);
+  const rig = await withSnapshot(t);
   await rig.store.delete("Snapshot", "one");
   const marked = await rig.until("Snapshot", "one", ({ status }) => status.markRemoved);
   t.equal(marked.status.readyToUse, false);
@@ -159,11 +165,7 @@ t.test("why a snapshot cannot be made is said, and what vanished with its engine
 });
 
 t.test("while an engine waits for its last copy, no snapshot is taken for one that is gone", async (t) => {
-  const rig = await start(t);
-  await rig.makeVolume("vol");
-  await rig.attach("vol", "node-1");
-  await makeSnapshot(rig, "vol", "one");
-  await rig.until("Snapshot", "one", ({ status }) => status.readyToUse);
+  const rig = await withSnapshot(t);
   rig.engines.isWaiting = true;
   const before = rig.engines.lists;
   await makeSnapshot(rig, "vol", "two");
@@ -176,11 +178,7 @@ t.test("while an engine waits for its last copy, no snapshot is taken for one th
 });
 
 t.test("snapshots go with their volume, whatever state they are in", async (t) => {
-  const rig = await start(t);
-  await rig.makeVolume("vol");
-  await rig.attach("vol", "node-1");
-  await makeSnapshot(rig, "vol", "one");
-  await rig.until("Snapshot", "one", ({ status }) => status.readyToUse);
+  const rig = await withSnapshot(t);
   await rig.store.delete("Snapshot", "one");
   await rig.store.delete("Volume", "vol");
   await rig.untilGone("Snapshot", "one");

@@ -11,10 +11,10 @@ import { ownLabels } from "../volume/objects.js";
 import { setWorkTickets, workNode, workTicketId } from "../volume/work-tickets.js";
 import { now } from "../../engine/timestamp.js";
 import {
+  areKnown,
   createdMessage,
   decideSnapshots,
   fail,
-  isKnown,
   type SnapshotPlan,
   type SnapshotWorld,
 } from "./decide.js";
@@ -89,7 +89,7 @@ class Rounds {
     const settings = await loadSettings(this.store);
     const { status } = engine;
     const modes = Object.values(status.replicaModeMap);
-    const hasSaid = isKnown({ present: status.snapshots }) && status.snapshotsError === "";
+    const hasSaid = areKnown(status.snapshots) && status.snapshotsError === "";
     return {
       now: now(),
       volume,
