@@ -42,12 +42,11 @@ export class InstanceKeeper {
     const isWanted = spec.desireState === "running" && (!isDeleted(object) || isHeld);
     const state = instance?.status?.state ?? "";
     // Of one that is deleted nobody else notes that it failed, and starts it again.
-    const isToGo = (now: string) => now === "stopped" || (isHeld ? isWanted && now === "error" : !isWanted);
+    const isToGo = state === "stopped" || (isHeld ? isWanted && state === "error" : !isWanted);
     if (isWanted && instance === null) {
       const wanted = await specOf(agent);
       if (wanted !== null) await this.#start(object, wanted, calls);
-    } else if (instance !== null && state !== "stopping" && isToGo(state))
-      await this.#stop(object, agent, instance);
+    } else if (instance !== null && state !== "stopping" && isToGo) await this.#stop(object, agent, instance);
     return { ...presence, instance: agent.instances.get(metadata.name) ?? null };
   }
 

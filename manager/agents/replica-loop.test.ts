@@ -5,9 +5,9 @@ import { FINALIZER, type NewResource, type Resource } from "../objects/resource.
 import { SqliteStore } from "../store/sqlite-store.js";
 import { modify } from "../store/store.js";
 import { newReplica } from "../volume/objects.js";
+import { noteBadEnd } from "../volume/restart.js";
 import type { Agent } from "./agent.js";
 import type { AgentListener, Agents } from "./agents.js";
-import { noteBadEnd } from "../volume/restart.js";
 import { startReplicaLoop } from "./replica-loop.js";
 
 const DISK = { node: "node-1", diskUUID: "disk-1", diskPath: "/disk" };
