@@ -6,7 +6,7 @@ import { build } from "esbuild";
 
 const dist = fileURLToPath(new URL("../dist/", import.meta.url));
 rmSync(`${dist}bundle`, { recursive: true, force: true });
-await build({
+const { metafile } = await build({
   entryPoints: { main: `${dist}cli/main.js`, longhorn: `${dist}cli/longhorn/main.js` },
   outdir: `${dist}bundle`,
   bundle: true,
@@ -20,8 +20,29 @@ await build({
   // Only needed, and then found, when somebody asks gRPC's channelz for its own definition.
   external: ["@grpc/proto-loader"],
   logLevel: "warning",
+  metafile: true,
   banner: {
     // Packages in CommonJS ask for Node's own modules at run time.
     js: 'import { createRequire as createRequireOfBundle } from "node:module";\nconst require = createRequireOfBundle(import.meta.url);',
   },
 });
+
+/** Bytes that a command line may come to before it knows what it is asked: gRPC and its messages alone are a tenth of a second. */
+const START_BYTES_MAX = 300_000;
+
+/** Files of the bundle that are read whenever `file` is. */
+function readWith(file, seen = new Set()) {
+  if (seen.has(file)) return seen;
+  seen.add(file);
+  for (const { path, kind, external } of metafile.outputs[file].imports)
+    if (kind === "import-statement" && external !== true) readWith(path, seen);
+  return seen;
+}
+
+for (const [file, { entryPoint }] of Object.entries(metafile.outputs)) {
+  if (!/(^|\/)cli\/(longhorn\/)?main\.js$/.test(entryPoint ?? "")) continue;
+  const files = [...readWith(file)].map((one) => [one, metafile.outputs[one].bytes]);
+  const bytes = files.reduce((sum, [, more]) => sum + more, 0);
+  if (bytes > START_BYTES_MAX)
+    throw new Error(`${entryPoint} begins with ${bytes} bytes: ${files.join(" ")}`);
+}

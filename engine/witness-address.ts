@@ -1,5 +1,5 @@
 /** How a witness is named: its `HOST:PORT`, or those of its voters with commas between them. */
-import { VOTERS_MAX } from "../proto/voting.js";
+import { VOTERS_MAX } from "../proto/ballot.js";
 import { formatHostPort, parseHostPort } from "./host-port.js";
 
 /** @throws {RangeError} saying what is wrong with `text` */

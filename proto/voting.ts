@@ -1,34 +1,11 @@
-/** Voters: `WitnessVoter` of `control.proto` as plain types, and how ballots are ordered. */
-import { createHash } from "node:crypto";
+/** Voters: `WitnessVoter` of `control.proto` as plain types. */
+import type { Ballot } from "./ballot.js";
 import { codec } from "./codec.js";
 import type { Empty, MemberRecord, RecordRequest, ReplicaFacts } from "./control.js";
 import { aurochs } from "./generated/control.js";
 import { unaryMethod } from "./unary.js";
 
 const generated = aurochs.control.v1;
-
-/** Voters that are one witness: of three one may be lost, of five two. */
-export const VOTERS_MIN = 3;
-export const VOTERS_MAX = 5;
-
-/** The one attempt of one proposer to change what the voters hold. */
-export interface Ballot {
-  round: number;
-  proposer: string;
-}
-
-export const NO_BALLOT: Ballot = { round: 0, proposer: "" };
-
-/** Negative when `a` is the older one. */
-export function compareBallots(a: Ballot, b: Ballot): number {
-  if (a.round !== b.round) return a.round - b.round;
-  return a.proposer === b.proposer ? 0 : a.proposer < b.proposer ? -1 : 1;
-}
-
-/** The id of the witness that these voters are. @param voters their ids, in order */
-export function witnessIdOf(voters: readonly string[]): string {
-  return `voters-${createHash("sha256").update(voters.join()).digest("hex").slice(0, 32)}`;
-}
 
 /** What it says of the data that it does not have. */
 export const NO_DATA = {

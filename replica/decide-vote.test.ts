@@ -1,6 +1,6 @@
 import t from "tap";
 import type { MemberRecord } from "../proto/control.js";
-import { NO_BALLOT, witnessIdOf } from "../proto/voting.js";
+import { NO_BALLOT, witnessIdOf } from "../proto/ballot.js";
 import { following, joins } from "./decide-vote.js";
 
 const WITNESS = witnessIdOf(["a", "b", "c"]);

@@ -2,9 +2,9 @@
  * What a voter takes part in: pure decisions over what it has stored. Several voters are one witness together (ARCHITECTURE.md "A
  * witness of several voters"): each holds what that witness keeps, or something older.
  */
-import type { Ballot, PromiseRequest, WitnessRecord } from "../proto/voting.js";
-import { compareBallots, VOTERS_MAX, VOTERS_MIN } from "../proto/voting.js";
+import { compareBallots, VOTERS_MAX, VOTERS_MIN, type Ballot } from "../proto/ballot.js";
 import type { RecordRequest } from "../proto/control.js";
+import type { PromiseRequest, WitnessRecord } from "../proto/voting.js";
 import { decideRecord, isName, recordError, type ControlDecision } from "./decide.js";
 import type { ReplicaRecord } from "./member-record.js";
 

@@ -4,7 +4,7 @@
  */
 import { join } from "node:path";
 import type { Absence, MemberRecord } from "../proto/control.js";
-import type { Ballot } from "../proto/voting.js";
+import type { Ballot } from "../proto/ballot.js";
 import { readWholeFile, replaceFile } from "./durable-file.js";
 import { diskFiles, type Files } from "./files.js";
 import { Fields, parseObject } from "./json-fields.js";

@@ -8,12 +8,11 @@ import { randomUUID } from "node:crypto";
 import { mkdir, readdir } from "node:fs/promises";
 import { status } from "@grpc/grpc-js";
 import type { Logger } from "pino";
+import { NO_BALLOT, witnessIdOf } from "../proto/ballot.js";
 import type { RecordedReply, RecordRequest, ReplicaFacts } from "../proto/control.js";
 import { RpcError } from "../proto/rpc-error.js";
 import {
-  NO_BALLOT,
   NO_DATA,
-  witnessIdOf,
   type AcceptRequest,
   type PromiseRequest,
   type Vote,

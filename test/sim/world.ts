@@ -6,7 +6,7 @@ import type { Logger } from "pino";
 import { AttachedVolume } from "../../engine/attached-volume.js";
 import type { Health } from "../../engine/health.js";
 import type { MemberRecord } from "../../proto/control.js";
-import { compareBallots, NO_BALLOT, type Ballot } from "../../proto/voting.js";
+import { compareBallots, NO_BALLOT, type Ballot } from "../../proto/ballot.js";
 import { parseRecord, type ReplicaRecord } from "../../replica/member-record.js";
 import { sockets } from "./data-server.js";
 import { setDisks } from "./disk.js";
