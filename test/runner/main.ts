@@ -2,8 +2,12 @@
 import { mkdirSync } from "node:fs";
 import { endCommands, runCommand } from "./command.js";
 import { countCases, sum, summaryLine, type Count } from "./count.js";
+import { failuresIn } from "./failures.js";
 import { lanesOf } from "./lanes.js";
 import { phases, type Phase } from "./phases.js";
+
+/** By phase, of those that failed: told once more at the end, which a log that is cut keeps. */
+const failures = new Map<string, string[]>();
 
 const LOG_DIR = "dist/test-logs";
 
@@ -15,6 +19,7 @@ async function runPhase(phase: Phase): Promise<Count> {
   const seconds = ((Date.now() - started) / 1000).toFixed(1);
   if (count.failed > 0) {
     console.log(result.output);
+    failures.set(phase.name, failuresIn(result.output));
     if (result.timedOut) console.log(`${phase.name}: not done after ${phase.timeoutMs / 1000} s`);
   }
   const verdict = phase.count === "check" ? (count.failed > 0 ? "failed" : "ok") : summaryLine(count);
@@ -54,6 +59,7 @@ async function runLane(lane: Phase[]): Promise<void> {
 }
 
 await Promise.all(lanesOf(select(args)).map(runLane));
+for (const [name, lines] of failures) console.log([`${name} failed:`, ...lines].join("\n  "));
 const total = sum(counts);
 console.log(summaryLine(total));
 process.exitCode = total.failed > 0 ? 1 : 0;
