@@ -106,8 +106,8 @@ t.test("the next engine has numbers of its own, and nothing of the one before", 
   const second = await take("second", 2);
   await t.rejects(second.commit(7), REFUSED);
   await second.prepare(1, "b");
-  for (const call of [first.commit(7), first.abandon(7), first.prepare(8, "c")])
-    await t.rejects(call, REFUSED);
+  const calls = [first.commit(7), first.abandon(7), first.prepare(8, "c")];
+  await Promise.all(calls.map((call) => t.rejects(call, REFUSED)));
   await second.commit(1);
   t.strictSame(await snapshots(), ["b"]);
 });
