@@ -9,6 +9,9 @@ const ATTEMPTS_MAX = 100;
 const PORT_MIN = 10_000;
 const PORT_MAX = 32_767;
 
+/** That were found before: who is to listen there may not do so yet, or may have ended for a while. */
+const given = new Set<number>();
+
 /** @param preferred first ports of runs, taken where still free
  * @param count runs that are needed
  * @param run successive ports in each
@@ -33,7 +36,10 @@ async function freeRun(preferred: number, run: number): Promise<{ first: number;
     const servers: Server[] = [];
     try {
       const first = attempt === 0 && preferred > 0 ? preferred : randomInt(PORT_MIN, PORT_MAX - run);
-      for (let offset = 0; offset < run; offset++) servers.push(await listen(first + offset));
+      const ports = Array.from({ length: run }, (_, offset) => first + offset);
+      if (first !== preferred && ports.some((port) => given.has(port))) continue;
+      for (const port of ports) servers.push(await listen(port));
+      for (const port of ports) given.add(port);
       return { first, servers };
     } catch {
       await Promise.all(servers.map(close));
