@@ -31,10 +31,12 @@ export function endOf(
 ): Exclude<End, "out of reach"> {
   if (volume === null || isDeleted(volume)) return "with its data";
   if (engine !== null && !isOver(engine)) return isHeld(replica, engine, report) ? "later" : "with its data";
-  if (!hasData(replica)) return "with its data";
+  // Also one that was never seen whole may have become so just before.
+  const isUnknown = engine !== null && hasEndedBadly(engine);
+  if (!hasData(replica) && !isUnknown) return "with its data";
   if (IN_USE.has(volume.status.state)) return "later";
   const isLast = !replicas.some((one) => one !== replica && isWholeBeyondDoubt(one));
-  return isLast || (engine !== null && hasEndedBadly(engine)) ? "without its data" : "with its data";
+  return isLast || isUnknown ? "without its data" : "with its data";
 }
 
 /** One that is beyond reach, and not wanted any more, is fenced by whoever comes after it. */

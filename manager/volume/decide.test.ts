@@ -645,14 +645,15 @@ t.test(
   async () => {
     const numRuns = Number(process.env["SEQUENCES"] ?? 300);
     fc.assert(
-      fc.property(fc.boolean(), fc.array(step, { maxLength: 120 }), (isLocal, steps) => {
+      fc.property(fc.boolean(), fc.array(step, { maxLength: 120, size: "max" }), (isLocal, steps) => {
         const cluster = isLocal ? strictlyLocal() : attached();
         try {
           for (const one of steps) if (one.do !== "count" || !isLocal) take(cluster, one);
           cluster.log.push("all is well again");
           cluster.down.clear();
           for (const name of NODES) take(cluster, { do: "keep", node: name });
-          cluster.ticket = (isLocal ? nodesOf(cluster)[0] : undefined) ?? "b";
+          const home = cluster.replicas.find(({ metadata }) => cluster.current.has(metadata.name));
+          cluster.ticket = (isLocal ? (home?.spec.nodeID ?? nodesOf(cluster)[0]) : undefined) ?? "b";
           settle(cluster, 40);
           settle(cluster, 40, 200_000_000);
           const found = problems(cluster);

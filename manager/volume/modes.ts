@@ -14,11 +14,12 @@ export function noteModes(draft: Draft): void {
   }
   for (const replica of draft.inMode("RW")) {
     const { spec } = replica;
-    // One that was only named to count again, by a salvage, is whole as of now.
-    if (isWhole(replica) && parseTime(spec.lastHealthyAt) > parseTime(spec.lastFailedAt)) continue;
+    const isSeen = isWhole(replica) && parseTime(spec.lastHealthyAt) > parseTime(spec.lastFailedAt);
     if (spec.healthyAt === "") spec.healthyAt = draft.now;
-    spec.lastHealthyAt = draft.now;
     spec.failedAt = "";
+    // What has ended is waited for by its engine, without any other. One that was only named to count again, by a salvage, is whole as of now.
+    if (isSeen || hasEnded(replica)) continue;
+    spec.lastHealthyAt = draft.now;
     spec.rebuildRetryCount = 0;
   }
   for (const replica of draft.inMode("ERR")) fail(draft, replica);
@@ -55,6 +56,11 @@ export function hasData({ spec }: Resource<"Replica">): boolean {
 /** It has data, and none of the replicas that are known has them. */
 export function hasLostAll({ volume, replicas }: Draft): boolean {
   return volume.metadata.annotations[HAS_DATA] === "true" && !replicas.some(hasData);
+}
+
+/** Nothing serves it now, as its node says. */
+export function hasEnded({ status }: Resource<"Replica">): boolean {
+  return ["", "stopped", "error"].includes(status.currentState);
 }
 
 export function hasFailed({ spec }: Resource<"Replica">): boolean {

@@ -12,7 +12,7 @@ import { isOn } from "./engine-wishes.js";
 import { homeOf, isStrictlyLocal } from "./locality.js";
 import { hasData, hasFailed, hasLostAll, isWhole } from "./modes.js";
 import { newReplica } from "./objects.js";
-import { REBUILD_TRIES_MAX, tryAgain } from "./restart.js";
+import { hasEndedBadly, REBUILD_TRIES_MAX, tryAgain } from "./restart.js";
 import { explainRefusals, noteScheduled, type Unplaced } from "./scheduled.js";
 import { parseTime } from "./time.js";
 
@@ -46,8 +46,10 @@ function placeFirst(draft: Draft): Unplaced | null {
   const leaving = draft.replicas.filter((replica) => replica.spec.evictionRequested && !hasData(replica));
   const isLater = isStrictlyLocal(draft.volume) && draft.volume.spec.nodeID === "";
   if (isLater || draft.replicas.some(hasData)) {
-    // Others are made when it is attached.
-    if (isLater || draft.replicas.some(isWhole)) for (const replica of leaving) draft.delete(replica);
+    // Others are made when it is attached. One that was made equal when the engine ended may be all that is current.
+    const isKnown = draft.engine === null || !hasEndedBadly(draft.engine);
+    if (isKnown && (isLater || draft.replicas.some(isWhole)))
+      for (const replica of leaving) draft.delete(replica);
     return null;
   }
   let missing = wantedReplicas(draft.volume) - draft.replicas.length;
@@ -107,12 +109,17 @@ function replenish(draft: Draft): Unplaced | null {
     return null;
   }
   const kept = draft.replicas.filter((replica) => !hasFailed(replica));
-  const unplaced = add(draft, kept.map(takenBy), "");
+  const unplaced = add(draft, [...kept, ...returning(draft)].map(takenBy), "");
   if (unplaced !== null) {
     draft.lookAgain(world.now + RETRY_MS);
     tryExhausted(draft);
   }
   return unplaced;
+}
+
+/** Failed, and may come back by itself: beside it there would be two on one node in the end. */
+function returning(draft: Draft): Resource<"Replica">[] {
+  return draft.replicas.filter((one) => hasFailed(one) && mayComeBack(one) && draft.isThere(one));
 }
 
 /** There is no place for another one: then also what was tried often enough is better than nothing. */
@@ -176,7 +183,7 @@ function noteEvictions(draft: Draft): void {
 
 function evict(draft: Draft, whole: readonly Resource<"Replica">[]): Unplaced | null {
   if (!whole.some(({ spec }) => spec.evictionRequested)) return null;
-  const unplaced = add(draft, whole.map(takenBy), "");
+  const unplaced = add(draft, [...whole, ...returning(draft)].map(takenBy), "");
   if (unplaced !== null) tellEvictionFailed(draft, unplaced);
   return null;
 }
@@ -193,6 +200,11 @@ function bringHome(draft: Draft, whole: readonly Resource<"Replica">[]): Unplace
   const home = status.currentNodeID;
   if (spec.dataLocality === "disabled" || whole.some((replica) => replica.spec.nodeID === home)) return null;
   if (draft.created.length > 0) return null;
+  const there = returning(draft).find((replica) => replica.spec.nodeID === home);
+  if (there !== undefined) {
+    if (mayRebuildOn(draft, home)) tryAgain(draft, there);
+    return null;
+  }
   const unplaced = add(draft, whole.map(takenBy), home);
   return unplaced === null ? null : { ...unplaced, local: true };
 }

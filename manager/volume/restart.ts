@@ -7,12 +7,12 @@ import { parseTime } from "./time.js";
 /** After so many rebuilds that failed, another replica is made in its place. */
 export const REBUILD_TRIES_MAX = 5;
 
-/** ms until a replica whose process ended is started again, doubled each time up to the last of those. */
+/** ms until a replica whose process ended is started again: at once the first time, then doubled each time up to the last of those. */
 const RESTART_MS = 5_000;
 
 export function tryAgain(draft: Draft, { spec, status }: Resource<"Replica">): void {
   const tries = Math.min(spec.rebuildRetryCount, REBUILD_TRIES_MAX);
-  const at = parseTime(spec.lastFailedAt) + (tries === 0 ? 0 : RESTART_MS * 2 ** tries);
+  const at = parseTime(spec.lastFailedAt) + (tries <= 1 ? 0 : RESTART_MS * 2 ** tries);
   if (draft.world.now < at) draft.lookAgain(at);
   else if (status.currentState === "" || status.currentState === "stopped") spec.desireState = "running";
 }
@@ -23,7 +23,7 @@ export function stopOnLostDisks(draft: Draft): void {
     if (hasFailed(replica) && draft.isOnLostDisk(replica)) replica.spec.desireState = "stopped";
 }
 
-/** Of an engine that ended by itself while its volume was attached: what it did last may not have been told. */
+/** Of an engine that ended by itself: what it did last may not have been told. */
 const ENDED_BADLY = "aurochs.io/ended-badly";
 
 export function noteBadEnd({ metadata }: Resource<"Engine">): void {

@@ -5,7 +5,7 @@
  */
 import type { Resource } from "../objects/resource.js";
 import type { Draft } from "./draft.js";
-import { fail, hasData, hasFailed } from "./modes.js";
+import { fail, hasData, hasEnded, hasFailed } from "./modes.js";
 import {
   engineHasToWait,
   forgetBadEnd,
@@ -127,7 +127,10 @@ function awaitEngine(draft: Draft, engine: Resource<"Engine">): void {
   const { volume } = draft;
   const { currentState, endpoint } = engine.status;
   if (currentState === "error" || engine.spec.nodeID !== volume.spec.nodeID) {
-    if (currentState === "error") noteFailedStart(draft, engine, offered(draft));
+    if (currentState === "error") {
+      noteFailedStart(draft, engine, offered(draft));
+      noteBadEnd(engine);
+    }
     engine.spec.desireState = "stopped";
     return;
   }
@@ -158,7 +161,11 @@ function serve(draft: Draft): void {
     stop(draft);
     return;
   }
-  for (const replica of draft.replicas) if (!hasFailed(replica)) replica.spec.desireState = "running";
+  for (const replica of draft.replicas)
+    if (!hasFailed(replica)) {
+      if (hasEnded(replica)) tryAgain(draft, replica);
+      else replica.spec.desireState = "running";
+    }
   if (draft.inMode("RW").length > 0) stopOnLostDisks(draft);
 }
 
@@ -168,6 +175,7 @@ function stop(draft: Draft): void {
   const { status, metadata } = volume;
   status.state = "detaching";
   if (engine !== null) {
+    if (engine.status.currentState === "error") noteBadEnd(engine);
     engine.spec.desireState = "stopped";
     if (!isStopped(draft, engine)) return;
     engine.spec.replicaAddressMap = {};

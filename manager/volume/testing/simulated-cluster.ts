@@ -35,6 +35,8 @@ export class SimulatedCluster {
   ticket = "";
   /** copies that hold all that was acknowledged; empty: nothing was written yet */
   readonly current = new Set<string>();
+  /** nobody can have written to it before */
+  #wasAttached = false;
   #ports = 10_000;
   #names = 0;
 
@@ -103,7 +105,8 @@ export class SimulatedCluster {
     const kept = new Map(plan.witnesses.map((witness) => [witness.metadata.name, witness]));
     this.witnesses = this.witnesses.map((witness) => kept.get(witness.metadata.name) ?? witness);
     const gone = new Set(plan.deleted.map(({ metadata }) => metadata.name));
-    if (!isDeleted(plan.volume)) this.#checkDeletions(gone);
+    this.#wasAttached ||= plan.volume.status.state === "attached";
+    if (!isDeleted(plan.volume) && this.#wasAttached) this.#checkDeletions(gone);
     const stay = new Map(plan.replicas.map((replica) => [replica.metadata.name, replica]));
     this.replicas = this.replicas.map((replica) => stay.get(replica.metadata.name) ?? replica);
     for (const object of this.#instances()) if (gone.has(object.metadata.name)) markDeleted(object);
