@@ -58,8 +58,14 @@ type Actions<C extends CollectionName> = (typeof SCHEMAS)[Collections[C]] extend
 
 export type ActionName<C extends CollectionName> = keyof Actions<C> & string;
 
+/** What actions take besides, which Longhorn's schemas do not say. */
+type OwnInput<A> = A extends "salvage" ? { force?: boolean } : unknown;
+
 /** Some published names of inputs are none: what those actions take is not said by the schemas. */
-export type ActionInput<C extends CollectionName, A extends ActionName<C>> = Actions<C>[A] extends {
+export type ActionInput<C extends CollectionName, A extends ActionName<C>> = PublishedInput<C, A> &
+  OwnInput<A>;
+
+type PublishedInput<C extends CollectionName, A extends ActionName<C>> = Actions<C>[A] extends {
   input: infer I;
 }
   ? I extends SchemaId

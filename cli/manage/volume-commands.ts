@@ -16,7 +16,7 @@ import {
   type YesFlag,
 } from "./call.js";
 import { ManageError } from "./exit-codes.js";
-import { salvageMeaning } from "./explain/lost.js";
+import { forcedSalvageMeaning, salvageMeaning } from "./explain/lost.js";
 import { REPLICAS_MAX } from "./limits.js";
 import { attached, cloned, created, deleted, detached, expanded, healthy } from "./progress.js";
 import { showList, showOne } from "./show.js";
@@ -287,13 +287,19 @@ function addSalvage(volume: Command): void {
     .argument(
       "<replica...>",
       "the one that failed last has all that was written; an older one lacks what came after",
+    )
+    .option(
+      "--force",
+      "start from one replica alone, whether or not its engine can prove that it is current",
     );
   json(destructive(command)).action(
-    action<JsonFlag & YesFlag, [string, string[]]>(async (call, name, names) => {
+    action<JsonFlag & YesFlag & { force?: true }, [string, string[]]>(async (call, name, names) => {
       const { replicas } = await need(call, name);
-      await confirm(call, salvageMeaning(replicas, names));
-      const asked = await call.client.act("volumes", name, "salvage", { names });
-      await finish(call, asked, null, `${name} is tried again with ${list(names)} when it is attached`);
+      const force = call.flags.force === true;
+      await confirm(call, force ? forcedSalvageMeaning(names) : salvageMeaning(replicas, names));
+      const asked = await call.client.act("volumes", name, "salvage", force ? { names, force } : { names });
+      const done = force ? `is had from ${list(names)} alone` : `is tried again with ${list(names)}`;
+      await finish(call, asked, null, `${name} ${done} when it is attached`);
     }),
   );
 }

@@ -114,7 +114,11 @@ async function reconcile<K extends Hosted>(
   if (presence.is === "reached") {
     if (presence.instance !== null) return null;
     if (how === "with its data") await removeDirectory(store, stored, presence.calls);
-    else log.warn({ name: metadata.name }, "its directory stays there: no other copy is whole beyond doubt");
+    else
+      log.warn(
+        { name: metadata.name },
+        "its directory stays there: no other copy is whole beyond doubt, or the volume was salvaged without it",
+      );
   } else log.warn({ name: metadata.name }, "it is removed while its node is away: its directory stays there");
   await letGo(store, stored);
   return null;

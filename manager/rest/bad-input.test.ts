@@ -149,6 +149,15 @@ const CASES: Case[] = [
   ["grow by words", "POST", act("expand"), { size: "more" }, 400, /expandInput: size: "more"/],
   ["cancel nothing", "POST", act("cancelExpansion"), {}, 422, /not being expanded/],
   ["salvage what is whole", "POST", act("salvage"), { names: ["vol-r-0"] }, 422, /only a volume that is detached and faulted/], // prettier-ignore
+  ["salvage by a force that is none", "POST", act("salvage"), { names: ["vol-r-0"], force: 1 }, 400, /force is neither true nor false/], // prettier-ignore
+  [
+    "salvage by force what is whole",
+    "POST",
+    act("salvage"),
+    { names: ["vol-r-0"], force: true },
+    422,
+    /salvaged by force/,
+  ],
   ["salvage nothing", "POST", act("salvage"), {}, 400, /names is missing/],
   ["remove another's replica", "POST", act("replicaRemove"), { name: "other-r-0" }, 404, /replica other-r-0 is not found/], // prettier-ignore
   [

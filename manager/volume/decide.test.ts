@@ -1,7 +1,9 @@
 import fc from "fast-check";
 import t from "tap";
 import { noted } from "../objects/conditions.js";
-import { checkReplicaRemoval } from "./replica-rules.js";
+import type { Resource } from "../objects/resource.js";
+import { isLeftBehind, salvageFrom } from "./forced-salvage.js";
+import { checkReplicaRemoval, checkSalvage, isForceable } from "./replica-rules.js";
 import { hasEndedBadly } from "./restart.js";
 import { addressOf } from "./serving.js";
 import { SimulatedCluster } from "./testing/simulated-cluster.js";
@@ -413,7 +415,7 @@ type Step =
   | { do: "wait"; seconds: number }
   | { do: "down" | "up" | "evict" | "keep" | "attach"; node: string }
   | { do: "detach" }
-  | { do: "crash"; which: number }
+  | { do: "crash" | "force"; which: number }
   | { do: "count"; replicas: number };
 
 const node = fc.constantFrom(...NODES);
@@ -425,7 +427,10 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   { weight: 3, arbitrary: fc.record({ do: fc.constantFrom("down" as const, "up" as const, "evict" as const, "keep" as const, "attach" as const), node }) }, // prettier-ignore
   { weight: 1, arbitrary: fc.record({ do: fc.constant("detach" as const) }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant("crash" as const), which: fc.nat(4) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ do: fc.constantFrom("crash" as const, "force" as const), which: fc.nat(4) }),
+  },
   {
     weight: 1,
     arbitrary: fc.record({ do: fc.constant("count" as const), replicas: fc.integer({ min: 1, max: 3 }) }),
@@ -471,6 +476,15 @@ function take(cluster: SimulatedCluster, step: Step): void {
     case "detach":
       cluster.ticket = "";
       return;
+    case "force": {
+      // As if an engine had refused what there is.
+      const annotations = cluster.engine?.metadata.annotations ?? {};
+      annotations["aurochs.io/failed-starts"] ??= JSON.stringify({ count: 1, at: "2030-01-01T00:00:00Z", with: [] }); // prettier-ignore
+      const sources = isForceable(partsOf(cluster)) ? cluster.replicas.filter(isCandidate) : [];
+      const source = sources[step.which % sources.length];
+      if (source !== undefined) force(cluster, source);
+      return;
+    }
     case "crash": {
       const names = [...cluster.replicas, cluster.engine].map((one) => one?.metadata.name ?? "");
       cluster.crash(names[step.which % names.length] ?? "");
@@ -483,6 +497,24 @@ function take(cluster: SimulatedCluster, step: Step): void {
 }
 
 /** How it has to be once everything is well again and time has passed. */
+function partsOf({ volume, engine, replicas }: SimulatedCluster) {
+  if (volume === null) throw new Error("it is gone");
+  return { volume, engines: engine === null ? [] : [engine], replicas };
+}
+
+function isCandidate({ spec, metadata }: Resource<"Replica">): boolean {
+  return spec.healthyAt !== "" && metadata.deletionTimestamp === "";
+}
+
+/** As the API does it. */
+function force(cluster: SimulatedCluster, source: Resource<"Replica">): void {
+  const parts = partsOf(cluster);
+  checkSalvage(parts, [source.metadata.name], true);
+  salvageFrom(parts.volume, source.metadata.name);
+  source.spec.failedAt = "";
+  parts.volume.status.robustness = "unknown";
+}
+
 function problems(cluster: SimulatedCluster): string[] {
   const { volume, replicas, ticket } = cluster;
   const wanted = volume?.spec.numberOfReplicas ?? 0;
@@ -682,4 +714,86 @@ t.test("that an engine ended by itself is known until one serves again", async (
   settle(cluster);
   t.match(cluster.volume?.status, { state: "detached" });
   t.notOk(isNoted());
+});
+
+/** Attached once, and the copy that is current is none of the three that are there. */
+function refused(): SimulatedCluster {
+  const cluster = attached("a", 3);
+  cluster.ticket = "";
+  settle(cluster);
+  cluster.current.clear();
+  cluster.current.add("a copy that is gone");
+  cluster.ticket = "a";
+  settle(cluster);
+  t.equal(cluster.volume?.status.state, "attaching");
+  cluster.ticket = "";
+  settle(cluster);
+  t.equal(cluster.volume?.status.state, "detached");
+  return cluster;
+}
+
+t.test("a replica that is named is started from alone; the others are given up once it serves", async (t) => {
+  const cluster = refused();
+  const [away, source] = cluster.replicas.filter(({ spec }) => spec.nodeID !== "a");
+  if (away === undefined || source === undefined) throw new Error("it has no replicas");
+  force(cluster, away);
+  cluster.down.add(away.spec.nodeID);
+  cluster.ticket = "a";
+  settle(cluster, 5);
+  t.equal(cluster.volume?.status.state, "attaching", "it cannot be had");
+  cluster.ticket = "";
+  settle(cluster, 5);
+  const { name } = source.metadata;
+  const named = cluster.replicas.find(({ metadata }) => metadata.name === name);
+  if (named === undefined) throw new Error("what was left behind is gone");
+  force(cluster, named);
+  cluster.ticket = "a";
+  const others = cluster.replicas.map(({ metadata }) => metadata.name).filter((one) => one !== name);
+  const present = () => cluster.replicas.filter((one) => others.includes(one.metadata.name));
+  for (let round = 0; round < 30 && cluster.volume?.status.state !== "attached"; round++) {
+    t.equal(present().length, 2, "they may be needed still");
+    settle(cluster, 1);
+    if (cluster.engine?.status.currentState === "running")
+      t.strictSame(Object.keys(cluster.engine.spec.replicaAddressMap), [name]);
+  }
+  t.equal(cluster.engine?.spec.salvageRequested, false);
+  cluster.down.clear();
+  settle(cluster, 100, 10_000);
+  t.ok(cluster.current.has(name));
+  t.match(cluster.volume?.status, { state: "attached", robustness: "healthy" });
+  t.strictSame(present(), []);
+});
+
+t.test("a salvage that was broken off goes on, and what it left behind stays out", async (t) => {
+  const cluster = refused();
+  const [source, ...others] = cluster.replicas;
+  if (source === undefined) throw new Error("it has no replicas");
+  force(cluster, source);
+  cluster.decide();
+  t.match(cluster.replicas.map(isLeftBehind), [false, true, true]);
+  cluster.ticket = "a";
+  for (let round = 0; round < 30 && cluster.engine?.spec.desireState !== "running"; round++)
+    settle(cluster, 1);
+  t.equal(cluster.engine?.spec.salvageRequested, true);
+  cluster.ticket = "";
+  settle(cluster);
+  t.equal(cluster.volume?.status.state, "detached");
+  t.match(cluster.replicas.map(isLeftBehind), [false, true, true]);
+  const second = cluster.replicas.find(({ metadata }) => metadata.name === others[0]?.metadata.name);
+  t.throws(() => checkSalvage({ ...partsOf(cluster), volume: { ...partsOf(cluster).volume, status: { ...partsOf(cluster).volume.status, robustness: "faulted" } } }, [second?.metadata.name ?? ""], false), { message: /by force only/ }); // prettier-ignore
+  cluster.ticket = "a";
+  settle(cluster);
+  t.match(cluster.volume?.status, { state: "attached" });
+  t.ok(cluster.current.has(source.metadata.name));
+});
+
+t.test("one that is being removed when others are left behind keeps its data, too", async (t) => {
+  const cluster = refused();
+  const [source, going] = cluster.replicas;
+  if (source === undefined || going === undefined) throw new Error("it has no replicas");
+  cluster.down.add(going.spec.nodeID);
+  Object.assign(going.metadata, { deletionTimestamp: "2030-01-01T00:00:00Z" });
+  force(cluster, source);
+  cluster.decide();
+  t.ok(cluster.replicas.filter((one) => one !== source && one.metadata.name !== source.metadata.name).every(isLeftBehind)); // prettier-ignore
 });

@@ -6,6 +6,7 @@ import { isDeleted } from "../objects/resource.js";
 import { takeWishes } from "./engine-wishes.js";
 import { Draft } from "./draft.js";
 import { remove } from "./deletion.js";
+import { endSalvage, leaveOthers } from "./forced-salvage.js";
 import { noteModes } from "./modes.js";
 import { makeMissing } from "./objects.js";
 import { giveUpStrays, replan } from "./replicas.js";
@@ -24,8 +25,10 @@ export function decideVolume(world: World): Plan {
   }
   makeMissing(draft);
   noteModes(draft);
+  leaveOthers(draft);
   giveUpStrays(draft);
   move(draft);
+  endSalvage(draft);
   judge(draft);
   replan(draft);
   keepWitness(draft);

@@ -1,14 +1,17 @@
 /** A plan in the making: copies of all objects, to be changed by one rule after the other. */
 import { isDeleted, type Resource } from "../objects/resource.js";
 import { formatTime } from "../../engine/timestamp.js";
+import { counts } from "./forced-salvage.js";
 import type { Upkeep } from "./upkeep.js";
 import type { Plan, VolumeEvent, World } from "./world.js";
 
 export class Draft {
   readonly volume: Resource<"Volume">;
   readonly engine: Resource<"Engine"> | null;
-  /** that stay */
+  /** that stay, and are no more left behind by a salvage */
   replicas: Resource<"Replica">[];
+  /** by a salvage; those that stay */
+  leftBehind: readonly Resource<"Replica">[];
   /** that stay */
   witnesses: Resource<"Witness">[];
   readonly #created: Plan["created"] = [];
@@ -21,7 +24,9 @@ export class Draft {
     this.volume = structuredClone(world.volume);
     this.engine = structuredClone(world.engine);
     this.witnesses = structuredClone(world.witnesses.filter((witness) => !isDeleted(witness)));
-    this.replicas = structuredClone(world.replicas.filter((replica) => !isDeleted(replica)));
+    const replicas = structuredClone(world.replicas.filter((replica) => !isDeleted(replica)));
+    this.replicas = replicas.filter((replica) => counts(replica, world.volume));
+    this.leftBehind = replicas.filter((replica) => !counts(replica, world.volume));
   }
 
   /** RFC 3339 */
@@ -61,10 +66,17 @@ export class Draft {
     this.#created.push(object);
   }
 
+  /** No rule has to do with it any more. */
+  leave(replica: Resource<"Replica">): void {
+    this.replicas = this.replicas.filter((one) => one !== replica);
+    this.leftBehind = [...this.leftBehind, replica];
+  }
+
   /** It is gone when what it stands for is: a process stopped, a directory removed. */
   delete(object: Resource): void {
     this.#deleted.push(object);
     this.replicas = this.replicas.filter((replica) => replica !== object);
+    this.leftBehind = this.leftBehind.filter((replica) => replica !== object);
     this.witnesses = this.witnesses.filter((witness) => witness !== object);
   }
 
@@ -87,7 +99,7 @@ export class Draft {
     return {
       volume: this.volume,
       engine: this.engine,
-      replicas: this.replicas,
+      replicas: [...this.replicas, ...this.leftBehind],
       witnesses: this.witnesses,
       created: this.#created,
       deleted: this.#deleted,

@@ -41,17 +41,45 @@ t.test("a replica with data is removed only when another one is whole beyond dou
   t.doesNotThrow(() => checkReplicaRemoval(failed[1] as Resource<"Replica">, failed), "it never had any");
 });
 
-t.test("only replicas that were whole once are salvaged, of volumes that need it", async (t) => {
+async function volumeIn(t: { teardown(end: () => unknown): void }, state: string, robustness: string) {
   const store = SqliteStore.open(":memory:");
   t.teardown(() => store.close());
-  const volume = await store.create({ kind: "Volume", name: "v", spec: {}, status: { state: "detached", robustness: "faulted" } }); // prettier-ignore
+  const status = { state, robustness } as Resource<"Volume">["status"];
+  return store.create({ kind: "Volume", name: "v", spec: {}, status });
+}
+
+t.test("only replicas that were whole once are salvaged, of volumes that need it", async (t) => {
   const replicas = await replicasOf(t, { ...whole, failedAt: T2 }, { failedAt: T2 });
-  t.strictSame(checkSalvage(volume, replicas, ["r-0"]), [replicas[0]]);
-  t.throws(() => checkSalvage(volume, replicas, ["r-1"]), {
-    code: "REFUSED",
-    message: /r-1 was never whole/,
-  });
-  t.throws(() => checkSalvage(volume, replicas, []), { code: "INVALID" });
+  const faulted = { volume: await volumeIn(t, "detached", "faulted"), engines: [], replicas };
+  t.strictSame(checkSalvage(faulted, ["r-0"], false), [replicas[0]]);
+  t.throws(() => checkSalvage(faulted, ["r-1"], false), { code: "REFUSED", message: /r-1 was never whole/ });
+  t.throws(() => checkSalvage(faulted, [], false), { code: "INVALID" });
   for (const [state, robustness] of [["attached", "faulted"], ["detached", "unknown"]] as const) // prettier-ignore
-    t.throws(() => checkSalvage({ ...volume, status: { ...volume.status, state, robustness } }, replicas, ["r-0"]), { code: "REFUSED" }); // prettier-ignore
+    t.throws(() => checkSalvage({ ...faulted, volume: { ...faulted.volume, status: { ...faulted.volume.status, state, robustness } } }, ["r-0"], false), { code: "REFUSED" }); // prettier-ignore
 });
+
+t.test(
+  "a volume is salvaged by force where it cannot be had otherwise, from one replica alone",
+  async (t) => {
+    const store = SqliteStore.open(":memory:");
+    t.teardown(() => store.close());
+    const engine = await store.create({ kind: "Engine", name: "v-e-0", spec: { volumeName: "v" } });
+    const replicas = await replicasOf(t, whole, whole, { active: true });
+    const volume = await volumeIn(t, "detached", "unknown");
+    const parts = { volume, engines: [engine], replicas };
+    t.throws(() => checkSalvage(parts, ["r-0"], true), { code: "REFUSED", message: /could not be started/ });
+    engine.metadata.annotations["aurochs.io/failed-starts"] = JSON.stringify({ count: 1, at: T2, with: [] });
+    t.strictSame(checkSalvage(parts, ["r-1"], true), [replicas[1]]);
+    const attaching = { ...parts, volume: await volumeIn(t, "attaching", "unknown") };
+    t.throws(() => checkSalvage(attaching, ["r-1"], true), {
+      code: "REFUSED",
+      message: /when it is detached/,
+    });
+    for (const [names, message] of [
+      [["r-0", "r-1"], /alone/],
+      [["r-2"], /never whole/],
+      [["r-3"], /no replica r-3/],
+    ] as const)
+      t.throws(() => checkSalvage(parts, names, true), { message });
+  },
+);

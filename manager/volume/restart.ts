@@ -63,7 +63,7 @@ export function noteFailedStart(
   metadata.annotations[FAILED_STARTS] = JSON.stringify(noted);
 }
 
-/** It has served, or is to be started elsewhere. */
+/** It has served, or is to be started elsewhere, or from another replica. */
 export function forgetFailedStarts({ metadata }: Resource<"Engine">): void {
   forgetAnnotation(metadata, FAILED_STARTS);
 }
@@ -81,6 +81,10 @@ export function engineHasToWait(
   if (draft.world.now >= at) return false;
   draft.lookAgain(at);
   return true;
+}
+
+export function hasFailedToStart({ metadata }: Resource<"Engine">): boolean {
+  return failedStarts(metadata) !== null;
 }
 
 function failedStarts({ annotations }: Resource["metadata"]): FailedStarts | null {

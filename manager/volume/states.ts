@@ -5,6 +5,7 @@
  */
 import type { Resource } from "../objects/resource.js";
 import type { Draft } from "./draft.js";
+import { isSalvaging } from "./forced-salvage.js";
 import { fail, hasData, hasEnded, hasFailed } from "./modes.js";
 import {
   engineHasToWait,
@@ -97,6 +98,7 @@ function start(draft: Draft): void {
       [...running, ...known].map((replica) => [replica.metadata.name, addressOf(replica)]),
     ),
     desireState: "running",
+    salvageRequested: isSalvaging(volume),
   });
 }
 

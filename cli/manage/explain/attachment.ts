@@ -98,7 +98,7 @@ function restarts({ volume, events, now }: Facts): Pick<Finding, "evidence" | "n
     const fix = failed.message.includes("iscsiadm is not installed") ? ["Install open-iscsi on the node: the frontend blockdev needs it."] : []; // prettier-ignore
     return {
       evidence: [`${oneLine(failed.message)}, ${moment(failed.lastTimestamp, now)}`],
-      next: [...fix, `It is tried again by itself. More is in the log of ${name}, where the agent of its node keeps logs (${name}.log).`], // prettier-ignore
+      next: [...fix, `It is tried again by itself. More is in the log of ${name}, where the agent of its node keeps logs (${name}.log).`, ...(fix.length === 0 && volume.replicas.length > 1 ? fromOne(volume) : [])], // prettier-ignore
     };
   }
   if (started === undefined || stopped === undefined || stopped.count < STARTS_MANY) return null;
@@ -112,6 +112,12 @@ function restarts({ volume, events, now }: Facts): Pick<Finding, "evidence" | "n
   };
 }
 
+/** When what its engine waits for does not come back. */
+function fromOne({ name, state }: Volume): string[] {
+  const detach = state === "detached" ? "" : `${command("volume", "detach", name)}, and then `;
+  return [`Only if copies that its engine waits for are gone for good: ${detach}${command("volume", "salvage", name, "REPLICA", "--force")} has it start from that one alone when it is attached. What was written without it may be lost with that.`]; // prettier-ignore
+}
+
 /** Nothing is in its way, and nobody uses it. */
 export function unwanted({ volume, events, now }: Facts): Finding[] {
   const isWanted = Object.keys(volume.volumeAttachment.attachments).length > 0;
@@ -123,7 +129,10 @@ export function unwanted({ volume, events, now }: Facts): Finding[] {
     {
       what: "Nobody has asked for the volume, so it is attached nowhere.",
       evidence: last === undefined ? [] : [`${last.event.message}, ${moment(last.event.lastTimestamp, now)}`],
-      next: [`To use it: ${command("volume", "attach", volume.name, "NODE")}`],
+      next: [
+        `To use it: ${command("volume", "attach", volume.name, "NODE")}`,
+        ...("salvage" in volume.actions ? fromOne(volume) : []),
+      ],
     },
   ];
 }

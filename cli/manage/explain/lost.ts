@@ -46,6 +46,14 @@ export function salvageMeaning(replicas: readonly Replica[], names: readonly str
   );
 }
 
+/** What it means that an engine starts from one replica, whatever the records of the copies say. */
+export function forcedSalvageMeaning(names: readonly string[]): string {
+  return (
+    `The volume becomes what ${list(names)} has, although another copy may be newer: what was written without it is lost to the volume. ` +
+    `What the other copies have is left in their directories, as orphans, once the volume serves again.`
+  );
+}
+
 function withoutCopies({ volume: { name } }: Facts): Finding {
   return {
     what: "The volume has no copies at all.",
@@ -106,6 +114,6 @@ function ifGone({ volume }: Facts, away: readonly Replica[], others: readonly Re
   return [
     `Only if ${list(away.map(named))} ${away.length === 1 ? "is" : "are"} gone for good: ${command("volume", "salvage", volume.name, best.name)} ` +
       `tries ${named(best)}, which failed ${ago < 1_000 ? "at the same time" : `${duration(ago)} earlier`}. What was written ${ago < 1_000 ? "last" : "in between"} may be lost with that. ` +
-      `An engine still refuses the copy if its records say that another one went on without it.`,
+      `An engine still refuses the copy if its records say that another one went on without it: ${command("volume", "detach", volume.name)}, and then the same command with --force, has it start from that copy alone.`,
   ];
 }

@@ -42,9 +42,10 @@ const ATTACHED = [
   "updateReplicaCount",
 ];
 
-export function actionsOf(state: string, robustness: string): readonly string[] {
+/** @param isForceable one of its replicas may be named that it is to be had from */
+export function actionsOf(state: string, robustness: string, isForceable: boolean): readonly string[] {
   if (robustness === "faulted") return [...ALWAYS, ...FAULTED];
-  return [...ALWAYS, ...WHOLE, ...(BY_STATE[state] ?? [])];
+  return [...ALWAYS, ...WHOLE, ...(BY_STATE[state] ?? []), ...(isForceable ? FAULTED : [])];
 }
 
 const BY_STATE: Readonly<Record<string, readonly string[]>> = {

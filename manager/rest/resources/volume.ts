@@ -1,6 +1,7 @@
 /** A volume, with its engine, its replicas and who wants it attached, as the API shows it. Pure. */
 import type { Condition } from "../../objects/fields.js";
 import { isDeleted, type Resource } from "../../objects/resource.js";
+import { isForceable } from "../../volume/replica-rules.js";
 import type { Item } from "../http/envelope.js";
 import type { Body } from "../schemas/index.js";
 import { goTime } from "./times.js";
@@ -121,7 +122,8 @@ export function volumeToResource(view: VolumeView): Item<"volume"> {
       }),
     ),
   };
-  return { type: "volume", id: name, actions: actionsOf(body.state, body.robustness), body };
+  const actions = actionsOf(body.state, body.robustness, isForceable(view));
+  return { type: "volume", id: name, actions, body };
 }
 
 /** A workload can use it now. */

@@ -2,6 +2,7 @@
 import type { Resource } from "../../objects/resource.js";
 import { modify } from "../../store/store.js";
 import { addTicket, checkTicketType, dropTicket, TICKET_TYPE_DEFAULT } from "../../volume/attach.js";
+import { salvageFrom } from "../../volume/forced-salvage.js";
 import { awayRefusal, homesOf } from "../../volume/locality.js";
 import { changeAttachment } from "../../volume/work-tickets.js";
 import { jobsOf, withJob, withoutJob } from "../../volume/recurring-labels.js";
@@ -98,11 +99,18 @@ async function detach(backend: Backend, name: string, call: Call): Promise<Resou
   return need(backend, "Volume", "volume", name);
 }
 
-/** The replicas count again; the engine decides by their records which of them is current. */
+/** The replicas count again; the engine decides by their records which of them is current, unless one is forced on it. */
 async function salvage(backend: Backend, name: string, call: Call): Promise<Resource<"Volume">> {
-  const { names = [] } = checkInput("salvageInput", await call.body(), { uses: ["names"], needs: ["names"] });
+  const { force, rest } = takeForce(await call.body());
+  const { names = [] } = checkInput("salvageInput", rest, { uses: ["names"], needs: ["names"] });
   const view = await volumeView(backend, await need(backend, "Volume", "volume", name));
-  const chosen = checkSalvage(view.volume, view.replicas, names);
+  const chosen = checkSalvage(view, names, force);
+  // First: whatever is decided about the volume from here on is decided for that replica alone.
+  if (force)
+    await modify(backend.store, "Volume", name, "spec", (volume) => {
+      checkSalvage({ ...view, volume }, names, force);
+      salvageFrom(volume, names[0] ?? "");
+    });
   for (const { metadata } of chosen)
     await modify(backend.store, "Replica", metadata.name, "spec", ({ spec }) => {
       spec.failedAt = "";
@@ -112,6 +120,15 @@ async function salvage(backend: Backend, name: string, call: Call): Promise<Reso
   });
   if (volume === null) throw missing("volume", name);
   return volume;
+}
+
+/** A field of our own, so that nobody forces what was meant otherwise: no schema has it, since those are Longhorn's. */
+function takeForce(body: unknown): { force: boolean; rest: unknown } {
+  if (typeof body !== "object" || body === null || !("force" in body)) return { force: false, rest: body };
+  const { force, ...rest } = body;
+  if (typeof force !== "boolean")
+    throw new ApiError("INVALID", "salvageInput: force is neither true nor false");
+  return { force, rest };
 }
 
 async function removeReplica(backend: Backend, name: string, call: Call): Promise<Resource<"Volume">> {

@@ -5,11 +5,13 @@
 import { homesOf } from "../locality.js";
 import { wish } from "../tickets.js";
 import { decideVolume } from "../decide.js";
+import { counts, isLeftBehind } from "../forced-salvage.js";
 import { checkSpec, checkStatus } from "../../objects/check.js";
 import type { Kind } from "../../objects/kinds.js";
 import { isDeleted, type NewResource, type Resource } from "../../objects/resource.js";
 import { clusterOf } from "../../schedule/cluster.js";
 import { SettingValues } from "../../settings/settings.js";
+import type { Plan } from "../world.js";
 
 const GIB = 2 ** 30;
 
@@ -106,7 +108,10 @@ export class SimulatedCluster {
     this.witnesses = this.witnesses.map((witness) => kept.get(witness.metadata.name) ?? witness);
     const gone = new Set(plan.deleted.map(({ metadata }) => metadata.name));
     this.#wasAttached ||= plan.volume.status.state === "attached";
-    if (!isDeleted(plan.volume) && this.#wasAttached) this.#checkDeletions(gone);
+    if (!isDeleted(plan.volume)) {
+      if (this.#wasAttached) this.#checkDeletions(gone);
+      this.#checkLeftBehind(plan);
+    }
     const stay = new Map(plan.replicas.map((replica) => [replica.metadata.name, replica]));
     this.replicas = this.replicas.map((replica) => stay.get(replica.metadata.name) ?? replica);
     for (const object of this.#instances()) if (gone.has(object.metadata.name)) markDeleted(object);
@@ -125,6 +130,21 @@ export class SimulatedCluster {
     const left = present.filter(({ metadata }) => !gone.has(metadata.name));
     if (left.length < Math.min(wanted, present.length))
       throw new Error(`${[...gone].join(", ")} given up: ${left.length} of ${present.length} whole copies would be left, ${wanted} are wanted`); // prettier-ignore
+  }
+
+  /** What a salvage has left behind is kept as it is, until the volume serves without it. */
+  #checkLeftBehind({ volume, engine, replicas, deleted }: Plan): void {
+    for (const replica of replicas) {
+      const { name } = replica.metadata;
+      const isUsed = replica.spec.desireState === "running" || name in (engine?.spec.replicaAddressMap ?? {});
+      if (!counts(replica, volume) && isUsed) throw new Error(`${name} was left behind, and is used`);
+    }
+    if (
+      volume.status.state !== "attached" &&
+      deleted.some((one) => one.kind === "Replica" && isLeftBehind(one as Resource<"Replica">))
+    )
+      // prettier-ignore
+      throw new Error("what was left behind is given up before the volume serves");
   }
 
   #instances(): Instance[] {
@@ -180,7 +200,8 @@ export class SimulatedCluster {
       return;
     }
     const given = Object.keys(instance.spec.replicaAddressMap).filter((name) => this.#runs(name));
-    const whole = this.current.size === 0 ? given : given.filter((name) => this.current.has(name));
+    const isAnyRight = this.current.size === 0 || instance.spec.salvageRequested;
+    const whole = isAnyRight ? given : given.filter((name) => this.current.has(name));
     instance.status.replicaModeMap = Object.fromEntries(
       given.map((name) => [name, whole.includes(name) ? "RW" : "WO"]),
     );

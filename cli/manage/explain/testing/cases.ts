@@ -64,6 +64,12 @@ export const CASES: Readonly<Record<string, Facts>> = {
 
   "its engine cannot be started": facts({ ...DETACHED, state: "attaching", replicas: [replica(1, { mode: "" }), replica(2, { mode: "" })], volumeAttachment: tickets(ticket("node-1", false)) }, { events: [event("Start", "data-e-0 is started on node-1", "Normal", 9), event("Stop", "data-e-0 is stopped on node-1", "Normal", 8), event("FailedStarting", "data-e-0 cannot be started: exit status 1: iscsiadm is not installed", "Warning", 8)] }), // prettier-ignore
 
+  "nobody has asked for it, and its engine could not be started": facts({
+    ...DETACHED,
+    actions: { salvage: "" },
+  }),
+  "its engine does not start from what is there": facts({ ...DETACHED, state: "attaching", replicas: [replica(1, { mode: "" }), replica(2, { mode: "", running: false })], volumeAttachment: tickets(ticket("node-1", false)) }, { nodes: TWO_DOWN, events: [event("FailedStarting", "data-e-0 cannot be started: exit status 1: gave up waiting after 30000 ms: replica r2 has not answered", "Warning", 8)] }), // prettier-ignore
+
   "faulted, and the newest copy is away": facts({ ...FAULTED, replicas: [failed(1, 10), failed(2, 50)] }, { nodes: TWO_DOWN }), // prettier-ignore
   "faulted, the newest copy is away, and nothing is automatic": facts({ ...FAULTED, replicas: [failed(1, 10), failed(2, 50)] }, { nodes: TWO_DOWN, ...off("auto-salvage") }), // prettier-ignore
   "faulted, both failed together and one is away": facts({ ...FAULTED, replicas: [failed(1, 50), failed(2, 50)] }, { nodes: TWO_DOWN }), // prettier-ignore

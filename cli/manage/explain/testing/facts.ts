@@ -64,6 +64,7 @@ export function event(reason: string, message: string, type = "Warning", count =
 export function facts(volume: object, change: Partial<Facts> = {}): Facts {
   const fields = {
     name: "data",
+    actions: {},
     state: "attached",
     robustness: "healthy",
     frontend: "blockdev",
