@@ -159,11 +159,11 @@ export class Cluster {
     return text.split("\n").filter(Boolean).map(Number);
   }
 
-  /** Leaves no room on a node's disk. @returns what gives it back */
+  /** Leaves no room on a node's disk, again where some was given back. @returns what gives it back */
   async fillDisk({ directory }: ClusterNode): Promise<() => void> {
     const disk = join(directory, "disk");
     const filler = join(disk, "filler");
-    writeFileSync(filler, "");
+    writeFileSync(filler, "", { flag: "a" });
     for (;;) {
       const { bavail, bsize } = statfsSync(disk);
       const part = Math.floor(bavail * 0.9) * bsize;

@@ -93,13 +93,15 @@ export class Drill {
       // Until its replicas have noticed, or it holds none that is written.
       const concerned = (await this.#volumes()).some(({ replicas }) => replicas.some((one) => one.hostId === node.name)); // prettier-ignore
       if (concerned)
-        await waitFor(`a replica on ${node.name} to fail`, STEP_MS, async () =>
-          (await this.#volumes()).some(({ replicas }) =>
+        await waitFor(`a replica on ${node.name} to fail`, STEP_MS, async () => {
+          const isFailed = (await this.#volumes()).some(({ replicas }) =>
             replicas.some((one) => one.hostId === node.name && one.mode !== "RW"),
-          )
-            ? true
-            : undefined,
-        );
+          );
+          if (isFailed) return true;
+          // What was given up before may still be on its way out, and make room.
+          await this.cluster.fillDisk(node);
+          return undefined;
+        });
       empty();
     });
   }
