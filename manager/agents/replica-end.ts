@@ -1,7 +1,7 @@
 /** Whether a replica that is deleted may go, and its data with it. Pure. */
 import type { EngineReport } from "../../proto/instance-manager.js";
 import { isDeleted, type Resource } from "../objects/resource.js";
-import { isLeftBehind } from "../volume/forced-salvage.js";
+import { isKept } from "../volume/forced-salvage.js";
 import { hasData } from "../volume/modes.js";
 import { isWholeBeyondDoubt } from "../volume/replica-rules.js";
 import { hasEndedBadly } from "../volume/restart.js";
@@ -31,7 +31,7 @@ export function endOf(
   { volume, engine, report, replicas }: Belongings,
 ): Exclude<End, "out of reach"> {
   if (volume === null || isDeleted(volume)) return "with its data";
-  if (isLeftBehind(replica)) return "without its data";
+  if (isKept(replica, volume)) return "without its data";
   if (engine !== null && !isOver(engine)) return isHeld(replica, engine, report) ? "later" : "with its data";
   // Also one that was never seen whole may have become so just before.
   const isUnknown = engine !== null && hasEndedBadly(engine);

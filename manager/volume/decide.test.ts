@@ -410,6 +410,71 @@ t.test("a deleted volume leaves nothing", async (t) => {
   t.strictSame(cluster.replicas, []);
 });
 
+t.test("so does one whose salvage has not come to its end", async (t) => {
+  const cluster = refused();
+  const [source] = cluster.replicas;
+  if (source === undefined) throw new Error("it has no replicas");
+  force(cluster, source);
+  cluster.decide();
+  cluster.delete();
+  settle(cluster);
+  t.equal(cluster.volume, null);
+  t.strictSame(cluster.replicas, []);
+});
+
+t.test("the last copy is started again while its engine waits for it, each time later", async (t) => {
+  for (const isServing of [true, false]) {
+    const cluster = new SimulatedCluster(NODES, 1);
+    cluster.ticket = "a";
+    const pass = (rounds: number) => {
+      for (let round = 0; round < rounds; round++) {
+        cluster.decide();
+        cluster.work();
+        // As long as its frontend is not there the volume is still being attached.
+        if (!isServing && cluster.engine !== null) cluster.engine.status.endpoint = "";
+        cluster.now += 1_000;
+      }
+    };
+    pass(12);
+    t.equal(cluster.volume?.status.state, isServing ? "attached" : "attaching");
+    const name = cluster.replicas[0]?.metadata.name ?? "";
+    cluster.crash(name);
+    pass(5);
+    t.equal(cluster.replicas[0]?.status.currentState, "running");
+    const before = cluster.begun;
+    for (let crash = 0; crash < 300; crash++) {
+      cluster.crash(name);
+      pass(2);
+    }
+    t.ok(cluster.begun - before < 15, `${cluster.begun - before} starts in ten minutes`);
+  }
+});
+
+t.test("for what an engine does not take there is another one, on the same node if need be", async (t) => {
+  const cluster = new SimulatedCluster(["a", "b", "c"], 3);
+  cluster.ticket = "a";
+  settle(cluster);
+  const other = cluster.replicas.find(({ spec }) => spec.nodeID !== "a")?.metadata.name ?? "";
+  cluster.declined.add(other);
+  settle(cluster, 60, 30_000);
+  t.equal(cluster.volume?.status.robustness, "healthy");
+});
+
+t.test("a node is left for one where a failed copy is, which is made equal again", async (t) => {
+  const cluster = attached("a", 3);
+  const away = nodesOf(cluster).find((node) => node !== "a") ?? "";
+  cluster.down.add(away);
+  settle(cluster, 60, 30_000);
+  t.equal(cluster.volume?.status.robustness, "healthy", "there is another one instead");
+  cluster.down.clear();
+  settle(cluster);
+  const left = cluster.nodes.find(({ metadata }) => metadata.name !== "a" && metadata.name !== away);
+  Object.assign(left?.spec ?? {}, { allowScheduling: false, evictionRequested: true });
+  settle(cluster, 30);
+  t.notOk(nodesOf(cluster).includes(left?.metadata.name ?? ""));
+  t.equal(new Set(nodesOf(cluster)).size, 3);
+});
+
 type Step =
   | { do: "decide" | "work" }
   | { do: "wait"; seconds: number }
@@ -677,23 +742,35 @@ t.test(
   async () => {
     const numRuns = Number(process.env["SEQUENCES"] ?? 300);
     fc.assert(
-      fc.property(fc.boolean(), fc.array(step, { maxLength: 120, size: "max" }), (isLocal, steps) => {
-        const cluster = isLocal ? strictlyLocal() : attached();
-        try {
-          for (const one of steps) if (one.do !== "count" || !isLocal) take(cluster, one);
-          cluster.log.push("all is well again");
-          cluster.down.clear();
-          for (const name of NODES) take(cluster, { do: "keep", node: name });
-          const home = cluster.replicas.find(({ metadata }) => cluster.current.has(metadata.name));
-          cluster.ticket = (isLocal ? (home?.spec.nodeID ?? nodesOf(cluster)[0]) : undefined) ?? "b";
-          settle(cluster, 40);
-          settle(cluster, 40, 200_000_000);
-          const found = problems(cluster);
-          if (found.length > 0) throw new Error(found.join("; "));
-        } catch (error) {
-          throw new Error(`${(error as Error).message}\n${cluster.log.join("\n")}`, { cause: error });
-        }
-      }),
+      fc.property(
+        fc.boolean(),
+        fc.boolean(),
+        fc.array(step, { maxLength: 120, size: "max" }),
+        (isLocal, isDeleted, steps) => {
+          // prettier-ignore
+          const cluster = isLocal ? strictlyLocal() : attached();
+          try {
+            for (const one of steps) if (one.do !== "count" || !isLocal) take(cluster, one);
+            cluster.log.push("all is well again");
+            cluster.down.clear();
+            if (isDeleted) {
+              cluster.delete();
+              settle(cluster, 40);
+              if (cluster.volume !== null || cluster.replicas.length > 0) throw new Error("it does not go");
+              return;
+            }
+            for (const name of NODES) take(cluster, { do: "keep", node: name });
+            const home = cluster.replicas.find(({ metadata }) => cluster.current.has(metadata.name));
+            cluster.ticket = (isLocal ? (home?.spec.nodeID ?? nodesOf(cluster)[0]) : undefined) ?? "b";
+            settle(cluster, 40);
+            settle(cluster, 40, 200_000_000);
+            const found = problems(cluster);
+            if (found.length > 0) throw new Error(found.join("; "));
+          } catch (error) {
+            throw new Error(`${(error as Error).message}\n${cluster.log.join("\n")}`, { cause: error });
+          }
+        },
+      ),
       { numRuns },
     );
   },

@@ -9,7 +9,7 @@ export function remove(draft: Draft): void {
     if (!isDeleted(world.engine)) draft.delete(world.engine);
     return;
   }
-  for (const replica of [...draft.replicas]) draft.delete(replica);
+  for (const replica of [...draft.replicas, ...draft.leftBehind]) draft.delete(replica);
   for (const witness of [...draft.witnesses]) draft.delete(witness);
   if (world.replicas.length > 0 || world.witnesses.length > 0) return;
   volume.metadata.finalizers = withoutOurs(volume.metadata);

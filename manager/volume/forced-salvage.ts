@@ -31,6 +31,12 @@ export function counts(replica: Resource<"Replica">, volume: Resource<"Volume">)
   return !isLeftBehind(replica) || replica.metadata.name === sourceOf(volume);
 }
 
+/** Its data stay where they are, also if it was about to go when another one was named. */
+export function isKept(replica: Resource<"Replica">, volume: Resource<"Volume">): boolean {
+  const source = sourceOf(volume);
+  return isLeftBehind(replica) || (source !== undefined && replica.metadata.name !== source);
+}
+
 /** Also those that are going already: it was decided when others were thought to be whole. */
 export function leaveOthers(draft: Draft): void {
   const { volume, engine, replicas, world } = draft;

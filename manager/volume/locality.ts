@@ -1,5 +1,6 @@
 /** Strict locality: the one copy of a volume is on the node that uses it, and so says where that can be. Pure. Facts: manager.md section 4.1. */
 import { isDeleted, type Resource } from "../objects/resource.js";
+import { counts } from "./forced-salvage.js";
 import { hasData, hasFailed } from "./modes.js";
 
 export function isStrictlyLocal({ spec }: Resource<"Volume">): boolean {
@@ -13,7 +14,9 @@ export function homesOf(
   replicas: readonly Resource<"Replica">[],
 ): ReadonlySet<string> | null {
   if (!isStrictlyLocal(volume)) return null;
-  const withData = replicas.filter((replica) => !isDeleted(replica) && hasData(replica));
+  const withData = replicas.filter(
+    (replica) => !isDeleted(replica) && hasData(replica) && counts(replica, volume),
+  );
   const sound = withData.filter((replica) => !hasFailed(replica));
   const counting = sound.length > 0 ? sound : withData;
   return counting.length === 0 ? null : new Set(counting.map(({ spec }) => spec.nodeID));

@@ -17,14 +17,25 @@ export function noteModes(draft: Draft): void {
     const isSeen = isWhole(replica) && parseTime(spec.lastHealthyAt) > parseTime(spec.lastFailedAt);
     if (spec.healthyAt === "") spec.healthyAt = draft.now;
     spec.failedAt = "";
-    // What has ended is waited for by its engine, without any other. One that was only named to count again, by a salvage, is whole as of now.
-    if (isSeen || hasEnded(replica)) continue;
-    spec.lastHealthyAt = draft.now;
-    spec.rebuildRetryCount = 0;
+    // What has ended is waited for by its engine, without any other.
+    if (hasEnded(replica)) continue;
+    // One that was only named to count again, by a salvage, is whole as of now.
+    if (!isSeen) spec.lastHealthyAt = draft.now;
+    noteSteady(draft, replica);
   }
   for (const replica of draft.inMode("ERR")) fail(draft, replica);
   const { volume } = draft;
   if (!isCloning(volume) && draft.replicas.some(hasData)) volume.metadata.annotations[HAS_DATA] = "true";
+}
+
+/** ms that it stays whole until earlier ends of its process are forgotten: one that ends as soon as it runs is started ever later. */
+const STEADY_MS = 60_000;
+
+function noteSteady(draft: Draft, { spec }: Resource<"Replica">): void {
+  if (spec.rebuildRetryCount === 0) return;
+  const at = parseTime(spec.lastHealthyAt) + STEADY_MS;
+  if (draft.world.now < at) draft.lookAgain(at);
+  else spec.rebuildRetryCount = 0;
 }
 
 /** Its process ended by itself. It is tried again, each time after a longer wait. */

@@ -1,4 +1,5 @@
 /** What people may do to single replicas. Pure. Facts: manager.md sections 2.3 and 24. */
+import { bytesOf } from "../objects/bytes.js";
 import { isDeleted, type Resource } from "../objects/resource.js";
 import { RuleError } from "../rule-error.js";
 import { isLeftBehind } from "./forced-salvage.js";
@@ -32,9 +33,15 @@ export function checkSalvage(parts: Parts, names: readonly string[], force: bool
     const replica = parts.replicas.find((one) => one.metadata.name === name);
     if (replica === undefined || isDeleted(replica)) throw refuse(`names: it has no replica ${name}`);
     if (replica.spec.healthyAt === "") throw refuse(`names: replica ${name} was never whole`);
+    if (force && isTooSmall(replica, parts.engines)) throw refuse(`names: replica ${name} has ${replica.spec.volumeSize} bytes: it was away while the volume grew, and is salvaged by hand only`); // prettier-ignore
     if (!force && isLeftBehind(replica)) throw refuse(`names: replica ${name} was left behind by a salvage, and is had by force only`); // prettier-ignore
     return replica;
   });
+}
+
+/** An engine would take it for another volume's. */
+function isTooSmall({ spec }: Resource<"Replica">, engines: readonly Resource<"Engine">[]): boolean {
+  return engines.some(({ status }) => bytesOf(spec.volumeSize) < bytesOf(status.currentSize));
 }
 
 /** Nothing of it runs, and it cannot be had otherwise, or somebody has done so before and may name another replica. */

@@ -10,7 +10,7 @@ import { isCloning, wantedReplicas } from "./cloning.js";
 import type { Draft } from "./draft.js";
 import { isOn } from "./engine-wishes.js";
 import { homeOf, isStrictlyLocal } from "./locality.js";
-import { hasData, hasFailed, hasLostAll, isWhole } from "./modes.js";
+import { hasData, hasEnded, hasFailed, hasLostAll, isWhole } from "./modes.js";
 import { newReplica } from "./objects.js";
 import { hasEndedBadly, REBUILD_TRIES_MAX, tryAgain } from "./restart.js";
 import { explainRefusals, noteScheduled, type Unplaced } from "./scheduled.js";
@@ -117,9 +117,13 @@ function replenish(draft: Draft): Unplaced | null {
   return unplaced;
 }
 
-/** Failed, and may come back by itself: beside it there would be two on one node in the end. */
+/** Failed, and may come back by itself: beside it there would be two on one node in the end. Not what runs, and is none of its engine's copies. */
 function returning(draft: Draft): Resource<"Replica">[] {
-  return draft.replicas.filter((one) => hasFailed(one) && mayComeBack(one) && draft.isThere(one));
+  const declined = draft.inMode("ERR");
+  return draft.replicas.filter(
+    (one) =>
+      hasFailed(one) && mayComeBack(one) && draft.isThere(one) && (hasEnded(one) || !declined.includes(one)),
+  );
 }
 
 /** There is no place for another one: then also what was tried often enough is better than nothing. */
@@ -183,6 +187,11 @@ function noteEvictions(draft: Draft): void {
 
 function evict(draft: Draft, whole: readonly Resource<"Replica">[]): Unplaced | null {
   if (!whole.some(({ spec }) => spec.evictionRequested)) return null;
+  const [back] = returning(draft).filter((replica) => mayStart(draft, replica));
+  if (back !== undefined && mayRebuildOn(draft, back.spec.nodeID)) {
+    tryAgain(draft, back);
+    return null;
+  }
   const unplaced = add(draft, [...whole, ...returning(draft)].map(takenBy), "");
   if (unplaced !== null) tellEvictionFailed(draft, unplaced);
   return null;

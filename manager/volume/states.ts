@@ -31,8 +31,8 @@ export function move(draft: Draft): void {
         rest(draft);
         return;
       }
+      // Stored before anything is started: of what is detached nothing runs, nor is about to.
       status.state = "attaching";
-      start(draft);
       break;
     case "attaching":
       if (spec.nodeID === "") stop(draft);
@@ -128,7 +128,8 @@ function isWitnessStarting(draft: Draft): boolean {
 function awaitEngine(draft: Draft, engine: Resource<"Engine">): void {
   const { volume } = draft;
   const { currentState, endpoint } = engine.status;
-  if (currentState === "error" || engine.spec.nodeID !== volume.spec.nodeID) {
+  const isOther = engine.spec.nodeID !== volume.spec.nodeID || engine.spec.salvageRequested !== isSalvaging(volume); // prettier-ignore
+  if (currentState === "error" || isOther) {
     if (currentState === "error") {
       noteFailedStart(draft, engine, offered(draft));
       noteBadEnd(engine);
@@ -136,6 +137,7 @@ function awaitEngine(draft: Draft, engine: Resource<"Engine">): void {
     engine.spec.desireState = "stopped";
     return;
   }
+  if (currentState === "running") keepRunning(draft);
   const serves = endpoint !== "" || engine.spec.disableFrontend || engine.spec.frontend === "";
   if (currentState !== "running" || !serves || draft.inMode("RW").length === 0) return;
   forgetFailedStarts(engine);
@@ -163,12 +165,15 @@ function serve(draft: Draft): void {
     stop(draft);
     return;
   }
-  for (const replica of draft.replicas)
-    if (!hasFailed(replica)) {
-      if (hasEnded(replica)) tryAgain(draft, replica);
-      else replica.spec.desireState = "running";
-    }
+  keepRunning(draft);
   if (draft.inMode("RW").length > 0) stopOnLostDisks(draft);
+}
+
+/** What the engine counts on, also what it waits for. */
+function keepRunning(draft: Draft): void {
+  for (const replica of draft.replicas.filter((one) => !hasFailed(one)))
+    if (hasEnded(replica)) tryAgain(draft, replica);
+    else replica.spec.desireState = "running";
 }
 
 /** The engine first: its last act is to tell the replicas that all is durable and equal. */

@@ -7,6 +7,7 @@ import { place } from "../schedule/place.js";
 import { isCloning } from "./cloning.js";
 import type { Draft } from "./draft.js";
 import { isOn } from "./engine-wishes.js";
+import { isSalvaging } from "./forced-salvage.js";
 import { hasData, hasFailed, isWhole } from "./modes.js";
 import { mayComeBack, takenBy, tellEvictionFailed, want } from "./replicas.js";
 
@@ -26,7 +27,8 @@ export function upkeepOf(draft: Draft): Upkeep[] {
   const { status, spec } = draft.volume;
   if (status.robustness === "faulted" || spec.Standby || status.restoreRequired || isCloning(draft.volume))
     return [];
-  const isIdle = status.state === "detached" && draft.replicas.some(isWhole);
+  // Until a salvage has come to its end others may be named.
+  const isIdle = status.state === "detached" && !isSalvaging(draft.volume) && draft.replicas.some(isWhole);
   return UPKEEPS.filter((type) => (isIdle || draft.world.held.has(type)) && NEEDED[type](draft));
 }
 

@@ -29,8 +29,12 @@ export class SimulatedCluster {
   witnesses: Resource<"Witness">[] = [];
   /** nodes on which no engine can be started */
   readonly unfit = new Set<string>();
+  /** copies that no engine takes */
+  readonly declined = new Set<string>();
   /** of engines */
   starts = 0;
+  /** of all processes */
+  begun = 0;
   /** when something has to be decided even if nothing changes, as was said last */
   lookAgainAt: number | null = null;
   /** node of the only ticket; "": none */
@@ -111,6 +115,7 @@ export class SimulatedCluster {
     if (!isDeleted(plan.volume)) {
       if (this.#wasAttached) this.#checkDeletions(gone);
       this.#checkLeftBehind(plan);
+      this.#checkDetached(plan);
     }
     const stay = new Map(plan.replicas.map((replica) => [replica.metadata.name, replica]));
     this.replicas = this.replicas.map((replica) => stay.get(replica.metadata.name) ?? replica);
@@ -145,6 +150,14 @@ export class SimulatedCluster {
     )
       // prettier-ignore
       throw new Error("what was left behind is given up before the volume serves");
+  }
+
+  /** So that what is done to a volume that is detached meets nothing that is about to run. */
+  #checkDetached({ volume, engine, replicas }: Plan): void {
+    if (volume.status.state !== "detached") return;
+    const running = [engine, ...replicas].filter((one) => one?.spec.desireState === "running");
+    if (running.length > 0)
+      throw new Error(`it is detached, and ${running[0]?.metadata.name ?? ""} is to run`);
   }
 
   #instances(): Instance[] {
@@ -192,6 +205,7 @@ export class SimulatedCluster {
 
   #begin(instance: Instance): void {
     const { status } = instance;
+    this.begun++;
     Object.assign(status, { currentState: "running", ip: "10.0.0.1", port: this.#ports++ });
     if (!isEngine(instance)) return;
     this.starts++;
@@ -222,7 +236,7 @@ export class SimulatedCluster {
     const modes: Record<string, string> = {};
     for (const name of Object.keys(spec.replicaAddressMap)) {
       const was = before[name];
-      if (!this.#runs(name)) modes[name] = "ERR";
+      if (!this.#runs(name) || this.declined.has(name)) modes[name] = "ERR";
       else if (was === "WO") modes[name] = "RW";
       else modes[name] = was === "RW" ? "RW" : "WO";
     }
