@@ -8,6 +8,7 @@ import type { Resource } from "../objects/resource.js";
 import type { NodeOperations } from "../operations.js";
 import { loadSettings } from "../settings/stored.js";
 import { letGo, StoreError, type Store } from "../store/store.js";
+import { isSalvaging } from "../volume/forced-salvage.js";
 import { hasData, hasFailed } from "../volume/modes.js";
 import { decideOrphans, type OrphanWorld } from "./decide.js";
 import { instancesOf, namedBy, type ScannedDisk } from "./found.js";
@@ -85,8 +86,11 @@ async function named(store: Store) {
 async function volumesWithoutCopy(store: Store): Promise<Set<string>> {
   const whole = (await store.list("Replica")).filter((replica) => hasData(replica) && !hasFailed(replica));
   const safe = new Set(whole.map(({ spec }) => spec.volumeName));
-  const volumes = (await store.list("Volume")).map(({ metadata }) => metadata.name);
-  return new Set(volumes.filter((name) => !safe.has(name)));
+  // What a salvage is to be had from has not been proved yet.
+  const without = (await store.list("Volume")).filter(
+    (one) => isSalvaging(one) || !safe.has(one.metadata.name),
+  );
+  return new Set(without.map(({ metadata }) => metadata.name));
 }
 
 interface Scan {

@@ -460,6 +460,33 @@ t.test("for what an engine does not take there is another one, on the same node 
   t.equal(cluster.volume?.status.robustness, "healthy");
 });
 
+t.test("a copy whose node is back after long is made equal, and none is made beside it", async (t) => {
+  for (const isLate of [false, true]) {
+    const cluster = new SimulatedCluster(["a", "b"], 3);
+    cluster.isLate = isLate;
+    cluster.ticket = "a";
+    settle(cluster, 60, 20_000);
+    const other = cluster.replicas.find(({ spec }) => spec.nodeID === "b")?.metadata.name ?? "";
+    cluster.crash(other);
+    settle(cluster);
+    cluster.down.add("b");
+    settle(cluster, 60, 20_000);
+    cluster.down.clear();
+    settle(cluster, 30);
+    t.strictSame(nodesOf(cluster), ["a", "b"]);
+    t.ok(cluster.current.has(other));
+  }
+});
+
+t.test("what its engine does not reach is made elsewhere, once", async (t) => {
+  const cluster = attached("a", 3);
+  const far = nodesOf(cluster).find((node) => node !== "a") ?? "";
+  cluster.cut.add(far);
+  settle(cluster, 200, 30_000);
+  t.equal(cluster.volume?.status.robustness, "healthy");
+  t.equal(cluster.log.filter((line) => line.includes("made v-r-")).length, 4);
+});
+
 t.test("a node is left for one where a failed copy is, which is made equal again", async (t) => {
   const cluster = attached("a", 3);
   const away = nodesOf(cluster).find((node) => node !== "a") ?? "";
@@ -745,10 +772,11 @@ t.test(
       fc.property(
         fc.boolean(),
         fc.boolean(),
+        fc.boolean(),
         fc.array(step, { maxLength: 120, size: "max" }),
-        (isLocal, isDeleted, steps) => {
-          // prettier-ignore
+        (isLocal, isLate, isDeleted, steps) => {
           const cluster = isLocal ? strictlyLocal() : attached();
+          cluster.isLate = isLate;
           try {
             for (const one of steps) if (one.do !== "count" || !isLocal) take(cluster, one);
             cluster.log.push("all is well again");

@@ -10,7 +10,7 @@ import { isCloning, wantedReplicas } from "./cloning.js";
 import type { Draft } from "./draft.js";
 import { isOn } from "./engine-wishes.js";
 import { homeOf, isStrictlyLocal } from "./locality.js";
-import { hasData, hasEnded, hasFailed, hasLostAll, isWhole } from "./modes.js";
+import { hasData, hasFailed, hasLostAll, isLeftOut, isWhole } from "./modes.js";
 import { newReplica } from "./objects.js";
 import { hasEndedBadly, REBUILD_TRIES_MAX, tryAgain } from "./restart.js";
 import { explainRefusals, noteScheduled, type Unplaced } from "./scheduled.js";
@@ -109,7 +109,7 @@ function replenish(draft: Draft): Unplaced | null {
     return null;
   }
   const kept = draft.replicas.filter((replica) => !hasFailed(replica));
-  const unplaced = add(draft, [...kept, ...returning(draft)].map(takenBy), "");
+  const unplaced = addApart(draft, kept);
   if (unplaced !== null) {
     draft.lookAgain(world.now + RETRY_MS);
     tryExhausted(draft);
@@ -117,13 +117,20 @@ function replenish(draft: Draft): Unplaced | null {
   return unplaced;
 }
 
-/** Failed, and may come back by itself: beside it there would be two on one node in the end. Not what runs, and is none of its engine's copies. */
+/** Failed, and may come back by itself. */
 function returning(draft: Draft): Resource<"Replica">[] {
-  const declined = draft.inMode("ERR");
-  return draft.replicas.filter(
-    (one) =>
-      hasFailed(one) && mayComeBack(one) && draft.isThere(one) && (hasEnded(one) || !declined.includes(one)),
-  );
+  return draft.replicas.filter((one) => hasFailed(one) && mayComeBack(one) && draft.isThere(one));
+}
+
+/** One more, and not beside what may come back: there would be two on one node in the end. Only where there is no other place it is
+ * put beside one that its engine has left out for long.
+ * @param kept that count */
+function addApart(draft: Draft, kept: readonly Resource<"Replica">[]): Unplaced | null {
+  const back = returning(draft);
+  const unplaced = add(draft, [...kept, ...back].map(takenBy), "");
+  const awaited = back.filter((replica) => !isLeftOut(draft, replica));
+  if (unplaced === null || awaited.length === back.length) return unplaced;
+  return add(draft, [...kept, ...awaited].map(takenBy), "");
 }
 
 /** There is no place for another one: then also what was tried often enough is better than nothing. */
@@ -187,12 +194,14 @@ function noteEvictions(draft: Draft): void {
 
 function evict(draft: Draft, whole: readonly Resource<"Replica">[]): Unplaced | null {
   if (!whole.some(({ spec }) => spec.evictionRequested)) return null;
-  const [back] = returning(draft).filter((replica) => mayStart(draft, replica));
-  if (back !== undefined && mayRebuildOn(draft, back.spec.nodeID)) {
+  const [back] = returning(draft)
+    .filter((replica) => mayStart(draft, replica) && mayRebuildOn(draft, replica.spec.nodeID))
+    .filter(({ spec }) => place(draft.world.cluster, want(draft, whole.map(takenBy), spec.nodeID)).placed);
+  if (back !== undefined) {
     tryAgain(draft, back);
     return null;
   }
-  const unplaced = add(draft, [...whole, ...returning(draft)].map(takenBy), "");
+  const unplaced = addApart(draft, whole);
   if (unplaced !== null) tellEvictionFailed(draft, unplaced);
   return null;
 }
@@ -209,7 +218,7 @@ function bringHome(draft: Draft, whole: readonly Resource<"Replica">[]): Unplace
   const home = status.currentNodeID;
   if (spec.dataLocality === "disabled" || whole.some((replica) => replica.spec.nodeID === home)) return null;
   if (draft.created.length > 0) return null;
-  const there = returning(draft).find((replica) => replica.spec.nodeID === home);
+  const there = returning(draft).find((one) => one.spec.nodeID === home && !isLeftOut(draft, one));
   if (there !== undefined) {
     if (mayRebuildOn(draft, home)) tryAgain(draft, there);
     return null;

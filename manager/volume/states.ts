@@ -128,7 +128,7 @@ function isWitnessStarting(draft: Draft): boolean {
 function awaitEngine(draft: Draft, engine: Resource<"Engine">): void {
   const { volume } = draft;
   const { currentState, endpoint } = engine.status;
-  const isOther = engine.spec.nodeID !== volume.spec.nodeID || engine.spec.salvageRequested !== isSalvaging(volume); // prettier-ignore
+  const isOther = engine.spec.nodeID !== volume.spec.nodeID || (isSalvaging(volume) && !engine.spec.salvageRequested); // prettier-ignore
   if (currentState === "error" || isOther) {
     if (currentState === "error") {
       noteFailedStart(draft, engine, offered(draft));

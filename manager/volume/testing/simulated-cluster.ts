@@ -31,6 +31,10 @@ export class SimulatedCluster {
   readonly unfit = new Set<string>();
   /** copies that no engine takes */
   readonly declined = new Set<string>();
+  /** nodes that no engine reaches, although all else does */
+  readonly cut = new Set<string>();
+  /** engines tell what they do with a copy that has come back a moment after it runs */
+  isLate = false;
   /** of engines */
   starts = 0;
   /** of all processes */
@@ -43,6 +47,8 @@ export class SimulatedCluster {
   readonly current = new Set<string>();
   /** nobody can have written to it before */
   #wasAttached = false;
+  /** processes, in this round */
+  readonly #began = new Set<string>();
   #ports = 10_000;
   #names = 0;
 
@@ -181,6 +187,7 @@ export class SimulatedCluster {
 
   /** What processes do in the meantime. */
   work(): void {
+    this.#began.clear();
     for (const instance of this.#instances()) this.#workInstance(instance);
     if (this.engine?.status.currentState === "running" && !this.down.has(this.engine.spec.nodeID)) this.#serve(this.engine); // prettier-ignore
   }
@@ -206,6 +213,7 @@ export class SimulatedCluster {
   #begin(instance: Instance): void {
     const { status } = instance;
     this.begun++;
+    this.#began.add(instance.metadata.name);
     Object.assign(status, { currentState: "running", ip: "10.0.0.1", port: this.#ports++ });
     if (!isEngine(instance)) return;
     this.starts++;
@@ -213,7 +221,7 @@ export class SimulatedCluster {
       Object.assign(status, { currentState: "error", port: 0 });
       return;
     }
-    const given = Object.keys(instance.spec.replicaAddressMap).filter((name) => this.#runs(name));
+    const given = Object.keys(instance.spec.replicaAddressMap).filter((name) => this.#serves(name));
     const isAnyRight = this.current.size === 0 || instance.spec.salvageRequested;
     const whole = isAnyRight ? given : given.filter((name) => this.current.has(name));
     instance.status.replicaModeMap = Object.fromEntries(
@@ -225,9 +233,11 @@ export class SimulatedCluster {
     else this.#setCurrent(whole);
   }
 
-  #runs(name: string): boolean {
+  /** An engine has to do with it. */
+  #serves(name: string): boolean {
     const replica = this.replicas.find(({ metadata }) => metadata.name === name);
-    return replica?.status.currentState === "running" && !this.down.has(replica.spec.nodeID);
+    const node = replica?.spec.nodeID ?? "";
+    return replica?.status.currentState === "running" && !this.down.has(node) && !this.cut.has(node);
   }
 
   /** What an engine does with its replicas: those it has lost are ERR; those that are back or new are made equal. */
@@ -236,7 +246,7 @@ export class SimulatedCluster {
     const modes: Record<string, string> = {};
     for (const name of Object.keys(spec.replicaAddressMap)) {
       const was = before[name];
-      if (!this.#runs(name) || this.declined.has(name)) modes[name] = "ERR";
+      if (!this.#serves(name) || this.#isNew(name) || this.declined.has(name)) modes[name] = "ERR";
       else if (was === "WO") modes[name] = "RW";
       else modes[name] = was === "RW" ? "RW" : "WO";
     }
@@ -245,6 +255,10 @@ export class SimulatedCluster {
     if (whole.length === 0) return;
     status.replicaModeMap = modes;
     this.#setCurrent(whole);
+  }
+
+  #isNew(name: string): boolean {
+    return this.isLate && this.#began.has(name);
   }
 
   #setCurrent(whole: readonly string[]): void {
