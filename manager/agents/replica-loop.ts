@@ -18,7 +18,7 @@ import { replicaInstance, witnessInstance } from "./replica-instance.js";
 type Hosted = "Replica" | "Witness";
 
 export function startReplicaLoop(store: Store, agents: Agents, events: Events, log: Logger): Loop {
-  // Where its disk is not mounted it would be made anew, and hold nothing.
+  // Where its disk is not mounted it would be made anew, and hold nothing; so would a witness.
   const specOf = (replica: Resource<"Replica">, agent: Agent) =>
     hasDisk(agent, replica) ? replicaInstance(replica, binaryOf(agent), agent.address.host) : null;
   const end = (replica: Resource<"Replica">) => replicaEnd(store, agents, replica);
@@ -27,7 +27,7 @@ export function startReplicaLoop(store: Store, agents: Agents, events: Events, l
 
 export function startWitnessLoop(store: Store, agents: Agents, events: Events, log: Logger): Loop {
   const specOf = (witness: Resource<"Witness">, agent: Agent) =>
-    witnessInstance(witness, binaryOf(agent), agent.address.host);
+    hasDisk(agent, witness) ? witnessInstance(witness, binaryOf(agent), agent.address.host) : null;
   const end = () => Promise.resolve("with its data" as const);
   return startHosted(store, agents, events, log, "Witness", { specOf, end });
 }
@@ -42,7 +42,7 @@ function binaryOf({ facts }: Agent): string {
   return facts?.longhorn ?? "";
 }
 
-function hasDisk({ disks }: Agent, { spec }: Resource<"Replica">): boolean {
+function hasDisk({ disks }: Agent, { spec }: Resource<Hosted>): boolean {
   return [...disks.values()].some(({ uuid, ready }) => ready && uuid === spec.diskID);
 }
 

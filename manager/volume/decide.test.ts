@@ -126,6 +126,23 @@ t.test(
   },
 );
 
+t.test("a witness whose disk is lost is not started, nor waited for, until that is back", async (t) => {
+  const cluster = attached();
+  cluster.ticket = "";
+  settle(cluster);
+  const [witness] = cluster.witnesses;
+  const node = cluster.nodes.find(({ metadata }) => metadata.name === witness?.spec.nodeID);
+  const condition = node?.status.diskStatus["d"]?.conditions[0] ?? {};
+  Object.assign(condition, { status: "False", reason: "NoDiskInfo" });
+  cluster.ticket = "a";
+  settle(cluster);
+  t.match(cluster.volume?.status, { state: "attached", robustness: "healthy" });
+  t.match(cluster.witnesses, [{ status: { currentState: "stopped" } }]);
+  Object.assign(condition, { status: "True", reason: "" });
+  settle(cluster);
+  t.match(cluster.witnesses, [{ metadata: { name: witness?.metadata.name }, status: { currentState: "running" } }]); // prettier-ignore
+});
+
 t.test("nowhere to go: degraded, and every node says why", async (t) => {
   const cluster = new SimulatedCluster(["a", "b"], 3);
   cluster.ticket = "a";

@@ -55,7 +55,7 @@ export class Draft {
   }
 
   /** By what its node tells, which answers. */
-  isOnLostDisk({ spec }: Resource<"Replica">): boolean {
+  isOnLostDisk({ spec }: Resource<"Replica"> | Resource<"Witness">): boolean {
     const { reachable, cluster } = this.world;
     if (!reachable.has(spec.nodeID)) return false;
     const node = cluster.nodes.find(({ name }) => name === spec.nodeID);

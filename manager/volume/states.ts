@@ -121,7 +121,7 @@ function isStarting({ spec, status }: Resource<"Replica">): boolean {
 function isWitnessStarting(draft: Draft): boolean {
   const { witnesses, world } = draft;
   return witnesses
-    .filter((witness) => world.reachable.has(witness.spec.nodeID) && !isServing(witness))
+    .filter((one) => world.reachable.has(one.spec.nodeID) && !draft.isOnLostDisk(one) && !isServing(one))
     .some((witness) => witness.status.currentState !== "error" && !hasToWait(draft, witness));
 }
 

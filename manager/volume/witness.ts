@@ -52,7 +52,9 @@ export function keepWitness(draft: Draft): void {
   const isUsed = draft.replicas.some(({ spec }) => spec.desireState === "running");
   for (const witness of witnesses) {
     if (witness.status.currentState === "error") witness.metadata.annotations[FAILED_AT] = draft.now;
-    witness.spec.desireState = isUsed && !hasToWait(draft, witness) ? "running" : "stopped";
+    // On a disk that is lost it would begin anew, as another one.
+    const mayRun = !draft.isOnLostDisk(witness) && !hasToWait(draft, witness);
+    witness.spec.desireState = isUsed && mayRun ? "running" : "stopped";
   }
 }
 
