@@ -2,7 +2,7 @@
 import type { EngineReport } from "../../proto/instance-manager.js";
 import { isDeleted, type Resource } from "../objects/resource.js";
 import { isKept } from "../volume/forced-salvage.js";
-import { hasData } from "../volume/modes.js";
+import { hasData, hasEnded } from "../volume/modes.js";
 import { isWholeBeyondDoubt } from "../volume/replica-rules.js";
 import { hasEndedBadly } from "../volume/restart.js";
 import { replicasOf } from "./engine-status.js";
@@ -19,8 +19,6 @@ export interface Belongings {
 
 /** `later`: its engine has not let it go; `out of reach`: of its process and directory nothing is known */
 export type End = "later" | "out of reach" | "with its data" | "without its data";
-
-const OVER = new Set(["", "stopped", "error"]);
 
 /** An engine serves, did so a moment ago, or is about to. */
 const IN_USE = new Set(["attaching", "attached", "detaching"]);
@@ -42,8 +40,9 @@ export function endOf(
 }
 
 /** One that is beyond reach, and not wanted any more, is fenced by whoever comes after it. */
-function isOver({ spec, status }: Resource<"Engine">): boolean {
-  return OVER.has(status.currentState) || (status.currentState === "unknown" && spec.desireState === "stopped"); // prettier-ignore
+function isOver(engine: Resource<"Engine">): boolean {
+  const { spec, status } = engine;
+  return hasEnded(engine) || (status.currentState === "unknown" && spec.desireState === "stopped");
 }
 
 /** It goes on with others alone. Without any it waits for its last copy, whichever that is. */

@@ -18,7 +18,6 @@ import { replicaInstance, witnessInstance } from "./replica-instance.js";
 type Hosted = "Replica" | "Witness";
 
 export function startReplicaLoop(store: Store, agents: Agents, events: Events, log: Logger): Loop {
-  // Where its disk is not mounted it would be made anew, and hold nothing; so would a witness.
   const specOf = (replica: Resource<"Replica">, agent: Agent) =>
     hasDisk(agent, replica) ? replicaInstance(replica, binaryOf(agent), agent.address.host) : null;
   const end = (replica: Resource<"Replica">) => replicaEnd(store, agents, replica);
@@ -42,6 +41,7 @@ function binaryOf({ facts }: Agent): string {
   return facts?.longhorn ?? "";
 }
 
+/** Where its disk is not mounted it would be made anew, and hold nothing. */
 function hasDisk({ disks }: Agent, { spec }: Resource<Hosted>): boolean {
   return [...disks.values()].some(({ uuid, ready }) => ready && uuid === spec.diskID);
 }

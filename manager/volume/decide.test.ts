@@ -605,7 +605,6 @@ function take(cluster: SimulatedCluster, step: Step): void {
   }
 }
 
-/** How it has to be once everything is well again and time has passed. */
 function partsOf({ volume, engine, replicas }: SimulatedCluster) {
   if (volume === null) throw new Error("it is gone");
   return { volume, engines: engine === null ? [] : [engine], replicas };
@@ -624,6 +623,7 @@ function force(cluster: SimulatedCluster, source: Resource<"Replica">): void {
   parts.volume.status.robustness = "unknown";
 }
 
+/** How it has to be once everything is well again and time has passed. */
 function problems(cluster: SimulatedCluster): string[] {
   const { volume, replicas, ticket } = cluster;
   const wanted = volume?.spec.numberOfReplicas ?? 0;
@@ -902,7 +902,9 @@ t.test("a salvage that was broken off goes on, and what it left behind stays out
   t.equal(cluster.volume?.status.state, "detached");
   t.match(cluster.replicas.map(isLeftBehind), [false, true, true]);
   const second = cluster.replicas.find(({ metadata }) => metadata.name === others[0]?.metadata.name);
-  t.throws(() => checkSalvage({ ...partsOf(cluster), volume: { ...partsOf(cluster).volume, status: { ...partsOf(cluster).volume.status, robustness: "faulted" } } }, [second?.metadata.name ?? ""], false), { message: /by force only/ }); // prettier-ignore
+  const parts = structuredClone(partsOf(cluster));
+  parts.volume.status.robustness = "faulted";
+  t.throws(() => checkSalvage(parts, [second?.metadata.name ?? ""], false), { message: /by force only/ });
   cluster.ticket = "a";
   settle(cluster);
   t.match(cluster.volume?.status, { state: "attached" });
@@ -917,5 +919,5 @@ t.test("one that is being removed when others are left behind keeps its data, to
   Object.assign(going.metadata, { deletionTimestamp: "2030-01-01T00:00:00Z" });
   force(cluster, source);
   cluster.decide();
-  t.ok(cluster.replicas.filter((one) => one !== source && one.metadata.name !== source.metadata.name).every(isLeftBehind)); // prettier-ignore
+  t.ok(cluster.replicas.filter(({ metadata }) => metadata.name !== source.metadata.name).every(isLeftBehind));
 });

@@ -1,7 +1,8 @@
 /** What engine and processes say of the replicas, as their objects keep it: since when each is whole, or has failed. */
-import { forgetAnnotation, type Resource } from "../objects/resource.js";
+import type { Resource } from "../objects/resource.js";
 import { isCloning } from "./cloning.js";
 import type { Draft } from "./draft.js";
+import { noteLeftOut } from "./left-out.js";
 import { parseTime } from "./time.js";
 
 /** Of a volume that was attached once: replicas of it that hold nothing would be passed off as its data. */
@@ -24,7 +25,7 @@ export function noteModes(draft: Draft): void {
     noteSteady(draft, replica);
   }
   for (const replica of draft.inMode("ERR")) fail(draft, replica);
-  for (const replica of draft.replicas) noteLeftOut(draft, replica);
+  for (const replica of draft.replicas) noteLeftOut(draft, replica, couldBeTaken(draft, replica));
   const { volume } = draft;
   if (!isCloning(volume) && draft.replicas.some(hasData)) volume.metadata.annotations[HAS_DATA] = "true";
 }
@@ -39,27 +40,11 @@ function noteSteady(draft: Draft, { spec }: Resource<"Replica">): void {
   else spec.rebuildRetryCount = 0;
 }
 
-/** Since when its engine could have it, and has not: RFC 3339. */
-const LEFT_OUT_SINCE = "aurochs.io/left-out-since";
-
-/** ms until it counts as left out: one that is back is taken in sooner. */
-const LEFT_OUT_MS = 60_000;
-
-function noteLeftOut(draft: Draft, replica: Resource<"Replica">): void {
-  const { spec, status, metadata } = replica;
-  const isWanted = spec.desireState === "running" && status.currentState === "running";
-  if (isWanted && draft.inMode("ERR").includes(replica)) {
-    metadata.annotations[LEFT_OUT_SINCE] ??= draft.now;
-    if (!isLeftOut(draft, replica)) draft.lookAgain(leftOutAt(replica));
-  } else forgetAnnotation(metadata, LEFT_OUT_SINCE);
-}
-
-export function isLeftOut(draft: Draft, replica: Resource<"Replica">): boolean {
-  return replica.metadata.annotations[LEFT_OUT_SINCE] !== undefined && draft.world.now >= leftOutAt(replica);
-}
-
-function leftOutAt({ metadata }: Resource<"Replica">): number {
-  return parseTime(metadata.annotations[LEFT_OUT_SINCE] ?? "") + LEFT_OUT_MS;
+/** It runs, and its engine has not got it. */
+function couldBeTaken(draft: Draft, replica: Resource<"Replica">): boolean {
+  const { spec, status } = replica;
+  const runs = spec.desireState === "running" && status.currentState === "running";
+  return runs && draft.inMode("ERR").includes(replica);
 }
 
 /** Its process ended by itself. It is tried again, each time after a longer wait. */
@@ -94,7 +79,7 @@ export function hasLostAll({ volume, replicas }: Draft): boolean {
 }
 
 /** Nothing serves it now, as its node says. */
-export function hasEnded({ status }: Resource<"Replica">): boolean {
+export function hasEnded({ status }: Resource<"Replica"> | Resource<"Engine">): boolean {
   return ["", "stopped", "error"].includes(status.currentState);
 }
 

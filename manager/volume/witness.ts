@@ -4,15 +4,10 @@
  * there is none.
  */
 import { isFalse, noted, without, WITNESSED } from "../objects/conditions.js";
-import {
-  FINALIZER,
-  forgetAnnotation,
-  isDeleted,
-  type NewResource,
-  type Resource,
-} from "../objects/resource.js";
+import { FINALIZER, isDeleted, type NewResource, type Resource } from "../objects/resource.js";
 import type { ClusterNode, Disk } from "../schedule/cluster.js";
 import type { Draft } from "./draft.js";
+import { isLeftOut, noteLeftOut } from "./left-out.js";
 import { hasFailed } from "./modes.js";
 import { ownLabels } from "./objects.js";
 import { addressOf } from "./serving.js";
@@ -20,11 +15,7 @@ import { parseTime } from "./time.js";
 
 /** When it was last seen to have failed, RFC 3339. */
 const FAILED_AT = "aurochs.io/failed-at";
-/** Since when the engine could take it in, and has not, RFC 3339. */
-const LEFT_OUT_SINCE = "aurochs.io/left-out-since";
 const RESTART_MS = 10_000;
-/** ms that one which runs may be no member of a volume whose copies are all there: joining takes seconds */
-const STUCK_MS = 60_000;
 const NO_NODE =
   "there is no node without a copy that could hold a witness, nor are there three with copies that could hold its voters";
 const MOVES = "the engine has not taken in the witness that there is now";
@@ -102,16 +93,9 @@ function mayStay(draft: Draft, witnesses: readonly Witness[], best: readonly Pla
 /** The engine could take it in for a while, and has not: one of the voters has lost its directory, and is another one, or none of them can
  * store anything. What it holds is nobody's record then. */
 function isStuck(draft: Draft, witnesses: readonly Witness[]): boolean {
-  if (!couldBeTakenIn(draft, witnesses)) {
-    for (const { metadata } of witnesses) forgetAnnotation(metadata, LEFT_OUT_SINCE);
-    return false;
-  }
-  for (const { metadata } of witnesses) metadata.annotations[LEFT_OUT_SINCE] ??= draft.now;
-  const since = witnesses.map(({ metadata }) => parseTime(metadata.annotations[LEFT_OUT_SINCE] ?? ""));
-  const at = Math.max(...since) + STUCK_MS;
-  if (draft.world.now >= at) return true;
-  draft.lookAgain(at);
-  return false;
+  const couldBe = couldBeTakenIn(draft, witnesses);
+  for (const witness of witnesses) noteLeftOut(draft, witness, couldBe);
+  return witnesses.every((witness) => isLeftOut(draft, witness));
 }
 
 /** All that it takes is there, and the engine says that it is no member. */

@@ -150,11 +150,10 @@ export class SimulatedCluster {
       const isUsed = replica.spec.desireState === "running" || name in (engine?.spec.replicaAddressMap ?? {});
       if (!counts(replica, volume) && isUsed) throw new Error(`${name} was left behind, and is used`);
     }
-    if (
-      volume.status.state !== "attached" &&
-      deleted.some((one) => one.kind === "Replica" && isLeftBehind(one as Resource<"Replica">))
-    )
-      // prettier-ignore
+    const isGivenUp = deleted.some(
+      (one) => one.kind === "Replica" && isLeftBehind(one as Resource<"Replica">),
+    );
+    if (volume.status.state !== "attached" && isGivenUp)
       throw new Error("what was left behind is given up before the volume serves");
   }
 
