@@ -32,6 +32,9 @@ const { metafile } = await build({
 /** Bytes that a command line may come to before it knows what it is asked: gRPC and its messages alone are a tenth of a second. */
 const START_BYTES_MAX = 300_000;
 
+/** Node's own modules that `longhorn` may begin with. Each other one takes milliseconds of the 150 that it has to start: `node:crypto` 7, `node:net` 11. */
+const START_MODULES = ["node:fs", "node:path"];
+
 /** Files of the bundle that are read whenever `file` is. */
 function readWith(file, seen = new Set()) {
   if (seen.has(file)) return seen;
@@ -45,4 +48,11 @@ for (const name of Object.keys(entryPoints)) {
   const files = [...readWith(relative(process.cwd(), `${dist}bundle/${name}.js`))];
   const bytes = files.reduce((sum, file) => sum + metafile.outputs[file].bytes, 0);
   if (bytes > START_BYTES_MAX) throw new Error(`${name} begins with ${bytes} bytes, of ${files.join(" ")}`);
+  if (name !== "longhorn") continue;
+  for (const file of files)
+    for (const { path, kind, external } of metafile.outputs[file].imports)
+      if (kind === "import-statement" && external && !START_MODULES.includes(path))
+        throw new Error(
+          `${name} begins with ${path}, of ${Object.keys(metafile.outputs[file].inputs).join(" ")}`,
+        );
 }

@@ -9,11 +9,12 @@
  */
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import { compareBallots, NO_BALLOT, witnessIdOf, type Ballot } from "../proto/ballot.js";
+import { compareBallots, NO_BALLOT, type Ballot } from "../proto/ballot.js";
 import type { MemberRecord, RecordBasis, RecordRequest, ReplicaFacts } from "../proto/control.js";
 import { isRefusal, type RpcError } from "../proto/rpc-error.js";
 import type { CallOptions, Calls } from "../proto/unary.js";
 import { NO_DATA, WitnessVoter, type Vote, type WitnessRecord } from "../proto/voting.js";
+import { witnessIdOf } from "../proto/witness-id.js";
 import { BALLOT_RETRY_MS, BALLOT_RETRY_MS_MAX, CONTROL_TIMEOUT_MS, VOTER_TIMEOUT_MS } from "./limits.js";
 import { PacedClient } from "./paced-client.js";
 import { asFenced, ReplicaLink } from "./replica-link.js";

@@ -1,5 +1,4 @@
-/** How many voters are one witness, what it is called, and how ballots are ordered. Pure: command lines begin with it. */
-import { createHash } from "node:crypto";
+/** How many voters are one witness, and how ballots are ordered. Pure: command lines begin with it. */
 
 /** Voters that are one witness: of three one may be lost, of five two. */
 export const VOTERS_MIN = 3;
@@ -17,9 +16,4 @@ export const NO_BALLOT: Ballot = { round: 0, proposer: "" };
 export function compareBallots(a: Ballot, b: Ballot): number {
   if (a.round !== b.round) return a.round - b.round;
   return a.proposer === b.proposer ? 0 : a.proposer < b.proposer ? -1 : 1;
-}
-
-/** The id of the witness that these voters are. @param voters their ids, in order */
-export function witnessIdOf(voters: readonly string[]): string {
-  return `voters-${createHash("sha256").update(voters.join()).digest("hex").slice(0, 32)}`;
 }

@@ -1,6 +1,7 @@
 import t from "tap";
 import type { MemberRecord } from "../proto/control.js";
-import { NO_BALLOT, witnessIdOf } from "../proto/ballot.js";
+import { NO_BALLOT } from "../proto/ballot.js";
+import { witnessIdOf } from "../proto/witness-id.js";
 import { following, joins } from "./decide-vote.js";
 
 const WITNESS = witnessIdOf(["a", "b", "c"]);

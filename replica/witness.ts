@@ -8,7 +8,7 @@ import { randomUUID } from "node:crypto";
 import { mkdir, readdir } from "node:fs/promises";
 import { status } from "@grpc/grpc-js";
 import type { Logger } from "pino";
-import { NO_BALLOT, witnessIdOf } from "../proto/ballot.js";
+import { NO_BALLOT } from "../proto/ballot.js";
 import type { RecordedReply, RecordRequest, ReplicaFacts } from "../proto/control.js";
 import { RpcError } from "../proto/rpc-error.js";
 import {
@@ -18,6 +18,7 @@ import {
   type Vote,
   type WitnessRecord,
 } from "../proto/voting.js";
+import { witnessIdOf } from "../proto/witness-id.js";
 import { following, joins, whyNotVoter, type Following } from "./decide-vote.js";
 import { DECISIONS_WAITING_MAX } from "./limits.js";
 import { lockDirectory, type DirectoryLock } from "./lock.js";
