@@ -62,6 +62,14 @@ async function ownerOf(manager: RestClient, name: string): Promise<string | null
   return null;
 }
 
+/** Names of those of Kubernetes that a volume can be made from. They are inside of the volume that they are of. */
+export async function usableSnapshots(manager: RestClient, volume: string): Promise<string[]> {
+  const { data } = await manager.act("volumes", volume, "snapshotCRList", {});
+  return data
+    .filter(({ labels, readyToUse, userCreated }) => readyToUse && userCreated && labels["type"] === "snap")
+    .map(({ name }) => name);
+}
+
 /** One that is not there, or whose volume is not, is no error. The data go when nothing needs them any more. */
 export async function deleteSnapshot(manager: RestClient, volume: string, name: string): Promise<void> {
   await manager.act("volumes", volume, "snapshotCRDelete", { name }).catch((error: unknown) => {

@@ -5,6 +5,7 @@ import type { RestClient } from "../rest-client/client.js";
 import { RestError } from "../rest-client/errors.js";
 import type { FieldsOf, Volume } from "../rest-client/resources.js";
 import { invalid, notFound, notNow, refused } from "./errors.js";
+import { usableSnapshots } from "./snapshots.js";
 import { waitFor } from "./waiting.js";
 
 const REFUSED = 422;
@@ -51,11 +52,17 @@ function checkSame(there: Volume, { name, size, dataSource = "" }: FieldsOf<"vol
     throw other(`made from ${there.dataSource || "nothing"}, where ${dataSource || "nothing"} is wanted`);
 }
 
-/** One that is not there is no error. */
+/** One that is not there is no error.
+ * @throws {RpcError} FAILED_PRECONDITION: what is made of it, or of its snapshots, would be lost with it */
 export async function deleteVolume(manager: RestClient, name: string): Promise<void> {
-  await manager.delete("volumes", name).catch((error: unknown) => {
+  try {
+    const snapshots = await usableSnapshots(manager, name);
+    if (snapshots.length > 0)
+      throw refused(`volume ${name} has snapshots, which would go with it: ${snapshots.join(", ")}`);
+    await manager.delete("volumes", name);
+  } catch (error) {
     if (!(error instanceof RestError) || error.status !== 404) throw error;
-  });
+  }
   await waitFor(async () =>
     (await manager.get("volumes", name)) === null
       ? { done: undefined }

@@ -1,5 +1,6 @@
 /** What users do, by a client that works from the schemas alone. */
 import t from "tap";
+import { FINALIZER } from "../objects/resource.js";
 import { underOtherName } from "../snapshot/name.js";
 import { modify } from "../store/store.js";
 import { startRig } from "./testing/rig.js";
@@ -116,6 +117,40 @@ t.test(
     t.equal(attachment?.spec.attachmentTickets["old"], undefined);
   },
 );
+
+t.test("what becomes a copy keeps its source, and the snapshot that it is of", async (t) => {
+  const rig = await startRig(t);
+  await addNodes(rig);
+  const client = await SchemaClient.connect(`${rig.url}/v1`);
+  let source = await client.create("volume", { name: "from", size: "1Gi" });
+  await attach(rig, "from");
+  source = await client.reload(source);
+  await client.act(source, "snapshotCreate", { name: "one" });
+  await client.create("volume", { name: "to", size: "1Gi", dataSource: "snap://from/one" });
+  const copying = { status: 422, message: /being copied into/ };
+  await t.rejects(client.act(source, "snapshotDelete", { name: "one" }), copying, "also before it is begun");
+  await t.rejects(client.delete(source), copying);
+  await modify(rig.store, "Volume", "to", "status", ({ status }) => {
+    status.cloneStatus.state = "copy-completed-awaiting-healthy";
+  });
+  await client.act(source, "snapshotDelete", { name: "one" });
+  await client.delete(source);
+  t.equal((await client.reload(source)).state, "deleting");
+});
+
+t.test("a snapshot that is to go is of no use any more", async (t) => {
+  const rig = await startRig(t);
+  const client = await SchemaClient.connect(`${rig.url}/v1`);
+  await client.create("volume", { name: "vol", size: "1Gi" });
+  await modify(rig.store, "Volume", "vol", "status", ({ status }) => {
+    status.state = "detached";
+  });
+  const volume = await client.byId("volume", "vol");
+  await rig.store.create({ kind: "Snapshot", name: "one", finalizers: [FINALIZER], spec: { volume: "vol" }, status: { readyToUse: true } }); // prettier-ignore
+  t.match(await client.act(volume, "snapshotCRGet", { name: "one" }), { readyToUse: true });
+  await client.act(volume, "snapshotCRDelete", { name: "one" });
+  t.match(await client.act(volume, "snapshotCRGet", { name: "one" }), { readyToUse: false });
+});
 
 t.test("recurring jobs are made, changed, given to volumes and taken from them", async (t) => {
   const { url } = await startRig(t);

@@ -31,12 +31,19 @@ export function wantedReplicas(volume: Volume): number {
   return isCloning(volume) ? 1 : volume.spec.numberOfReplicas;
 }
 
+/** Where its content comes from, which has to stay as it is until it is whole; null: it is, or never will be. */
+function pendingSource(volume: Volume): CloneSource | null {
+  const { state, snapshot } = volume.status.cloneStatus;
+  const source = isCloning(volume) && state !== "failed" ? cloneSource(volume.spec.dataSource) : null;
+  return source && { volume: source.volume, snapshot: snapshot || source.snapshot };
+}
+
 /** Its content is being read, or will be: it has to stay as it is. */
 export function isBeingCloned(volumes: readonly Volume[], volume: string, snapshot: string): boolean {
-  return volumes.some(
-    ({ status: { cloneStatus } }) =>
-      cloneStatus.state === "initiated" &&
-      cloneStatus.sourceVolume === volume &&
-      cloneStatus.snapshot === snapshot,
-  );
+  return volumes.map(pendingSource).some((one) => one?.volume === volume && one.snapshot === snapshot);
+}
+
+/** @returns names of those that become copies of a volume, or of a snapshot of it, and are not whole yet */
+export function unfinishedCopies(volumes: readonly Volume[], volume: string): string[] {
+  return volumes.filter((one) => pendingSource(one)?.volume === volume).map(({ metadata }) => metadata.name);
 }

@@ -1,6 +1,7 @@
 /** Volumes made of others and of snapshots hold what was there, xfs beside its own source. */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { status } from "@grpc/grpc-js";
 import t from "tap";
 import type { VolumeContentSource } from "../../proto/csi.js";
 import { run } from "../tools/process.js";
@@ -73,6 +74,8 @@ t.test("a volume from a snapshot, one from a volume, and their source", async (t
 
   const backup = controller.createSnapshot({ name: "elsewhere", sourceVolumeId: source, parameters: {} }, options); // prettier-ignore
   await t.rejects(backup, { message: /backups are not available yet; .* type: snap/ });
+  const lost = controller.deleteVolume({ volumeId: source }, options);
+  await t.rejects(lost, { code: status.FAILED_PRECONDITION, message: /has snapshots, .*: then$/ });
   const { snapshotId = "" } = snapshot ?? {};
   await controller.deleteSnapshot({ snapshotId }, options);
   for (const volume of [restored, cloned, source]) await leave(volume);

@@ -1,5 +1,5 @@
 /** Snapshots, as the API shows them: those of an engine, and the objects that stand for them. Pure. */
-import type { Resource } from "../../objects/resource.js";
+import { isDeleted, type Resource } from "../../objects/resource.js";
 import type { EngineSnapshot } from "../../operations.js";
 import { snapshotName } from "../../snapshot/name.js";
 import type { Item } from "../http/envelope.js";
@@ -36,7 +36,7 @@ export function snapshotObjectToResource(object: Resource<"Snapshot">): Item<"sn
       size: status.size,
       restoreSize: status.restoreSize,
       checksum: status.checksum,
-      readyToUse: status.readyToUse,
+      readyToUse: status.readyToUse && !isDeleted(object),
       userCreated: status.userCreated,
       markRemoved: status.markRemoved,
       ownerID: status.ownerID,

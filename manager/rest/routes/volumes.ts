@@ -5,6 +5,7 @@ import { checkSpec } from "../../objects/check.js";
 import { isDeleted, type Resource } from "../../objects/resource.js";
 import type { SpecOf } from "../../objects/kinds.js";
 import { modify } from "../../store/store.js";
+import { unfinishedCopies } from "../../volume/cloning.js";
 import { checkExpansion } from "../../volume/expansion.js";
 import {
   newVolume,
@@ -137,6 +138,9 @@ async function surroundings({ store }: Backend, settings: SettingValues): Promis
 
 async function remove(backend: Backend, name: string): Promise<Reply> {
   const volume = await need(backend, "Volume", "volume", name);
+  const copies = unfinishedCopies(await backend.store.list("Volume"), name);
+  if (copies.length > 0)
+    throw new ApiError("REFUSED", `volume ${name} is being copied into ${copies.join(", ")}, which has to be whole, or gone, first`); // prettier-ignore
   await backend.store.delete("Volume", name, volume.metadata.uid);
   return EMPTY;
 }
