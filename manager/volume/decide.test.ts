@@ -838,6 +838,17 @@ t.test("that an engine ended by itself is known until one serves again", async (
   t.notOk(isNoted());
 });
 
+t.test("an engine that is given up out of reach may have done what nobody was told", async (t) => {
+  const cluster = attached();
+  cluster.down.add("a");
+  settle(cluster);
+  t.equal(cluster.engine?.status.currentState, "unknown");
+  cluster.ticket = "";
+  settle(cluster);
+  t.equal(cluster.volume?.status.state, "detached");
+  t.ok(cluster.engine !== null && hasEndedBadly(cluster.engine));
+});
+
 /** Attached once, and the copy that is current is none of the three that are there. */
 function refused(): SimulatedCluster {
   const cluster = attached("a", 3);

@@ -23,7 +23,7 @@ export function stopOnLostDisks(draft: Draft): void {
     if (hasFailed(replica) && draft.isOnLostDisk(replica)) replica.spec.desireState = "stopped";
 }
 
-/** Of an engine that ended by itself: what it did last may not have been told. */
+/** Of an engine that ended by itself, or was given up out of reach: what it did last may not have been told. */
 const ENDED_BADLY = "aurochs.io/ended-badly";
 
 export function noteBadEnd({ metadata }: Resource<"Engine">): void {

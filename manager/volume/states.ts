@@ -182,7 +182,7 @@ function stop(draft: Draft): void {
   const { status, metadata } = volume;
   status.state = "detaching";
   if (engine !== null) {
-    if (engine.status.currentState === "error") noteBadEnd(engine);
+    if (["error", "unknown"].includes(engine.status.currentState)) noteBadEnd(engine);
     engine.spec.desireState = "stopped";
     if (!isStopped(draft, engine)) return;
     engine.spec.replicaAddressMap = {};
