@@ -87,7 +87,7 @@ export async function openDirectory(path: string): Promise<ReplicaDirectory> {
   const { names } = found;
   const { disks, damaged } = await readDisks(path, names);
   const chain = chainFrom(found.meta.head, { path, disks, damaged });
-  await checkDataFiles(path, chain, found.meta.size);
+  await checkDataFiles(path, chain, found.meta);
   // Which file is the head's parent is told by the head's meta; volume.meta repeats it.
   const parent = disks.get(found.meta.head)?.parent ?? "";
   const meta = found.meta.parent === parent ? found.meta : withChanges(found.meta, { parent });
@@ -127,11 +127,16 @@ function withoutData(path: string): ReplicaError {
 }
 
 /** A snapshot from before an expansion is shorter than the volume; but the volume never shrinks. That the oldest was cut off does not
- * show. @param chain head first */
-async function checkDataFiles(path: string, chain: readonly string[], volumeSize: number): Promise<void> {
+ * show. @param chain the newest first
+ * @param volume its size, bytes, and the file that has that very size, if it is in the chain */
+export async function checkDataFiles(
+  path: string,
+  chain: readonly string[],
+  volume: { size: number; head: string | null },
+): Promise<void> {
   let child: { name: string; size: number } | null = null;
   for (const name of chain) {
-    const size = await sizeOfDataFile(join(path, name), child === null, volumeSize);
+    const size = await sizeOfDataFile(join(path, name), name === volume.head, volume.size);
     if (child !== null && child.size < size) {
       const message = `${join(path, child.name)} has ${child.size} bytes, less than ${name}, its parent, with ${size}`;
       throw new ReplicaError("SIZE_MISMATCH", message);

@@ -195,7 +195,9 @@ export class LiveChain {
     this.refuseWhileBusy();
     await this.store.holdChanges();
     await this.change(async () => {
-      this.replica.directory = await revert(this.directory, file, created);
+      const { directory, failure: err } = await revert(this.directory, file, created);
+      this.replica.directory = directory;
+      if (err !== null) this.log.warn({ err }, "the old head's files are left over");
       await this.orBreak(() => this.reloadStore());
     });
     this.replica.noteChainChanged();

@@ -1,13 +1,16 @@
 /** ReplicaService as Longhorn's clients see it, over a real port, real files and the real store. */
 import {
   closeSync,
+  cpSync,
   existsSync,
   mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
+  rmdirSync,
   rmSync,
   statSync,
+  truncateSync,
   writeSync,
 } from "node:fs";
 import { open } from "node:fs/promises";
@@ -211,6 +214,37 @@ t.test("a branch whose file is gone takes nothing from the rest", async (t) => {
   const { state, disks } = await call("replicaGet");
   t.equal(state, "dirty");
   t.match(disks[snap("b")], { size: "0", parent: snap("a") });
+});
+
+t.test("nothing is reverted to a branch that could not be opened afterwards", async (t) => {
+  const { call, path, open } = await created(t);
+  for (const name of ["a", "b"]) await call("replicaSnapshot", { name, created: CREATED });
+  await call("replicaRevert", { name: snap("a"), created: CREATED });
+  truncateSync(join(path, snap("b")), 0);
+  await t.rejects(call("replicaRevert", { name: snap("b"), created: CREATED }), { message: /has 0 bytes, less than/ }); // prettier-ignore
+  await open().store.write(0, Buffer.alloc(MIB, 1));
+  const killed = join(scratch(t), "replica");
+  cpSync(path, killed, { recursive: true });
+  const again = await serve(t, { directory: killed });
+  t.match(await again.call("replicaOpen"), { head: HEADS[3] }, "as whoever is killed leaves it");
+  t.ok((await again.open().store.read(0, MIB)).equals(Buffer.alloc(MIB, 1)));
+});
+
+t.test("what is written after a revert stays, though the old head could not be removed", async (t) => {
+  const { call, path, open } = await created(t);
+  await open().store.write(0, Buffer.alloc(MIB, 1));
+  await call("replicaSnapshot", { name: "a", created: CREATED });
+  await open().store.write(0, Buffer.alloc(MIB, 2));
+  const strange = join(path, `${HEADS[1]}.checksum`);
+  mkdirSync(strange);
+  await call("replicaRevert", { name: snap("a"), created: CREATED });
+  t.ok((await open().store.read(0, MIB)).equals(Buffer.alloc(MIB, 1)), "it is reverted");
+  await open().store.write(MIB, Buffer.alloc(MIB, 3));
+  await call("replicaClose");
+  rmdirSync(strange);
+  t.match(await call("replicaOpen"), { head: HEADS[2] });
+  t.ok((await open().store.read(MIB, MIB)).equals(Buffer.alloc(MIB, 3)));
+  t.notOk(existsSync(join(path, HEADS[1] ?? "")), "and it is removed at last");
 });
 
 t.test("a replica that a client has closed is opened by ReplicaOpen alone", async (t) => {

@@ -162,7 +162,7 @@ class Run {
           await assert.rejects(revert(directory, file, CREATED), { code: "REFUSED" });
           return;
         }
-        this.directory = await revert(directory, file, CREATED);
+        ({ directory: this.directory } = await revert(directory, file, CREATED));
         model.disks.set(null, { parent: name, removed: false, userCreated: false, data: new Map() });
         return;
       case "mark":

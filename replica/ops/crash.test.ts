@@ -71,7 +71,7 @@ const OPERATIONS: Record<string, Operation> = {
     if (request === null) throw new Error("it is larger");
     return takeSnapshot(directory, request, files);
   },
-  revert: (directory, files) => revert(directory, snap("d"), CREATED, files),
+  revert: async (directory, files) => (await revert(directory, snap("d"), CREATED, files)).directory,
   "mark removed": (directory, files) => markRemoved(directory, "b", files),
   "remove a leaf": (directory, files) => removeDisk(directory, snap("e"), false, files),
   "remove in the middle": (directory, files) => removeDisk(directory, snap("b"), false, files),

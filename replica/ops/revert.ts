@@ -1,8 +1,7 @@
 /** Revert: an empty head on top of a snapshot takes the place of the present one, whose data go. */
-import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { chainFrom } from "../chain.js";
-import type { ReplicaDirectory } from "../directory.js";
+import { checkDataFiles, type ReplicaDirectory } from "../directory.js";
 import { headMeta } from "../disk-meta.js";
 import { replaceInCache } from "../durable-file.js";
 import { diskFiles, type Files } from "../files.js";
@@ -12,16 +11,23 @@ import { formatIntent, INTENT_NAME, inodeOf, perform, type Intent } from "./inte
 import { commitHead, createHead, nextHead, readyHead, undo, volumeMetaWith } from "./new-head.js";
 import { SnapshotError } from "./snapshot.js";
 
+export interface Reverted {
+  /** as it is then */
+  directory: ReplicaDirectory;
+  /** why the old head's files are not all gone; opening the directory goes on with it */
+  failure: Error | null;
+}
+
 /** @param file data file name of the snapshot
  * @param created RFC 3339, seconds, UTC
- * @returns the directory as it is then
- * @throws {ReplicaError} `REFUSED`; {SnapshotError} it was undone; `UNCERTAIN` */
+ * @throws {ReplicaError} `REFUSED`, `SIZE_MISMATCH`, ...; {SnapshotError} it was undone; `UNCERTAIN`. Not once the new head is the
+ * volume's: who took that for a failure would write to the old one, which goes */
 export async function revert(
   directory: ReplicaDirectory,
   file: string,
   created: string,
   files: Files = diskFiles,
-): Promise<ReplicaDirectory> {
+): Promise<Reverted> {
   const { path, disks, meta: volume } = directory;
   const ancestors = await checkRevert(directory, file);
   const head = { file: nextHead(directory), meta: headMeta(file, created), size: volume.size };
@@ -40,10 +46,13 @@ export async function revert(
     if (reason.code === "REFUSED" || reason.code === "UNCERTAIN") throw reason;
     throw new SnapshotError(reason, await undoRevert(path, head.file, files));
   }
-  await perform(path, intent, files);
+  const failure = await perform(path, intent, files).then(
+    () => null,
+    (error: unknown) => error as Error,
+  );
   const left = new Map(disks).set(head.file, head.meta);
   left.delete(volume.head);
-  return { ...directory, meta, disks: left, chain: [head.file, ...ancestors] };
+  return { directory: { ...directory, meta, disks: left, chain: [head.file, ...ancestors] }, failure };
 }
 
 async function undoRevert(path: string, head: string, files: Files): Promise<Error | null> {
@@ -65,10 +74,6 @@ async function checkRevert(directory: ReplicaDirectory, file: string): Promise<s
   if (file === meta.head) throw refuse("it is the head");
   if (disk.removed) throw refuse("it's already marked as removed");
   const chain = chainFrom(file, directory);
-  for (const name of chain) {
-    await stat(join(path, name)).catch((error: unknown) => {
-      throw systemError(error, "find data file", join(path, name));
-    });
-  }
+  await checkDataFiles(path, chain, { head: null, size: meta.size });
   return chain;
 }
