@@ -39,6 +39,7 @@ export class HostedReplica {
   /** acknowledged writes may be lost, which the directory does not say: this process alone knows */
   private lossUntold = false;
   private headCheck: NodeJS.Timeout | null = null;
+  private readers = 0;
 
   private constructor(
     readonly options: HostedReplicaOptions,
@@ -100,6 +101,21 @@ export class HostedReplica {
     return this.decisions.run(() => work(this.hosted()));
   }
 
+  /** Runs `work`, which reads snapshots' files, while unmap frees nothing in them: one that was kept when it began may be marked
+   * as removed meanwhile. */
+  async whileRead<T>(work: () => Promise<T>): Promise<T> {
+    const note = () =>
+      this.decisions.always(() => (this.state.state === "open" ? this.state.chain.noteRemoved() : undefined));
+    this.readers++;
+    try {
+      await note();
+      return await work();
+    } finally {
+      this.readers--;
+      await note().catch((err: unknown) => this.log.warn({ err }, "unmap frees nothing in snapshots"));
+    }
+  }
+
   /** Opens the directory; only within `run`.
    * @param size bytes, of a volume to create, or that has to be there; null: whatever is there */
   async open(size: number | null = null): Promise<void> {
@@ -114,7 +130,8 @@ export class HostedReplica {
       void this.decisions.always(() =>
         this.state.state === "open" && this.state.chain === chain ? work() : undefined,
       );
-    const chain = new LiveChain(replica, this.options, this.settings, onBroken, inTurn, this.log);
+    const areRead = () => this.readers > 0;
+    const chain = new LiveChain(replica, this.options, this.settings, onBroken, inTurn, areRead, this.log);
     const purge = new Purge(this, chain, this.log);
     try {
       await chain.noteRemoved();

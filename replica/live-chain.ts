@@ -66,13 +66,15 @@ export class LiveChain {
   private readonly store: ReplicaStore;
 
   /** @param onBroken directory and store do not agree any more: nothing may be served until the replica is opened anew
-   * @param inTurn does it when its turn has come, unless the replica is not open with this chain by then */
+   * @param inTurn does it when its turn has come, unless the replica is not open with this chain by then
+   * @param areRead somebody reads the snapshots' files, as of a moment that has passed */
   constructor(
     private readonly replica: OpenReplica,
     private readonly options: HostedReplicaOptions,
     private readonly settings: SnapshotSettings,
     private readonly onBroken: (error: Error) => void,
     private readonly inTurn: (work: () => Promise<void>) => void,
+    private readonly areRead: () => boolean,
     private readonly log: Logger,
   ) {
     this.store = replica.store;
@@ -85,7 +87,7 @@ export class LiveChain {
   /** Tells the store which snapshots may be punched: before anything is served, and when its layers have changed. Until then none is. It waits for
    * whoever reads from the layers that there were, so changes are not held for it. */
   async noteRemoved(): Promise<void> {
-    const paths = removedLayers(this.directory);
+    const paths = this.areRead() ? [] : removedLayers(this.directory);
     // What is freed in one of two that become one is still in the other, and after a crash there are two again.
     const end = this.merging === null ? -1 : paths.indexOf(join(this.directory.path, this.merging.target));
     await this.store.setRemovedLayers(end === -1 ? paths : paths.slice(0, end));

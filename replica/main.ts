@@ -119,6 +119,7 @@ async function serveAgentOf(
         rateLimit: syncAgent.rateLimit,
         limitsRate: syncAgent.limitsIdle ? null : () => foreground.isActive(),
         purging: () => replica.current?.purge ?? null,
+        whileRead: (work) => replica.whileRead(work),
         hashLockPath: null,
       },
       host,

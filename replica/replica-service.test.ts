@@ -430,6 +430,24 @@ t.test(
   },
 );
 
+t.test(
+  "nothing is freed in a snapshot while it is read, though it is marked as removed by then",
+  async (t) => {
+    const { call, open, hosted, path } = await created(t);
+    const first = () => readFileSync(join(path, snap("a"))).subarray(0, MIB);
+    await open().store.write(0, Buffer.alloc(MIB, 1));
+    await call("replicaSnapshot", { name: "a", created: CREATED, userCreated: true });
+    await hosted.whileRead(async () => {
+      await call("diskMarkAsRemoved", { name: "a" });
+      await open().store.unmap(0, MIB);
+      t.ok(first().equals(Buffer.alloc(MIB, 1)), "it holds what it held");
+      t.ok((await open().store.read(0, MIB)).equals(Buffer.alloc(MIB)), "which the volume reads no more");
+    });
+    await open().store.unmap(0, MIB);
+    t.ok(first().equals(Buffer.alloc(MIB)), "afterwards it is freed");
+  },
+);
+
 t.test("a purge merges and frees what is removed, and reads stay the same", async (t) => {
   const { call, open, hosted, path } = await created(t);
   const { store } = open();

@@ -30,6 +30,7 @@ export async function runLonghornSyncAgent(options: LonghornSyncAgentOptions): P
       ports: options.receiverPorts,
       backingFile: null,
       purging: null,
+      whileRead: null,
       rateLimit: options.rateLimit,
       // Nobody else in this process sees what the volume's users do.
       limitsRate: null,

@@ -1,5 +1,5 @@
 /** What a volume read when a snapshot was taken, as one source: for each byte the newest layer that has it, from the
- * snapshot down. The files do not change meanwhile: only what is below a snapshot that nobody reads is ever touched. */
+ * snapshot down. The files must not change meanwhile: nothing is purged, and unmap frees nothing in them. */
 import { open, type FileHandle } from "node:fs/promises";
 import { fileExtents, type Layer, type LayerMap } from "../../native/index.js";
 import { chainFrom } from "../chain.js";

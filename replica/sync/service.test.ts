@@ -218,9 +218,15 @@ t.test("a snapshot is exported as it read, from all layers below it", async (t) 
     [B]: { parent: A, blocks: [1, 9, 10] },
     [HEAD]: { parent: B, blocks: [0, 5] },
   });
-  const [source, target] = [await serveAgent(t, from), await serveAgent(t, to)];
+  const reads: string[] = [];
+  const whileRead = <T>(work: () => Promise<T>): Promise<T> => {
+    reads.push("begun");
+    return work().finally(() => reads.push("ended"));
+  };
+  const [source, target] = [await serveAgent(t, from, { whileRead }), await serveAgent(t, to)];
   const { port } = await target.calls.receiverLaunch({ toFileName: A }, options);
   await source.calls.volumeExport({ snapshotFileName: "b", host: "127.0.0.1", port }, options);
+  t.strictSame(reads, ["begun", "ended"], "while nothing is freed in what it reads");
   const bytes = readFileSync(join(to, A));
   const blocks = Array.from({ length: 16 }, (_, i) => bytes[i * BLOCK]);
   t.strictSame(blocks, [1, 2, 1, 0, 0, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 0]);
@@ -409,6 +415,7 @@ async function sourceWithReplica(t: Parameters<typeof serveAgent>[0], directory:
       ports: null,
       backingFile: null,
       purging: null,
+      whileRead: null,
       rateLimit: null,
       limitsRate: null,
       hashLockPath: null,

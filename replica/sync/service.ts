@@ -42,12 +42,22 @@ export interface SyncAgentOptions {
   backingFile: string | null;
   /** null: by way of the replica's service */
   purging: (() => Purging | null) | null;
+  /** runs what reads snapshots' files so that unmap frees nothing in them; null: it is in another process */
+  whileRead: (<T>(work: () => Promise<T>) => Promise<T>) | null;
   /** bytes per second that it sends at most; null: no limit */
   rateLimit: number | null;
   /** the rate is limited only while this says so; null: always */
   limitsRate: (() => boolean) | null;
   /** null: where Longhorn has it */
   hashLockPath: string | null;
+}
+
+interface SendRequest {
+  host: string;
+  port: number;
+  fileSyncHttpClientTimeout: number;
+  fastSync: boolean;
+  recorded: () => Promise<ChecksumClaim | null>;
 }
 
 const NOTHING = {};
@@ -152,41 +162,37 @@ export class SyncAgent implements Handlers<typeof SyncAgentService> {
     return NOTHING;
   };
 
-  private async send(
-    name: string,
-    open: () => Promise<Source>,
-    request: {
-      host: string;
-      port: number;
-      fileSyncHttpClientTimeout: number;
-      fastSync: boolean;
-      recorded: () => Promise<ChecksumClaim | null>;
-    },
-  ): Promise<void> {
+  private async send(name: string, open: () => Promise<Source>, request: SendRequest): Promise<void> {
     if (this.purging.status.isPurging) throw new Error("replica is purging snapshots");
     this.sending++;
+    const { whileRead } = this.options;
+    const work = () => this.sendFrom(open, name, request);
     try {
-      const source = await open();
-      try {
-        const options: SendOptions = {
-          host: bareHost(request.host),
-          port: request.port,
-          timeoutSeconds: request.fileSyncHttpClientTimeout,
-          directIo: isDataFile(name) && source.size % DIRECT_IO_BLOCK === 0,
-          recorded: request.recorded,
-          rate: this.rate,
-          fastSync: request.fastSync,
-        };
-        const how = await sendSource(source, options);
-        this.log.info({ file: name, bytes: source.size, how }, "file sent");
-      } finally {
-        await source.close();
-      }
+      await (whileRead === null ? work() : whileRead(work));
     } catch (error) {
       const text = error instanceof Error ? error.message : String(error);
       throw new Error(`failed to sync content for source file ${name}: ${text}`, { cause: error });
     } finally {
       this.sending--;
+    }
+  }
+
+  private async sendFrom(open: () => Promise<Source>, name: string, request: SendRequest): Promise<void> {
+    const source = await open();
+    try {
+      const options: SendOptions = {
+        host: bareHost(request.host),
+        port: request.port,
+        timeoutSeconds: request.fileSyncHttpClientTimeout,
+        directIo: isDataFile(name) && source.size % DIRECT_IO_BLOCK === 0,
+        recorded: request.recorded,
+        rate: this.rate,
+        fastSync: request.fastSync,
+      };
+      const how = await sendSource(source, options);
+      this.log.info({ file: name, bytes: source.size, how }, "file sent");
+    } finally {
+      await source.close();
     }
   }
 

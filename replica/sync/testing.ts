@@ -175,6 +175,7 @@ export async function serveAgent(
     ports: null,
     backingFile: null,
     purging: null,
+    whileRead: null,
     rateLimit: null,
     limitsRate: null,
     hashLockPath: join(directory, "hash.lock"),

@@ -118,6 +118,7 @@ export class Machine {
       ...{ directory: this.directory, replicaAddress: this.address, volumeName: this.hosting.volume },
       ...{ instanceName: undefined, ports: RECEIVER_PORTS, backingFile: null, rateLimit: null },
       ...{ limitsRate: null, purging: () => hosted.current?.purge ?? null },
+      whileRead: <T>(work: () => Promise<T>) => hosted.whileRead(work),
       hashLockPath: `/${this.name}/hash.lock`,
     };
     await serveSyncAgent(options, this.name, SYNC_AGENT_PORT, log);
