@@ -9,7 +9,7 @@ import { witnessLink } from "./voters-link.js";
 import { ReplicaSet } from "./replica-set.js";
 import { SettleLoop } from "./settle-loop.js";
 import type { SnapshotCopier } from "./snapshot-followers.js";
-import { takeOver } from "./takeover.js";
+import { takeOver, type Predecessors } from "./takeover.js";
 
 export interface AttachOptions {
   volume: string;
@@ -31,8 +31,8 @@ export interface AttachOptions {
   /** id of the replica to start from without proof, or null */
   salvage: string | null;
   acceptLostWrites: boolean;
-  /** ids of the only engines that the replicas may be taken over from; null: any */
-  after: readonly string[] | null;
+  /** whom the replicas may be taken over from; null: anybody */
+  after: Predecessors | null;
   /** how snapshots get to a replica that is resynced; null: none are taken meanwhile */
   copier: SnapshotCopier | null;
   onHealth: (health: Health) => void;

@@ -5,7 +5,7 @@ import { AttachedVolume } from "./attached-volume.js";
 import { readBootId } from "./boot-id.js";
 import { nextEngineState, type EngineEvent, type EngineState } from "./engine-state.js";
 import { holdAndRelease } from "./hand-over/give.js";
-import { HandOverOffer } from "./hand-over/offer.js";
+import { HandOverOffer, type Gift } from "./hand-over/offer.js";
 import { HandOver } from "./hand-over/take.js";
 import { formatHostPort, type HostPort } from "./host-port.js";
 import { MEMBERS_WAIT_MS } from "./limits.js";
@@ -13,7 +13,7 @@ import type { EngineOptions } from "./options.js";
 import type { Health } from "./health.js";
 import type { ReplicaView } from "./replica-set.js";
 import { PORTAL_WAIT_MS } from "./target/limits.js";
-import { checkTakeable, MembershipError } from "./takeover.js";
+import { checkTakeable, MembershipError, OtherEngineError, type Predecessors } from "./takeover.js";
 import type { WitnessView } from "./witness-watch.js";
 import { createTarget, iqnOf, LUN } from "./volume-target.js";
 import type { IscsiTarget, SessionInfo } from "./target/target.js";
@@ -40,8 +40,8 @@ export type EngineEnd =
 interface Succession {
   /** what its logical unit knew; null when it had none */
   unitState: Buffer | null;
-  /** ids of the only engines that may have been in charge; null: any */
-  after: readonly string[] | null;
+  /** null: whoever was in charge */
+  after: Predecessors | null;
 }
 
 export class Engine {
@@ -51,7 +51,7 @@ export class Engine {
   #state: EngineState = { name: "starting" };
   #portals: HostPort[] = [];
   #serving: Serving | null = null;
-  #given: { unitState: Buffer | null } | null = null;
+  #given: Gift | null = null;
   #offer: HandOverOffer | null = null;
 
   /** @param onEnd called when nothing is left to do but end; only the first call counts */
@@ -68,7 +68,7 @@ export class Engine {
   }
 
   /** Resolves when initiators can log in.
-   * @throws {MembershipError | ListenError | HandOverRefusedError} */
+   * @throws {MembershipError | OtherEngineError | ListenError | HandOverRefusedError} */
   async start(): Promise<void> {
     const { options, log } = this;
     const { volume, size, replicas, witness, upgrade } = options;
@@ -77,7 +77,7 @@ export class Engine {
       await checkTakeable(replicas, witness, { volume, size, salvage: null, acceptLostWrites: false });
     const handOver = upgrade ? await HandOver.ask(this.id, replicas, log) : null;
     try {
-      await this.#serve({ unitState: handOver?.unit ?? null, after: null });
+      await this.#serve({ unitState: handOver?.unit ?? null, after: handOver?.after ?? null });
     } catch (error) {
       handOver?.cancel();
       throw error;
@@ -136,14 +136,12 @@ export class Engine {
 
   // ------------------------------------------------------------------------------------------ the next engine
 
-  async #give(): Promise<Buffer | null> {
+  async #give(): Promise<Gift> {
     const { name } = this.#state;
     if (this.#serving === null || (name !== "serving" && name !== "degraded"))
       throw new Error(`the volume is ${name}`);
     const { attached, target } = this.#serving;
-    const unitState = await holdAndRelease(attached, target, this.log);
-    this.#given = { unitState };
-    return unitState;
+    return (this.#given = await holdAndRelease(attached, target, this.log));
   }
 
   async #leave(): Promise<void> {
@@ -154,11 +152,12 @@ export class Engine {
   async #goOn(after: readonly string[]): Promise<void> {
     if (this.#serving === null || this.#given === null || this.#abort.signal.aborted) return;
     const { attached, target } = this.#serving;
-    const { unitState } = this.#given;
+    const { unit } = this.#given;
     try {
-      await this.#serve({ unitState, after });
+      await this.#serve({ unitState: unit, after: { ids: after, generationMax: Infinity } });
     } catch (error) {
-      if (error instanceof MembershipError) this.onEnd({ type: "fenced", reason: error.message });
+      if (error instanceof MembershipError || error instanceof OtherEngineError)
+        this.onEnd({ type: "fenced", reason: error.message });
       else this.onEnd({ type: "failed", error: error as Error });
       return;
     }

@@ -8,7 +8,7 @@ import { EXIT, type ExitName } from "./exit-codes.js";
 import { STOP_TIMEOUT_MS } from "./limits.js";
 import type { EngineOptions } from "./options.js";
 import { statusOf } from "./status.js";
-import { MembershipError } from "./takeover.js";
+import { MembershipError, OtherEngineError } from "./takeover.js";
 
 /** What `readyFile` holds. */
 export interface EngineReady {
@@ -41,6 +41,7 @@ export async function runEngine(options: EngineOptions, stop: AbortSignal, log: 
   } catch (err) {
     log.fatal({ err }, "the volume cannot be served");
     if (err instanceof MembershipError) return "MEMBERSHIP";
+    if (err instanceof OtherEngineError) return "FENCED";
     return err instanceof ListenError ? "LISTEN" : "FAILED";
   }
   const how = await Promise.race([stopped, ended]);

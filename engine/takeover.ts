@@ -23,11 +23,37 @@ import {
 import { basisOf, RecordKeeper, type Holder } from "./record-keeper.js";
 import { ReplicaLink } from "./replica-link.js";
 import { witnessLink } from "./voters-link.js";
-import type { ReplicaFacts } from "../proto/control.js";
+import type { MemberRecord, ReplicaFacts } from "../proto/control.js";
 
 /** Who has the volume is not who was expected. */
 export class OtherEngineError extends Error {
   override readonly name = "OtherEngineError";
+}
+
+/** The only engines, beside the one that starts, that may have been in charge before it. */
+export interface Predecessors {
+  ids: readonly string[];
+  /** of what they may have recorded: above it they have decided what we know nothing of. Infinity: any */
+  generationMax: number;
+}
+
+/** @param record the newest one; null: there is none
+ * @param engineId ours
+ * @throws {OtherEngineError} */
+export function checkAfter(
+  record: MemberRecord | null,
+  { ids, generationMax }: Predecessors,
+  engineId: string,
+): void {
+  const { engineId: before = "", generation = 0 } = record ?? {};
+  // An attempt of ours that came to nothing.
+  if (before === engineId) return;
+  if (!ids.includes(before))
+    throw new OtherEngineError(`engine ${before} is recorded, not ${ids.join(" or ")}`);
+  if (generation > generationMax)
+    throw new OtherEngineError(
+      `engine ${before} has gone on since it gave the volume away: generation ${generation} is recorded, not ${generationMax}`,
+    );
 }
 
 /** The engine must not start with what it found; the message says what that was. */
@@ -48,8 +74,8 @@ export interface TakeoverOptions {
   engineBootId: string;
   /** how long members that have not answered are waited for, ms */
   waitMs: number;
-  /** ids of the only engines that may be recorded at the members; null: any */
-  after: readonly string[] | null;
+  /** who may be recorded at the members; null: anybody */
+  after: Predecessors | null;
   onWait: (evidence: string) => void;
   signal: AbortSignal;
   log: Logger;
@@ -84,9 +110,7 @@ export async function takeOver(options: TakeoverOptions): Promise<Takeover> {
         break;
       case "start": {
         // What is stored after this look at it is refused as another basis.
-        const before = choice.record?.engineId ?? "";
-        if (options.after !== null && !options.after.includes(before))
-          throw new OtherEngineError(`engine ${before} is recorded, not ${options.after.join(" or ")}`);
+        if (options.after !== null) checkAfter(choice.record, options.after, options.engineId);
         log.info(
           { origin: choice.origin, generation: choice.generation, missing: choice.missing, evidence: describe(answers) }, // prettier-ignore
           "members chosen",

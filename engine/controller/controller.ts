@@ -162,8 +162,12 @@ export class Controller {
       const handOver = upgrade ? await HandOver.ask(this.#engineId, peers, this.log) : null;
       try {
         const resumed =
-          resumeFrom.length === 0 ? null : { unitState: null, after: resumeFrom, crashed: true };
-        const succession = handOver ? { unitState: handOver.unit, after: null, crashed: false } : resumed;
+          resumeFrom.length === 0
+            ? null
+            : { unitState: null, after: { ids: resumeFrom, generationMax: Infinity }, crashed: true };
+        const succession = handOver
+          ? { unitState: handOver.unit, after: handOver.after, crashed: false }
+          : resumed;
         await this.#start.begin(addresses, size, currentSize, succession);
       } catch (error) {
         handOver?.cancel();

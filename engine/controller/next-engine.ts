@@ -4,6 +4,7 @@ import type { AttachedVolume } from "../attached-volume.js";
 import { withDeadline } from "../deadline.js";
 import { holdAndRelease } from "../hand-over/give.js";
 import { CLOSE_MS } from "../hand-over/limits.js";
+import type { Gift } from "../hand-over/offer.js";
 import type { FrontendSwitch } from "./frontend-switch.js";
 import type { Frontend } from "./frontend.js";
 import type { ReplicaEntry } from "./replica-entry.js";
@@ -33,9 +34,8 @@ export class NextEngine {
   }
 
   /** The replicas are closed as well: the next engine may come with other processes for their directories.
-   * @returns what the logical unit knows beyond what is durable
    * @throws {Error} and then the volume is kept */
-  async give(): Promise<Buffer | null> {
+  async give(): Promise<Gift> {
     const { state } = this;
     const attached = state.running();
     const rebuilt = state.entries.find(({ rebuild }) => rebuild !== null);
@@ -44,7 +44,7 @@ export class NextEngine {
     if (foreign !== undefined)
       throw new Error(`replica ${foreign.address} is Longhorn's: it knows nothing of a next engine`);
     const frontend = this.frontend.running;
-    const unitState = await holdAndRelease(attached, frontend, state.log);
+    const gift = await holdAndRelease(attached, frontend, state.log);
     const { entries } = state;
     await Promise.all(
       entries
@@ -55,11 +55,11 @@ export class NextEngine {
           ),
         ),
     );
-    this.#given = { attached, frontend, entries, unitState };
+    this.#given = { attached, frontend, entries, unitState: gift.unit };
     state.attached = null;
     this.frontend.forget();
     state.entries = [];
-    return unitState;
+    return gift;
   }
 
   /** The next engine serves: initiators are sent there. */
@@ -90,7 +90,7 @@ export class NextEngine {
       if (given.frontend !== null) this.frontend.choose(given.frontend.name);
       await this.start.begin(addresses, size, size, {
         unitState: given.unitState,
-        after,
+        after: { ids: after, generationMax: Infinity },
         crashed: false,
       });
       await this.#letGo();

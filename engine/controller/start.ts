@@ -13,7 +13,7 @@ import { listens } from "../listens.js";
 import { MEMBERS_POLL_MS, MEMBERS_WAIT_MS, RECONNECT_GRACE_MS } from "../limits.js";
 import { ReplicaLink } from "../replica-link.js";
 import type { SnapshotCopier } from "../snapshot-followers.js";
-import { MembershipError, OtherEngineError } from "../takeover.js";
+import { checkAfter, MembershipError, type Predecessors } from "../takeover.js";
 import type { FrontendSwitch } from "./frontend-switch.js";
 import { staleByLonghorn } from "../longhorn/longhorn-members.js";
 import {
@@ -34,8 +34,8 @@ import type { VolumeState } from "./volume-state.js";
 /** What a volume is started from that another engine served, or this one. */
 export interface Succession {
   unitState: Buffer | null;
-  /** ids of the only engines that may have been in charge; null: any */
-  after: readonly string[] | null;
+  /** null: whoever was in charge */
+  after: Predecessors | null;
   /** the engine before has crashed: its replicas are open, and its initiators still there */
   crashed: boolean;
 }
@@ -110,7 +110,8 @@ export class Start {
     this.#unfit = new Map();
     const found = await this.#open(entries, succession?.crashed ?? false);
     checkAlike(found.map(({ entry }) => entry.address));
-    if (succession?.crashed === true) await checkLast(found, succession.after ?? []);
+    if (succession?.crashed === true && succession.after !== null)
+      await checkLast(found, succession.after, this.options.engineId);
     let opened = await finishExpansion(found, size);
     const sizes = (await currentCopies(opened)).map(({ replica }) => Number(replica.size));
     state.size = volumeSizeAtStart(size, currentSize, sizes);
@@ -256,7 +257,7 @@ export class Start {
     this.#unfit.set(entry.peer, cause);
   }
 
-  async #attach(opened: Opened[], after: readonly string[] | null): Promise<void> {
+  async #attach(opened: Opened[], after: Predecessors | null): Promise<void> {
     const { state } = this;
     const entries = opened.map(({ entry }) => entry);
     if (!state.options.salvageRequested || after !== null) {
@@ -278,7 +279,7 @@ export class Start {
     entries: readonly ReplicaEntry[],
     salvage: string | null,
     waitMs: number,
-    after: readonly string[] | null = null,
+    after: Predecessors | null = null,
   ): Promise<AttachedVolume> {
     const { options, size, log } = this.state;
     const ours = entries.filter(({ longhorn }) => !longhorn).map(({ peer }) => peer);
@@ -348,9 +349,9 @@ function checkTogether(ours: Opened[], foreign: Opened[]): void {
 }
 
 /** Before anything is changed at replicas that may be another engine's by now.
- * @param after ids of the engines in whose place this one comes
+ * @param engineId this engine's
  * @throws {OtherEngineError} the newest record is another one's */
-async function checkLast(opened: readonly Opened[], after: readonly string[]): Promise<void> {
+async function checkLast(opened: readonly Opened[], after: Predecessors, engineId: string): Promise<void> {
   const records = await Promise.all(
     opened
       .filter(({ entry }) => entry.longhorn === null)
@@ -367,8 +368,7 @@ async function checkLast(opened: readonly Opened[], after: readonly string[]): P
     (best, record) => (record !== null && record.generation > (best?.generation ?? 0) ? record : best),
     null,
   );
-  if (newest !== null && !after.includes(newest.engineId))
-    throw new OtherEngineError(`engine ${newest.engineId} is recorded, not ${after.join(" or ")}`);
+  if (newest !== null) checkAfter(newest, after, engineId);
 }
 
 async function replicaIdOf(peer: string): Promise<string> {

@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import type { AttachedVolume } from "../attached-volume.js";
 import { withDeadline } from "../deadline.js";
 import { HOLD_MS, RELEASE_MS } from "./limits.js";
+import type { Gift } from "./offer.js";
 
 /** What initiators log in to. */
 export interface Offered {
@@ -12,16 +13,15 @@ export interface Offered {
 
 /** Holds all I/O and lets the replicas go; connections of initiators stay, and get no answer.
  * @param offered null when nobody can log in
- * @returns what the next engine's logical unit has to know
  * @throws {Error} what is under way does not end in time; then all goes on */
 export async function holdAndRelease(
   attached: AttachedVolume,
   offered: Offered | null,
   log: Logger,
-): Promise<Buffer | null> {
-  let unitState: Buffer | null;
+): Promise<Gift> {
+  let unit: Buffer | null;
   try {
-    unitState = offered === null ? null : await withDeadline(offered.suspend(), HOLD_MS);
+    unit = offered === null ? null : await withDeadline(offered.suspend(), HOLD_MS);
     await attached.hold(HOLD_MS);
   } catch (error) {
     await offered?.resume();
@@ -31,5 +31,5 @@ export async function holdAndRelease(
   await withDeadline(attached.release(), RELEASE_MS).catch((err: unknown) =>
     log.warn({ err }, "replicas could not be released"),
   );
-  return unitState;
+  return { unit, generation: attached.replicas.generation };
 }

@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { pino } from "pino";
 import t, { type Test } from "tap";
 import { MESSAGE_BYTES_MAX } from "./limits.js";
-import { HandOverOffer, socketNameOf, type Giver } from "./offer.js";
+import { HandOverOffer, socketNameOf, type Gift, type Giver } from "./offer.js";
 
 const log = pino({ level: "silent" });
 
@@ -11,14 +11,13 @@ const log = pino({ level: "silent" });
 class Recorder implements Giver {
   readonly id = randomUUID();
   readonly calls: string[] = [];
-  unit: Buffer | null = Buffer.from("unit");
   refusal: Error | null = null;
   #changed: () => void = () => undefined;
 
-  give = async (): Promise<Buffer | null> => {
+  give = async (): Promise<Gift> => {
     this.#note("give");
     if (this.refusal !== null) throw this.refusal;
-    return this.unit;
+    return { unit: Buffer.from("unit"), generation: 7 };
   };
   leave = async (): Promise<void> => this.#note("leave");
   goOn = async (after: readonly string[]): Promise<void> =>
@@ -59,7 +58,7 @@ function say(giver: Recorder, lines: string[], answers = Infinity): Promise<stri
 
 const GIVE = '{"call":"give","engineId":"next"}';
 const LEAVE = '{"call":"leave"}';
-const UNIT = `{"unit":"${Buffer.from("unit").toString("base64")}"}`;
+const UNIT = `{"unit":"${Buffer.from("unit").toString("base64")}","generation":7}`;
 
 t.test("the volume is given, then its initiators are let go", async (t) => {
   const giver = offered(t);

@@ -4,24 +4,31 @@
  *
  *   next engine                          this one
  *     {"call":"give","engineId":ID}  ---->  I/O is held, replicas are released
- *                                    <----  {"unit":BASE64}, or {"refused":WHY}
+ *                                    <----  {"unit":BASE64,"generation":N}, or {"refused":WHY}
  *     {"call":"leave"}               ---->  initiators are let go
  *                                    <----  end of the connection
  *
  * The socket is in Linux' abstract namespace and named by this engine's id: it is there as long as the process, and whoever
  * can reach it is in the network namespace in which the portals can be taken. When the connection ends before "leave" the
- * next engine has failed, and this one goes on.
+ * next engine has failed, and this one goes on: it records itself under a further generation. So a next engine that was only slow finds one
+ * above what it was given, and does not serve with a unit as it was then.
  */
 import { createServer, type Server, type Socket } from "node:net";
 import type { Logger } from "pino";
 import { TAKE_MS } from "./limits.js";
 import { MessageLines } from "./message-lines.js";
 
+export interface Gift {
+  /** what the next engine's logical unit has to know; null when there is none */
+  unit: Buffer | null;
+  /** the last one under which this engine may have recorded itself */
+  generation: number;
+}
+
 export interface Giver {
   /** Holds I/O and lets the replicas go.
-   * @returns what the next engine's logical unit has to know; null when there is none
    * @throws {Error} why not; then nothing has changed */
-  give: () => Promise<Buffer | null>;
+  give: () => Promise<Gift>;
   /** The next engine serves. */
   leave: () => Promise<void>;
   /** The next engine has failed after `give`, or needs too long. Does not throw.
@@ -76,9 +83,9 @@ export class HandOverOffer {
   async #handOver(socket: Socket, lines: MessageLines, next: string): Promise<void> {
     const { giver, log } = this;
     try {
-      const unit = await giver.give();
-      log.info({}, "volume given to the next engine");
-      lines.send({ unit: unit?.toString("base64") ?? null });
+      const { unit, generation } = await giver.give();
+      log.info({ generation }, "volume given to the next engine");
+      lines.send({ unit: unit?.toString("base64") ?? null, generation });
     } catch (err) {
       log.warn({ err }, "the volume is not handed over");
       lines.send({ refused: (err as Error).message });

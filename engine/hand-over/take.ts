@@ -3,6 +3,7 @@ import { connect, type Socket } from "node:net";
 import type { Logger } from "pino";
 import type { MemberRecord } from "../../proto/control.js";
 import { ReplicaLink } from "../replica-link.js";
+import type { Predecessors } from "../takeover.js";
 import { ANSWER_MS, LEFT_MS } from "./limits.js";
 import { MessageLines } from "./message-lines.js";
 import { socketNameOf } from "./offer.js";
@@ -19,6 +20,8 @@ export class HandOver {
     private readonly lines: MessageLines,
     /** what that engine's logical unit knew; null when it had none */
     readonly unit: Buffer | null,
+    /** that engine, and nothing that it has decided since: then it has gone on without us */
+    readonly after: Predecessors,
   ) {}
 
   /** Asks the engine that serves the volume for it.
@@ -48,9 +51,13 @@ export class HandOver {
       socket.destroy();
       throw new HandOverRefusedError(`engine ${from} keeps the volume: ${answer["refused"]}`);
     }
-    const unit = answer?.["unit"];
-    if (unit === null || typeof unit === "string")
-      return new HandOver(socket, lines, unit === null ? null : Buffer.from(unit, "base64"));
+    const { unit, generation } = answer ?? {};
+    if (unit === null || typeof unit === "string") {
+      const state = unit === null ? null : Buffer.from(unit, "base64");
+      // Engines did not always say it.
+      const generationMax = typeof generation === "number" ? generation : Infinity;
+      return new HandOver(socket, lines, state, { ids: [from], generationMax });
+    }
     socket.destroy();
     return null;
   }

@@ -107,7 +107,15 @@ export class Cluster {
   }
 
   /** Starts an engine on all replicas (or those given) and waits until it is ready or has ended. */
-  async startEngine(flags: string[] = [], replicas = this.replicas): Promise<EngineProcess> {
+  startEngine(flags: string[] = [], replicas = this.replicas): Promise<EngineProcess> {
+    return this.beginEngine(flags, replicas).settled;
+  }
+
+  /** The same without waiting. */
+  beginEngine(
+    flags: string[] = [],
+    replicas = this.replicas,
+  ): { process: Daemon; settled: Promise<EngineProcess> } {
     const readyFile = join(this.directory, "engine.json");
     rmSync(readyFile, { force: true });
     const process = this.#start([
@@ -116,6 +124,10 @@ export class Cluster {
       ...replicas.flatMap(({ address }) => ["--replica", address]),
       ...flags,
     ]);
+    return { process, settled: this.#settled(process, readyFile) };
+  }
+
+  async #settled(process: Daemon, readyFile: string): Promise<EngineProcess> {
     let ended = false;
     void process.ended.then(() => (ended = true));
     await waitFor("the engine to be ready or to end", 2 * TIMEOUT_MS, () =>

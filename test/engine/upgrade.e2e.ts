@@ -1,4 +1,5 @@
 /** An engine that takes the place of another one while initiators go on. */
+import { readFileSync } from "node:fs";
 import { pino } from "pino";
 import t, { type Test } from "tap";
 import { buildGenerator, load } from "../../bench/load.js";
@@ -16,6 +17,8 @@ const MEMBERSHIP = 3;
 const UPGRADES = 5;
 const BETWEEN_MS = 1_500;
 const WAIT_MS = 30_000;
+/** for an engine to say what it has to say once it is connected */
+const SAYING_MS = 500;
 const silent = pino({ level: "silent" });
 
 /** A cluster of two replicas, and an engine whose successors listen where it does. */
@@ -80,8 +83,11 @@ const RESERVE_EXCLUSIVE = "5f 01 03 00 00 00000018 00";
 const READ10 = "28 00 00000000 00 0008 00";
 const CONFLICT = 0x18;
 
-function keys(key: number, actionKey: number): Buffer {
+const APTPL = 0x01;
+
+function keys(key: number, actionKey: number, flags = 0): Buffer {
   const list = Buffer.alloc(24);
+  list.writeUInt8(flags, 20);
   list.writeBigUInt64BE(BigInt(key), 0);
   list.writeBigUInt64BE(BigInt(actionKey), 8);
   return list;
@@ -136,6 +142,47 @@ t.test("when the next engine fails half way, the first one goes on with all that
     again.kill();
     const next = await cluster.startEngine(["--upgrade"]);
     t.equal(next.url(), engine.url(), "and is upgraded later");
+  });
+});
+
+/** Sockets of the engine's offer: the one that listens, and one of each next engine. */
+function offerSockets(engineId: string): number {
+  const lines = readFileSync("/proc/net/unix", "utf8").split("\n");
+  return lines.filter((line) => line.includes(`@aurochs-engine-${engineId}`)).length;
+}
+
+t.test("a next engine that the first one has given up changes nothing when it goes on", async (t) => {
+  await withEngine(async (cluster, engine) => {
+    const engineId = /"engineId":"([^"]+)"/.exec(engine.process.output())?.[1] ?? "";
+    // Both are stopped in turn: the next one has asked, and does not hear of the answer in time.
+    engine.process.child.kill("SIGSTOP");
+    const slow = cluster.beginEngine(["--upgrade"]);
+    await waitFor("the next engine to ask", WAIT_MS, () => offerSockets(engineId) > 1 || undefined);
+    await sleep(SAYING_MS);
+    slow.process.child.kill("SIGSTOP");
+    engine.process.child.kill("SIGCONT");
+    await waitFor("the first one to go on", WAIT_MS, () =>
+      engine.process.output().includes("this one goes on") ? true : undefined,
+    );
+    const [name, other] = ["iqn.2014-11.test:holder", "iqn.2014-11.test:other"];
+    const [holder] = await waitFor("it to listen again", WAIT_MS, () =>
+      logIn(t, engine, name).catch(() => undefined),
+    );
+    t.equal((await holder.command(REGISTER, keys(0, 7, APTPL))).status, 0);
+    t.equal((await holder.command(RESERVE_EXCLUSIVE, keys(7, 0))).status, 0);
+
+    slow.process.child.kill("SIGCONT");
+    const { process, ready } = await slow.settled;
+    if (ready !== null) throw new Error(`it serves:\n${process.output()}`);
+    t.match(process.output(), "has gone on since it gave the volume away");
+    t.equal(await process.ended, FENCED);
+    t.equal((await holder.command(READ10)).status, 0, "nobody was let go");
+    const [stranger] = await logIn(t, engine, other);
+    t.equal((await stranger.command(READ10)).status, CONFLICT);
+
+    const next = await cluster.startEngine(["--upgrade"]);
+    const [late] = await logIn(t, next, other);
+    t.equal((await late.command(READ10)).status, CONFLICT, "the one after it is told of the reservation");
   });
 });
 
