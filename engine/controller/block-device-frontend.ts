@@ -99,8 +99,8 @@ export class BlockDeviceFrontend implements Frontend {
     return this.#target?.suspend() ?? Promise.resolve(null);
   }
 
-  async resume(): Promise<void> {
-    await this.#target?.resume();
+  resume(): void {
+    this.#target?.resume();
   }
 
   /** The initiator stays logged in, and finds the next target. */

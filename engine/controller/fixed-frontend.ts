@@ -15,8 +15,8 @@ export abstract class FixedFrontend implements Frontend {
     return Promise.reject(new Error(`frontend ${this.name} cannot be handed over`));
   }
 
-  resume(): Promise<void> {
-    return Promise.resolve();
+  resume(): void {
+    // It went on.
   }
 
   leave(): Promise<void> {

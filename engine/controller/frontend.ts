@@ -32,7 +32,7 @@ export interface Frontend {
   /** As IscsiTarget has them: from `suspend` on nobody is answered, then it resumes, or leaves and is closed.
    * @throws {Error} another frontend cannot take its place */
   suspend(): Promise<Buffer | null>;
-  resume(): Promise<void>;
+  resume(): void;
   leave(): Promise<void>;
   close(): Promise<void>;
 }

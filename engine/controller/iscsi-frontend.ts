@@ -64,8 +64,8 @@ export class IscsiFrontend implements Frontend {
     return this.#target?.suspend() ?? Promise.resolve(null);
   }
 
-  async resume(): Promise<void> {
-    await this.#target?.resume();
+  resume(): void {
+    this.#target?.resume();
   }
 
   async leave(): Promise<void> {

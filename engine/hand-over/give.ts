@@ -8,7 +8,7 @@ import type { Gift } from "./offer.js";
 /** What initiators log in to. */
 export interface Offered {
   suspend: () => Promise<Buffer | null>;
-  resume: () => Promise<void>;
+  resume: () => void;
 }
 
 /** Holds all I/O and lets the replicas go; connections of initiators stay, and get no answer.
@@ -24,7 +24,7 @@ export async function holdAndRelease(
     unit = offered === null ? null : await withDeadline(offered.suspend(), HOLD_MS);
     await attached.hold(HOLD_MS);
   } catch (error) {
-    await offered?.resume();
+    offered?.resume();
     throw error;
   }
   // Whatever could not be made durable and equal now is compared by the next engine.

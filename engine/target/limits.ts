@@ -75,6 +75,9 @@ export const PORTAL_WAIT_MS = 10_000;
 /** Milliseconds between attempts to get it: nobody can log in meanwhile. */
 export const PORTAL_POLL_MS = 5;
 
+/** Milliseconds between attempts to get back one that somebody took while the volume was to be handed over. */
+export const PORTAL_RETRY_MS = 1_000;
+
 /** TCP connections of one volume: sessions of a few nodes, discovery, and room for those being replaced. */
 export const CONNECTIONS_MAX = 64;
 

@@ -1,5 +1,9 @@
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import t, { type Test } from "tap";
+import { PORTAL_RETRY_MS } from "./limits.js";
 import type { IscsiTargetOptions } from "./target.js";
 import { Initiator, NAME } from "./testing/initiator.js";
 import { IQN, openRig, VOLUME_SIZE, type Rig } from "./testing/rig.js";
@@ -178,6 +182,41 @@ t.test("a new size is a unit attention", async (t) => {
   rig.target.capacityChanged(2 * VOLUME_SIZE);
   t.equal((await initiator.command("25")).sense, "6/2a/9");
   t.equal((await initiator.command("25")).data.readUInt32BE(0), (2 * VOLUME_SIZE) / 512 - 1);
+});
+
+/** Suspends the target, and takes its portal. @returns what leaves it */
+async function takePortal(test: Test, { target, portal }: Rig): Promise<() => Promise<unknown>> {
+  await target.suspend();
+  const other = createServer((socket) => socket.destroy()).listen(portal.port, portal.host);
+  test.teardown(() => other.close());
+  await once(other, "listening");
+  return () => once(other.close(), "close");
+}
+
+t.test(
+  "who is logged in goes on although somebody took the portal, which is got back when it is free",
+  async (t) => {
+    const rig = await rigFor(t);
+    const initiator = await open(t, rig);
+    const leave = await takePortal(t, rig);
+    const answer = initiator.command(READ10);
+    rig.target.resume();
+    t.equal((await answer).status, 0);
+    await t.rejects(Initiator.open(rig.portal, OTHER), "somebody else is there");
+    await leave();
+    await sleep(2 * PORTAL_RETRY_MS);
+    t.equal((await (await open(t, rig, OTHER)).command(READ10)).status, 0);
+  },
+);
+
+t.test("a target that is suspended again does not take its portal back", async (t) => {
+  const rig = await rigFor(t);
+  const leave = await takePortal(t, rig);
+  rig.target.resume();
+  await rig.target.suspend();
+  await leave();
+  await sleep(2 * PORTAL_RETRY_MS);
+  await t.rejects(Initiator.connect(rig.portal), { code: "ECONNREFUSED" });
 });
 
 t.test("on shutdown initiators are asked to log out, and need not wait when they did", async (t) => {

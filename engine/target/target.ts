@@ -24,6 +24,7 @@ import {
   NOP_INTERVAL_MS,
   NOP_TIMEOUT_MS,
   PORTAL_POLL_MS,
+  PORTAL_RETRY_MS,
   SHUTDOWN_LOGOUT_MS,
 } from "./limits.js";
 import { LogicalUnit } from "./logical-unit.js";
@@ -92,6 +93,9 @@ export class IscsiTarget {
   /** while suspended: what came since */
   #held: TargetEvent[] | null = null;
   #bound: Portal[] = [];
+  /** attempts to listen again, until `#again` is aborted */
+  #attempts: Promise<unknown> = Promise.resolve();
+  #again = new AbortController();
 
   /** @throws {RangeError} options that cannot work; {SavedReservationsError | UnitStateError} */
   constructor(
@@ -174,17 +178,39 @@ export class IscsiTarget {
    * @returns what the target that comes in its place has to know */
   async suspend(): Promise<Buffer> {
     this.#held = [];
-    await this.#native.stopListening();
+    await this.#stopListening();
     await Promise.all(this.#deciding);
     return encodeUnitState(this.#unit.state);
   }
 
-  /** Goes on after `suspend`. */
-  async resume(): Promise<void> {
-    await this.start(this.#bound);
+  /** Goes on after `suspend`. A portal that somebody has taken meanwhile is tried again until it is free: whoever is logged in needs none. */
+  resume(): void {
     const held = this.#held ?? [];
     this.#held = null;
     for (const event of held) this.#onEvent(event);
+    this.#again = new AbortController();
+    const { signal } = this.#again;
+    this.#attempts = Promise.all(this.#bound.map((portal) => this.#listenAgain(portal, signal)));
+  }
+
+  async #listenAgain({ host, port }: Portal, signal: AbortSignal): Promise<void> {
+    for (let failures = 0; !signal.aborted; failures++) {
+      try {
+        await this.#native.listen(host, port);
+        if (failures > 0) this.#log.info({ host, port, failures }, "portal is listened on again");
+        return;
+      } catch (err) {
+        if (failures === 0)
+          this.#log.error({ err, host, port }, "nobody can log in at a portal until it can be listened on");
+      }
+      await sleep(PORTAL_RETRY_MS, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  async #stopListening(): Promise<void> {
+    this.#again.abort();
+    await this.#attempts;
+    await this.#native.stopListening();
   }
 
   /** After `suspend`: lets initiators go without an answer to what they wait for. They log in again at once, where another
@@ -201,6 +227,7 @@ export class IscsiTarget {
   /** Ends what is left, without a word. Resolves when no operation is in flight. */
   async close(): Promise<void> {
     this.#closing = true;
+    this.#again.abort();
     await this.#native.close();
   }
 
@@ -210,7 +237,7 @@ export class IscsiTarget {
   async shutdown(): Promise<void> {
     if (this.#closing) return;
     this.#closing = true;
-    await this.#native.stopListening();
+    await this.#stopListening();
     const message = encodeLogoutRequestMessage(Math.ceil(SHUTDOWN_LOGOUT_MS / 1000));
     for (const { id, state } of this.#connections.values()) {
       if (state.phase === "open") this.#native.send(id, message, null, "continue");
