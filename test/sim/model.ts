@@ -185,7 +185,9 @@ export class Model {
   beginSnapshot(name: string): void {
     const values = new Map<number, number[]>();
     for (const [index, { present }] of this.sectors) {
-      const found: number[] = [];
+      const [first] = present;
+      // Mostly there is one value alone, and an array that grew from nothing has room for seventeen.
+      const found = first === undefined ? [] : [first.value];
       for (const { value } of present) if (!found.includes(value)) found.push(value);
       values.set(index, found);
     }
