@@ -27,6 +27,8 @@ export interface ControllerOptions {
   resumeFrom: string[];
   disableRevisionCounter: boolean;
   salvageRequested: boolean;
+  /** it was served before: replicas of which none was ever used do not stand for it, as when their directories are gone */
+  hasData: boolean;
   /** also for a snapshot or a revert, during which I/O waits: one hung replica must not stop the others */
   replicaTimeoutMs: number;
   unmapMarkSnapChainRemoved: boolean;

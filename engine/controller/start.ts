@@ -146,13 +146,19 @@ export class Start {
   }
 
   /** What nobody ever used says nothing of what the others hold, as one whose directory was replaced: it does not stand for the volume
-   * where one that cannot be used was used before, or cannot be asked.
+   * where one that cannot be used was used before, or cannot be asked, nor where the volume has data.
    * @throws {MembershipError} */
   async #refuseGuess(entries: ReplicaEntry[], opened: Opened[]): Promise<void> {
+    const { salvageRequested, hasData } = this.state.options;
     const unusable = entries.filter((entry) => entry.unusable !== null);
-    if (unusable.length === 0 || this.state.options.salvageRequested) return;
+    if (!hasData && (unusable.length === 0 || salvageRequested)) return;
     if (opened.some(({ entry }) => entry.longhorn !== null)) return;
-    if (!(await Promise.all(opened.map(isUnused))).every((unused) => unused)) return;
+    for (const one of opened) if (!(await isUnused(one))) return;
+    // There is nothing to be salvaged, either.
+    if (hasData)
+      throw new MembershipError(
+        `the volume has data, and ${opened.map(({ entry }) => entry.address).join(", ")} nothing that was ever used: a directory may be gone, or another one in its place`,
+      );
     const mayBeUsed = await Promise.all(unusable.map((entry) => entry.mayHaveRecord()));
     const missing = unusable.filter((_, index) => mayBeUsed[index]);
     if (missing.length === 0) return;

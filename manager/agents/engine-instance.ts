@@ -19,10 +19,12 @@ export function replicaUrl(address: string): string {
   return `tcp://${address}`;
 }
 
-/** @param witness `ip:port`; "": it has none that runs */
+/** @param witness `ip:port`; "": it has none that runs
+ * @param hasData the volume was served before */
 export function engineInstance(
   engine: Resource<"Engine">,
   witness: string,
+  hasData: boolean,
   binary: string,
   host: string,
   settings: SettingValues,
@@ -37,6 +39,7 @@ export function engineInstance(
       ...["--frontend", frontendOf(engine)],
       ...(spec.revisionCounterDisabled ? ["--disableRevCounter"] : []),
       ...(spec.salvageRequested ? ["--salvageRequested"] : []),
+      ...(hasData ? ["--has-data"] : []),
       ...["--size", spec.volumeSize, "--current-size", status.currentSize],
       ...["--engine-replica-timeout", settings.text("engine-replica-timeout")],
       ...["--file-sync-http-client-timeout", settings.text("replica-file-sync-http-client-timeout")],

@@ -8,6 +8,7 @@ import { bytesOf } from "../objects/bytes.js";
 import { isDeleted, type Resource } from "../objects/resource.js";
 import { loadSettings } from "../settings/stored.js";
 import { letGo, type Store } from "../store/store.js";
+import { wasWhole } from "../volume/modes.js";
 import { ownLabels } from "../volume/objects.js";
 import { addressOf, isServing } from "../volume/serving.js";
 import { isComplete } from "../volume/witness.js";
@@ -48,8 +49,11 @@ async function reconcile(
   }
   const presence = await keeper.keep(engine, async (agent) => {
     const witness = await witnessOf(store, engine);
+    const volume = await store.get("Volume", engine.spec.volumeName);
+    const hasData = volume !== null && wasWhole(volume);
     const settings = await loadSettings(store);
-    return engineInstance(engine, witness ?? "", agent.facts?.longhorn ?? "", agent.address.host, settings);
+    const binary = agent.facts?.longhorn ?? "";
+    return engineInstance(engine, witness ?? "", hasData, binary, agent.address.host, settings);
   });
   if (presence.is === "waiting") return null;
   const failure = presence.is === "reached" ? newFailure(engine, presence.instance) : null;

@@ -73,9 +73,14 @@ export function hasData({ spec }: Resource<"Replica">): boolean {
   return spec.healthyAt !== "";
 }
 
+/** Some replica of it was whole once, whether or not it is still there. */
+export function wasWhole(volume: Resource<"Volume">): boolean {
+  return volume.metadata.annotations[HAS_DATA] === "true";
+}
+
 /** It has data, and none of the replicas that are known has them. */
 export function hasLostAll({ volume, replicas }: Draft): boolean {
-  return volume.metadata.annotations[HAS_DATA] === "true" && !replicas.some(hasData);
+  return wasWhole(volume) && !replicas.some(hasData);
 }
 
 /** Nothing serves it now, as its node says. */

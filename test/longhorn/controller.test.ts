@@ -47,6 +47,23 @@ t.test(
   },
 );
 
+for (const salvageRequested of [false, true])
+  t.test(
+    `a volume that has data does not start on replicas that were never used, salvage requested: ${salvageRequested}`,
+    async (t) => {
+      const rig = new Rig(t);
+      await rig.addTwin();
+      await rig.addTwin();
+      await rig.serve({ hasData: true, salvageRequested });
+      await t.rejects(rig.start(), { message: /the volume has data, and .* nothing that was ever used/ });
+      await rig.serve();
+      await rig.start();
+      await rig.calls.volumeShutdown({}, CALL);
+      await rig.serve({ hasData: true, salvageRequested });
+      t.match(await rig.start(), { replicaCount: 2 }, "now they were");
+    },
+  );
+
 t.test("replicas that another engine has taken over are left open to it", async (t) => {
   const rig = new Rig(t);
   await rig.volume(1);

@@ -56,6 +56,7 @@ export class Rig {
         takesFiles: true,
         disableRevisionCounter: false,
         salvageRequested: false,
+        hasData: false,
         replicaTimeoutMs: 8_000,
         unmapMarkSnapChainRemoved: false,
         snapshotMaxCount: 250,

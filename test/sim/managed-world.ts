@@ -81,9 +81,9 @@ export class ManagedWorld extends World {
       {
         ...{ volume: VOLUME, instanceName: "", size: this.nominal, currentSize: this.size, frontend: "" },
         ...{ listen: { host: machine.name, port: ENGINE_PORT }, replicas: [], upgrade: false, portals: [] },
-        ...{ disableRevisionCounter: true, salvageRequested: this.acceptLostWrites, runDirectory: "/run" },
+        ...{ disableRevisionCounter: true, salvageRequested: this.acceptLostWrites, hasData: false },
         ...{ replicaTimeoutMs: REPLICA_TIMEOUT_MS, unmapMarkSnapChainRemoved: false, snapshotMaxSize: 0 },
-        ...{ snapshotMaxCount: SNAPSHOTS_MAX, bootIdFile: machine.bootIdFile },
+        ...{ snapshotMaxCount: SNAPSHOTS_MAX, bootIdFile: machine.bootIdFile, runDirectory: "/run" },
         ...{ engineId: null, resumeFrom: [], witness: this.witnessAddress, takesFiles: false },
       },
       () => this.simulation.after(0, null, () => process.die()),
