@@ -6,7 +6,7 @@ import type { Handlers } from "../proto/unary.js";
 import { accessesOf, accessOf, type Access } from "./capability.js";
 import { capacityOf } from "./capacity.js";
 import { HOSTNAME_TOPOLOGY, type Driver } from "./driver.js";
-import { invalid, notFound } from "./errors.js";
+import { invalid, notFound, refused } from "./errors.js";
 import { notYet, parseSnapshotHandle, snapshotTypeOf } from "./handles.js";
 import { LUKS_HEADER_BYTES, XFS_BYTES_MIN } from "./limits.js";
 import { Locks } from "./locks.js";
@@ -173,7 +173,7 @@ async function create(driver: Driver, request: CreateVolumeRequest, accesses: re
   };
 }
 
-/** @throws {RpcError} NOT_FOUND */
+/** @throws {RpcError} NOT_FOUND, FAILED_PRECONDITION: no volume can be made from it */
 async function sourceOf(
   { manager }: Driver,
   { volumeContentSource }: CreateVolumeRequest,
@@ -188,8 +188,10 @@ async function sourceOf(
   const handle = parseSnapshotHandle(id);
   if (handle === null) throw notFound(`snapshot ${JSON.stringify(id)} is not found`);
   if (handle.type !== "snap") throw notYet(handle.type, `content source ${id}`);
-  if ((await findSnapshot(manager, handle.volume, handle.snapshot)) === null)
-    throw notFound(`snapshot ${id} is not found`);
+  const found = await findSnapshot(manager, handle.volume, handle.snapshot);
+  if (found === null) throw notFound(`snapshot ${id} is not found`);
+  // What is made from one that is being removed would never be ready either.
+  if (!found.readyToUse) throw refused(`snapshot ${id} was not taken yet, or is being removed`);
   const { size } = await needVolume(manager, handle.volume);
   return { dataSource: id, size: Number(size) };
 }

@@ -78,6 +78,8 @@ t.test("a volume from a snapshot, one from a volume, and their source", async (t
   await t.rejects(lost, { code: status.FAILED_PRECONDITION, message: /has snapshots, .*: then$/ });
   const { snapshotId = "" } = snapshot ?? {};
   await controller.deleteSnapshot({ snapshotId }, options);
+  const late = create("late", { snapshot: { snapshotId }, volume: null });
+  await t.rejects(late, { message: /is being removed|is not found/ });
   for (const volume of [restored, cloned, source]) await leave(volume);
   t.strictSame(system.mounted(), []);
 });
