@@ -40,6 +40,9 @@ export const REQUEST_TIMEOUT_SECONDS = 5;
 /** ms for the last request: the receiver makes the file durable before it answers. */
 export const CLOSE_TIMEOUT_MS = 120_000;
 
+/** ms for a receiver to look up where a file has holes: its disk may have to be asked for millions of extents. */
+export const LAYOUT_TIMEOUT_MS = 120_000;
+
 /** ms without any request after which a receiver ends: its sender is gone. */
 export const RECEIVER_IDLE_MS = 90_000;
 

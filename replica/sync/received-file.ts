@@ -22,10 +22,12 @@ import { Coverage } from "./coverage.js";
 import { EXTENT_SLACK, SYNC_BYTES } from "../limits.js";
 import { bytesOf, holesOf, type Extent } from "./extents.js";
 import { hashFile } from "./hash-file.js";
+import { layoutOf } from "./layout.js";
 import { CHECKSUM_FILE_BYTES_MAX, EXTENT_WRITES, RANGE_BYTES_MAX } from "./limits.js";
 import { checksumFile, isMetaFile, RECEIVING_SUFFIX } from "./names.js";
 import { osError } from "./os-text.js";
 import type { Range } from "./query.js";
+import { openFileSource } from "./source.js";
 
 const DIRECT_IO_BLOCK = 4096;
 
@@ -228,9 +230,10 @@ export class ReceivedFile {
   }
 
   /** The text of the `.checksum` file.
-   * @throws {NotRecorded} also when the file does not count as whole: whatever its checksum, it has to be looked at;
+   * @param layout of the sender's file; null when it does not tell
+   * @throws {NotRecorded} also when the file does not count as whole, or has holes elsewhere: whatever its checksum, it has to be looked at;
    * {Error} when the file was changed since */
-  async recordedMetadata(): Promise<string> {
+  async recordedMetadata(layout: string | null): Promise<string> {
     if (await isPartial(this.directory, this.fileName))
       throw new NotRecorded(`${this.fileName} is incomplete`);
     const from = checksumFile(this.path);
@@ -247,10 +250,18 @@ export class ReceivedFile {
     const current = await changeTimeOf(this.path).catch((error: unknown) => {
       throw osError("stat", this.fileName, error);
     });
-    if (current === expected) return text;
-    throw new Error(
-      `disk file ${this.fileName} is changed (current change time ${current}, expected change time ${expected})`,
-    );
+    if (current !== expected)
+      throw new Error(
+        `disk file ${this.fileName} is changed (current change time ${current}, expected change time ${expected})`,
+      );
+    if (layout !== null && layout !== (await this.layoutHere()))
+      throw new NotRecorded(`${this.fileName} has holes elsewhere`);
+    return text;
+  }
+
+  private async layoutHere(): Promise<string> {
+    const source = await openFileSource(this.directory, this.fileName);
+    return layoutOf(source).finally(() => source.close());
   }
 
   /** Makes durable what came, and takes nothing more. Idempotent: one that failed has failed, since a second sync would

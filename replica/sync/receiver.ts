@@ -182,7 +182,7 @@ export class Receiver {
       case "getChecksum":
         return json((await file.checksum(parseRange(query)))?.toString("base64") ?? null);
       case "getRecordedMetadata":
-        return { status: 200, json: await file.recordedMetadata() };
+        return { status: 200, json: await file.recordedMetadata(query.get("layout")) };
       case "writeExtents": {
         const range = parseRange(query);
         await file.writeExtents(range, parseExtents(range, body));

@@ -2,9 +2,10 @@
 import { createHash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ReceiverClient, RefusedRequest } from "./http-client.js";
-import { CLOSE_TIMEOUT_MS, OPEN_RETRY_MS, OPEN_RETRY_PAUSE_MS, REQUEST_TIMEOUT_SECONDS, SENDER_WORKERS } from "./limits.js"; // prettier-ignore
+import { CLOSE_TIMEOUT_MS, LAYOUT_TIMEOUT_MS, OPEN_RETRY_MS, OPEN_RETRY_PAUSE_MS, REQUEST_TIMEOUT_SECONDS, SENDER_WORKERS } from "./limits.js"; // prettier-ignore
 import { ReplicaError } from "../replica-error.js";
 import { parseChecksumFile } from "./checksum-file.js";
+import { layoutOf } from "./layout.js";
 import type { RateLimit } from "./rate-limit.js";
 import type { ChecksumClaim } from "./received-file.js";
 import { batchesOf, type Batch } from "./batches.js";
@@ -22,7 +23,7 @@ export interface SendOptions {
   recorded: () => Promise<ChecksumClaim | null>;
   /** shared by all that this agent sends */
   rate: RateLimit;
-  /** nothing is sent when both ends have recorded the same checksum */
+  /** nothing is sent when both ends have recorded the same checksum, and have holes at the same places */
   fastSync: boolean;
   openRetryMs?: number;
 }
@@ -71,7 +72,10 @@ class Sender {
 
   private async isRecordedThere({ method, checksum }: ChecksumClaim): Promise<boolean> {
     try {
-      const text = await this.untilThere(() => this.client.ask("getRecordedMetadata", {}, this.timeoutMs));
+      const layout = await layoutOf(this.source);
+      // Ours looks at the layout of the whole file before it answers. Longhorn's knows nothing of it.
+      const timeoutMs = Math.max(this.timeoutMs, LAYOUT_TIMEOUT_MS);
+      const text = await this.untilThere(() => this.client.ask("getRecordedMetadata", { layout }, timeoutMs));
       const there = parseChecksumFile(text, "the receiver's checksum file");
       return there.method === method && there.checksum === checksum;
     } catch (error) {

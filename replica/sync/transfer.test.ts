@@ -12,6 +12,7 @@ import { scratch } from "../scratch.js";
 import { changeTimeOf, currentChecksum, writeRecordedChecksum } from "./checksum-file.js";
 import { EXTENTS_HEADER } from "./extents.js";
 import { FRAMES_HEADER } from "./frames.js";
+import { hashFile } from "./hash-file.js";
 import { RateLimit } from "./rate-limit.js";
 import { isPartial, ReceivedFile } from "./received-file.js";
 import { Receiver, type ReceiverEnd } from "./receiver.js";
@@ -437,6 +438,29 @@ t.test("a recorded checksum comes along, and then spares the next transfer", asy
   utimesSync(path, new Date(0), new Date(0));
   t.equal((await transfer({ from, to, fastSync: true })).sent, "sent");
   t.equal(await currentChecksum(join(to, NAME)), null);
+});
+
+t.test("zeros and a hole have one checksum, and are not taken for each other", async (t) => {
+  for (const zerosAt of ["from", "to"] as const) {
+    const folders = { from: scratch(t), to: scratch(t) };
+    for (const at of ["from", "to"] as const) {
+      const path = join(folders[at], NAME);
+      await makeSparse(path, MIB, []);
+      const file = await open(path, "r+");
+      await file.write(Buffer.alloc(4 * KIB, 7), 0, 4 * KIB, 0);
+      if (at === zerosAt) await file.write(Buffer.alloc(64 * KIB), 0, 64 * KIB, 512 * KIB);
+      await file.sync();
+      await file.close();
+      const checksum = await hashFile(path, new AbortController().signal);
+      const rest = { method: "crc64", lastHashedAt: "", silentlyCorrupted: false };
+      await writeRecordedChecksum(path, { ...rest, checksum, changeTime: await changeTimeOf(path) });
+    }
+    const [from, to] = [join(folders.from, NAME), join(folders.to, NAME)];
+    t.equal((await currentChecksum(from))?.checksum, (await currentChecksum(to))?.checksum);
+    t.equal((await transfer({ ...folders, fastSync: true })).sent, "sent", `zeros: ${zerosAt}`);
+    t.strictSame(await imageOf(to), await imageOf(from), "below, the same shows");
+    t.equal((await transfer({ ...folders, fastSync: true })).sent, "skipped");
+  }
 });
 
 t.test("what has rotted, here or there, is never taken for what is recorded of it", async (t) => {
