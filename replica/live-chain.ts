@@ -14,6 +14,7 @@ import { SNAPSHOT_PREPARED_MS_MAX } from "./limits.js";
 import type { HostedReplicaOptions, SnapshotSettings } from "./open.js";
 import type { OpenReplica } from "./open-replica.js";
 import { expansion } from "./ops/expand.js";
+import { finishIntent, type Outcome } from "./ops/intent.js";
 import { markRemoved } from "./ops/mark-removed.js";
 import { removeDisk } from "./ops/remove.js";
 import { replaceDisk } from "./ops/replace.js";
@@ -63,6 +64,8 @@ export class LiveChain {
   private working = false;
   /** until the directory has one file, or the store has both anew */
   private merging: Merge | null = null;
+  /** files that were to go are still there, and aurochs.intent says so: until the next change, which is to replace or outdate it */
+  private leftOver = false;
   private readonly store: ReplicaStore;
 
   /** @param onBroken directory and store do not agree any more: nothing may be served until the replica is opened anew
@@ -98,6 +101,7 @@ export class LiveChain {
    * @throws {ReplicaError} `REFUSED`; {SnapshotError} */
   async prepare(request: SnapshotRequest, change: EngineChange | null = null): Promise<void> {
     await this.abandon();
+    await this.finishRemoval();
     checkSnapshot(this.directory, request, this.settings.countMax);
     // What is flushed now need not be flushed while I/O is held.
     await this.store.flush();
@@ -195,11 +199,10 @@ export class LiveChain {
   /** What the head held is gone. @param file data file name of a snapshot */
   async revert(file: string, created: string): Promise<void> {
     this.refuseWhileBusy();
+    await this.finishRemoval();
     await this.store.holdChanges();
     await this.change(async () => {
-      const { directory, failure: err } = await revert(this.directory, file, created);
-      this.replica.directory = directory;
-      if (err !== null) this.log.warn({ err }, "the old head's files are left over");
+      this.follow(await revert(this.directory, file, created));
       await this.orBreak(() => this.reloadStore());
     });
     this.replica.noteChainChanged();
@@ -214,10 +217,11 @@ export class LiveChain {
 
   async remove(file: string, force: boolean): Promise<void> {
     this.refuseWhileBusy();
+    await this.finishRemoval();
     const isLive = this.directory.chain.includes(file);
     if (isLive) await this.store.holdChanges();
     await this.change(async () => {
-      this.replica.directory = await removeDisk(this.directory, file, force);
+      this.follow(await removeDisk(this.directory, file, force));
       if (isLive) await this.orBreak(() => this.reloadStore());
     }, isLive);
     if (isLive) await this.noteRemoved();
@@ -226,13 +230,14 @@ export class LiveChain {
   /** After `source` has taken in what `target` holds. */
   async replace(target: string, source: string): Promise<void> {
     this.refuseWhileBusy();
+    await this.finishRemoval();
     const isLive = this.directory.chain.includes(target);
     const { merging } = this;
     const merged = merging?.done === true && merging.target === target && merging.source === source;
     const reload = isLive && !merged;
     if (reload) await this.store.holdChanges();
     await this.change(async () => {
-      this.replica.directory = await replaceDisk(this.directory, target, source);
+      this.follow(await replaceDisk(this.directory, target, source));
       const { path } = this.directory;
       if (reload) await this.orBreak(() => this.reloadStore());
       else if (isLive)
@@ -258,6 +263,7 @@ export class LiveChain {
     await this.store.holdChanges();
     await this.change(async () => {
       this.replica.directory = directory;
+      this.leftOver = false;
       await this.orBreak(() => this.switchStore());
     });
     await this.noteRemoved();
@@ -297,6 +303,21 @@ export class LiveChain {
   private async whileWorking(work: () => Promise<void>): Promise<void> {
     this.working = true;
     await work().finally(() => (this.working = false));
+  }
+
+  private follow({ directory, failure: err }: Outcome): void {
+    this.replica.directory = directory;
+    this.leftOver = err !== null;
+    if (err !== null) this.log.warn({ err }, "files that were to be removed are left over");
+  }
+
+  /** One more try at what is left over. Nothing in memory knows of these files any more. */
+  private async finishRemoval(): Promise<void> {
+    if (!this.leftOver) return;
+    this.leftOver = false;
+    await finishIntent(this.directory.path).catch((err: unknown) => {
+      this.log.warn({ err }, "files that were to be removed stay");
+    });
   }
 
   /** Resolves when no snapshot is prepared: the one that was is committed, or abandoned. */

@@ -247,6 +247,40 @@ t.test("what is written after a revert stays, though the old head could not be r
   t.notOk(existsSync(join(path, HEADS[1] ?? "")), "and it is removed at last");
 });
 
+for (const how of ["remove", "replace"] as const) {
+  t.test(`${how}: a replica whose disk was not removed to the end takes a snapshot, and opens`, async (t) => {
+    const { call, path, open } = await withRemoved(t, ["a", "b", "c"], ["b"]);
+    const strange = join(path, `${snap("b")}.checksum`);
+    mkdirSync(strange);
+    if (how === "remove") await call("diskRemove", { name: snap("b") });
+    else await call("diskReplace", { target: snap("c"), source: snap("b") });
+    const found = await open().store.read(0, SIZE);
+    t.ok(existsSync(join(path, snap("b"))));
+    await call("replicaSnapshot", { name: "d", created: CREATED });
+    const killed = join(scratch(t), "replica");
+    cpSync(path, killed, { recursive: true });
+    const again = await serve(t, { directory: killed });
+    const chain = [HEADS[4], snap("d"), snap("c"), snap("a")];
+    t.match(await again.call("replicaOpen"), { chain }, "as whoever is killed leaves it");
+    rmdirSync(strange);
+    await call("replicaClose");
+    t.match(await call("replicaOpen"), { chain });
+    t.ok((await open().store.read(0, SIZE)).equals(found));
+  });
+}
+
+t.test("what of a removed disk is left over goes before the next change", async (t) => {
+  const { call, path } = await withRemoved(t, ["a", "b", "c"], ["b"]);
+  const strange = join(path, `${snap("b")}.checksum`);
+  mkdirSync(strange);
+  await call("diskRemove", { name: snap("b") });
+  t.ok(existsSync(join(path, snap("b"))));
+  rmdirSync(strange);
+  await call("replicaSnapshot", { name: "d", created: CREATED });
+  t.notOk(existsSync(join(path, snap("b"))));
+  t.notOk(existsSync(join(path, "aurochs.intent")));
+});
+
 t.test("a replica that a client has closed is opened by ReplicaOpen alone", async (t) => {
   const { call, address } = await created(t);
   const { calls, close } = unaryClient(ReplicaControl, address);

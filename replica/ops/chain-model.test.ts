@@ -174,7 +174,7 @@ class Run {
           await assert.rejects(removeDisk(directory, file, false), { code: "REFUSED" });
           return;
         }
-        this.directory = await removeDisk(directory, file, false);
+        ({ directory: this.directory } = await removeDisk(directory, file, false));
         for (const child of children) model.disk(child).parent = disk.parent;
         model.disks.delete(name);
         return;
@@ -194,9 +194,10 @@ class Run {
       return;
     }
     for (const action of removalActions(this.directory, file)) {
-      if (action.action === "remove") this.directory = await removeDisk(this.directory, file, false);
+      if (action.action === "remove")
+        ({ directory: this.directory } = await removeDisk(this.directory, file, false));
       else if (action.action === "replace")
-        this.directory = await replaceDisk(this.directory, action.target, file);
+        ({ directory: this.directory } = await replaceDisk(this.directory, action.target, file));
       else if (action.action === "coalesce")
         await foldFile(join(this.directory.path, action.target), join(this.directory.path, file), () => undefined); // prettier-ignore
       else return; // prune changes no content, and is the store's

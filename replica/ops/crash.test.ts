@@ -4,11 +4,12 @@ import { join } from "node:path";
 import t from "tap";
 import { lookAt, openDirectory, type ReplicaDirectory } from "../directory.js";
 import { diskFiles, type Files } from "../files.js";
+import type { ReplicaError } from "../replica-error.js";
 import { scratchInMemory } from "../scratch.js";
 import { deleteReplica } from "./delete.js";
 import { expansion } from "./expand.js";
 import { FailingFiles, Killed } from "./failing-files.js";
-import { finishIntent } from "./intent.js";
+import { finishIntent, type Outcome } from "./intent.js";
 import { markRemoved } from "./mark-removed.js";
 import { recover } from "./recover.js";
 import { removeDisk } from "./remove.js";
@@ -56,6 +57,8 @@ const request: SnapshotRequest = {
   size: null,
 };
 
+const outcome = async (call: Promise<Outcome>) => (await call).directory;
+
 type Operation = (directory: ReplicaDirectory, files: Files) => Promise<ReplicaDirectory | null>;
 
 const OPERATIONS: Record<string, Operation> = {
@@ -71,14 +74,16 @@ const OPERATIONS: Record<string, Operation> = {
     if (request === null) throw new Error("it is larger");
     return takeSnapshot(directory, request, files);
   },
-  revert: async (directory, files) => (await revert(directory, snap("d"), CREATED, files)).directory,
+  revert: (directory, files) => outcome(revert(directory, snap("d"), CREATED, files)),
   "mark removed": (directory, files) => markRemoved(directory, "b", files),
-  "remove a leaf": (directory, files) => removeDisk(directory, snap("e"), false, files),
-  "remove in the middle": (directory, files) => removeDisk(directory, snap("b"), false, files),
-  "remove the head's parent": (directory, files) => removeDisk(directory, snap("c"), false, files),
-  "remove with several children": (directory, files) => removeDisk(directory, snap("a"), true, files),
-  replace: (directory, files) => replaceDisk(directory, snap("e"), snap("d"), files),
-  "replace in the live chain": (directory, files) => replaceDisk(directory, snap("c"), snap("b"), files),
+  "remove a leaf": (directory, files) => outcome(removeDisk(directory, snap("e"), false, files)),
+  "remove in the middle": (directory, files) => outcome(removeDisk(directory, snap("b"), false, files)),
+  "remove the head's parent": (directory, files) => outcome(removeDisk(directory, snap("c"), false, files)),
+  "remove with several children": (directory, files) =>
+    outcome(removeDisk(directory, snap("a"), true, files)),
+  replace: (directory, files) => outcome(replaceDisk(directory, snap("e"), snap("d"), files)),
+  "replace in the live chain": (directory, files) =>
+    outcome(replaceDisk(directory, snap("c"), snap("b"), files)),
   delete: (directory, files) => deleteReplica(directory, files).then(() => null),
 };
 
@@ -132,6 +137,27 @@ async function isKilled(call: Promise<unknown>): Promise<boolean> {
       if (reason instanceof Killed) return true;
     throw error;
   }
+}
+
+for (const what of Object.keys(OPERATIONS).filter((what) => /^(revert|remove|replace)/.test(what))) {
+  t.test(`${what}: a snapshot after one that a disk failed in can be opened`, async (t) => {
+    const path = join(scratchInMemory(t), "replica");
+    for (let step = 1; ; step++) {
+      rmSync(path, { recursive: true, force: true });
+      sample(path, what);
+      const before = await openDirectory(path);
+      const files = new FailingFiles(step, "EIO");
+      const inMemory = await OPERATIONS[what]?.(before, files).catch((error: unknown) => {
+        // The replica is then opened anew before anything else.
+        return (error as ReplicaError).code === "UNCERTAIN" ? null : before;
+      });
+      if (files.steps < step) break;
+      if (!inMemory) continue;
+      const after = await takeSnapshot(inMemory, request, diskFiles);
+      const directory = await reopen(path);
+      t.same(directory?.chain.slice(0, 2), after.chain.slice(0, 2), `step ${step}`);
+    }
+  });
 }
 
 for (const [what, operation] of Object.entries(OPERATIONS)) {

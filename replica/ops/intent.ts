@@ -91,16 +91,29 @@ export async function announce(path: string, intent: Intent, files: Files): Prom
   await replaceFile(join(path, INTENT_NAME), formatIntent(intent), files);
 }
 
+/** What an operation that removes files has come to. */
+export interface Outcome {
+  /** as it is then */
+  directory: ReplicaDirectory;
+  /** why the files that were to go are not all gone; opening the directory goes on with it */
+  failure: Error | null;
+}
+
 /** Makes the intent durable and carries it out; disks stay.
- * @returns the directory as it is then
- * @throws {ReplicaError} and if the intent was durable, it is finished when the directory is opened again */
+ * @throws {ReplicaError} and all disks are there; if the intent was durable, it is finished when the directory is opened again. Not
+ * once one of them may be gone: who went on with the directory as it was would name it as a parent */
 export async function carryOut(
   path: string,
   intent: Intent & { everything: false },
   files: Files,
-): Promise<ReplicaDirectory> {
+): Promise<Outcome> {
   await announce(path, intent, files);
-  return ending(path, files, async () => rearrange(await openDirectory(path), intent, files));
+  const { directory, gone } = await rearrange(await openDirectory(path), intent, files);
+  const failure = await ending(path, files, () => discard(path, gone, files)).then(
+    () => null,
+    (error: unknown) => error as Error,
+  );
+  return { directory, failure };
 }
 
 /** Finishes what an interrupted operation had begun to do, if there is anything. */
@@ -112,32 +125,31 @@ export async function finishIntent(path: string, files: Files = diskFiles): Prom
 
 /** Every step may have been done before. */
 export async function perform(path: string, intent: Intent, files: Files): Promise<void> {
-  await ending(path, files, async () => {
-    if (intent.everything) await removeEverything(path, intent, files);
-    else await rearrange(await openDirectory(path), intent, files);
-  });
+  if (intent.everything) return ending(path, files, () => removeEverything(path, intent, files));
+  const { gone } = await rearrange(await openDirectory(path), intent, files);
+  await ending(path, files, () => discard(path, gone, files));
 }
 
 /** The intent goes when `work` is done. */
-async function ending<T>(path: string, files: Files, work: () => Promise<T>): Promise<T> {
+async function ending(path: string, files: Files, work: () => Promise<void>): Promise<void> {
   try {
-    const result = await work();
+    await work();
     await files.unlink(join(path, INTENT_NAME));
     await files.syncDirectory(path);
-    return result;
   } catch (error) {
     throw systemError(error, "remove files from", path);
   }
 }
 
-/** @returns the directory as it is then. It is not read again: that takes longer the more snapshots there are. */
+/** All that comes before disks go: nobody needs them then.
+ * @returns the directory without them. It is not read again: that takes longer the more snapshots there are. */
 async function rearrange(
   directory: ReplicaDirectory,
   intent: Intent,
   files: Files,
-): Promise<ReplicaDirectory> {
+): Promise<{ directory: ReplicaDirectory; gone: string[] }> {
   const { path, meta: volume } = directory;
-  if (volume.head !== intent.head) return directory;
+  if (volume.head !== intent.head) return { directory, gone: [] };
   if (intent.replace !== null) await replaceData(path, intent.replace, files);
   const disks = new Map(directory.disks);
   for (const [name, parent] of Object.entries(intent.parents)) {
@@ -151,35 +163,35 @@ async function rearrange(
   const meta = parent === undefined ? volume : withChanges(volume, { parent });
   if (meta !== volume) await replaceInCache(join(path, VOLUME_META), formatVolumeMeta(meta), files);
   // No child loses its parent before it has the new one for good.
-  await files.syncDirectory(path);
+  await files.syncDirectory(path).catch((error: unknown) => {
+    throw systemError(error, "sync", path);
+  });
 
   const needed = new Set([intent.head, ...[...disks.values()].map((disk) => disk.parent)]);
-  const gone = await discard(path, intent, needed, files);
+  const gone = (await namedIn(path, intent)).filter((name) => !needed.has(name));
   const damaged = new Map(directory.damaged);
   for (const name of gone) {
     disks.delete(name);
     damaged.delete(name);
   }
   const leftovers = directory.leftovers.filter((name) => !gone.includes(name.replace(META_SUFFIX, "")));
-  return { path, meta, disks, damaged, chain: chainFrom(meta.head, { path, disks, damaged }), leftovers };
+  const chain = chainFrom(meta.head, { path, disks, damaged });
+  return { directory: { path, meta, disks, damaged, chain, leftovers }, gone };
 }
 
-/** @returns what is not there any more */
-async function discard(
-  path: string,
-  intent: Intent,
-  needed: ReadonlySet<string>,
-  files: Files,
-): Promise<string[]> {
-  const gone: string[] = [];
-  for (const [name, inode] of Object.entries(intent.discard)) {
+/** @returns the disks to remove, without those whose name has other data by now */
+async function namedIn(path: string, { discard }: Intent): Promise<string[]> {
+  const names: string[] = [];
+  for (const [name, inode] of Object.entries(discard)) {
     const now = await inodeOf(join(path, name));
-    if (needed.has(name) || (now !== -1 && now !== inode)) continue;
-    await dropDisk(path, name, files);
-    gone.push(name);
+    if (now === -1 || now === inode) names.push(name);
   }
+  return names;
+}
+
+async function discard(path: string, names: readonly string[], files: Files): Promise<void> {
+  for (const name of names) await dropDisk(path, name, files);
   await files.syncDirectory(path);
-  return gone;
 }
 
 async function removeEverything(path: string, intent: Intent, files: Files): Promise<void> {
@@ -189,7 +201,7 @@ async function removeEverything(path: string, intent: Intent, files: Files): Pro
     throw error;
   });
   if (found?.state === "volume" && found.meta.head !== intent.head) return;
-  await discard(path, intent, new Set(), files);
+  await discard(path, await namedIn(path, intent), files);
   const names = await readdir(path);
   const ours = names.filter(
     (name) => name.startsWith("aurochs.") && name !== INTENT_NAME && name !== LOCK_NAME,
@@ -209,8 +221,12 @@ async function replaceData(
   const inode = await inodeOf(from);
   if (inode === -1 || inode === (await inodeOf(to))) return; // done before
   const aside = to + ASIDE_SUFFIX;
-  await files.unlink(aside);
-  await files.link(from, aside);
-  await files.rename(aside, to);
-  await files.unlink(to + CHECKSUM_SUFFIX);
+  try {
+    await files.unlink(aside);
+    await files.link(from, aside);
+    await files.rename(aside, to);
+    await files.unlink(to + CHECKSUM_SUFFIX);
+  } catch (error) {
+    throw systemError(error, "replace", to);
+  }
 }

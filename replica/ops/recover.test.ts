@@ -92,7 +92,7 @@ t.test("nothing below a disk whose meta cannot be read is removed or merged", as
 t.test("a damaged disk can be removed by its name", async (t) => {
   const path = sample(t);
   rmSync(join(path, B));
-  const directory = await removeDisk(await openDirectory(path), B, false);
+  const { directory } = await removeDisk(await openDirectory(path), B, false);
   t.equal(directory.damaged.size, 0);
   t.notOk(existsSync(join(path, `${B}.meta`)));
   t.same(directory, await openDirectory(path), "nothing of it is remembered");

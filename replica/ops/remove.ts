@@ -4,18 +4,17 @@ import { checkAllParentsKnown, childrenOf } from "../chain.js";
 import type { ReplicaDirectory } from "../directory.js";
 import { diskFiles, type Files } from "../files.js";
 import { ReplicaError } from "../replica-error.js";
-import { carryOut, inodeOf } from "./intent.js";
+import { carryOut, inodeOf, type Outcome } from "./intent.js";
 
 /** @param file data file name
  * @param force also with several children, or beside damaged disks: for a replica that is going to be overwritten
- * @returns the directory as it is then
  * @throws {ReplicaError} `REFUSED`, `DAMAGED`: nothing was changed */
 export async function removeDisk(
   directory: ReplicaDirectory,
   file: string,
   force: boolean,
   files: Files = diskFiles,
-): Promise<ReplicaDirectory> {
+): Promise<Outcome> {
   const { path, disks, damaged, meta } = directory;
   if (file === meta.head) throw new ReplicaError("REFUSED", "cannot delete the active differencing disk");
   const disk = disks.get(file) ?? damaged.get(file);

@@ -4,17 +4,16 @@ import { checkAllParentsKnown, childrenOf } from "../chain.js";
 import type { ReplicaDirectory } from "../directory.js";
 import { diskFiles, type Files } from "../files.js";
 import { ReplicaError } from "../replica-error.js";
-import { carryOut, inodeOf } from "./intent.js";
+import { carryOut, inodeOf, type Outcome } from "./intent.js";
 
 /** Target keeps its own meta, but for the parent.
- * @returns the directory as it is then
  * @throws {ReplicaError} `REFUSED`, `DAMAGED`: nothing was changed */
 export async function replaceDisk(
   directory: ReplicaDirectory,
   target: string,
   source: string,
   files: Files = diskFiles,
-): Promise<ReplicaDirectory> {
+): Promise<Outcome> {
   const { path, disks, meta } = directory;
   const refuse = (text: string) => new ReplicaError("REFUSED", text);
   if (target === meta.head || source === meta.head)

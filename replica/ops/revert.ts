@@ -7,16 +7,9 @@ import { replaceInCache } from "../durable-file.js";
 import { diskFiles, type Files } from "../files.js";
 import { ReplicaError, systemError } from "../replica-error.js";
 import { formatVolumeMeta } from "../volume-meta.js";
-import { formatIntent, INTENT_NAME, inodeOf, perform, type Intent } from "./intent.js";
+import { formatIntent, INTENT_NAME, inodeOf, perform, type Intent, type Outcome } from "./intent.js";
 import { commitHead, createHead, nextHead, readyHead, undo, volumeMetaWith } from "./new-head.js";
 import { SnapshotError } from "./snapshot.js";
-
-export interface Reverted {
-  /** as it is then */
-  directory: ReplicaDirectory;
-  /** why the old head's files are not all gone; opening the directory goes on with it */
-  failure: Error | null;
-}
 
 /** @param file data file name of the snapshot
  * @param created RFC 3339, seconds, UTC
@@ -27,7 +20,7 @@ export async function revert(
   file: string,
   created: string,
   files: Files = diskFiles,
-): Promise<Reverted> {
+): Promise<Outcome> {
   const { path, disks, meta: volume } = directory;
   const ancestors = await checkRevert(directory, file);
   const head = { file: nextHead(directory), meta: headMeta(file, created), size: volume.size };
