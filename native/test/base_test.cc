@@ -134,6 +134,16 @@ TEST(OutputQueue, SendsHeadersAndPayloadsInOrderThroughAFullSocket) {
   close(pair[1]);
 }
 
+TEST(OutputQueue, KeepsNoBufferOfAShortPayload) {
+  OutputQueue queue;
+  Slice shorter = Slice::Allocate(kCopiedBytesMax), longer = Slice::Allocate(kCopiedBytesMax + 1);
+  queue.Append(shorter);
+  queue.Append(longer);
+  EXPECT_TRUE(shorter.buffer.unique());
+  EXPECT_FALSE(longer.buffer.unique());
+  EXPECT_EQ(queue.bytes(), 2 * kCopiedBytesMax + 1);
+}
+
 TEST(PollRule, PollsAfterShortWaitsInARowAndNeverAfterALongOne) {
   PollRule rule(2);
   for (int i = 0; i < kShortWaitsBeforePolling; ++i) {

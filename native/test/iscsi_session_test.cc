@@ -1,4 +1,6 @@
 // Sessions: command order and window, PDUs that go to the owner, pings, rejects, aborts, ends of connections.
+#include <fstream>
+
 #include "iscsi_fixture.h"
 
 namespace aurochs::iscsi {
@@ -575,6 +577,35 @@ TEST_F(SessionTest, AnInitiatorThatDoesNotReadIsNotReadFrom) {
     if (pdu->bhs[1] & kStatusBit) ++done;
   }
   EXPECT_EQ(got, 80u << 20);
+}
+
+TEST_F(SessionTest, WhatAnInitiatorDoesNotReadKeepsLittleMoreThanItsBytes) {
+  auto resident_bytes = [] {
+    size_t total = 0, resident = 0;
+    std::ifstream("/proc/self/statm") >> total >> resident;
+    return resident * sysconf(_SC_PAGESIZE);
+  };
+  auto initiator = LogIn();
+  // More than sockets hold, so that all answers wait behind it.
+  initiator->Send(initiator->Command(Cdb10(0x28, 0, 10 << 11), 0xc0, 10 << 20));
+  Bytes ping = initiator->Encode(NopOut(7, 0, true, Pattern(4096, 1)));
+  Bytes ignored = initiator->Encode(Initiator::DataOutPdu(9, 9, 0, 0, Pattern(256 << 10, 1), true));
+  WirePdu unknown;
+  unknown.bhs[0] = 0x5c;
+  Bytes rejected;
+  for (int i = 0; i < 100; ++i) {
+    Bytes pdu = initiator->Encode(unknown);
+    rejected.insert(rejected.end(), pdu.begin(), pdu.end());
+  }
+  initiator->Send(TaskManagement(1, 8, 7, 0));
+  recorder_.Wait("pdu");
+  size_t before = resident_bytes();
+  for (int i = 0; i < 200; ++i) {
+    for (const Bytes& wire : {ping, ignored, ignored, rejected}) initiator->SendRaw(wire.data(), wire.size());
+  }
+  initiator->Send(TaskManagement(1, 8, 7, 0));
+  recorder_.Wait("pdu");
+  EXPECT_LT(resident_bytes(), before + (24u << 20));
 }
 
 TEST_F(SessionTest, ListensOnIpv6) {

@@ -130,4 +130,8 @@ constexpr int kIoThreadsMax = 64;
 /// Bytes queued for one socket above which its reader is paused until it has drained.
 constexpr size_t kOutputBytesHigh = 16u << 20;
 
+/// A payload of at most so many bytes is queued as a copy: a reference keeps its whole buffer, of at least
+/// 4 KiB, which kOutputBytesHigh does not count.
+constexpr size_t kCopiedBytesMax = 2048;
+
 }  // namespace aurochs

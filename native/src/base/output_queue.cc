@@ -33,6 +33,7 @@ uint8_t* OutputQueue::AppendSpace(size_t length) {
 
 void OutputQueue::Append(Slice slice) {
   if (slice.length == 0) return;
+  if (slice.length <= kCopiedBytesMax) return AppendCopy(slice.data(), slice.length);
   bytes_ += slice.length;
   pieces_.push_back(std::move(slice));
 }

@@ -1,4 +1,4 @@
-// What waits to be sent on one socket: small pieces are copied into shared header slabs, payloads are
+// What waits to be sent on one socket: small pieces are copied into shared header slabs, longer payloads are
 // referenced.
 #pragma once
 
@@ -18,7 +18,7 @@ class OutputQueue {
   void AppendCopy(const void* data, size_t length);
   /// Room for `length` bytes (at most kSlabBytes) that the caller fills before the next call to this queue.
   uint8_t* AppendSpace(size_t length);
-  /// Queues a reference; the bytes must stay unchanged until they are sent.
+  /// Queues a reference, or a copy of what is short; the bytes must stay unchanged until they are sent.
   void Append(Slice slice);
 
   /// Moves the first `length` bytes (at most bytes()) to the end of `to`.

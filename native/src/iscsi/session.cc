@@ -165,8 +165,13 @@ void Session::OnNopOut(const uint8_t* bhs, const Slice& data) {
   memcpy(reply + 8, bhs + 8, 12);  // LUN and initiator task tag
   PutBe32(reply + 20, kNoTag);
   FillSequence(reply, true);
-  connection_->Send(
-      reply, data ? data.Sub(0, std::min(data.length, parameters_.max_send_data_segment_length)) : data);
+  Slice echo;
+  if (data) {
+    // A copy: an initiator that does not read must not keep a whole receive buffer with each.
+    echo = Slice::Allocate(std::min(data.length, parameters_.max_send_data_segment_length));
+    memcpy(echo.data(), data.data(), echo.length);
+  }
+  connection_->Send(reply, std::move(echo));
 }
 
 void Session::ToScript(const uint8_t* bhs, const Slice& data) {
