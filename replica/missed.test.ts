@@ -39,18 +39,19 @@ function tracker(since: number | null) {
   };
 }
 
-const CASES: [name: string, since: number | null, stored: MemberRecord, before: number | null, after: number | null][] = [
+const CASES: [name: string, since: number | null, stored: MemberRecord, before: number | null, after: number | null, members?: string[]][] = [
   ["nobody is away", null, record(5, ["A"], []), null, null],
   ["the first one goes away", null, record(5, ["A"], [AWAY]), 5, 5],
   ["another one goes away", 5, record(6, ["A"], [AWAY]), 5, 5],
   ["the last one is back", 5, record(7, ["A", "B"], []), 5, null],
   ["this one itself is left out", 5, record(7, ["C"], [AWAY]), 7, 7],
+  ["this one is back, and another one is not", 5, record(7, ["A", "C"], [AWAY]), 7, 7, ["C"]],
 ]; // prettier-ignore
 
-for (const [name, since, stored, before, after] of CASES) {
+for (const [name, since, stored, before, after, members = ["A"]] of CASES) {
   t.test(`what is missed is tracked while somebody is away: ${name}`, async (t) => {
     const store = tracker(since);
-    await beforeRecord(store, "A", stored);
+    await beforeRecord(store, "A", stored, record(4, members, []));
     t.equal(store.since, before, "before the record is durable");
     await afterRecord(store, stored);
     t.equal(store.since, after, "once it is");

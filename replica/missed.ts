@@ -9,11 +9,19 @@ export const MISSED_MAP_NAME = "aurochs.missed";
 
 type Store = Pick<ReplicaStore, "trackMissed" | "forgetMissed" | "missed">;
 
-/** To be done before `member` is stored: whoever relies on the record has to find the map. */
-export async function beforeRecord(store: Store, replicaId: string, member: MemberRecord): Promise<void> {
+/** To be done before `member` is stored: whoever relies on the record has to find the map.
+ * @param before the record that is stored now */
+export async function beforeRecord(
+  store: Store,
+  replicaId: string,
+  member: MemberRecord,
+  before: MemberRecord | null,
+): Promise<void> {
   if (member.absent.length === 0) return;
-  // One that is left out misses changes itself: its map would not tell them.
-  const complete = member.members.includes(replicaId) && (await store.missed()) !== null;
+  // One that is left out misses changes itself: its map would not tell them. Nor does it when it is a member again, of what was
+  // changed before writes went to it.
+  const stays = [before, member].every((record) => record?.members.includes(replicaId) === true);
+  const complete = stays && (await store.missed()) !== null;
   if (!complete) await store.trackMissed(member.generation);
 }
 

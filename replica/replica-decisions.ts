@@ -97,7 +97,7 @@ export class ReplicaDecisions {
     // Before the record: if that fails and is asked for again, a region inherited too early does no harm.
     if (takeover) await replica.store.inherit();
     await replica.keepRevision(isMember ? member.revisionAtLeast : 0);
-    await beforeRecord(replica.store, replicaId, member);
+    await beforeRecord(replica.store, replicaId, member, replica.record.member);
     // A record that still waits for it may not have reached the others: they would not know of its generation.
     const held = isMember && !member.absent.some((absence) => absence.replicaId === replicaId);
     const heldGeneration = held ? member.generation : replica.record.heldGeneration;
