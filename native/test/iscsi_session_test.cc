@@ -134,6 +134,22 @@ TEST_F(SessionTest, ASilentConnectionIsPingedAndClosedWithoutAnAnswer) {
   EXPECT_EQ(recorder_.Wait("disconnected").reason, "no answer to a ping");
 }
 
+TEST_F(SessionTest, AnInitiatorThatReadsSlowlyIsThereWhileItIsNotListenedTo) {
+  options_.nop_interval_ms = 200;
+  options_.nop_timeout_ms = 200;
+  auto initiator = LogIn();
+  for (int i = 0; i < 3; ++i) initiator->Send(initiator->Command(Cdb10(0x28, 0, 16 << 11), 0xc0, 16 << 20));
+  for (int done = 0; done < 3;) {
+    auto pdu = initiator->Receive();
+    ASSERT_TRUE(pdu) << "closed";
+    if (pdu->bhs[1] & kStatusBit) ++done;
+    if (done > 0) continue;
+    // What it sends is not read before much of what waits for it has left.
+    initiator->Send(NopOut(kNoTag, 0, true));
+    usleep(4000);
+  }
+}
+
 TEST_F(SessionTest, WhatIsMalformedIsRejectedWithItsReasonAndTheSessionGoesOn) {
   auto initiator = LogIn();
   WirePdu snack;

@@ -24,7 +24,7 @@ Connection::Connection(Target* target, uint64_t id, int fd, std::string remote)
     : target_(target), id_(id), fd_(fd), remote_(std::move(remote)), reader_(this) {
   interest_ = EPOLLIN;
   target_->loop()->Add(fd_, interest_, this);
-  last_heard_ms_ = target_->loop()->now_ms();
+  last_alive_ms_ = target_->loop()->now_ms();
   phase_timer_ = target_->loop()->StartTimer(target_->options().login_timeout_ms, [this] {
     phase_timer_ = 0;
     Close("login timed out");
@@ -81,8 +81,7 @@ void Connection::Read() {
       return;
     }
     if (got == 0) return Close("closed by the initiator");
-    last_heard_ms_ = target_->loop()->now_ms();
-    ping_sent_ = false;
+    Alive();
     reader_.Commit(got);
     HandlePdus();
     if (static_cast<size_t>(got) < room) return;
@@ -194,7 +193,10 @@ void Connection::AtEndOfCycle() {
 }
 
 void Connection::Flush() {
+  size_t waiting = output_.bytes();
   OutputQueue::Result result = output_.Flush(fd_);
+  // Nothing is heard while reading is paused; but a full socket takes more only when the peer has taken some.
+  if (output_paused_ && output_.bytes() < waiting) Alive();
   if (result == OutputQueue::Result::kError) {
     return Close(std::string("sending failed: ") + strerror(errno));
   }
@@ -234,6 +236,11 @@ void Connection::UpdateInterest() {
 
 // ---------------------------------------------------------------------------------------------- dead peers
 
+void Connection::Alive() {
+  last_alive_ms_ = target_->loop()->now_ms();
+  ping_sent_ = false;
+}
+
 void Connection::StartPingTimer(int64_t delay_ms) {
   ping_timer_ = target_->loop()->StartTimer(delay_ms, [this] { OnPingTimer(); });
 }
@@ -241,7 +248,7 @@ void Connection::StartPingTimer(int64_t delay_ms) {
 void Connection::OnPingTimer() {
   ping_timer_ = 0;
   const TargetOptions& options = target_->options();
-  int64_t silent_ms = target_->loop()->now_ms() - last_heard_ms_;
+  int64_t silent_ms = target_->loop()->now_ms() - last_alive_ms_;
   if (ping_sent_) return Close("no answer to a ping");
   if (silent_ms < options.nop_interval_ms) return StartPingTimer(options.nop_interval_ms - silent_ms);
   ping_sent_ = true;

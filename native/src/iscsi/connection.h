@@ -58,6 +58,8 @@ class Connection final : public EventLoop::Handler, public EventLoop::CycleTask,
   void Flush();
   void Linger();
   void UpdateInterest();
+  /// The peer has shown that it is there.
+  void Alive();
   void StartPingTimer(int64_t delay_ms);
   void OnPingTimer();
 
@@ -80,7 +82,7 @@ class Connection final : public EventLoop::Handler, public EventLoop::CycleTask,
   bool data_digest_ = false;
   std::unique_ptr<Session> session_;
 
-  int64_t last_heard_ms_ = 0;
+  int64_t last_alive_ms_ = 0;
   bool ping_sent_ = false;
   EventLoop::TimerId phase_timer_ = 0;  // login, then lingering
   EventLoop::TimerId ping_timer_ = 0;
