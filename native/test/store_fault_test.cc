@@ -9,6 +9,7 @@
 #include <map>
 #include <mutex>
 #include <random>
+#include <set>
 #include <string>
 
 #include "base/limits.h"
@@ -31,7 +32,7 @@ CallFate FateOf(const char* name, int fd, uint64_t length, int mode) {
   CallFate fate;
   {
     std::lock_guard lock(watch_mutex);
-    if (watcher) fate = watcher({name, file.substr(file.rfind('/') + 1), length, mode});
+    if (watcher) fate = watcher({name, file.substr(file.rfind('/') + 1), length, mode, fd});
   }
   if (fate.until.valid()) fate.until.wait();
   return fate;
@@ -344,6 +345,32 @@ TEST_P(StoreFaults, AnUnmapThatRunsOutOfSpaceChangesNothing) {
   ExpectAsBelowNowAndAfterAReopen(store, 0, 65536);
 }
 
+// The kernel tells each open file once that data could not be written.
+TEST_P(StoreFaults, WhoWritesOutOrPrunesDoesNotTakeAnErrorFromAFlush) {
+  TestStore store(chain_.Options());
+  std::map<std::string, std::set<int>> descriptors;  // of the head, by what they are for
+  std::atomic<const char*> syncing{"flush"};
+  SyscallWatch watch([&](const WatchedCall& call) {
+    if (call.file != "layer-1") return CallFate();
+    if (call.name == "fdatasync") descriptors[syncing.load()].insert(call.fd);
+    if (call.name == "sync_file_range") descriptors["write-out"].insert(call.fd);
+    return CallFate();
+  });
+  uint64_t writes = GetParam() ? 1 : (kWriteOutBytes >> 20) + 8;
+  for (uint64_t i = 0; i < writes; ++i) ASSERT_EQ(store.Write(0, Bytes(1 << 20, 1)).message, "");
+  ASSERT_EQ(store.Flush().status, Status::kOk);
+  syncing = "prune";
+  ASSERT_EQ(store.Prune(chain_.Path(0)).message, "");
+  store.Close();
+  std::set<int> all;
+  for (const auto& [what, own] : descriptors) {
+    EXPECT_EQ(own.size(), 1u) << what;
+    all.insert(own.begin(), own.end());
+  }
+  EXPECT_EQ(descriptors.size(), GetParam() ? 2u : 3u) << "nothing is written out with O_DIRECT";
+  EXPECT_EQ(all.size(), descriptors.size());
+}
+
 INSTANTIATE_TEST_SUITE_P(BothCacheModes, StoreFaults, ::testing::Bool(),
                          [](const auto& mode) { return mode.param ? "None" : "Writeback"; });
 
@@ -353,7 +380,6 @@ TEST(StoreWriteOutFault, AnErrorOfTheBackgroundWriteOutEndsTheStore) {
   TestStore store(chain.Options());
   SyscallWatch watch(
       [](const WatchedCall& call) { return CallFate{call.name == "sync_file_range" ? EIO : 0}; });
-  // The kernel tells an error once: the sync that follows may not hear of it.
   for (uint64_t i = 0; i < (kWriteOutBytes >> 20) + 8; ++i) store.Write(i << 20, Bytes(1 << 20, 1));
   Answer flush = store.Flush();
   EXPECT_EQ(flush.status, Status::kIoError);

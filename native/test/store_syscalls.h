@@ -14,6 +14,7 @@ struct WatchedCall {
   std::string file;  // the last part of the path
   uint64_t length;   // of pread and pwrite
   int mode;          // of fallocate
+  int fd;
 };
 
 struct CallFate {

@@ -92,7 +92,7 @@ void ExtentStore::Prune::Free() {
     }
   });
   if (!error.message.empty() || found.empty()) return;
-  if (int failed = head->Sync()) {
+  if (int failed = head->SyncApart()) {
     error = {head->Describe("fdatasync", failed), failed};
     sync_failed = true;
     return;

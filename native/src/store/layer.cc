@@ -98,8 +98,7 @@ std::unique_ptr<Layer> Layer::Open(LayerSpec spec, uint64_t volume_size, bool he
   layer->volume_size_ = volume_size;
   layer->direct_ = direct;
   const std::string& path = layer->spec_.path;
-  int access = head ? O_RDWR : O_RDONLY;
-  layer->fd_ = OpenFile(path, access | (direct ? O_DIRECT : 0));
+  layer->fd_ = OpenFile(path, O_RDONLY | (direct ? O_DIRECT : 0));
   if (layer->fd_ < 0) {
     *system_errno = errno;
     const char* what = direct && errno == EINVAL ? "open (cache mode none needs O_DIRECT)" : "open";
@@ -122,36 +121,32 @@ std::unique_ptr<Layer> Layer::Open(LayerSpec spec, uint64_t volume_size, bool he
   *error = layer->CheckHead();
   if (!error->empty()) return nullptr;
   layer->size_ = volume_size;
-  layer->write_fd_ = layer->fd_;
-  return layer->OpenBuffered(error, system_errno) ? std::move(layer) : nullptr;
+  bool opened = layer->OpenForChanges(error, system_errno) &&
+                layer->OpenAgain(O_RDONLY, &layer->apart_fd_, error, system_errno);
+  return opened ? std::move(layer) : nullptr;
 }
 
-bool Layer::OpenBuffered(std::string* error, int* system_errno) {
-  if (!direct_) return true;
-  buffered_fd_ = OpenFile(spec_.path, O_RDWR);
-  if (buffered_fd_ >= 0) return true;
-  *system_errno = errno;
-  *error = Describe("open", *system_errno);
-  return false;
-}
-
-bool Layer::OpenForChanges(std::string* error, int* system_errno) {
-  if (write_fd_ >= 0) return true;
-  int fd = OpenFile(spec_.path, O_RDWR | (direct_ ? O_DIRECT : 0));
-  if (fd < 0) {
+bool Layer::OpenAgain(int flags, int* fd, std::string* error, int* system_errno) const {
+  int opened = OpenFile(spec_.path, flags);
+  if (opened < 0) {
     *system_errno = errno;
     *error = Describe("open", *system_errno);
     return false;
   }
-  if (!IsSameFile(fd, fd_)) {
-    close(fd);
+  if (!IsSameFile(opened, fd_)) {
+    close(opened);
     *error = spec_.path + ": is another file than when it was opened";
     return false;
   }
-  if (!OpenBuffered(error, system_errno)) {
-    close(fd);
-    return false;
-  }
+  *fd = opened;
+  return true;
+}
+
+bool Layer::OpenForChanges(std::string* error, int* system_errno) {
+  if (write_fd_ >= 0) return true;
+  if (direct_ && buffered_fd_ < 0 && !OpenAgain(O_RDWR, &buffered_fd_, error, system_errno)) return false;
+  int fd;
+  if (!OpenAgain(O_RDWR | (direct_ ? O_DIRECT : 0), &fd, error, system_errno)) return false;
   write_fd_ = fd;
   return true;
 }
@@ -190,9 +185,9 @@ std::string Layer::CheckHead() {
 }
 
 Layer::~Layer() {
-  if (write_fd_ >= 0 && write_fd_ != fd_) close(write_fd_);
-  if (fd_ >= 0) close(fd_);
-  if (buffered_fd_ >= 0) close(buffered_fd_);
+  for (int fd : {fd_, write_fd_.load(), buffered_fd_, apart_fd_}) {
+    if (fd >= 0) close(fd);
+  }
 }
 
 std::string Layer::Extents(uint64_t begin, uint64_t end, bool sync, const ExtentCallback& extent) const {
@@ -353,8 +348,12 @@ int Layer::Punch(uint64_t offset, uint64_t length, bool* punched) const {
 
 int Layer::Sync() const { return fdatasync(fd_) == 0 ? 0 : errno; }
 
+int Layer::SyncApart() const { return fdatasync(apart_fd_) == 0 ? 0 : errno; }
+
 int Layer::StartWriteOut() const {
-  return sync_file_range(fd_, 0, 0, SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE) == 0 ? 0 : errno;
+  int fd = write_fd_;
+  if (fd < 0) return 0;
+  return sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE) == 0 ? 0 : errno;
 }
 
 uint64_t Layer::AllocatedBytes() const {

@@ -1,6 +1,7 @@
 // One file of a replica's chain: what is in it, and reads and writes of it. It knows nothing of other layers.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -65,9 +66,13 @@ class Layer {
   int Punch(uint64_t offset, uint64_t length, bool* punched) const;
   /// Zeros by plain writes: for blocks whose space is there already.
   int WriteZeros(uint64_t offset, uint64_t length) const;
+  /// The kernel tells each open file once that data could not be written. Sync, SyncApart and StartWriteOut
+  /// each have one of their own, so that none takes it away from another that runs at the same time.
   int Sync() const;
+  /// The head's only: what Sync does, for who is not a flush.
+  int SyncApart() const;
   /// Waits for the last round of this and starts writing dirty pages to the disk. An error is one of the
-  /// data: it may not be told again by Sync.
+  /// data. Nothing to do for a file that is not open for changes.
   int StartWriteOut() const;
 
   uint64_t AllocatedBytes() const;
@@ -88,14 +93,15 @@ class Layer {
   int ReadFile(uint64_t file_offset, uint64_t length, uint8_t* data) const;
   int ReadFileDirect(uint64_t file_offset, uint64_t length, uint8_t* data) const;
   std::string CheckHead();
-  bool OpenBuffered(std::string* error, int* system_errno);
+  bool OpenAgain(int flags, int* fd, std::string* error, int* system_errno) const;
   bool MemoryAligned(const uint8_t* data) const;
 
   LayerSpec spec_;
-  int fd_ = -1;
-  int write_fd_ = -1;     // the head's is fd_
-  int buffered_fd_ = -1;  // direct only: to write a part of a block at the end of an odd-sized file
-  uint64_t size_ = 0;     // bytes, when opened
+  int fd_ = -1;                    // read, and synced
+  std::atomic<int> write_fd_{-1};  // written, and written out
+  int buffered_fd_ = -1;           // direct only: to write a part of a block at the end of an odd-sized file
+  int apart_fd_ = -1;              // of the head: SyncApart
+  uint64_t size_ = 0;              // bytes, when opened
   uint64_t volume_size_ = 0;
   bool direct_ = false;
   bool whole_blocks_ = false;
