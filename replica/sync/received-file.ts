@@ -73,6 +73,8 @@ export class ReceivedFile {
   private unsynced = 0;
   private syncing: Promise<void> | null = null;
   private syncError: { cause: unknown } | null = null;
+  /** what was to be written over something whose checksum had been told */
+  private changeError: { cause: unknown } | null = null;
   private finishing: Promise<void> | null = null;
   /** where what is here is written again: a request that comes twice must not put back what has changed meanwhile */
   private readonly inTurn = new Serial();
@@ -283,9 +285,10 @@ export class ReceivedFile {
     if (this.syncError !== null) throw this.syncError.cause;
   }
 
-  /** @throws when a part of the file was never dealt with */
+  /** @throws when a part of the file was never dealt with, or not as it was to be */
   checkComplete(): void {
     if (this.state.state !== "finished" || this.state.opened === null) return;
+    if (this.changeError !== null) throw this.changeError.cause;
     const gap = this.covered.firstGap(this.state.opened.size);
     if (gap !== null) throw new Error(`${this.fileName} is incomplete: byte ${gap} was never received`);
   }
@@ -348,7 +351,12 @@ export class ReceivedFile {
   }
 
   private async change<T>(work: () => Promise<T>): Promise<T> {
-    return this.track(this.opened().isDoubtful ? this.inTurn.always(work) : work());
+    try {
+      return await this.track(this.opened().isDoubtful ? this.inTurn.always(work) : work());
+    } catch (cause) {
+      this.changeError ??= { cause };
+      throw cause;
+    }
   }
 
   private async track<T>(work: Promise<T>): Promise<T> {

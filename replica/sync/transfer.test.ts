@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { createServer, request as httpRequest } from "node:http";
 import type { AddressInfo } from "node:net";
 import { existsSync, statSync, utimesSync, writeFileSync } from "node:fs";
-import { copyFile, open, readFile } from "node:fs/promises";
+import { copyFile, open, readFile, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import fc from "fast-check";
 import t from "tap";
@@ -337,6 +337,24 @@ t.test("over a file that was there, a transfer that breaks off leaves a mark bes
   t.notOk(existsSync(join(to, `${NAME}.receiving`)));
   t.strictSame(await imageOf(join(to, NAME)), await imageOf(join(from, NAME)));
 });
+
+t.test(
+  "over a file that was there, what could not be written is not taken for what was told of it",
+  async (t) => {
+    const [from, to] = [scratch(t), scratch(t)];
+    for (const directory of [from, to]) await makeSparse(join(directory, NAME), MIB, [[0, MIB]]);
+    const probe = await open(join(to, NAME), "r");
+    const handles = Object.getPrototypeOf(probe) as FileHandle;
+    await probe.close();
+    const write: unknown = Reflect.get(handles, "write");
+    t.teardown(() => Object.assign(handles, { write }));
+    handles.write = () => Promise.reject(new Error("ENOSPC: no space left on device, write"));
+    const { sent, end } = await transfer({ from, to });
+    t.match(sent, { message: /^failed to write data/ });
+    t.equal(end.end, "failed");
+    t.ok(await isPartial(to, NAME));
+  },
+);
 
 t.test(
   "a file beside which a transfer left a mark is looked at, even if its checksum is the same",
