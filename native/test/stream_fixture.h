@@ -88,7 +88,7 @@ class MemoryStore final : public StoreBackend {
     Slice payload = request->payload;
     bool is_read = request->kind == Kind::kRead;
     request->Done(Status::kOk, nullptr);
-    // After the checksum was taken, before the bytes leave.
+    // After the checksum was taken, before the bytes leave: those of a longer read are not copied.
     if (is_read && corrupt_reads) payload.data()[payload.length / 2] ^= 0x10;
   }
 

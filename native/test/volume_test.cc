@@ -148,9 +148,9 @@ TEST(Volume, AnOperationFailedByItsOwnerKeepsItsRangeUntilTheOtherReplicaHasAnsw
 
 TEST(Volume, AReadThatFailsGoesElsewhereOnceItsSlotIsOff) {
   VolumeFixture f(kSize, 2);
-  EXPECT_EQ(f.Write(0, 512, 6)->Wait(), Status::kOk);
+  EXPECT_EQ(f.Write(0, 4096, 6)->Wait(), Status::kOk);
   f.replicas[0]->Do([&] { f.replicas[0]->store.corrupt_reads = true; });
-  auto read = f.Submit(Kind::kRead, 0, 512);
+  auto read = f.Submit(Kind::kRead, 0, 4096);
   Event event = f.WaitFor(Event::Type::kFailed);
   EXPECT_EQ(event.slot, 0);
   EXPECT_EQ(event.status, Status::kChecksumMismatch);
