@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <fstream>
 #include <future>
 #include <memory>
 #include <random>
@@ -17,6 +16,7 @@
 #include "base/event_loop.h"
 #include "base/limits.h"
 #include "base/output_queue.h"
+#include "resident_bytes.h"
 
 namespace aurochs {
 namespace {
@@ -76,12 +76,6 @@ TEST(Buffer, WhatIsNotNeededForAWhileGoesBack) {
 
 // A sanitizer's malloc keeps what is freed.
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-size_t ResidentBytes() {
-  size_t size = 0, resident = 0;
-  std::ifstream("/proc/self/statm") >> size >> resident;  // proc(5): in pages
-  return resident * sysconf(_SC_PAGESIZE);
-}
-
 TEST(Buffer, WhatGoesBackIsTheSystemsAlsoWhereSmallThingsLieBetween) {
   int64_t now = 2'000'000'000;
   while (Buffer::ReleaseUnused(now)) now += kBufferUnusedMs;
