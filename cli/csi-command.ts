@@ -31,7 +31,7 @@ export function addCsiCommand(program: Command): void {
     )
     .action(async (flags: CsiFlags) => {
       const { serveCsi } = await import("./csi.js");
-      process.exitCode = await serveCsi(flags);
+      await serveCsi(flags);
     });
 }
 

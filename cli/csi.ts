@@ -8,8 +8,8 @@ import { dieWithParent } from "./parent.js";
 import { aborted, stopSignal } from "./signals.js";
 import { version } from "./version.js";
 
-/** @returns the exit code */
-export async function serveCsi(flags: CsiFlags): Promise<number> {
+/** Ends the process itself: what was begun must not keep one that cannot serve. */
+export async function serveCsi(flags: CsiFlags): Promise<never> {
   dieWithParent();
   const stop = stopSignal();
   const log = processLog("csi");
@@ -25,6 +25,6 @@ export async function serveCsi(flags: CsiFlags): Promise<number> {
     process.exit(EXIT.OK.code);
   } catch (err) {
     log.fatal({ err }, "the CSI driver cannot serve");
-    return EXIT.FAILED.code;
+    process.exit(EXIT.FAILED.code);
   }
 }

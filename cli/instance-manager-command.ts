@@ -47,7 +47,7 @@ export function addInstanceManagerCommand(program: Command): void {
     .option("--zone <name>", "copies of a volume are spread over zones", "")
     .action(async (flags: InstanceManagerFlags) => {
       const { runInstanceManager } = await import("./instance-manager.js");
-      process.exitCode = await runInstanceManager(flags);
+      await runInstanceManager(flags);
     })
     .addHelpText(
       "after",

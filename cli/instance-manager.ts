@@ -9,8 +9,8 @@ import { dieWithParent } from "./parent.js";
 import { aborted, stopSignal } from "./signals.js";
 import { version } from "./version.js";
 
-/** @returns the exit code */
-export async function runInstanceManager(flags: InstanceManagerFlags): Promise<number> {
+/** Ends the process itself: what is looked after outlives it, and what was begun must not keep one that cannot serve. */
+export async function runInstanceManager(flags: InstanceManagerFlags): Promise<never> {
   dieWithParent();
   const stop = stopSignal();
   const { log, level } = adjustableLog("instance-manager");
@@ -33,11 +33,10 @@ export async function runInstanceManager(flags: InstanceManagerFlags): Promise<n
     );
     await aborted(stop);
     await agent.stop(flags.stopInstances);
-    // What is looked after outlives this process.
     process.exit(EXIT.OK.code);
   } catch (err) {
     log.fatal({ err }, "the instance manager cannot serve");
-    return EXIT.FAILED.code;
+    process.exit(EXIT.FAILED.code);
   }
 }
 

@@ -41,7 +41,7 @@ export function addManagerCommand(program: Command): void {
     .option("--ready-file <file>", "JSON is written there when the API can be used", parsePath)
     .action(async (flags: ManagerFlags) => {
       const { serveManager } = await import("./manager.js");
-      process.exitCode = await serveManager(flags);
+      await serveManager(flags);
     })
     .addHelpText(
       "after",

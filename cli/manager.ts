@@ -10,8 +10,9 @@ import { dieWithParent } from "./parent.js";
 import { aborted, stopSignal } from "./signals.js";
 import { version } from "./version.js";
 
-/** @returns the exit code */
-export async function serveManager(flags: ManagerFlags): Promise<number> {
+/** Ends the process itself: calls to agents may be under way for hours, and go on there, and what was begun must not keep one that
+ * cannot serve. */
+export async function serveManager(flags: ManagerFlags): Promise<never> {
   dieWithParent();
   const stop = stopSignal();
   const { log, level } = adjustableLog("manager");
@@ -31,11 +32,10 @@ export async function serveManager(flags: ManagerFlags): Promise<number> {
       await replaceFile(flags.readyFile, JSON.stringify({ url, pid: process.pid }));
     await aborted(stop);
     await manager.stop();
-    // Calls to agents may be under way for hours, and go on there.
     process.exit(EXIT.OK.code);
   } catch (err) {
     log.fatal({ err }, "the manager cannot serve");
-    return EXIT.FAILED.code;
+    process.exit(EXIT.FAILED.code);
   }
 }
 
