@@ -1,20 +1,18 @@
 /** Runs the agent of a node until a signal. */
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { EXIT } from "../engine/exit-codes.js";
 import { runAgent } from "../manager/instance-manager/main.js";
 import type { InstanceManagerFlags } from "./instance-manager-command.js";
 import { adjustableLog } from "./log.js";
 import { dieWithParent } from "./parent.js";
-import { aborted, stopSignal } from "./signals.js";
+import { serve } from "./serve.js";
 import { version } from "./version.js";
 
-/** Ends the process itself: what is looked after outlives it, and what was begun must not keep one that cannot serve. */
-export async function runInstanceManager(flags: InstanceManagerFlags): Promise<never> {
+/** What is looked after outlives it. */
+export function runInstanceManager(flags: InstanceManagerFlags): Promise<never> {
   dieWithParent();
-  const stop = stopSignal();
   const { log, level } = adjustableLog("instance-manager");
-  try {
+  return serve(log, "the instance manager", async () => {
     const agent = await runAgent(
       {
         listen: flags.listen,
@@ -31,13 +29,8 @@ export async function runInstanceManager(flags: InstanceManagerFlags): Promise<n
       },
       log,
     );
-    await aborted(stop);
-    await agent.stop(flags.stopInstances);
-    process.exit(EXIT.OK.code);
-  } catch (err) {
-    log.fatal({ err }, "the instance manager cannot serve");
-    process.exit(EXIT.FAILED.code);
-  }
+    return () => agent.stop(flags.stopInstances);
+  });
 }
 
 /** One of our executables: the one that runs lies in the same checkout, whether bundled or not. */

@@ -1,22 +1,19 @@
 /** Runs the manager until a signal. */
 import { readFile } from "node:fs/promises";
-import { EXIT } from "../engine/exit-codes.js";
 import { formatHostPort } from "../engine/host-port.js";
 import { runManager } from "../manager/main.js";
 import { replaceFile } from "../replica/durable-file.js";
 import type { ManagerFlags } from "./manager-command.js";
 import { adjustableLog } from "./log.js";
 import { dieWithParent } from "./parent.js";
-import { aborted, stopSignal } from "./signals.js";
+import { serve } from "./serve.js";
 import { version } from "./version.js";
 
-/** Ends the process itself: calls to agents may be under way for hours, and go on there, and what was begun must not keep one that
- * cannot serve. */
-export async function serveManager(flags: ManagerFlags): Promise<never> {
+/** Calls to agents may be under way for hours: they go on there. */
+export function serveManager(flags: ManagerFlags): Promise<never> {
   dieWithParent();
-  const stop = stopSignal();
   const { log, level } = adjustableLog("manager");
-  try {
+  return serve(log, "the manager", async () => {
     const token = flags.tokenFile === undefined ? null : await readToken(flags.tokenFile);
     const manager = await runManager(
       {
@@ -30,13 +27,8 @@ export async function serveManager(flags: ManagerFlags): Promise<never> {
     const url = `http://${formatHostPort(manager.rest)}`;
     if (flags.readyFile !== undefined)
       await replaceFile(flags.readyFile, JSON.stringify({ url, pid: process.pid }));
-    await aborted(stop);
-    await manager.stop();
-    process.exit(EXIT.OK.code);
-  } catch (err) {
-    log.fatal({ err }, "the manager cannot serve");
-    process.exit(EXIT.FAILED.code);
-  }
+    return () => manager.stop();
+  });
 }
 
 async function readToken(path: string): Promise<string> {

@@ -9,6 +9,6 @@ export function addReplicaHostCommand(program: Command): void {
     .requiredOption("--socket <path>", "Unix socket to serve on", parsePath)
     .action(async ({ socket }: { socket: string }) => {
       const { runReplicaHost } = await import("./replica-host.js");
-      process.exitCode = await runReplicaHost(socket);
+      await runReplicaHost(socket);
     });
 }

@@ -1,6 +1,7 @@
 /** Who cannot serve ends, says why, and leaves its state to the next one. */
+import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer, type AddressInfo, type Server } from "node:net";
+import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t from "tap";
@@ -12,13 +13,6 @@ const WAIT_MS = 60_000;
 const directory = mkdtempSync(join(tmpdir(), "aurochs-taken-port-"));
 t.teardown(() => rmSync(directory, { recursive: true }));
 
-/** Somebody else's. */
-async function taken(): Promise<Server & { port: number }> {
-  const server = createServer();
-  await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
-  return Object.assign(server, { port: (server.address() as AddressInfo).port });
-}
-
 const [from = 0] = await freePorts([], 1, 20);
 const COMMANDS: Record<string, string[]> = {
   "instance-manager": ["--port-range", `${from}-${from + 19}`],
@@ -28,18 +22,20 @@ const COMMANDS: Record<string, string[]> = {
 
 for (const [name, flags] of Object.entries(COMMANDS))
   t.test(name, async (t) => {
-    const start = (port: number) =>
+    const start = (at: number) =>
       startDaemon("bin/aurochs", [
-        ...[name, "--state-dir", join(directory, name), "--listen", `127.0.0.1:${port}`],
+        ...[name, "--state-dir", join(directory, name), "--listen", `127.0.0.1:${at}`],
         ...flags,
       ]);
-    const other = await taken();
-    const refused = start(other.port);
+    const other = createServer().listen(0, "127.0.0.1");
+    await once(other, "listening");
+    const { port } = other.address() as AddressInfo;
+    const refused = start(port);
     t.teardown(() => isAlive(refused.pid) && process.kill(refused.pid, "SIGKILL"));
     t.equal(await refused.ended, EXIT.FAILED.code, "whose port is taken");
-    t.match(refused.output(), new RegExp(`EADDRINUSE.*${other.port}.*cannot serve`));
-    await new Promise((closed) => other.close(closed));
-    const next = start(other.port);
+    t.match(refused.output(), new RegExp(`EADDRINUSE.*${port}.*cannot serve`));
+    await once(other.close(), "close");
+    const next = start(port);
     t.teardown(() => isAlive(next.pid) && process.kill(next.pid, "SIGKILL"));
     await waitFor(`the next ${name} to serve`, WAIT_MS, async () => {
       if (!isAlive(next.pid)) throw new Error(`it ended:\n${next.output()}`);
