@@ -8,6 +8,7 @@ import { isDeleted, type Resource } from "../objects/resource.js";
 import type { Agent, AgentCalls } from "./agent.js";
 import type { Agents } from "./agents.js";
 import { CALL_TIMEOUT_MS } from "./limits.js";
+import { directoryOf } from "./replica-instance.js";
 
 type Kept = Resource<"Engine" | "Replica" | "Witness">;
 
@@ -53,6 +54,12 @@ export class InstanceKeeper {
   /** @param why it ended before it ran */
   tellFailedStart(object: Kept, why: string): void {
     this.#tell(object, "Warning", "FailedStarting", `${object.metadata.name} cannot be started: ${why}`);
+  }
+
+  /** @param why its directory cannot be removed */
+  tellLeftBehind(object: Resource<"Replica" | "Witness">, why: string): void {
+    const { name } = object.metadata;
+    this.#tell(object, "Warning", "FailedDeleting", `${name} is gone, and its directory ${directoryOf(object)} is left behind: ${why}`); // prettier-ignore
   }
 
   #find({ spec, metadata }: Kept): Presence {

@@ -41,3 +41,7 @@ export const DISK_RETRY_MS = 30_000;
 
 /** ms for what engines have counted: whoever collects metrics waits for all nodes. */
 export const TOTALS_TIMEOUT_MS = 3_000;
+
+/** ms that what is deleted waits for a disk which its node's agent cannot use: agents look at disks every 30 s, and a node that was
+ * just started may not have mounted all. */
+export const LOST_DISK_MS = 60_000;

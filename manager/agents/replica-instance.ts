@@ -6,7 +6,8 @@ import type { Resource } from "../objects/resource.js";
 import { listenHost, newInstance } from "./new-instance.js";
 import { RECEIVERS, REPLICA_PORTS } from "./limits.js";
 
-function directoryOf({ spec }: Resource<"Replica" | "Witness">): string {
+/** Where its data are, on its node. */
+export function directoryOf({ spec }: Resource<"Replica" | "Witness">): string {
   return join(spec.diskPath, "replicas", spec.dataDirectoryName);
 }
 

@@ -1,6 +1,9 @@
 import { pino } from "pino";
 import t, { type Test } from "tap";
+import { formatTime } from "../../engine/timestamp.js";
 import { ReplicaMode } from "../../proto/longhorn.js";
+import type { Events, NewEvent } from "../events/events.js";
+import { dated } from "../objects/conditions.js";
 import { FINALIZER, type NewResource, type Resource } from "../objects/resource.js";
 import { SqliteStore } from "../store/sqlite-store.js";
 import { modify } from "../store/store.js";
@@ -8,6 +11,7 @@ import { newReplica } from "../volume/objects.js";
 import { noteBadEnd } from "../volume/restart.js";
 import type { Agent } from "./agent.js";
 import type { AgentListener, Agents } from "./agents.js";
+import { LOST_DISK_MS } from "./limits.js";
 import { startReplicaLoop } from "./replica-loop.js";
 
 const DISK = { node: "node-1", diskUUID: "disk-1", diskPath: "/disk" };
@@ -35,9 +39,17 @@ class Rig {
           return Promise.resolve({});
         },
       },
-      node: { replicaDirectoryRemove: () => Promise.resolve(this.asked.push("remove directory")) },
+      node: {
+        replicaDirectoryRemove: () => {
+          this.asked.push("remove directory");
+          return this.isDiskDead ? Promise.reject(new Error("EIO")) : Promise.resolve({});
+        },
+      },
     },
   };
+  isDiskDead = false;
+  /** "Reason message" of warnings */
+  readonly warned: string[] = [];
   #listener: AgentListener = () => undefined;
 
   static async start(t: Test): Promise<Rig> {
@@ -62,7 +74,10 @@ class Rig {
         return () => undefined;
       },
     } as unknown as Agents;
-    const events = { record: () => undefined } as unknown as Parameters<typeof startReplicaLoop>[2];
+    const record = ({ type, reason, message }: NewEvent) => {
+      if (type === "Warning") rig.warned.push(`${reason} ${message}`);
+    };
+    const events = { record } as unknown as Events;
     const loop = startReplicaLoop(store, agents, events, pino({ level: "silent" }));
     t.teardown(async () => {
       await loop.stop();
@@ -88,6 +103,15 @@ class Rig {
 
   async untilGone(): Promise<void> {
     while ((await this.store.get("Replica", "v-r-a")) !== null) await this.pause();
+  }
+
+  /** Of the one disk, as the node's object says it. */
+  disk(reason: string): Promise<unknown> {
+    const ready = { type: "Ready", status: reason === "" ? "True" : "False", reason, message: "it is away" };
+    return modify(this.store, "Node", "node-1", "status", ({ status }) => {
+      const { d } = status.diskStatus;
+      if (d !== undefined) d.conditions = [dated(ready, d.conditions, formatTime(Date.now()))];
+    });
   }
 
   engine(status: Partial<Resource<"Engine">["status"]>): Promise<unknown> {
@@ -177,4 +201,46 @@ t.test("none is started on a disk that is not there", async (t) => {
   rig.tell({ of: "disk", name: "d" });
   await rig.pause();
   t.strictSame(rig.asked, ["start"]);
+});
+
+/** From now on it is later. */
+function skip(t: Test, ms: number): void {
+  const { now } = Date;
+  t.intercept(Date, "now", { value: () => now() + ms });
+}
+
+t.test("one that is deleted is waited for while its disk is away, but not for ever", async (t) => {
+  const rig = await Rig.start(t);
+  rig.isDiskDead = true;
+  await rig.disk("NoDiskInfo");
+  await rig.store.delete("Volume", "v");
+  await rig.store.delete("Replica", "v-r-a");
+  await rig.pause();
+  t.not(await rig.store.get("Replica", "v-r-a"), null);
+  t.strictSame([...new Set(rig.asked)], ["stop", "remove directory"]);
+  t.strictSame(rig.warned, []);
+  skip(t, LOST_DISK_MS);
+  rig.tell({ of: "disk", name: "d" });
+  await rig.untilGone();
+  t.match(rig.warned, [
+    /^FailedDeleting v-r-a .* \/disk\/replicas\/v-a .* disk d of node node-1 .*: it is away/,
+  ]);
+});
+
+t.test("where its disk is there, or its node was away, what cannot be removed is tried again", async (t) => {
+  for (const reason of ["", "NodeNotReady"]) {
+    const rig = await Rig.start(t);
+    rig.isDiskDead = true;
+    await rig.disk(reason);
+    await rig.store.delete("Volume", "v");
+    await rig.store.delete("Replica", "v-r-a");
+    await rig.pause();
+    skip(t, LOST_DISK_MS);
+    rig.tell({ of: "disk", name: "d" });
+    await rig.pause();
+    t.not(await rig.store.get("Replica", "v-r-a"), null);
+    rig.isDiskDead = false;
+    await rig.untilGone();
+    t.strictSame(rig.warned, []);
+  }
 });

@@ -5,13 +5,15 @@ import type { InstanceSpec } from "../../proto/instance-manager.js";
 import { Loop } from "../control/loop.js";
 import type { Events } from "../events/events.js";
 import { isDeleted, type Resource } from "../objects/resource.js";
+import { isLoss } from "../schedule/cluster.js";
 import { letGo, type Store } from "../store/store.js";
 import { ownLabels } from "../volume/objects.js";
+import { parseTime } from "../volume/time.js";
 import type { Agent, AgentCalls } from "./agent.js";
 import type { Agents } from "./agents.js";
 import { InstanceKeeper } from "./instance-keeper.js";
 import { factsOf, newFailure } from "./instance-status.js";
-import { CALL_TIMEOUT_MS, RELEASE_POLL_MS } from "./limits.js";
+import { CALL_TIMEOUT_MS, LOST_DISK_MS, RELEASE_POLL_MS } from "./limits.js";
 import { endOf, type End } from "./replica-end.js";
 import { replicaInstance, witnessInstance } from "./replica-instance.js";
 
@@ -113,8 +115,10 @@ async function reconcile<K extends Hosted>(
   const { metadata } = stored;
   if (presence.is === "reached") {
     if (presence.instance !== null) return null;
-    if (how === "with its data") await removeDirectory(store, stored, presence.calls);
-    else
+    if (how === "with its data") {
+      const until = await removeDirectory(store, stored, presence.calls, keeper);
+      if (until !== null) return until;
+    } else
       log.warn(
         { name: metadata.name },
         "its directory stays there: no other copy is whole beyond doubt, or the volume was salvaged without it",
@@ -124,15 +128,28 @@ async function reconcile<K extends Hosted>(
   return null;
 }
 
-/** @throws {RpcError} it is still there */
+/** @returns ms since 1970 at which it is to be tried again, since its disk is away; null: it is done
+ * @throws {RpcError} it is still there */
 async function removeDirectory(
   store: Store,
-  { spec }: Resource<Hosted>,
+  object: Resource<Hosted>,
   { node }: AgentCalls,
-): Promise<void> {
-  const found = (await store.get("Node", spec.nodeID))?.status.diskStatus ?? {};
-  const disk = Object.keys(found).find((name) => found[name]?.diskUUID === spec.diskID);
+  keeper: InstanceKeeper,
+): Promise<number | null> {
+  const { dataDirectoryName, diskID, nodeID } = object.spec;
+  const found = (await store.get("Node", nodeID))?.status.diskStatus ?? {};
+  const [disk, is] = Object.entries(found).find(([, { diskUUID }]) => diskUUID === diskID) ?? [];
   // A disk that was taken away keeps what is on it.
-  if (disk === undefined || spec.dataDirectoryName === "") return;
-  await node.replicaDirectoryRemove({ disk, name: spec.dataDirectoryName }, { timeoutMs: CALL_TIMEOUT_MS });
+  if (disk === undefined || is === undefined || dataDirectoryName === "") return null;
+  try {
+    await node.replicaDirectoryRemove({ disk, name: dataDirectoryName }, { timeoutMs: CALL_TIMEOUT_MS });
+    return null;
+  } catch (error) {
+    const loss = is.conditions.find(isLoss);
+    if (loss === undefined) throw error;
+    const since = Math.max(parseTime(loss.lastTransitionTime), parseTime(object.metadata.deletionTimestamp));
+    if (Date.now() < since + LOST_DISK_MS) return since + LOST_DISK_MS;
+    keeper.tellLeftBehind(object, `disk ${disk} of node ${nodeID} is not ready: ${loss.message}`);
+    return null;
+  }
 }

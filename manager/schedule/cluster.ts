@@ -110,7 +110,8 @@ function clusterNode(
   };
 }
 
-function isLoss({ type, status, reason }: Condition): boolean {
+/** A disk's node says that it cannot be used; not only that the node is away. */
+export function isLoss({ type, status, reason }: Condition): boolean {
   return type === "Ready" && status === "False" && reason !== "NodeNotReady";
 }
 

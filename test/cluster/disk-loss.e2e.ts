@@ -1,4 +1,5 @@
-/** A disk that fails under its replicas, and comes back: whoever uses the volume notices nothing, and its copies are whole again elsewhere. */
+/** A disk that fails under its replicas, and comes back: whoever uses the volume notices nothing, and its copies are whole again elsewhere.
+ * Whoever gives both up gets rid of them. */
 import t from "tap";
 import type { ItemOf } from "../../rest-client/resources.js";
 import { waitFor } from "../tools/process.js";
@@ -40,8 +41,8 @@ const untilDisk = (node: ClusterNode, status: string) =>
     return conditionOf(disk.conditions, "Ready") === status ? disk : undefined;
   });
 
-const told = async (pattern: RegExp) =>
-  (await client.list("events")).some(({ event }) => event.reason === "Ready" && pattern.test(event.message));
+const told = async (reason: string, pattern: RegExp) =>
+  (await client.list("events")).some(({ event }) => event.reason === reason && pattern.test(event.message));
 
 await client.update("settings", "replica-replenishment-wait-interval", {
   ...(await client.get("settings", "replica-replenishment-wait-interval")),
@@ -59,7 +60,7 @@ t.test("a disk fails: it says why, and the volume is whole again without it", as
   await until("degraded", ({ robustness }) => robustness === "degraded");
   const { conditions } = await untilDisk(failing, "False");
   t.match(conditions, { Ready: { reason: "NoDiskInfo", message: /EIO/ }, Schedulable: { status: "False", reason: "DiskNotReady" } }); // prettier-ignore
-  t.ok(await told(new RegExp(`^disk \\S+ of node ${failing.name} is not ready: NoDiskInfo, .*EIO`)));
+  t.ok(await told("Ready", new RegExp(`^disk \\S+ of node ${failing.name} is not ready: NoDiskInfo, .*EIO`)));
   const volume = await until("healthy", isHealthy);
   t.notOk(wholeOn(volume).includes(failing.name));
   workload.check();
@@ -69,10 +70,29 @@ t.test("it comes back as it was, and is used again", async (t) => {
   await cluster.mendDisk(failing);
   const { conditions } = await untilDisk(failing, "True");
   t.match(conditions, { Schedulable: { status: "True" } });
-  t.ok(await told(new RegExp(`^disk \\S+ of node ${failing.name} is ready`)));
+  t.ok(await told("Ready", new RegExp(`^disk \\S+ of node ${failing.name} is ready`)));
   await client.act("volumes", NAME, "updateReplicaCount", { replicaCount: COPIES + 1 });
   await until("on all nodes", (volume) => new Set(wholeOn(volume)).size === COPIES + 1);
   await workload.pause();
   await workload.verify();
   await workload.end();
+});
+
+t.test("it fails for good: the volume can be deleted all the same, and the disk be taken away", async (t) => {
+  await cluster.breakDisk(failing);
+  await untilDisk(failing, "False");
+  await client.delete("volumes", NAME);
+  await waitFor("the volume to be gone", 2 * STEP_MS, async () =>
+    (await client.get("volumes", NAME)) === null ? true : undefined,
+  );
+  t.ok(
+    await told(
+      "FailedDeleting",
+      new RegExp(`${failing.directory}/disk/replicas/${NAME}-\\S+ is left behind: .*EIO`),
+    ),
+  );
+  const disks = (await client.get("nodes", failing.name))?.disks ?? {};
+  const cordoned = Object.entries(disks).map(([name, disk]) => [name, { ...disk, allowScheduling: false }] as const); // prettier-ignore
+  await client.act("nodes", failing.name, "diskUpdate", { disks: Object.fromEntries(cordoned) });
+  await client.act("nodes", failing.name, "diskUpdate", { disks: {} });
 });
