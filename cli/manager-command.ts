@@ -50,12 +50,15 @@ export function addManagerCommand(program: Command): void {
     );
 }
 
-function parseNode(text: string, before: Map<string, HostPort> = new Map()): Map<string, HostPort> {
-  const [, name = "", address = ""] = /^([^=]+)=(.+)$/.exec(text) ?? [];
+export function parseNode(text: string, before: Map<string, HostPort> = new Map()): Map<string, HostPort> {
+  const [, name = "", at = ""] = /^([^=]+)=(.+)$/.exec(text) ?? [];
   if (name === "") throw new InvalidArgumentError(`"${text}" is not NAME=HOST:PORT`);
   parseNodeName(name);
   if (before.has(name)) throw new InvalidArgumentError(`node ${name} is given twice`);
-  return new Map([...before, [name, parseAddress(address)]]);
+  const address = parseAddress(at);
+  const [other] = [...before].find(([, { host, port }]) => host === address.host && port === address.port) ?? []; // prettier-ignore
+  if (other !== undefined) throw new InvalidArgumentError(`${at} is the address of node ${other} already`);
+  return new Map([...before, [name, address]]);
 }
 
 function parseSetting(text: string, before: ReadonlyMap<string, string>): Map<string, string> {

@@ -57,7 +57,7 @@ export async function runManager(options: ManagerOptions, log: Logger): Promise<
   const events = SqliteEvents.on(database, Date.now, onError);
   await makeMissingSettings(store, version, options.settings);
   await keepEngineImage(store, version);
-  const agents = new Agents(options.agents, log);
+  const agents = new Agents(options.agents, store, log);
   const operations = new AgentOperations(store, agents);
   const metrics = new ManagerMetrics(store, operations);
   const rest = await RestServer.listen(

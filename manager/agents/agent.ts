@@ -36,13 +36,16 @@ export class Agent {
   #retry: NodeJS.Timeout | null = null;
   #downTimer: NodeJS.Timeout | null = null;
   #isDown = false;
+  #isOf: string | null = null;
   #stopped = false;
 
   /** @param address of its instance service, the last of its four ports
+   * @param ownersOf the nodes that have a disk, by its UUID
    * @param onChange called after the state here has changed */
   constructor(
     readonly node: string,
     readonly address: HostPort,
+    private readonly ownersOf: (disk: string) => readonly string[],
     private readonly onChange: (change: AgentChange) => void,
     private readonly log: Logger,
   ) {
@@ -58,6 +61,11 @@ export class Agent {
   /** It was not reached for longer than a restart of an agent takes. */
   get isDown(): boolean {
     return this.#isDown;
+  }
+
+  /** Another node, by its disks, whose agent answers at the address: nothing is asked of it; null: none. */
+  get isOf(): string | null {
+    return this.#isOf;
   }
 
   stop(): void {
@@ -93,6 +101,9 @@ export class Agent {
   }
 
   #take({ state, instance, engine, disk, diskForgotten }: NodeEvent): void {
+    if (state !== null) this.#noteOwner(state.disks);
+    // What was on its way while the stream was ended.
+    if (this.#isOf !== null) return;
     if (state !== null) {
       this.facts = state.node;
       const gone = [...this.instances.keys()];
@@ -112,6 +123,18 @@ export class Agent {
       this.disks.delete(diskForgotten);
       this.onChange({ of: "disk", name: diskForgotten });
     }
+  }
+
+  /** What runs on another node would be stopped here, and started there once more. */
+  #noteOwner(disks: readonly DiskStatus[]): void {
+    const owners = disks.map(({ uuid }) => this.ownersOf(uuid)).filter((nodes) => nodes.length > 0);
+    const before = this.#isOf;
+    this.#isOf = owners.some((nodes) => nodes.includes(this.node)) ? null : (owners[0]?.[0] ?? null);
+    if (this.#isOf === null) return;
+    this.#stream?.close();
+    if (this.#isOf === before) return;
+    this.log.error({ node: this.node, address: this.address, isOf: this.#isOf }, "the agent of another node answers"); // prettier-ignore
+    this.onChange({ of: "node" });
   }
 
   #takeInstance(instance: InstanceResponse): void {

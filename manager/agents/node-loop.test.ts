@@ -12,7 +12,7 @@ t.test(
     const store = SqliteStore.open(":memory:");
     const log = pino({ level: "silent" });
     // Nobody listens there.
-    const agents = new Agents(new Map([["node-1", { host: "127.0.0.1", port: 1 }]]), log);
+    const agents = new Agents(new Map([["node-1", { host: "127.0.0.1", port: 1 }]]), store, log);
     const events = {
       record: () => undefined,
       list: () => Promise.resolve([]),
@@ -37,7 +37,7 @@ t.test(
       { type: "Schedulable", status: "True" },
     ]);
     t.strictSame(node.spec.disks, {}, "its first disk is made when it is reached");
-    const agent = { isReached: false, isDown: true, address: "127.0.0.1:1", zone: "", disks: new Map() };
+    const agent = { isReached: false, isDown: true, isOf: null, address: "127.0.0.1:1", zone: "", disks: new Map() }; // prettier-ignore
     const rules = { overProvisioning: 100, minimalAvailable: 25 };
     const later = nodeStatus(node, { agent, problems: new Map(), replicas: [], rules, now: "2030-01-01T00:00:00Z" }); // prettier-ignore
     t.match(later.conditions[0], { type: "Ready", status: "False", reason: "KubernetesNodeNotReady", message: /reached at 127\.0\.0\.1:1; it listens where/ }); // prettier-ignore

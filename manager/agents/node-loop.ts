@@ -60,6 +60,7 @@ async function reconcile(store: Store, agents: Agents, events: Events, name: str
             ...{
               isReached: agent.calls !== null,
               isDown: agent.isDown,
+              isOf: agent.isOf,
               address: formatHostPort(agent.address),
             },
             ...{ zone: agent.facts?.zone ?? "", disks: agent.disks },

@@ -18,6 +18,8 @@ export const FOLLOWS: ReadonlySet<string> = new Set(["NodeNotReady", "DiskNotRea
 interface AgentNews {
   isReached: boolean;
   isDown: boolean;
+  /** the node whose agent answers instead; null: none */
+  isOf: string | null;
   /** "HOST:PORT" */
   address: string;
   zone: string;
@@ -64,7 +66,10 @@ function readiness({ metadata, status }: Node, agent: NodeNews["agent"]): News {
   if (agent.isDown)
     return {
       ...{ type, status: "False", reason: "KubernetesNodeNotReady" },
-      message: `the agent of node ${metadata.name} cannot be reached at ${agent.address}; it listens where its --listen says`,
+      message:
+        agent.isOf === null
+          ? `the agent of node ${metadata.name} cannot be reached at ${agent.address}; it listens where its --listen says`
+          : `the agent at ${agent.address} is not that of node ${metadata.name}: it has a disk of node ${agent.isOf}`,
     };
   const was = status.conditions.find((one) => one.type === type);
   return was ?? { type, status: "Unknown", reason: "", message: `its agent was not reached yet at ${agent.address}` }; // prettier-ignore

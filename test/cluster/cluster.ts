@@ -91,13 +91,14 @@ export class Cluster {
     this.#agents.set(node.name, agent);
   }
 
-  async startManager(): Promise<void> {
+  /** @param addressOf where it is told that a node's agent is */
+  async startManager(addressOf = ({ address }: ClusterNode) => address): Promise<void> {
     const ready = join(this.directory, "ready.json");
     rmSync(ready, { force: true });
     const args = [
       ...["manager", "--state-dir", join(this.directory, "manager"), "--listen", "127.0.0.1:0"],
       ...["--ready-file", ready, "--setting", "default-replica-count=2"],
-      ...this.nodes.flatMap(({ name, address }) => ["--node", `${name}=${address}:${AGENT_PORT + 3}`]),
+      ...this.nodes.flatMap((node) => ["--node", `${node.name}=${addressOf(node)}:${AGENT_PORT + 3}`]),
     ];
     const manager = startDaemon("bin/aurochs", args, {}, join(this.directory, "manager.log"));
     this.#manager = manager;
