@@ -263,7 +263,8 @@ export class Instances {
 
   #notePorts({ name, record }: Instance): void {
     this.#lastPorts.delete(name);
-    if (record.ports !== null) this.#lastPorts.set(name, record.ports);
+    // Who never ran may have found somebody else there.
+    if (record.ports !== null && record.hasRun) this.#lastPorts.set(name, record.ports);
     for (const oldest of this.#lastPorts.keys()) {
       if (this.#lastPorts.size <= PORTS_REMEMBERED_MAX) break;
       this.#lastPorts.delete(oldest);

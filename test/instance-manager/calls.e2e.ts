@@ -1,5 +1,6 @@
 /** What the agent's services do, on real engines and replicas. */
 import { mkdirSync, symlinkSync, writeFileSync, existsSync, readFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Client, credentials, status, type ServiceError } from "@grpc/grpc-js";
@@ -225,6 +226,20 @@ t.test("disks are known by their file, and only unused replica directories go", 
   const { cpuCapacity, cpuUsage, memoryCapacity, memoryUsage } = await calls.machineUse({}, CALL);
   t.ok(cpuUsage <= cpuCapacity && cpuCapacity >= 1_000 && memoryUsage > 0 && memoryUsage < memoryCapacity);
   await t.rejects(calls.filesystemTrim({ volume: "vol" }, CALL), { code: status.FAILED_PRECONDITION });
+});
+
+t.test("ports that a stranger has are not those of one instance for ever", async (t) => {
+  const agent = await new Agent(t).start();
+  const { port } = await agent.replica("vol-r-1");
+  const stranger = createServer();
+  await new Promise<void>((resolve) => stranger.listen(port + 10, "127.0.0.1", resolve));
+  t.teardown(() => stranger.close());
+  await t.rejects(agent.replica("vol-r-2"), { message: /EADDRINUSE/ });
+  await agent.remove("vol-r-2");
+  const second = await agent.replica("vol-r-2");
+  t.not(second.port, port + 10);
+  await agent.remove("vol-r-2");
+  t.equal((await agent.replica("vol-r-2")).port, second.port, "those that it ran at are");
 });
 
 /** What answers UNIMPLEMENTED to a request without content. */
