@@ -50,6 +50,7 @@ export class ProcessInstance extends Instance {
 
   async #start(): Promise<void> {
     const { record, home } = this;
+    const ids = record.engine?.ids ?? [];
     this.#backoff.started();
     try {
       const args = record.engine === null ? record.spec.args : await this.#engineArguments(record.engine);
@@ -65,7 +66,12 @@ export class ProcessInstance extends Instance {
       this.log.info({ pid: process.id.pid, args }, "process started");
       this.#watch(process);
     } catch (error) {
-      this.apply({ type: "failed", reason: (error as Error).message });
+      const reason = (error as Error).message;
+      // No replica knows what did not run.
+      if (record.engine !== null) record.engine.ids = ids;
+      // A disk that is full, as it were, may have room again; what is to end has ended.
+      if (record.hasRun && record.status.state !== "stopping") this.#startLater(reason);
+      else this.apply({ type: "failed", reason });
       return;
     }
     // Deleted meanwhile.
@@ -143,7 +149,12 @@ export class ProcessInstance extends Instance {
       this.apply({ type: "ended", ending, said });
       return;
     }
-    this.apply({ type: "crashed", reason: endingText(ending, said) });
+    this.#startLater(endingText(ending, said));
+  }
+
+  /** @param reason why it does not run */
+  #startLater(reason: string): void {
+    this.apply({ type: "crashed", reason });
     this.#restart = setTimeout(() => {
       this.#restart = null;
       void this.#start();

@@ -13,7 +13,7 @@ import {
 } from "../../proto/instance-manager.js";
 import { unaryClient, type Calls } from "../../proto/unary.js";
 import { IscsiIo } from "../tools/iscsi-io.js";
-import { isAlive, startDaemon, waitFor, type Daemon } from "../tools/process.js";
+import { isAlive, processesNaming, startDaemon, waitFor, type Daemon } from "../tools/process.js";
 
 export const CALL = { timeoutMs: 60_000 };
 export const WAIT_MS = 60_000;
@@ -191,6 +191,11 @@ export class Agent implements Clients {
     return (JSON.parse(readFileSync(path, "utf8")) as { pid: number }).pid;
   }
 
+  /** All that were started for this agent, whether it knows them or not. */
+  get replicaHosts(): number[] {
+    return processesNaming(join(this.stateDirectory, "replica-host.sock"));
+  }
+
   target({ port }: Running, volume = "vol"): string {
     return `iscsi://127.0.0.1:${port + 1}/iqn.2019-10.io.longhorn:${volume}/1`;
   }
@@ -210,12 +215,8 @@ export class Agent implements Clients {
     const folder = join(this.stateDirectory, "instances");
     const pids = readdirSync(folder)
       .filter((file) => file.endsWith(".json"))
-      .map((file) => this.record(decodeURIComponent(file.slice(0, -".json".length))).process?.pid ?? 0);
-    try {
-      pids.push(this.replicaHostPid);
-    } catch {
-      // There was none.
-    }
+      .map((file) => this.record(decodeURIComponent(file.slice(0, -".json".length))).process?.pid ?? 0)
+      .concat(this.replicaHosts);
     for (const pid of pids) if (pid > 0 && isAlive(pid)) process.kill(pid, "SIGKILL");
     rmSync(this.directory, { recursive: true, force: true });
   }

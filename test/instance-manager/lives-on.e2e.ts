@@ -1,10 +1,10 @@
 /** Engines and replicas outlive their agent, and what crashes is back at once. */
-import { symlinkSync } from "node:fs";
+import { mkdirSync, rmdirSync, symlinkSync } from "node:fs";
 import { join, resolve } from "node:path";
 import t from "tap";
 import { EXIT } from "../../engine/exit-codes.js";
 import { IscsiIo } from "../tools/iscsi-io.js";
-import { isAlive, waitFor } from "../tools/process.js";
+import { commandLine, isAlive, waitFor } from "../tools/process.js";
 import { Agent, CALL, killProcess, WAIT_MS, type Running } from "./agent.js";
 
 /** An initiator that reconnects, as the kernel's does. */
@@ -70,6 +70,29 @@ t.test("an engine that is killed is back under its initiator, also one of an ear
     await states(agent),
     ALL_RUN,
     "an engine that died while there was no agent is started as well",
+  );
+  await io.logout();
+});
+
+t.test("an engine that crashes while its record cannot be written is back when it can", async (t) => {
+  const agent = await new Agent(t).start();
+  const { io } = await volume(agent);
+  await io.write(0, 4096, 1);
+  const pid = await agent.pid("vol-e-0");
+  const inTheWay = join(agent.stateDirectory, "instances", "vol-e-0.json.tmp");
+  mkdirSync(inTheWay);
+  await killProcess(pid);
+  await waitFor("the reason to be told", WAIT_MS, async () => {
+    const { status } = await agent.get("vol-e-0");
+    return status?.state === "starting" && /EISDIR/.test(status.errorMsg) ? true : undefined;
+  });
+  rmdirSync(inTheWay);
+  t.strictSame(await io.read(0, 4096), [{ version: 1, sectors: 8 }]);
+  await agent.reaches("vol-e-0", "running");
+  t.equal(
+    commandLine(await agent.pid("vol-e-0")).filter((one) => one === "--resume-from").length,
+    1,
+    "it comes after the one that ran alone",
   );
   await io.logout();
 });

@@ -1,5 +1,5 @@
 /** Child processes that a test starts, and certainly ends. */
-import { appendFileSync, readFileSync } from "node:fs";
+import { appendFileSync, readdirSync, readFileSync } from "node:fs";
 import { spawn, type ChildProcess, type SpawnOptions } from "node:child_process";
 
 /** What a process has printed is cut to this; only its end matters for an error message. */
@@ -78,4 +78,21 @@ export function isAlive(pid: number): boolean {
   } catch {
     return false;
   }
+}
+
+/** @returns its program and arguments; none when it has ended */
+export function commandLine(pid: number): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+  } catch {
+    return [];
+  }
+}
+
+/** @returns ids of all that were started with a path, or one below it, among their arguments */
+export function processesNaming(path: string): number[] {
+  const isBelow = (argument: string) => `${argument}/`.startsWith(`${path}/`);
+  return readdirSync("/proc")
+    .map(Number)
+    .filter((pid) => pid > 0 && commandLine(pid).some(isBelow));
 }
