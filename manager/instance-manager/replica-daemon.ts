@@ -138,14 +138,17 @@ export class ReplicaDaemon {
       bootId,
     });
     log.info({ pid: process.id.pid }, "replica host started");
-    await replaceFile(this.#record, JSON.stringify(process.id));
+    // It runs, and another agent finds it by its mark.
+    await replaceFile(this.#record, JSON.stringify(process.id)).catch((err: unknown) => {
+      log.error({ err }, "which process is the replica host could not be recorded");
+    });
     return this.#use(process);
   }
 
   /** Waits until it serves. @throws {Error} it ended, or took too long */
   async #use(process: LivingProcess): Promise<Connection> {
     this.#process = process;
-    void process.ended.then((ending) => this.#onEnded(endingText(ending)));
+    void process.ended.then((ending) => this.#onEnded(process, endingText(ending)));
     const address = `unix:${this.#socket}`;
     const deadline = Date.now() + HOST_START_TIMEOUT_MS;
     while (!(await isHealthy(address))) {
@@ -153,6 +156,7 @@ export class ReplicaDaemon {
         throw new Error("the replica host ended before it served: its log says why");
       if (Date.now() > deadline) {
         process.signal("SIGKILL");
+        this.#process = null;
         throw new Error("the replica host does not serve");
       }
       await sleep(HOST_POLL_MS);
@@ -163,7 +167,9 @@ export class ReplicaDaemon {
     return (this.#connection = { calls, close });
   }
 
-  #onEnded(how: string): void {
+  #onEnded(process: LivingProcess, how: string): void {
+    // Another one may have been started since this one was given up.
+    if (this.#process !== process) return;
     this.#process = null;
     this.#connection?.close();
     this.#connection = null;
