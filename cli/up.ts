@@ -58,7 +58,8 @@ export class Up {
     const state = this.#state;
     const viewed = flags.view ?? process.stdout.isTTY;
     if (viewed) this.#view = new View(process.stdout);
-    this.#readyFile.remove();
+    const stale = this.#readyFile.remove();
+    if (stale !== null) throw stale;
     rmSync(state.engineFile, { force: true });
     this.#replicas = state.ports.map((port, index) => this.#replica(state, port, index, viewed));
     this.#engine = this.#engineChild(state, viewed);
@@ -71,7 +72,7 @@ export class Up {
   async #end(state: UpState): Promise<number> {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#view?.close();
-    this.#readyFile.remove();
+    this.#problem ??= this.#readyFile.remove()?.message ?? null;
     // The engine first: its last act is to tell the replicas that all is durable and equal.
     const clean = [(await this.#engine?.stop(ENGINE_STOP_MS)) ?? true];
     clean.push(...(await Promise.all(this.#replicas.map((child) => child.stop(REPLICA_STOP_MS)))));
@@ -159,17 +160,29 @@ export class Up {
     if (ready?.control == null || ready.pid !== this.#engine?.pid) return null;
     const status = await askEngine(ready.control);
     this.#latest = { status, iscsi: ready.iscsi };
+    const hadServed = this.#served;
     if (status.state === "serving" || status.state === "degraded") this.#served = true;
-    this.#update();
+    if (hadServed) this.#update();
+    else {
+      const error = this.#write();
+      if (error !== null) this.#fail(error.message);
+    }
     return status;
   }
 
-  /** Writes the ready file when what it says has changed. */
+  /** Writes the ready file when what it says has changed: what serves goes on where that cannot be told. */
   #update(): void {
-    if (!this.#served || this.#latest === null || this.#state === null) return;
+    const error = this.#write();
+    if (error === null) return;
+    if (this.#view === null) process.stderr.write(`aurochs up: ${error.message}\n`);
+    else this.#view.note(error.message);
+  }
+
+  #write(): Error | null {
+    if (!this.#served || this.#latest === null || this.#state === null) return null;
     const { status, iscsi } = this.#latest;
     const { ports } = this.#state;
-    this.#readyFile.write({
+    return this.#readyFile.write({
       iscsi,
       engine: { pid: this.#engine?.pid ?? null },
       replicas: this.#replicas.map((child, index) => {

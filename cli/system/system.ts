@@ -84,12 +84,11 @@ export class System {
     const lock = openSync(join(stateDirectory, "up.lock"), "w");
     try {
       if (!lockFile(lock)) throw new Error(`${stateDirectory} is in use by another aurochs up`);
-      await this.#network?.make(this.#nodes.length);
+      const stale = this.#readyFile.remove();
+      if (stale !== null) throw stale;
       rmSync(this.#managerFile, { force: true });
-      for (const { agent } of this.#nodes) agent.start();
-      this.#manager.start();
-      await Promise.race([this.#watch(), aborted(this.#failure.signal)]);
-      await this.#end();
+      await this.#network?.make(this.#nodes.length);
+      await this.#serve();
     } catch (error) {
       this.#problem = (error as Error).message;
     } finally {
@@ -97,6 +96,16 @@ export class System {
     }
     if (this.#problem !== null) process.stderr.write(`aurochs up: ${this.#problem}\n`);
     return this.#problem === null ? EXIT.OK.code : EXIT.FAILED.code;
+  }
+
+  async #serve(): Promise<void> {
+    try {
+      for (const { agent } of this.#nodes) agent.start();
+      this.#manager.start();
+      await Promise.race([this.#watch(), aborted(this.#failure.signal)]);
+    } finally {
+      await this.#end();
+    }
   }
 
   #node(name: string, index: number): SystemNode {
@@ -178,7 +187,8 @@ export class System {
       this.#isReady = true;
       this.#url = ready.url;
       for (const { csi } of this.#nodes) csi?.start();
-      this.#update();
+      const error = this.#write();
+      if (error !== null) throw error;
       process.stdout.write(
         `The API is at ${ready.url}/v1; nodes: ${this.#nodes.map(({ name }) => name).join(", ")}.\n` +
           "Now, for example: aurochs volume create demo --size 2GiB --frontend iscsi\n",
@@ -188,7 +198,7 @@ export class System {
   }
 
   async #end(): Promise<void> {
-    this.#readyFile.remove();
+    this.#problem ??= this.#readyFile.remove()?.message ?? null;
     const drivers = this.#nodes.map(({ csi }) => csi?.stop(CSI_STOP_MS) ?? Promise.resolve(true));
     // The manager first: it would start again what the agents stop.
     const clean = [...(await Promise.all(drivers)), await this.#manager.stop(MANAGER_STOP_MS)];
@@ -197,10 +207,15 @@ export class System {
     else this.#problem ??= "not all could be stopped in time";
   }
 
-  /** Tells scripts how things stand. */
+  /** Tells scripts how things stand: what serves goes on where that cannot be told. */
   #update(): void {
-    if (!this.#isReady) return;
-    this.#readyFile.write({
+    const error = this.#write();
+    if (error !== null) process.stderr.write(`aurochs up: ${error.message}\n`);
+  }
+
+  #write(): Error | null {
+    if (!this.#isReady) return null;
+    return this.#readyFile.write({
       url: this.#url,
       manager: { pid: this.#manager.pid },
       nodes: this.#nodes.map(({ name, address, directory, inside, agent, csi }) => ({
