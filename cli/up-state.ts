@@ -1,7 +1,8 @@
 /** What `aurochs up` keeps in its directory: which volume lives there, and a lock while it runs. */
-import { closeSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { lockFile } from "../native/index.js";
+import { replaceFile } from "../replica/durable-file.js";
 import { freePorts } from "./free-ports.js";
 
 /** The directory cannot be used for what was asked. */
@@ -42,7 +43,8 @@ export class UpState {
       const known = read(join(directory, "up.json"));
       if (known !== null) compare(directory, known, wanted);
       const ports = await freePorts(known?.ports ?? [], wanted.replicas, PORTS_PER_REPLICA);
-      write(join(directory, "up.json"), { version: 1, ...wanted, ports });
+      const remembered: Remembered = { version: 1, ...wanted, ports };
+      await replaceFile(join(directory, "up.json"), `${JSON.stringify(remembered)}\n`);
       return new UpState(directory, ports, lock);
     } catch (error) {
       closeSync(lock);
@@ -106,9 +108,4 @@ function read(path: string): Remembered | null {
     ports.every((port) => Number.isInteger(port));
   if (!valid) throw new StateError(`${path} is damaged or of another version`);
   return { version, volume, size, replicas, ports };
-}
-
-function write(path: string, remembered: Remembered): void {
-  writeFileSync(`${path}.tmp`, `${JSON.stringify(remembered)}\n`);
-  renameSync(`${path}.tmp`, path);
 }
