@@ -10,6 +10,7 @@ import { readDiskConfig, writeDiskConfig } from "./disk-config.js";
 import { mountTablePath } from "./filesystem-conditions.js";
 import { AVAILABLE_STEP_BYTES, DISKS_PERIOD_MS } from "./limits.js";
 import { Serial } from "../../replica/serial.js";
+import { readStateFile } from "./state-file.js";
 
 /** As given to DiskInit: what the agent looks after, also after its end. */
 interface KnownDisk {
@@ -46,12 +47,10 @@ export class Disks {
     isHosted: (directory: string) => boolean,
     log: Logger,
   ): Promise<Disks> {
-    const disks = new Disks(join(stateDirectory, "disks.json"), isHosted, log);
-    const text = await readFile(disks.file, "utf8").catch((error: unknown) => {
-      if ((error as NodeJS.ErrnoException).code === "ENOENT") return "[]";
-      throw error;
-    });
-    for (const disk of JSON.parse(text) as KnownDisk[]) disks.#known.set(disk.name, disk);
+    const file = join(stateDirectory, "disks.json");
+    const known = (await readStateFile(file)) as KnownDisk[] | null;
+    const disks = new Disks(file, isHosted, log);
+    for (const disk of known ?? []) disks.#known.set(disk.name, disk);
     await disks.#lookAtAll();
     return disks;
   }

@@ -1,11 +1,12 @@
 /** What the agent has to find again after its end: one JSON file per instance, replaced atomically. */
-import { mkdir, readdir, readFile, unlink } from "node:fs/promises";
+import { mkdir, readdir, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { replaceFile, syncDirectory } from "../../replica/durable-file.js";
 import type { EngineFacts } from "./engine-restart.js";
 import type { PortRange } from "./ports.js";
 import type { ProcessId } from "./proc.js";
 import { Serial } from "../../replica/serial.js";
+import { readStateFile } from "./state-file.js";
 import type { Status } from "./status.js";
 
 export interface InstanceSpec {
@@ -67,7 +68,7 @@ export class Records {
       const path = join(this.directory, file);
       records.set(
         decodeURIComponent(file.slice(0, -SUFFIX.length)),
-        parse(path, await readFile(path, "utf8")),
+        checkRecord(path, await readStateFile(path)),
       );
     }
     return records;
@@ -102,13 +103,9 @@ export class Records {
   }
 }
 
-function parse(path: string, text: string): InstanceRecord {
-  try {
-    const record = JSON.parse(text) as Partial<InstanceRecord>;
-    if (record.version !== 1 || record.spec === undefined || record.status === undefined)
-      throw new Error("it is none of this version");
-    return record as InstanceRecord;
-  } catch (error) {
-    throw new Error(`${path} holds no record of an instance: ${(error as Error).message}`, { cause: error });
-  }
+function checkRecord(path: string, value: unknown): InstanceRecord {
+  const { version, spec, status } = (value ?? {}) as Partial<InstanceRecord>;
+  if (version !== 1 || spec === undefined || status === undefined)
+    throw new Error(`${path} holds no record of an instance of this version`);
+  return value as InstanceRecord;
 }

@@ -2,7 +2,6 @@
  * The node's one replica daemon, as the agent sees it: started when a replica is to be hosted, found again after the agent's
  * end, started again when it crashes, and ended when nothing is hosted any more.
  */
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
@@ -23,6 +22,7 @@ import {
 import { LivingProcess } from "./living-process.js";
 import type { ProcessId } from "./proc.js";
 import { Serial } from "../../replica/serial.js";
+import { readStateFile } from "./state-file.js";
 import { endingText } from "./status.js";
 
 export interface ReplicaDaemonOptions {
@@ -71,13 +71,11 @@ export class ReplicaDaemon {
     return join(this.options.stateDirectory, "replica-host.exit");
   }
 
-  /** Finds the daemon that an agent before this one has started in this boot. */
+  /** Finds the daemon that an agent before this one has started in this boot.
+   * @throws {Error} which one that was cannot be read */
   async adopt(): Promise<void> {
     const { bootId, log } = this.options;
-    const id = await readFile(this.#record, "utf8").then(
-      (text) => JSON.parse(text) as ProcessId,
-      () => null,
-    );
+    const id = (await readStateFile(this.#record)) as ProcessId | null;
     const found =
       (id === null ? null : LivingProcess.adopt(id, this.#exitFile, bootId)) ??
       LivingProcess.findMarked(this.#mark, this.#exitFile, bootId);
