@@ -7,7 +7,6 @@ import type { DiskStatus, ReplicaDirectory } from "../../proto/instance-manager.
 import { RpcError } from "../../proto/rpc-error.js";
 import { replaceFile, syncDirectory } from "../../replica/durable-file.js";
 import { readDiskConfig, writeDiskConfig } from "./disk-config.js";
-import { mountTablePath } from "./filesystem-conditions.js";
 import { AVAILABLE_STEP_BYTES, DISKS_PERIOD_MS } from "./limits.js";
 import { Serial } from "../../replica/serial.js";
 import { readStateFile } from "./state-file.js";
@@ -213,33 +212,44 @@ async function statusOf({ name, path, uuid }: KnownDisk): Promise<DiskStatus> {
       return notReady(nothing, "NoDiskInfo", `${path} is no disk: it has no longhorn-disk.cfg`);
     const { blocks, bavail, bsize, type } = await statfs(path);
     const { dev } = await lstat(path);
+    const mount = await mountOf(path);
     const found = {
       ...nothing,
       uuid: config.diskUUID,
       capacity: blocks * bsize,
       available: Math.floor((bavail * bsize) / AVAILABLE_STEP_BYTES) * AVAILABLE_STEP_BYTES,
-      filesystemType: (await typeOfMount(path)) ?? `0x${type.toString(16)}`,
+      filesystemType: mount?.type ?? `0x${type.toString(16)}`,
       filesystemId: dev.toString(16),
     };
-    return config.diskUUID === uuid
-      ? found
-      : notReady(found, "DiskFilesystemChanged", `it was the disk ${uuid}, and is ${config.diskUUID}`);
+    if (config.diskUUID !== uuid)
+      return notReady(found, "DiskFilesystemChanged", `it was the disk ${uuid}, and is ${config.diskUUID}`);
+    const why = mount?.options.find((option) => READ_ONLY.has(option));
+    return why === undefined ? found : notReady(found, "NoDiskInfo", `${path} is read-only (${why})`);
   } catch (error) {
     return notReady(nothing, "NoDiskInfo", (error as Error).message);
   }
 }
 
-/** As the mount table names it, of the mount that a path is below. */
-async function typeOfMount(path: string): Promise<string | null> {
+/** Of the mount table. The second one is ext4's after an error: what is cached can be read all the same, even when the device is gone. */
+const READ_ONLY: ReadonlySet<string> = new Set(["ro", "emergency_ro"]);
+
+interface Mount {
+  type: string;
+  options: readonly string[];
+}
+
+/** That a path is below, as this process sees it. */
+async function mountOf(path: string): Promise<Mount | null> {
   const real = await realpath(path);
-  const mounts = (await readFile(mountTablePath(), "utf8")).split("\n").map((line) => line.split(" "));
-  let best: { length: number; type: string } | null = null;
-  for (const [, point = "", type = ""] of mounts) {
+  const mounts = (await readFile("/proc/self/mounts", "utf8")).split("\n").map((line) => line.split(" "));
+  let best: (Mount & { length: number }) | null = null;
+  for (const [, point = "", type = "", options = ""] of mounts) {
     const isAbove = point === "/" || real === point || real.startsWith(`${point}/`);
     // The later of two at one point hides the other.
-    if (isAbove && point.length >= (best?.length ?? 0)) best = { length: point.length, type };
+    if (isAbove && point.length >= (best?.length ?? 0))
+      best = { length: point.length, type, options: options.split(",") };
   }
-  return best?.type ?? null;
+  return best;
 }
 
 /** Whether a process has it open, one that nobody here has started too: by the kernel's list of locks, proc(5). */

@@ -1,4 +1,5 @@
 /** What the agent's services do, on real engines and replicas. */
+import { execFileSync } from "node:child_process";
 import { mkdirSync, symlinkSync, writeFileSync, existsSync, readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
@@ -240,6 +241,21 @@ t.test("ports that a stranger has are not those of one instance for ever", async
   t.not(second.port, port + 10);
   await agent.remove("vol-r-2");
   t.equal((await agent.replica("vol-r-2")).port, second.port, "those that it ran at are");
+});
+
+t.test("a disk that nothing can be written to is not ready", async (t) => {
+  const agent = await new Agent(t).start();
+  const { calls, close } = unaryClient(NodeAgent, `127.0.0.1:${agent.ports.instance}`);
+  t.teardown(close);
+  const disk = join(agent.directory, "disk");
+  mkdirSync(disk);
+  execFileSync("mount", ["--bind", disk, disk]);
+  t.teardown(() => execFileSync("umount", [disk]));
+  t.match(await calls.diskInit({ name: "one", path: disk }, CALL), { ready: true });
+  execFileSync("mount", ["-o", "remount,ro,bind", disk]);
+  t.match((await calls.diskScan({ name: "one" }, CALL)).disk, { ready: false, reason: "NoDiskInfo", message: `${disk} is read-only (ro)` }); // prettier-ignore
+  execFileSync("mount", ["-o", "remount,rw,bind", disk]);
+  t.match((await calls.diskScan({ name: "one" }, CALL)).disk, { ready: true });
 });
 
 /** What answers UNIMPLEMENTED to a request without content. */
