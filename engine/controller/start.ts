@@ -124,23 +124,22 @@ export class Start {
     }
     opened = opened.filter(({ entry }) => entry.unusable === null);
     opened = await this.#leaveOutStale(entries, opened);
+    await this.settings.pushUnmapMark(
+      opened.map(({ entry }) => entry),
+      (entry, cause) => this.#giveUp(entry, cause),
+    );
+    opened = opened.filter(({ entry }) => entry.unusable === null);
     if (opened.length === 0)
       throw new NoBackendError(
         false,
         entries.map(({ address }) => address),
       );
+    // Nobody is given up after this.
     await this.#refuseGuess(entries, opened);
-    await this.settings.pushUnmapMark(
-      opened.map(({ entry }) => entry),
-      (entry, cause) => this.#giveUp(entry, cause),
-    );
     for (const { isDamaged, peer, unusable } of entries) if (isDamaged) this.#unfit.set(peer, unusable ?? "");
     const isForeign = opened.some(({ entry }) => entry.longhorn !== null);
     this.#absent = isForeign ? [] : entries.filter(({ isAbsent }) => isAbsent);
-    await this.#attach(
-      opened.filter(({ entry }) => entry.unusable === null),
-      succession?.after ?? null,
-    );
+    await this.#attach(opened, succession?.after ?? null);
     for (const entry of entries.filter(({ unusable }) => unusable !== null)) await this.#close(entry);
     for (const entry of this.#absent) entry.unusable = null;
   }
