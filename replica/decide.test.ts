@@ -219,5 +219,13 @@ t.test("writes may be lost when the machine restarted over regions that were not
   t.equal(mayHaveLostWrites("a", "b", 0), false);
   t.equal(mayHaveLostWrites("a", "a", 9), false);
   t.equal(mayHaveLostWrites("", "b", 9), false);
+  t.equal(mayHaveLostWrites("a/7", "a/8", 1), true, "the disk was gone for a while");
+  t.equal(mayHaveLostWrites("a/7", "a/7", 9), false);
+  t.equal(mayHaveLostWrites("a/7", "b/7", 1), true);
+  for (const [then, now] of [
+    ["a", "a/7"],
+    ["a/7", "a"],
+  ] as const)
+    t.equal(mayHaveLostWrites(then, now, 9), false, "which disk it was, or is, is not known");
   t.end();
 });

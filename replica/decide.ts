@@ -8,6 +8,7 @@ import {
 } from "../proto/control.js";
 import { PROTOCOL_VERSION } from "../proto/dataplane.js";
 import type { Hello, StatusName } from "../native/index.js";
+import { isSameBoot } from "./boot-id.js";
 import { MEMBERS_MAX, NAME_LENGTH_MAX } from "./limits.js";
 
 /** The replica as it is now. */
@@ -200,9 +201,9 @@ function sameMembers(a: readonly string[], b: readonly string[]): boolean {
   return ids.size === new Set(b).size && b.every((id) => ids.has(id));
 }
 
-/** What an opening finds out about acknowledged writes: they may be lost when the machine restarted (the page cache is
- * gone) while regions were not known to be durable.
- * @param recordedBootId "" when all was durable at the last stop, or the replica never had an engine */
+/** What an opening finds out about acknowledged writes: they may be lost when the machine restarted, or the disk was another one for a while (the
+ * page cache is gone), while regions were not known to be durable.
+ * @param recordedBootId as `readBootId` gave it; "" when all was durable at the last stop, or the replica never had an engine */
 export function mayHaveLostWrites(recordedBootId: string, bootId: string, dirtyRegions: number): boolean {
-  return recordedBootId !== "" && recordedBootId !== bootId && dirtyRegions > 0;
+  return recordedBootId !== "" && !isSameBoot(recordedBootId, bootId) && dirtyRegions > 0;
 }

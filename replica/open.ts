@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Logger } from "pino";
 import { openStore, type NativeError, type ReplicaStore } from "../native/index.js";
-import { readBootId } from "./boot-id.js";
+import { isSameBoot, readBootId } from "./boot-id.js";
 import { createIfEmpty, ensureDirectory } from "./create.js";
 import { mayHaveLostWrites } from "./decide.js";
 import { setDirty, type ReplicaDirectory } from "./directory.js";
@@ -75,7 +75,7 @@ export async function openReplica(
   if (options.size !== null) await ensureDirectory(path);
   const lock = lockDirectory(path);
   try {
-    const bootId = await readBootId(options.bootIdFile ?? undefined);
+    const bootId = await readBootId(path, options.bootIdFile ?? undefined);
     if (await finishIntent(path, files)) log.warn({}, "an interrupted operation was finished");
     const recorded = await identify(path, options);
     checkRegionMap(path, recorded);
@@ -146,8 +146,8 @@ async function noteBoot(
   const lostNow = rebooted || syncFailed;
   if (syncFailed) log.warn({ dirtyRegions }, "acknowledged writes may be lost: a sync failed before");
   // What that sync dropped is still read by this boot, and would be found equal to other copies.
-  if (syncFailed || (record.lostWrites && record.bootId === bootId)) await store.rewrite();
-  if (rebooted) log.warn({ from: record.bootId, to: bootId, dirtyRegions }, "acknowledged writes may be lost: the machine restarted"); // prettier-ignore
+  if (syncFailed || (record.lostWrites && isSameBoot(record.bootId, bootId))) await store.rewrite();
+  if (rebooted) log.warn({ from: record.bootId, to: bootId, dirtyRegions }, "acknowledged writes may be lost: the machine restarted, or the disk was gone"); // prettier-ignore
   if (!lostNow && record.bootId === bootId) return record;
   const noted = { ...record, bootId, lostWrites: record.lostWrites || lostNow };
   await writeRecord(path, noted, files);

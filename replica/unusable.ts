@@ -41,7 +41,7 @@ export class UnusableReplica {
     const record = await identify(directory, options);
     const found = await lookAt(directory);
     if (record.member === null || found.state !== "volume") throw error;
-    const bootId = await readBootId(options.bootIdFile ?? undefined);
+    const bootId = await readBootId(directory, options.bootIdFile ?? undefined);
     const lostWrites =
       record.lostWrites ||
       isLossMarked(directory) ||
