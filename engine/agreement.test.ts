@@ -64,3 +64,20 @@ t.test("nothing agrees before what could not be made equal is dropped", async (t
   await done;
   t.strictSame(control.agreed, ["A", "C"]);
 });
+
+t.test("one that is dropped while it is compared, and comes back by a resync, is let alone", async (t) => {
+  const copied: (() => void)[] = [];
+  const { control, roster, agreement, slots } = volumeOf(
+    () => new Promise((resolve) => copied.push(() => resolve(0))),
+  );
+  t.teardown(() => roster.stop());
+  const [from, behind] = slots;
+  const done = agreement.run(from, [...slots], [{ offset: 0, length: 8192 }]);
+  await sleep(100);
+  roster.apply(behind, { type: "failed", cause: "its machine restarted" });
+  roster.apply(behind, { type: "rejoined" });
+  for (const end of copied) end();
+  await done;
+  t.strictSame(control.agreed, ["A", "C"], "it is no member yet");
+  t.match(behind.state, { mode: "RESYNC", progress: { comparedBytes: 0 } });
+});

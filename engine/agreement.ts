@@ -12,6 +12,11 @@ import type { Revisions } from "./revisions.js";
 import type { Roster } from "./roster.js";
 import { isCopy, isMember, type Slot } from "./slot.js";
 
+/** One that failed since is none of those any more, also when it has come back: it was made equal by a resync. */
+function isBehind({ state }: Slot): boolean {
+  return (state.mode === "AWAY" ? state.was.mode : state.mode) === "WO";
+}
+
 export class Agreement {
   constructor(
     private readonly roster: Roster,
@@ -25,6 +30,10 @@ export class Agreement {
     const { volume, pacer, signal, log } = roster;
     const targets = members.filter((slot) => slot !== from && slot.state.mode === "WO");
     const unequal = new Set(targets);
+    const drop = (slot: Slot, cause: string, delayMs: number) =>
+      roster.later(async () => {
+        if (isBehind(slot)) await this.held.dropUnequal(slot, cause);
+      }, delayMs);
     const tasks = targets.map(async (to) => {
       const done = await makeEqual({
         volume,
@@ -32,21 +41,16 @@ export class Agreement {
         from: from.index,
         to: to.index,
         ranges,
-        wanted: () => to.state.mode !== "ERR" && isCopy(from),
+        wanted: () => isBehind(to) && isCopy(from),
         onCopied: (bytes) => {
-          if (to.state.mode !== "ERR") roster.apply(to, { type: "reconciled", bytes });
+          if (isBehind(to)) roster.apply(to, { type: "reconciled", bytes });
         },
-        onRefused: (error) =>
-          roster.later(() => this.held.dropUnequal(to, error.message), RECONNECT_DELAY_MS),
+        onRefused: (error) => drop(to, error.message, RECONNECT_DELAY_MS),
         signal,
         log,
       });
       if (done) unequal.delete(to);
-      else if (!signal.aborted)
-        roster.later(
-          () => this.held.dropUnequal(to, `${from.address}, which it was made equal to, failed`),
-          0,
-        );
+      else if (!signal.aborted) drop(to, `${from.address}, which it was made equal to, failed`, 0);
     });
     await Promise.all(tasks);
     while (!signal.aborted && roster.end === null) {
@@ -66,7 +70,7 @@ export class Agreement {
    * @returns false when a replica is away, which has to hear of it as well, or when copies may differ */
   async #agreed(targets: Slot[], unequal: ReadonlySet<Slot>): Promise<boolean> {
     const { roster } = this;
-    const goes = (slot: Slot) => (unequal.has(slot) || slot.differs) && isMember(slot);
+    const goes = (slot: Slot) => (unequal.has(slot) && isBehind(slot)) || (slot.differs && isMember(slot));
     if (roster.someAway() || targets.some(goes)) return false;
     // What was under way when one restarted is not known to be on all copies before a settlement.
     const told = roster.members().filter(({ restarted }) => !restarted);
@@ -92,7 +96,8 @@ export class Agreement {
 
   /** A refusal may mean a rival, or only that the replica stored a record whose answer was lost. */
   async #askWhoOwns(slot: Slot): Promise<void> {
-    const verdict = judgeReturn(await slot.link.identify(), this.roster.known(slot));
+    const { generation } = slot.stored;
+    const verdict = judgeReturn(await slot.link.identify(), this.roster.known(slot), generation);
     if (verdict.type === "same") slot.stored = { ...slot.stored, generation: verdict.generation };
     if (verdict.type === "fenced") await this.roster.finish(verdict);
   }
