@@ -25,6 +25,7 @@ function record(generation: number): MemberRecord {
     witnesses: [],
     reverting: "",
     leased: false,
+    heldByAll: 0,
   };
   return { generation, members: ["A"], absent: [], ...engine };
 }

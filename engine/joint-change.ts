@@ -75,7 +75,7 @@ export class JointChanges {
    * @returns failures by address; empty when all succeeded
    * @throws {Error} when a replica is away for too long, or nothing is served any more; what `then` throws */
   async make(change: JointChange, then: Then | null = null): Promise<Map<string, Error>> {
-    const deadline = Date.now() + JOINT_CHANGE_WAIT_MS;
+    const deadline = performance.now() + JOINT_CHANGE_WAIT_MS;
     for (;;) {
       await this.#allPresent(change, deadline);
       const prepared = change.snapshot === undefined ? null : await this.#prepare(change.snapshot);
@@ -130,7 +130,7 @@ export class JointChanges {
         throw new Error(`replica ${resynced[0].address} is being resynced or rebuilt: try again later`);
       const problem = this.#unsettled();
       if (problem === null) return;
-      if (Date.now() >= deadline) throw new Error(`${problem}: try again later`);
+      if (performance.now() >= deadline) throw new Error(`${problem}: try again later`);
       await sleep(RECONNECT_DELAY_MS, undefined, { signal: roster.signal });
     }
   }
@@ -227,8 +227,8 @@ export class JointChanges {
    * @returns the others */
   async #unlike(before: Heads): Promise<Failing[]> {
     const { roster, dropping } = this;
-    const deadline = Date.now() + JOINT_CHANGE_WAIT_MS;
-    while (!(await dropping.renew()) && Date.now() < deadline && !roster.signal.aborted)
+    const deadline = performance.now() + JOINT_CHANGE_WAIT_MS;
+    while (!(await dropping.renew()) && performance.now() < deadline && !roster.signal.aborted)
       await sleep(RECONNECT_DELAY_MS, undefined, { signal: roster.signal }).catch(() => undefined);
     const slots = roster.members();
     const after = await this.#heads(slots);
@@ -249,9 +249,9 @@ export class JointChanges {
   /** I/O waits for this: those that failed may hold other data than the others by now, and must not be read again. */
   async #drop(failing: Failing[]): Promise<void> {
     const { roster, dropping } = this;
-    const deadline = Date.now() + JOINT_CHANGE_WAIT_MS;
+    const deadline = performance.now() + JOINT_CHANGE_WAIT_MS;
     while (!(await dropping.drop(failing))) {
-      if (Date.now() >= deadline || roster.signal.aborted) {
+      if (performance.now() >= deadline || roster.signal.aborted) {
         for (const { slot } of failing) await roster.withdraw(slot);
         roster.later(() => this.#dropLater(failing), AGREEMENT_RETRY_MS);
         throw new Error("no replica recorded that others failed");

@@ -6,7 +6,11 @@ import { chooseMembers, chooseSource, type Answer, type Choice, type Member } fr
 const SIZE = 1 << 30;
 const WANTED = { volume: "vol", size: SIZE, salvage: null, acceptLostWrites: false };
 
-function record(generation: number, members: string, engineId = "e"): MemberRecord {
+function record(
+  generation: number,
+  members: string,
+  { engineId = "e", heldByAll = 0, absent = [] }: Partial<MemberRecord> = {},
+): MemberRecord {
   return {
     generation,
     members: Array.from(members),
@@ -17,7 +21,8 @@ function record(generation: number, members: string, engineId = "e"): MemberReco
     witnesses: [],
     reverting: "",
     leased: false,
-    absent: [],
+    heldByAll,
+    absent,
   };
 }
 
@@ -74,13 +79,21 @@ const CASES: [name: string, answers: Answer[], salvage: string | null, expected:
   ["only the survivor answers", [up("A", record(5, "A")), down("B")], null, "proved A"],
   ["only the stale one answers", [down("A"), up("B", record(4, "AB"))], null, "wait"],
   ["a member is not configured at all", [up("A", record(4, "AC")), up("B", record(3, "AB"))], null, "NOT_CONFIGURED"],
+  ["a member went back to an older record", [up("A", record(4, "AB", { heldByAll: 3 })), up("B", record(2, "AB"))], null, "WENT_BACK"],
+  ["... chosen by hand all the same", [up("A", record(4, "AB", { heldByAll: 3 })), up("B", record(2, "AB"))], "B", "salvaged B"],
+  ["... and a third one is silent", [up("A", record(4, "ABC", { heldByAll: 3 })), up("B", record(2, "ABC")), down("C")], null, "wait"],
+  ["... to one that says that it was gone on with alone", [up("A", record(4, "AB", { heldByAll: 3 })), up("B", record(2, "B"))], null, "WENT_BACK"],
+  ["it has stored what all had, and not the newest", [up("A", record(4, "AB", { heldByAll: 3 })), up("B", record(3, "AB"))], null, "proved AB"],
+  ["one that was just joining has stored nothing yet", [up("A", record(4, "AB", { heldByAll: 3, absent: [{ replicaId: "B", heldAtLeast: 1, heldAtMost: 1, excludedAt: 2 }] })), up("B", record(1, "AB"))], null, "proved AB"],
+  ["one that was left out has gone back, and is not needed", [up("A", record(5, "A", { heldByAll: 4 })), up("B", record(2, "AB"))], null, "proved A"],
+  ["an empty directory in the place of one that had stored more", [up("A", record(4, "AB", { heldByAll: 3 })), up("B", null)], null, "WENT_BACK"],
   ["an empty directory takes a member's place", [up("A", record(4, "AB")), up("B", null)], null, "NO_RECORD"],
   ["the very first record reached one only", [up("A", record(1, "AB"), { allocated: 0 }), up("B", null)], null, "proved AB"],
-  ["a tie: all members of one hold it", [up("A", record(5, "A", "x")), up("B", record(5, "AB", "y"))], null, "proved A"],
-  ["a tie that nobody won", [up("A", record(5, "AB", "x")), up("B", record(5, "AB", "y"))], null, "proved AB"],
-  ["a tie that both won", [up("A", record(5, "A", "x")), up("B", record(5, "B", "y"))], null, "SPLIT"],
-  ["the newest record is held by one alone that the others had left out: their members count", [up("A", record(4, "AB", "x")), up("B", record(3, "BC", "y")), down("C")], null, "wait"],
-  ["... all of them answer", [up("A", record(4, "AB", "x")), up("B", record(3, "BC", "y")), up("C", record(3, "BC", "y"))], null, "proved BC"],
+  ["a tie: all members of one hold it", [up("A", record(5, "A", { engineId: "x" })), up("B", record(5, "AB", { engineId: "y" }))], null, "proved A"],
+  ["a tie that nobody won", [up("A", record(5, "AB", { engineId: "x" })), up("B", record(5, "AB", { engineId: "y" }))], null, "proved AB"],
+  ["a tie that both won", [up("A", record(5, "A", { engineId: "x" })), up("B", record(5, "B", { engineId: "y" }))], null, "SPLIT"],
+  ["the newest record is held by one alone that the others had left out: their members count", [up("A", record(4, "AB", { engineId: "x" })), up("B", record(3, "BC", { engineId: "y" })), down("C")], null, "wait"],
+  ["... all of them answer", [up("A", record(4, "AB", { engineId: "x" })), up("B", record(3, "BC", { engineId: "y" })), up("C", record(3, "BC", { engineId: "y" }))], null, "proved BC"],
   ["the newest record reached only one that is no member", [up("A", record(4, "A")), up("T", record(5, "A"), { heldGeneration: 0 })], null, "proved A"],
   ["a rebuild that was interrupted, chosen by hand", [up("A", record(4, "A")), up("T", record(4, "A"), { heldGeneration: 0 })], "T", "UNFIT"],
   ["an unfit member", [up("A", record(4, "AB")), up("B", record(4, "AB"), { unfit: "rebuilding" })], null, "proved A"],
@@ -191,8 +204,8 @@ t.test(
 );
 
 /** A record that names the witness W. */
-function quorum(generation: number, members: string, engineId = "e"): MemberRecord {
-  return { ...record(generation, `${members}W`, engineId), witnesses: ["W"] };
+function quorum(generation: number, members: string, heldByAll = 0): MemberRecord {
+  return { ...record(generation, `${members}W`, { heldByAll }), witnesses: ["W"] };
 }
 
 function told(stored: MemberRecord | null, facts: Partial<ReplicaFacts> = {}): Answer {
@@ -203,6 +216,10 @@ const ALL = quorum(4, "AB");
 const WITNESSED: [name: string, answers: Answer[], witness: Answer, expected: string][] = [
   ["all answer", [up("A", ALL), up("B", ALL)], told(ALL), "proved AB, told W"],
   ["the other copy is gone", [up("A", ALL), down("B")], told(ALL), "proved A, told W, without B"],
+  ["the witness went back: the copies do not need it", [up("A", quorum(4, "AB", 3)), up("B", quorum(4, "AB", 3))], told(quorum(2, "AB")), "proved AB"],
+  ["... and one copy cannot go on with its word", [up("A", quorum(4, "AB", 3)), down("B")], told(quorum(2, "AB")), "wait"],
+  ["a copy went back: the others prove that they are current", [up("A", quorum(4, "AB", 3)), up("B", quorum(2, "AB"))], told(quorum(4, "AB", 3)), "proved A, told W, without B"],
+  ["... and was emptied", [up("A", quorum(4, "AB", 3)), up("B", null)], told(quorum(4, "AB", 3)), "proved A, told W, without B"],
   ["the witness is gone", [up("A", ALL), up("B", ALL)], down("W"), "proved AB"],
   ["both others are gone", [up("A", ALL), down("B")], down("W"), "wait"],
   ["another witness than the copies had", [up("A", ALL), down("B")], told(null, { replicaId: "V" }), "wait"],

@@ -39,6 +39,7 @@ export type RefusalCode =
   | "WRONG_ROLE"
   | "NOT_CONFIGURED"
   | "NO_RECORD"
+  | "WENT_BACK"
   | "SPLIT"
   | "NO_SUCH_REPLICA"
   | "LOST_WRITES"
@@ -84,7 +85,29 @@ export function chooseMembers(answers: Answer[], wanted: Wanted, witness: Answer
   if (answered.length === 0) return { type: "wait", evidence: describe(answers) };
   if (newest === 0) return firstStart(answers, answered);
   const { acceptLostWrites } = wanted;
-  return new Proof(answers, answered, arbiter, witness !== arbiter, newest, acceptLostWrites).choose();
+  const back = wentBack(everybody);
+  const heard = answered.filter(({ facts }) => !back.has(facts.replicaId));
+  const voter = arbiter !== null && back.has(arbiter.facts.replicaId) ? null : arbiter;
+  return new Proof(answers, heard, voter, witness !== arbiter, newest, acceptLostWrites, back).choose();
+}
+
+/** Those that have stored a later generation once than they have now: an older state of the directory, or the machine, was restored. What
+ * they did since they do not know, so that their word is as good as none, and their data are older than that of the others.
+ * @returns by id, in words */
+function wentBack(everybody: readonly Member[]): Map<string, string> {
+  const records = everybody.flatMap(({ facts }) => facts.record ?? []);
+  const back = new Map<string, string>();
+  for (const { facts } of everybody) {
+    const { replicaId } = facts;
+    const names = ({ members, absent }: MemberRecord) =>
+      members.includes(replicaId) && !absent.some((absence) => absence.replicaId === replicaId);
+    const held = Math.max(0, ...records.filter(names).map(({ heldByAll }) => heldByAll));
+    const generation = generationOf(facts);
+    if (generation >= held) continue;
+    const why = generation === 0 ? "its directory was replaced" : `it went back to generation ${generation}`;
+    back.set(replicaId, `${why}, and had stored generation ${held}`);
+  }
+  return back;
 }
 
 function isFit({ facts }: Member): boolean {
@@ -163,7 +186,15 @@ function firstStart(answers: Answer[], answered: Member[]): Choice {
     const evidence = `there are data without a record of who is current; ${describe(answers)}`;
     return { type: "refuse", code: "NO_RECORD", evidence };
   }
-  return start({ answers, newest: 0, named: answered, witness: null, missing: [] }, answered, null);
+  const proof = {
+    answers,
+    back: new Map<string, string>(),
+    newest: 0,
+    named: answered,
+    witness: null,
+    missing: [],
+  };
+  return start(proof, answered, null);
 }
 
 /**
@@ -174,6 +205,8 @@ function firstStart(answers: Answer[], answered: Member[]): Choice {
  *
  * Every record that names a witness was stored there first, each from the one before it. So what the witness excludes is
  * excluded, even if nobody else has stored that.
+ *
+ * Who went back in time counts as one that does not answer.
  *
  * Copies whose machines restarted prove who is current all the same, but not what was acknowledged and not flushed: whoever shared in
  * that as far as they know, and does not answer, or is excluded by records that they have not stored, may hold it.
@@ -192,6 +225,8 @@ class Proof {
     private readonly witnessIsSilent: boolean,
     private readonly newest: number,
     private readonly acceptLostWrites: boolean,
+    /** by id, in words; none of `answered` */
+    private readonly back: ReadonlyMap<string, string>,
   ) {}
 
   choose(): Choice {
@@ -269,7 +304,7 @@ class Proof {
       members.every(({ facts }) => facts.record?.members.includes(witness.facts.replicaId) === true);
     const named = this.#needsWitness && witness !== null && !counts ? [...this.#named, witness] : this.#named;
     const proof = {
-      ...{ answers, newest: this.newest, named, missing: [...this.#missing] },
+      ...{ answers, back: this.back, newest: this.newest, named, missing: [...this.#missing] },
       witness: counts ? witness : null,
     };
     return start(proof, members, record);
@@ -277,10 +312,18 @@ class Proof {
 
   #wait(record: MemberRecord): Choice {
     const missing = record.members.filter((id) => !this.#hasAnswered(id));
-    const evidence = `members that may have gone on have not answered: ${missing.join(", ")}; ${describe(this.answers)}`;
-    return this.#someSilent()
-      ? { type: "wait", evidence }
-      : { type: "refuse", code: "NOT_CONFIGURED", evidence };
+    const [back, silent] = [
+      missing.filter((id) => this.back.has(id)),
+      missing.filter((id) => !this.back.has(id)),
+    ];
+    const causes = back.map(
+      (id) => `replica ${id} may have gone on, and does not know it: ${this.back.get(id)}`,
+    );
+    if (silent.length > 0)
+      causes.push(`members that may have gone on have not answered: ${silent.join(", ")}`);
+    const evidence = [...causes, describe(this.answers)].join("; ");
+    if (this.#someSilent()) return { type: "wait", evidence };
+    return { type: "refuse", code: silent.length > 0 ? "NOT_CONFIGURED" : "WENT_BACK", evidence };
   }
 
   #hasAnswered(id: string): boolean {
@@ -288,7 +331,7 @@ class Proof {
   }
 
   #someSilent(): boolean {
-    return this.answered.length < this.answers.length || this.witnessIsSilent;
+    return this.witnessIsSilent || this.answers.some((answer) => "unreachable" in answer);
   }
 }
 
@@ -308,6 +351,7 @@ function replaced({ facts }: Member, answers: Answer[]): Choice {
 
 interface Proved {
   answers: Answer[];
+  back: ReadonlyMap<string, string>;
   newest: number;
   named: Member[];
   witness: Member | null;
@@ -315,7 +359,7 @@ interface Proved {
 }
 
 function start(
-  { answers, newest, named, witness, missing }: Proved,
+  { answers, back, newest, named, witness, missing }: Proved,
   current: Member[],
   record: MemberRecord | null,
 ): Choice {
@@ -328,9 +372,10 @@ function start(
   }
   const fenced = named.filter((member) => !members.includes(member));
   const asked = [...members, ...fenced, ...(witness === null ? [] : [witness])];
-  const leftOut = leaveOut(answers, members, ({ unfit, ...facts }) =>
-    unfit === "" ? `stale: its generation is ${generationOf(facts)}, the newest is ${newest}` : unfit,
-  );
+  const leftOut = leaveOut(answers, members, ({ unfit, replicaId, ...facts }) => {
+    const stale = `stale: its generation is ${generationOf(facts)}, the newest is ${newest}`;
+    return unfit === "" ? (back.get(replicaId) ?? stale) : unfit;
+  });
   return {
     type: "start",
     origin: record === null ? "new" : "proved",

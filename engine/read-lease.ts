@@ -108,9 +108,10 @@ export class ReadLease implements RecordWatcher {
   async #ask(holder: Holder): Promise<void> {
     const { roster } = this;
     const askedAt = this.now();
+    const { generation } = holder.stored;
     const facts = await holder.link.identify().catch(() => null);
     if (facts === null || roster.signal.aborted) return;
-    const verdict = judgeReturn(facts, roster.known(holder));
+    const verdict = judgeReturn(facts, roster.known(holder), generation);
     if (verdict.type === "fenced") {
       const reason = `replica ${holder.link.address}: ${verdict.reason}`;
       await roster.decisions.run(() => roster.finish({ type: "fenced", reason }));

@@ -18,7 +18,7 @@ export class Reconnecting {
    * @returns what went wrong, or null */
   async open(slot: Slot): Promise<string | null> {
     const { roster } = this;
-    const deadline = Date.now() + RECONNECT_GRACE_MS;
+    const deadline = performance.now() + RECONNECT_GRACE_MS;
     for (;;) {
       try {
         await roster.connect(slot, slot.stored.generation);
@@ -28,7 +28,7 @@ export class Reconnecting {
         slot.stored = { ...slot.stored, opening: facts.opening };
         return null;
       } catch (error) {
-        if (Date.now() >= deadline) return (error as Error).message;
+        if (performance.now() >= deadline) return (error as Error).message;
         roster.log.warn({ err: error, replica: slot.address }, "replica could not be connected");
       }
       await sleep(RECONNECT_DELAY_MS, undefined, { signal: roster.signal });
@@ -47,7 +47,7 @@ export class Reconnecting {
 
   async #reconnect(slot: Slot): Promise<void> {
     const { signal, decisions } = this.roster;
-    const since = Date.now();
+    const since = performance.now();
     let delayMs = RECONNECT_DELAY_MS;
     for (;;) {
       if (signal.aborted || slot.state.mode !== "AWAY") return;
@@ -61,14 +61,15 @@ export class Reconnecting {
   /** Asks the replica who it is, connects it, and asks again: its machine may have restarted in between. */
   async #tryReturn(slot: Slot): Promise<Outcome> {
     const { roster } = this;
+    const { generation } = slot.stored;
     try {
       const facts = await slot.link.identify();
-      const before = judgeReturn(facts, roster.known(slot));
+      const before = judgeReturn(facts, roster.known(slot), generation);
       if (before.type !== "same") return before;
       slot.facts = facts;
       await roster.connect(slot, before.generation);
       const now = await slot.link.identify();
-      const verdict = judgeReturn(now, roster.known(slot));
+      const verdict = judgeReturn(now, roster.known(slot), generation);
       if (verdict.type === "same") slot.facts = now;
       return verdict;
     } catch (error) {
@@ -84,7 +85,7 @@ export class Reconnecting {
       if (slot.state.mode === "ERR") await roster.volume.setMode(slot.index, "OFF");
       return true;
     }
-    const grace = Date.now() - since < RECONNECT_GRACE_MS;
+    const grace = performance.now() - since < RECONNECT_GRACE_MS;
     switch (outcome.type) {
       case "same":
         if (slot.breaks > slot.breaksAtConnect) return false;

@@ -3,7 +3,13 @@ import type { MemberRecord } from "../proto/control.js";
 import { NOTHING_STORED, RecordKeeper, type Holder } from "./record-keeper.js";
 import { FencedError, type ReplicaLink } from "./replica-link.js";
 
-type Answers = "stores" | "stores, and its answer is lost" | "is away" | "is another engine's";
+type Answers =
+  | "stores"
+  | "stores, and its answer is lost"
+  | "does not store"
+  | "has just lost its writes"
+  | "is away"
+  | "is another engine's";
 
 /** One that stores records as it is told to, and notes in `order` whose turn it was. */
 function holder(replicaId: string, order: string[], readable = true) {
@@ -21,10 +27,11 @@ function holder(replicaId: string, order: string[], readable = true) {
     },
     record: (_volume: string, _id: string, record: MemberRecord) => {
       order.push(replicaId);
+      if (control.answers === "has just lost its writes") control.lost = true;
       const declines = control.lost || control.unfit !== "";
       if (declines && record.members.includes(replicaId)) return Promise.reject(new Error("it declines"));
       if (control.answers === "is another engine's") return Promise.reject(new FencedError("fenced"));
-      if (control.answers !== "is away") control.stored = record;
+      if (control.answers.startsWith("stores")) control.stored = record;
       return control.answers === "stores" ? Promise.resolve() : Promise.reject(new Error(control.answers));
     },
   } as unknown as ReplicaLink;
@@ -43,7 +50,14 @@ async function witnessed() {
   const [a, b, w] = [holder("A", order), holder("B", order), holder("W", order, false)];
   const keeper = new RecordKeeper("v", {
     ...{ generation: 1, members: ["A", "B", "W"], witnesses: ["W"], engineId: "e", engineBootId: "" },
-    ...{ engineState: new Uint8Array(), revisionAtLeast: 0, absent: [], reverting: "", leased: false },
+    ...{
+      engineState: new Uint8Array(),
+      revisionAtLeast: 0,
+      absent: [],
+      reverting: "",
+      leased: false,
+      heldByAll: 0,
+    },
   });
   const [A, B, W] = [as(a), as(b), as(w)];
   await keeper.takeOver([A, B], [], W);
@@ -147,7 +161,14 @@ t.test("without a witness, nobody goes on without one that may be started from a
   const [a, b] = [holder("A", order), holder("B", order)];
   const keeper = new RecordKeeper("v", {
     ...{ generation: 1, members: ["A", "B"], witnesses: [], engineId: "e", engineBootId: "" },
-    ...{ engineState: new Uint8Array(), revisionAtLeast: 0, absent: [], reverting: "", leased: false },
+    ...{
+      engineState: new Uint8Array(),
+      revisionAtLeast: 0,
+      absent: [],
+      reverting: "",
+      leased: false,
+      heldByAll: 0,
+    },
   });
   const [A, B] = [as(a), as(b)];
   await keeper.takeOver([A, B]);
@@ -169,7 +190,14 @@ t.test(
     const [a, b] = [holder("A", order), holder("B", order)];
     const keeper = new RecordKeeper("v", {
       ...{ generation: 1, members: ["A", "B"], witnesses: [], engineId: "e", engineBootId: "" },
-      ...{ engineState: new Uint8Array(), revisionAtLeast: 0, absent: [], reverting: "", leased: false },
+      ...{
+        engineState: new Uint8Array(),
+        revisionAtLeast: 0,
+        absent: [],
+        reverting: "",
+        leased: false,
+        heldByAll: 0,
+      },
     });
     const [A, B] = [as(a), as(b)];
     await keeper.takeOver([A, B]);
@@ -192,8 +220,11 @@ t.test("nobody is told to go without what only one that lost its writes is left 
   w.answers = "is away";
   b.lost = true;
   t.equal(await keeper.advance([B], { others: [A] }), null);
-  t.strictSame(a.stored?.members, ["A", "B", "W"]);
   w.answers = "stores";
+  t.equal(await keeper.advance([B], { others: [A] }), null);
+  for (const { stored } of [a, w]) t.strictSame(stored?.members, ["A", "B", "W"]);
+  b.lost = false;
+  b.answers = "has just lost its writes";
   t.equal(await keeper.advance([B], { others: [A] }), null, "B does not store it");
   t.strictSame(w.stored?.members, ["B"]);
   t.not(await keeper.advance([A], { others: [B] }), null, "nobody has gone on with B");
@@ -202,7 +233,7 @@ t.test("nobody is told to go without what only one that lost its writes is left 
 
 t.test("what one did not store before it lost its writes does not count, whatever it answered", async (t) => {
   const { keeper, a, b, A, B } = await witnessed();
-  b.answers = "is away";
+  b.answers = "does not store";
   t.equal(await keeper.advance([B], { others: [A] }), null);
   t.equal(await keeper.advance([A], { others: [B] }), null, "B may have stored that it goes on alone");
   b.answers = "stores";
@@ -235,7 +266,14 @@ async function withoutA() {
   const [a, b, c] = [holder("A", order), holder("B", order), holder("C", order)];
   const keeper = new RecordKeeper("v", {
     ...{ generation: 1, members: ["A", "B", "C"], witnesses: [], engineId: "e", engineBootId: "" },
-    ...{ engineState: new Uint8Array(), revisionAtLeast: 0, absent: [], reverting: "", leased: false },
+    ...{
+      engineState: new Uint8Array(),
+      revisionAtLeast: 0,
+      absent: [],
+      reverting: "",
+      leased: false,
+      heldByAll: 0,
+    },
   });
   const [A, B, C] = [as(a), as(b), as(c)];
   await keeper.takeOver([A, B, C]);
@@ -305,4 +343,48 @@ t.test("... and one that nobody relies on yet does not", async (t) => {
   w.answers = "stores";
   t.not(await keeper.advance([A, B]), null);
   t.equal(keeper.witness, null, "nor is it asked again by itself");
+});
+
+t.test("a record says what all of its members had stored, and one that joins does not count", async (t) => {
+  const { keeper, a, b, w, A, B, W } = await witnessed();
+  t.strictSame([keeper.generation, a.stored?.heldByAll], [2, 0], "nothing is known of them");
+  b.answers = "is away";
+  t.equal(await keeper.tellBegin([A, B, W]), false);
+  b.answers = "stores";
+  t.equal(await keeper.tellBegin([A, B, W]), true);
+  for (const { stored } of [a, b, w]) t.match(stored, { generation: 2, heldByAll: 2 });
+  await keeper.advance([A, B]);
+  t.strictSame([keeper.generation, a.stored?.heldByAll], [3, 2]);
+  const C = as(holder("C", []));
+  await keeper.advance([A, B, C], { stillAbsent: ["C"] });
+  t.strictSame([keeper.generation, a.stored?.heldByAll], [4, 3]);
+  W.stored = { ...W.stored, generation: 1 };
+  await keeper.advance([A, B, C]);
+  t.equal(a.stored?.heldByAll, 1, "the witness has to have it as well");
+});
+
+t.test("whom a new engine leaves out had stored what the record before says of all", async (t) => {
+  const order: string[] = [];
+  const a = holder("A", order);
+  const keeper = new RecordKeeper("v", {
+    ...{ generation: 7, members: ["A", "B"], witnesses: [], engineId: "e", engineBootId: "" },
+    ...{
+      engineState: new Uint8Array(),
+      revisionAtLeast: 0,
+      absent: [],
+      reverting: "",
+      leased: false,
+      heldByAll: 6,
+    },
+  });
+  await keeper.takeOver([as(a)]);
+  t.strictSame(a.stored?.absent, [{ replicaId: "B", heldAtLeast: 6, heldAtMost: 7, excludedAt: 8 }]);
+});
+
+t.test("the witness is not told that one is left out for another that has lost its writes", async (t) => {
+  const { keeper, a, b, w, A, B } = await witnessed();
+  a.lost = true;
+  b.answers = "is away";
+  t.equal(await keeper.advance([A, B]), null);
+  t.strictSame(w.stored?.members, ["A", "B", "W"], "A lost them unnoticed, and B has them");
 });

@@ -68,6 +68,8 @@ export class RecordKeeper {
    * store since. */
   #open: Tried[] = [];
   #witness: Holder | null = null;
+  /** the generation that it began with */
+  #began = 0;
   /** copies may still be read by an engine before this one */
   #readBefore: boolean;
   /** null while nothing is served yet */
@@ -170,6 +172,7 @@ export class RecordKeeper {
       const { failures } = await this.#store(holders);
       if (failures[0] !== undefined) throw failures[0].error;
     }
+    this.#began = this.generation;
     this.#settle(witness);
   }
 
@@ -185,6 +188,7 @@ export class RecordKeeper {
     for (let members = this.#without(holders, failures); ;) {
       if (!members.some(({ readable }) => readable)) return null;
       this.#next(members, change, witness);
+      if (this.#hadWitness() && this.#leavesOut(members) && !(await this.#allAnswer(members))) return null;
       if (witness !== null && (await this.#witnessed(witness))) {
         this.#witness = witness;
       } else if (witness !== null) {
@@ -212,6 +216,22 @@ export class RecordKeeper {
       }
       members = round.survivors;
     }
+  }
+
+  /** Lets members and witness know that all have stored what this engine began with, as each later record says of the one before: who
+   * goes back to before it is known by it from now on. Nothing is decided by that, and it may fail.
+   * @returns whether each knows it */
+  async tellBegin(holders: readonly Holder[]): Promise<boolean> {
+    const { record } = this;
+    const { generation } = record;
+    if (generation !== this.#began || ofOurs(record.members).length < 2) return true;
+    const told = { ...record, heldByAll: generation };
+    this.record = told;
+    const ours = holders.filter(({ replicaId }) => !isLonghornId(replicaId));
+    const answers = await Promise.allSettled(
+      ours.map(({ link, replicaId, stored }) => link.record(this.volume, replicaId, told, stored)),
+    );
+    return answers.every(({ status }) => status === "fulfilled");
   }
 
   /** Stores the present record at a replica that is no member of it: other engines are fenced there from now on, and it is
@@ -244,7 +264,7 @@ export class RecordKeeper {
     );
     const absent = left.map((replicaId) => ({
       replicaId,
-      heldAtLeast: this.#held.get(replicaId) ?? 0,
+      heldAtLeast: this.#held.get(replicaId) ?? before.heldByAll,
       heldAtMost: before.generation,
       excludedAt: generation,
     }));
@@ -254,6 +274,9 @@ export class RecordKeeper {
     }
     // Replicas refuse a longer list; who is forgotten here is kept as it is if it ever comes back.
     const all = [...waited, ...absent].slice(-REPLICAS_MAX);
+    const recorded = [...holders, ...(witnesses.length > 0 && witness !== null ? [witness] : [])].filter(
+      ({ replicaId }) => !isLonghornId(replicaId) && !stillAbsent.includes(replicaId),
+    );
     this.record = {
       ...before,
       generation,
@@ -263,6 +286,7 @@ export class RecordKeeper {
       witnesses,
       // Until it is known that this is stored, whoever is left out may be read here as well.
       leased: this.#readBefore || copiesOf(this.#open).some((id) => !members.includes(id)),
+      heldByAll: Math.min(generation - 1, ...recorded.map(({ stored }) => stored.generation)),
     };
   }
 
@@ -324,6 +348,11 @@ export class RecordKeeper {
       if (error instanceof FencedError && !this.#hadWitness()) return false;
       throw error;
     }
+  }
+
+  /** A copy that may count is none of `members`. What the witness, or anybody else, is told then counts against it. */
+  #leavesOut(members: readonly Holder[]): boolean {
+    return copiesOf(this.#open).some((id) => !members.some(({ replicaId }) => replicaId === id));
   }
 
   /** A record that may count names one. */

@@ -18,6 +18,7 @@ function facts(generation: number, engineId: string, patch: Partial<ReplicaFacts
           witnesses: [],
           reverting: "",
           leased: false,
+          heldByAll: 0,
           absent: [],
         };
   return {
@@ -52,6 +53,7 @@ function facts(generation: number, engineId: string, patch: Partial<ReplicaFacts
 const CASES: [name: string, facts: ReplicaFacts, expected: string][] = [
   ["as it was", facts(5, "me"), "same"],
   ["it missed a record whose answer was not awaited", facts(4, "me"), "same"],
+  ["it went back to a record of this engine from before what it had stored", facts(3, "me"), "lost"],
   ["a newer engine", facts(6, "other"), "fenced"],
   ["a rival of the same generation", facts(5, "other"), "fenced"],
   ["the directory of an older engine", facts(4, "other"), "lost"],
@@ -63,7 +65,7 @@ const CASES: [name: string, facts: ReplicaFacts, expected: string][] = [
 
 for (const [name, given, expected] of CASES) {
   t.test(`${name}: ${expected}`, (t) => {
-    t.equal(judgeReturn(given, KNOWN).type, expected);
+    t.equal(judgeReturn(given, KNOWN, 4).type, expected);
     t.end();
   });
 }

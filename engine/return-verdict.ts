@@ -17,7 +17,8 @@ export type ReturnVerdict =
   /** it lost acknowledged writes, or it is not the copy that it was */
   | { type: "lost"; reason: string };
 
-export function judgeReturn(facts: ReplicaFacts, known: Known): ReturnVerdict {
+/** @param storedBefore generation that it was known to have stored when it was asked */
+export function judgeReturn(facts: ReplicaFacts, known: Known, storedBefore: number): ReturnVerdict {
   if (facts.volume !== known.volume || facts.replicaId !== known.replicaId) {
     return { type: "lost", reason: `there is now replica ${facts.replicaId} of volume ${facts.volume}` };
   }
@@ -29,13 +30,12 @@ export function judgeReturn(facts: ReplicaFacts, known: Known): ReturnVerdict {
       reason: `generation ${generation} of engine ${record?.engineId ?? ""} took over`,
     };
   }
-  if (record?.engineId !== known.engineId) {
-    // Of the same generation it is a rival that lost or won elsewhere; older, the directory went back in time.
-    if (generation === known.generation) {
-      return { type: "fenced", reason: `engine ${record?.engineId ?? ""} took over at the same generation` };
-    }
+  const isOthers = record?.engineId !== known.engineId;
+  // A rival that lost or won elsewhere.
+  if (isOthers && generation === known.generation)
+    return { type: "fenced", reason: `engine ${record?.engineId ?? ""} took over at the same generation` };
+  if (isOthers || generation < storedBefore)
     return { type: "lost", reason: `its record went back to generation ${generation}` };
-  }
   if (facts.lostWrites)
     return { type: "lost", reason: "its machine restarted: acknowledged writes may be lost" };
   return { type: "same", generation };

@@ -5,7 +5,7 @@ import { checkAfter, OtherEngineError } from "./takeover.js";
 function recordOf(engineId: string, generation: number): MemberRecord {
   return {
     ...{ generation, members: ["r1"], engineId, engineBootId: "", engineState: new Uint8Array() },
-    ...{ revisionAtLeast: 0, absent: [], witnesses: [], reverting: "", leased: false },
+    ...{ revisionAtLeast: 0, absent: [], witnesses: [], reverting: "", leased: false, heldByAll: 0 },
   };
 }
 

@@ -94,7 +94,7 @@ export interface Takeover {
 export async function takeOver(options: TakeoverOptions): Promise<Takeover> {
   const { wanted, links, log, signal } = options;
   if (links.length === 0) return takeOverLonghorn(options);
-  const begin = Date.now();
+  const begin = performance.now();
   const deadline = begin + options.waitMs;
   for (;;) {
     const { answers: said, witness } = await askAll(links, options.witness, wanted.volume);
@@ -124,7 +124,7 @@ export async function takeOver(options: TakeoverOptions): Promise<Takeover> {
         break;
       }
     }
-    if (Date.now() >= deadline) {
+    if (performance.now() >= deadline) {
       throw new MembershipError(
         `gave up waiting after ${options.waitMs} ms: ${evidence}. --salvage REPLICA_ID starts from one replica without proof`,
       );
@@ -176,11 +176,11 @@ function patient(
   answers: Answer[],
   { begin, deadline }: { begin: number; deadline: number },
 ): Choice {
-  if (choice.type === "refuse" && choice.code === "SPLIT" && Date.now() < deadline)
+  if (choice.type === "refuse" && choice.code === "SPLIT" && performance.now() < deadline)
     return { type: "wait", evidence: choice.evidence };
   const silent = answers.some((answer) => "unreachable" in answer);
   if (choice.type !== "start" || choice.missing.length === 0 || !silent) return choice;
-  if (Date.now() - begin >= MISSING_MEMBER_WAIT_MS) return choice;
+  if (performance.now() - begin >= MISSING_MEMBER_WAIT_MS) return choice;
   const evidence = `replicas ${choice.missing.join(", ")} may still come; ${describe(answers)}`;
   return { type: "wait", evidence };
 }
@@ -229,7 +229,7 @@ async function takeOverLonghorn({
   warnOfLonghorn(members, log);
   const keeper = new RecordKeeper(wanted.volume, {
     ...{ generation: 0, members: [], engineId, engineBootId, engineState: new Uint8Array() },
-    ...{ revisionAtLeast: 0, absent: [], witnesses: [], reverting: "", leased: false },
+    ...{ revisionAtLeast: 0, absent: [], witnesses: [], reverting: "", leased: false, heldByAll: 0 },
   });
   await keeper.takeOver(members);
   return { members, leftOut: [], keeper, lastEngineBootId: null };
@@ -256,7 +256,7 @@ async function record(
   const waited =
     choice.origin === "proved" && choice.record !== null
       ? choice.record
-      : { members: [], absent: [], witnesses: [], reverting: "" };
+      : { members: [], absent: [], witnesses: [], reverting: "", heldByAll: 0 };
   const keeper = new RecordKeeper(wanted.volume, {
     generation: choice.generation,
     members: waited.members,
@@ -268,6 +268,7 @@ async function record(
     witnesses: waited.witnesses,
     reverting: waited.reverting,
     leased: choice.leased,
+    heldByAll: waited.heldByAll,
   });
   try {
     const arbiter = choice.witness === null ? null : { ...holderOf(choice.witness), readable: false };

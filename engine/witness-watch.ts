@@ -98,8 +98,9 @@ export class WitnessWatch {
     const { roster } = this;
     while (!roster.signal.aborted && roster.end === null) {
       const { link } = this;
+      const storedBefore = roster.keeper.witness?.stored.generation ?? 0;
       const facts = link === null ? null : await this.#ask(link);
-      await roster.decisions.run(() => this.#judge(link, facts)).catch(roster.onError);
+      await roster.decisions.run(() => this.#judge(link, facts, storedBefore)).catch(roster.onError);
       this.#tell();
       const calm = this.#counts && this.#silentSince === null && this.#bareSince === null;
       await this.#pause.wait(calm ? WITNESS_CALM_POLL_MS : WITNESS_POLL_MS, roster.signal);
@@ -116,7 +117,7 @@ export class WitnessWatch {
       return facts;
     } catch (error) {
       if (link !== this.link) return null;
-      this.#silentSince ??= Date.now();
+      this.#silentSince ??= performance.now();
       this.#cause = `does not answer: ${(error as Error).message}`;
       return null;
     }
@@ -130,14 +131,14 @@ export class WitnessWatch {
     this.#told = told;
   }
 
-  async #judge(link: ReplicaLink | null, facts: ReplicaFacts | null): Promise<void> {
+  async #judge(link: ReplicaLink | null, facts: ReplicaFacts | null, storedBefore: number): Promise<void> {
     const { roster } = this;
     const { keeper } = roster;
     if (roster.signal.aborted || roster.end !== null || link !== this.link) return;
     const member = keeper.witness;
     if (link === null || facts === null) {
       if (member === null) return;
-      const isSilent = Date.now() - (this.#silentSince ?? Date.now()) >= WITNESS_GRACE_MS;
+      const isSilent = performance.now() - (this.#silentSince ?? performance.now()) >= WITNESS_GRACE_MS;
       if ((link === null || isSilent) && this.#isCalm()) await this.#giveUp(member);
     } else if (member === null) {
       this.#replicaId = facts.replicaId;
@@ -149,7 +150,7 @@ export class WitnessWatch {
       this.#replicaId = facts.replicaId;
       if (member.link !== link) member.link.close();
       member.link = link;
-      const verdict = judgeReturn(facts, { ...roster.known(member) });
+      const verdict = judgeReturn(facts, roster.known(member), storedBefore);
       if (verdict.type === "fenced")
         await roster.finish({ type: "fenced", reason: `witness ${link.address}: ${verdict.reason}` });
       // Its directory went back in time.
@@ -175,8 +176,8 @@ export class WitnessWatch {
 
   /** A witness that would be lost with the next machine is better none. */
   async #bear(link: ReplicaLink, member: Holder): Promise<void> {
-    this.#bareSince = link.isBare ? (this.#bareSince ?? Date.now()) : null;
-    if (this.#bareSince === null || Date.now() - this.#bareSince < WITNESS_GRACE_MS || !this.#isCalm())
+    this.#bareSince = link.isBare ? (this.#bareSince ?? performance.now()) : null;
+    if (this.#bareSince === null || performance.now() - this.#bareSince < WITNESS_GRACE_MS || !this.#isCalm())
       return;
     await this.#giveUp(member);
     this.#cause = BARE;

@@ -57,6 +57,7 @@ t.test("replica facts keep their record and its bytes", (t) => {
     witnesses: [],
     reverting: "",
     leased: true,
+    heldByAll: 0,
     absent: [{ replicaId: "r3", heldAtLeast: 1, heldAtMost: 2, excludedAt: 3 }],
   };
   const facts = responseDeserialize(responseSerialize({ volume: "v", record }));

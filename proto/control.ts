@@ -26,6 +26,8 @@ export interface MemberRecord {
   reverting: string;
   /** see `control.proto` */
   leased: boolean;
+  /** see `control.proto` */
+  heldByAll: number;
 }
 
 /** See `control.proto`. */

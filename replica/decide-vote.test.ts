@@ -11,7 +11,7 @@ function recordOf(generation: number, engineId: string, ...members: string[]): M
   const witnesses = members.filter((id) => id === WITNESS);
   return {
     ...{ generation, engineId, members, witnesses, engineBootId: "b", engineState: new Uint8Array() },
-    ...{ revisionAtLeast: 0, absent: [], reverting: "", leased: false },
+    ...{ revisionAtLeast: 0, absent: [], reverting: "", leased: false, heldByAll: 0 },
   };
 }
 

@@ -20,6 +20,7 @@ const member: MemberRecord = {
   witnesses: [],
   reverting: "",
   leased: false,
+  heldByAll: 0,
   absent: [],
 };
 const standing: Standing = {
@@ -86,7 +87,7 @@ t.test(
       ["no engine", fresh, { engineId: "" }, "INVALID_ARGUMENT"],
       ["the longest state", fresh, { engineState: new Uint8Array(65536) }, "OK"],
       ["too long a state", fresh, { engineState: new Uint8Array(65537) }, "INVALID_ARGUMENT"],
-      ["a member that is not whole", unfit, {}, "FAILED_PRECONDITION"],
+      ["a member that is not whole", unfit, {}, "ABORTED"],
       ["a copy that is not whole and no member", unfit, { members: ["r2"] }, "OK"],
     ];
     for (const [what, now, difference, expected] of cases) {
@@ -103,7 +104,7 @@ t.test(
       { volume: "v", replicaId: "r2" },
     ]) {
       const decided = decideRecord(standing, { ...named, record: { ...member, generation: 6 }, basis: null });
-      t.equal(decided.accept ? "OK" : decided.code, "FAILED_PRECONDITION");
+      t.equal(decided.accept ? "OK" : decided.code, "ABORTED");
     }
     t.notOk(decideRecord(standing, { volume: "v", replicaId: "r1", record: null, basis: null }).accept);
     const unnamed: Standing = { ...fresh, volume: "" };
@@ -227,5 +228,23 @@ t.test("writes may be lost when the machine restarted over regions that were not
     ["a/7", "a"],
   ] as const)
     t.equal(mayHaveLostWrites(then, now, 9), false, "which disk it was, or is, is not known");
+  t.end();
+});
+
+t.test("one that went back to before what its engine knows to be stored is no member", (t) => {
+  const cases: [string, number, string[], string][] = [
+    ["it has what is known", 5, member.members, "OK"],
+    ["it stored more, and its answer was lost", 4, member.members, "OK"],
+    ["it has less", 6, member.members, "ABORTED"],
+    ["... and is none from now on", 6, ["r2"], "OK"],
+  ];
+  for (const [what, generation, members, expected] of cases) {
+    const basis = { generation, engineId: member.engineId, opening: "" };
+    const decided = decideRecord(standing, {
+      ...{ volume: "v", replicaId: "r1", basis },
+      record: { ...member, members, generation: 7 },
+    });
+    t.equal(decided.accept ? "OK" : decided.code, expected, what);
+  }
   t.end();
 });

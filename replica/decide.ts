@@ -69,6 +69,10 @@ function refuse(message: string): ControlDecision {
   return { accept: false, code: "FAILED_PRECONDITION", message };
 }
 
+function aborted(message: string): ControlDecision {
+  return { accept: false, code: "ABORTED", message };
+}
+
 function invalid(message: string): ControlDecision {
   return { accept: false, code: "INVALID_ARGUMENT", message };
 }
@@ -79,15 +83,17 @@ export function decideRecord(standing: Standing, request: RecordRequest): Contro
   if (record === null) return invalid("the record is missing");
   if (!isName(request.volume)) return invalid(`a volume's name has 1 to ${NAME_LENGTH_MAX} characters`);
   const stranger = identityError(standing, request);
-  if (stranger !== null) return refuse(stranger);
+  if (stranger !== null) return aborted(stranger);
   const malformed = recordError(record);
   if (malformed !== null) return invalid(malformed);
   if (standing.unfit !== "" && record.members.includes(standing.replicaId)) {
-    return refuse(`replica ${standing.replicaId} cannot be a member: ${standing.unfit}`);
+    return aborted(`replica ${standing.replicaId} cannot be a member: ${standing.unfit}`);
   }
   if (record.members.includes(standing.replicaId) && hasLostSince(standing, request.basis?.opening))
     return lost(standing);
   const stored = standing.member;
+  if (record.members.includes(standing.replicaId) && hasGoneBack(stored, request))
+    return aborted(`replica ${standing.replicaId} went back to generation ${stored?.generation ?? 0}`);
   const overtaken = basisError(stored, request);
   if (overtaken !== null) return refuse(overtaken);
   if (stored === null || record.generation > stored.generation) return ACCEPT;
@@ -111,12 +117,17 @@ function hasLostSince({ lostWrites, opening }: Standing, seen = ""): boolean {
 }
 
 function lost({ replicaId }: Standing): ControlDecision {
-  const message = `replica ${replicaId} was restarted: acknowledged writes may be lost`;
-  return { accept: false, code: "ABORTED", message };
+  return aborted(`replica ${replicaId} was restarted: acknowledged writes may be lost`);
 }
 
 function restarted({ replicaId }: Standing): ControlDecision {
-  return { accept: false, code: "ABORTED", message: `replica ${replicaId} was restarted` };
+  return aborted(`replica ${replicaId} was restarted`);
+}
+
+/** Its directory was put back to what it was before it stored what its engine knows of: with the next record it would pass for a copy. */
+function hasGoneBack(stored: MemberRecord | null, { basis, record }: RecordRequest): boolean {
+  const generation = stored?.generation ?? 0;
+  return basis !== null && basis.engineId === record?.engineId && generation < basis.generation;
 }
 
 /** A record that follows from another state than the present one would undo a decision that its sender does not know.
@@ -184,6 +195,8 @@ export function recordError(record: MemberRecord): string | null {
   if (record.absent.length > MEMBERS_MAX) return `a generation has at most ${MEMBERS_MAX} absent members`;
   if (!record.absent.every(({ replicaId }) => isName(replicaId)))
     return `an absent member's id has 1 to ${NAME_LENGTH_MAX} characters`;
+  if (record.heldByAll > record.generation)
+    return `generation ${record.heldByAll} is not held by all before generation ${record.generation}`;
   if (record.reverting.length > NAME_LENGTH_MAX) return `a time has at most ${NAME_LENGTH_MAX} characters`;
   if (record.engineState.length > ENGINE_STATE_BYTES_MAX) {
     return `engine state of ${record.engineState.length} bytes is longer than ${ENGINE_STATE_BYTES_MAX}`;

@@ -29,6 +29,7 @@ const record: ReplicaRecord = {
     witnesses: [],
     reverting: "2026-01-02T03:04:05Z",
     leased: true,
+    heldByAll: 0,
     absent: [{ replicaId: "r3", heldAtLeast: 1, heldAtMost: 2, excludedAt: 3 }],
   },
 };
@@ -62,7 +63,7 @@ t.test("a record survives being written and read", async (t) => {
 
 t.test("one that was written before reverts and leases were named in it names none", (t) => {
   const text = formatRecord(record).replace(',"reverting":"2026-01-02T03:04:05Z","leased":true', "");
-  t.match(parseRecord(text, "file").member, { reverting: "", leased: false });
+  t.match(parseRecord(text, "file").member, { reverting: "", leased: false, heldByAll: 0 });
   t.end();
 });
 

@@ -118,6 +118,7 @@ function parseMember(fields: Fields, path: string): MemberRecord {
     witnesses: Object.hasOwn(fields.object, "witnesses") ? fields.strings("witnesses") : [],
     reverting: Object.hasOwn(fields.object, "reverting") ? fields.string("reverting") : "",
     leased: fields.boolean("leased"),
+    heldByAll: Object.hasOwn(fields.object, "heldByAll") ? fields.count("heldByAll") : 0,
   };
   if (member.generation === 0 || member.engineId === "" || member.members.length === 0) {
     throw new ReplicaError("DAMAGED", `${path}: member lacks generation, engineId or members`);

@@ -16,6 +16,7 @@ function record(generation: number, members: string[], absent: Absence[]): Membe
     witnesses: [],
     reverting: "",
     leased: false,
+    heldByAll: 0,
   };
   return { generation, members, absent, ...engine };
 }

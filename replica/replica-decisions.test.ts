@@ -21,7 +21,7 @@ async function served(t: Parameters<typeof scratch>[0] & { teardown: (fn: () => 
   const decisions = new ReplicaDecisions(hosted, log);
   const { replicaId, opening } = await decisions.identify();
   const take = async (engineId: string, generation: number) => {
-    await decisions.record({ volume: "vol", replicaId, basis: null, record: { generation, engineId, members: [replicaId], witnesses: [], absent: [], engineBootId: "", engineState: new Uint8Array(), revisionAtLeast: 0, reverting: "", leased: false } }); // prettier-ignore
+    await decisions.record({ volume: "vol", replicaId, basis: null, record: { generation, engineId, members: [replicaId], witnesses: [], absent: [], engineBootId: "", engineState: new Uint8Array(), revisionAtLeast: 0, reverting: "", leased: false, heldByAll: 0 } }); // prettier-ignore
     const named = (change: number) => ({ engineId, generation, opening, change });
     return {
       prepare: (change: number, name: string, expandTo = 0) =>

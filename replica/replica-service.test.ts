@@ -110,7 +110,7 @@ t.test(
     t.teardown(close);
     const { replicaId, opening } = await calls.identify({}, { timeoutMs: 60_000 });
     const record = (generation: number, engineId: string) =>
-    calls.record({ volume: "vol", replicaId, basis: null, record: { generation, engineId, members: [replicaId], witnesses: [], absent: [], engineBootId: "", engineState: new Uint8Array(), revisionAtLeast: 0, reverting: "", leased: false } }, { timeoutMs: 60_000 }); // prettier-ignore
+    calls.record({ volume: "vol", replicaId, basis: null, record: { generation, engineId, members: [replicaId], witnesses: [], absent: [], engineBootId: "", engineState: new Uint8Array(), revisionAtLeast: 0, reverting: "", leased: false, heldByAll: 0 } }, { timeoutMs: 60_000 }); // prettier-ignore
     const first = { engineId: "first", generation: 1, opening };
     const snapshot = { name: "a", created: CREATED, userCreated: true };
     await t.rejects(call("replicaSnapshot", snapshot, {}, first), { code: status.FAILED_PRECONDITION });

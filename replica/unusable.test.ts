@@ -14,7 +14,7 @@ import { UnusableReplica } from "./unusable.js";
 const HEAD = "volume-head-000.img";
 const MEMBER: MemberRecord = {
   ...{ generation: 4, members: ["r1", "r2"], engineId: "e", engineBootId: "", witnesses: [], absent: [] },
-  ...{ engineState: Buffer.alloc(0), revisionAtLeast: 0, reverting: "", leased: false },
+  ...{ engineState: Buffer.alloc(0), revisionAtLeast: 0, reverting: "", leased: false, heldByAll: 0 },
 };
 
 interface Case {

@@ -142,8 +142,8 @@ async function modeOf(volume: VolumeClient, address: string): Promise<ListedRepl
 
 /** An engine closes in the background what it removes. */
 async function closed(volume: VolumeClient, { address, instanceName }: NewReplica): Promise<void> {
-  const deadline = Date.now() + CLOSE_WAIT_MS;
-  while ((await volume.replica(address, instanceName)).state !== "closed" && Date.now() < deadline)
+  const deadline = performance.now() + CLOSE_WAIT_MS;
+  while ((await volume.replica(address, instanceName)).state !== "closed" && performance.now() < deadline)
     await sleep(POLL_MS);
 }
 

@@ -222,16 +222,16 @@ export class Start {
   async #openOne(entry: ReplicaEntry, alone: boolean, resumes: boolean): Promise<Replica> {
     const { log } = this.state;
     // A machine that is gone says nothing, and a call waits for it for long.
-    const began = Date.now();
-    if (!(await listens(entry.peer, CONNECT_WAIT_MS)) && Date.now() - began >= CONNECT_WAIT_MS)
+    const began = performance.now();
+    if (!(await listens(entry.peer, CONNECT_WAIT_MS)) && performance.now() - began >= CONNECT_WAIT_MS)
       throw new RpcError(status.UNAVAILABLE, `replica ${entry.peer} does not answer`);
     if (!resumes) return entry.open(alone, log);
-    const deadline = Date.now() + RECONNECT_GRACE_MS;
+    const deadline = performance.now() + RECONNECT_GRACE_MS;
     for (;;) {
       try {
         return await entry.resume(log);
       } catch (error) {
-        if (!isUnavailable(error) || Date.now() > deadline) throw error;
+        if (!isUnavailable(error) || performance.now() > deadline) throw error;
         await sleep(MEMBERS_POLL_MS);
       }
     }

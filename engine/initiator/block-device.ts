@@ -147,12 +147,12 @@ export class BlockDevice {
 
   async #waitForDisk(size: number): Promise<string> {
     const { iqn, lun } = this.options;
-    const deadline = Date.now() + this.diskWaitMs;
+    const deadline = performance.now() + this.diskWaitMs;
     for (;;) {
       const disk = (await this.session())?.disks.get(lun);
       const sectors = disk === undefined ? null : await this.#read(`/sys/class/block/${disk}/size`);
       if (disk !== undefined && Number(sectors) * 512 === size) return disk;
-      if (Date.now() > deadline) {
+      if (performance.now() > deadline) {
         const seen = disk === undefined ? "no disk appears" : `disk ${disk} has ${sectors} sectors`;
         throw new Error(`logged in to ${iqn}, but ${seen} after ${this.diskWaitMs} ms`);
       }

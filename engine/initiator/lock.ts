@@ -8,9 +8,9 @@ import { LOCK_POLL_MS, LOCK_WAIT_MS } from "./limits.js";
 export async function withLock<T>(path: string, work: () => Promise<T>, waitMs = LOCK_WAIT_MS): Promise<T> {
   const fd = openSync(path, "a");
   try {
-    const deadline = Date.now() + waitMs;
+    const deadline = performance.now() + waitMs;
     while (!lockFile(fd)) {
-      if (Date.now() > deadline) throw new Error(`${path} is held by another process`);
+      if (performance.now() > deadline) throw new Error(`${path} is held by another process`);
       await sleep(LOCK_POLL_MS);
     }
     return await work();

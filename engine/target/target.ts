@@ -152,7 +152,7 @@ export class IscsiTarget {
   /** @param waitMs how long portals are waited for that are in use
    * @returns the addresses bound, in the order of `portals` */
   async start(portals: readonly Portal[], waitMs = 0): Promise<Portal[]> {
-    const deadline = Date.now() + waitMs;
+    const deadline = performance.now() + waitMs;
     this.#bound = [];
     for (const portal of portals) this.#bound.push(await this.#listen(portal, deadline));
     this.#log.info({ portals: this.#bound }, "target listening");
@@ -164,7 +164,7 @@ export class IscsiTarget {
       try {
         return await this.#native.listen(host, port);
       } catch (error) {
-        if ((error as NativeError).errno !== constants.errno.EADDRINUSE || Date.now() >= deadline)
+        if ((error as NativeError).errno !== constants.errno.EADDRINUSE || performance.now() >= deadline)
           throw error;
       }
       await sleep(PORTAL_POLL_MS);

@@ -120,7 +120,7 @@ export class Steps {
 
   first(): World {
     const { bounds } = this;
-    const replica = { generation: 0, engine: -1, members: 0, leased: false, writes: 0 };
+    const replica = { generation: 0, engine: -1, members: 0, leased: false, heldByAll: 0, writes: 0 };
     return {
       replicas: bits(this.all, bounds.replicas + 1).map(() => replica),
       engines: Array.from({ length: bounds.engines }, () => ({ is: "off" })),
@@ -174,7 +174,14 @@ export class Steps {
     if (generation === 0) return null;
     return {
       ...{ generation, ...this.#voters(members), engineId: `e${engine}`, engineBootId: "b" },
-      ...{ engineState: new Uint8Array(), revisionAtLeast: 0, absent: [], reverting: "", leased },
+      ...{
+        engineState: new Uint8Array(),
+        revisionAtLeast: 0,
+        absent: [],
+        reverting: "",
+        leased,
+        heldByAll: 0,
+      },
     };
   }
 

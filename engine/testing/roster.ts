@@ -14,7 +14,14 @@ const ignore = (): void => undefined;
 export function rosterOf(slots: Slot[], members: string[], volume: object = {}): Roster {
   const record: MemberRecord = {
     ...{ generation: 1, members, witnesses: [], engineId: "e", engineBootId: "" },
-    ...{ engineState: new Uint8Array(), revisionAtLeast: 0, absent: [], reverting: "", leased: false },
+    ...{
+      engineState: new Uint8Array(),
+      revisionAtLeast: 0,
+      absent: [],
+      reverting: "",
+      leased: false,
+      heldByAll: 0,
+    },
   };
   const native = {
     setMode: () => Promise.resolve(),

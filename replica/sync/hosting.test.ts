@@ -90,7 +90,13 @@ async function served(t: { teardown: (end: () => unknown) => void }, rateLimit: 
         absent: [],
         engineBootId: "",
       };
-      const rest = { engineState: new Uint8Array(), revisionAtLeast: 0, reverting: "", leased: false };
+      const rest = {
+        engineState: new Uint8Array(),
+        revisionAtLeast: 0,
+        reverting: "",
+        leased: false,
+        heldByAll: 0,
+      };
       await control.calls.record(
         { volume: "vol", replicaId, basis: null, record: { ...member, ...rest } },
         CALL,

@@ -24,6 +24,7 @@ export const STANDING: Standing = {
     witnesses: [],
     reverting: "",
     leased: false,
+    heldByAll: 0,
     absent: [],
   },
 };

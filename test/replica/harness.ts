@@ -109,6 +109,7 @@ export class Engine {
       witnesses: [],
       reverting: "",
       leased: false,
+      heldByAll: 0,
       absent: [],
     };
     return this.client.calls.record({ volume: "vol", replicaId: "r1", record }, CALL);

@@ -39,7 +39,13 @@ t.test("what it asks for then is refused, until the replica is its own", async (
       absent: [],
       engineBootId: "",
     };
-    const rest = { engineState: new Uint8Array(), revisionAtLeast: 0, reverting: "", leased: false };
+    const rest = {
+      engineState: new Uint8Array(),
+      revisionAtLeast: 0,
+      reverting: "",
+      leased: false,
+      heldByAll: 0,
+    };
     const request = { volume: "vol", replicaId, basis: null, record: { ...member, ...rest } };
     await control.calls.record(request, CALL);
     return { engineId, generation, opening: "" };

@@ -159,7 +159,7 @@ t.test("a copy whose chain is damaged says so, and stores only that it is none",
   t.match(facts.unfit, /volume-snap-gone/);
   t.ok(facts.allocated > 0, "not to be taken for an empty one");
   await t.rejects(next.record(["r1", "r2"]), {
-    code: status.FAILED_PRECONDITION,
+    code: status.ABORTED,
     message: /cannot be a member/,
   });
   await next.record(["r2"]);

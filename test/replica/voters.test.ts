@@ -76,7 +76,14 @@ class Voters {
 function recordOf(generation: number, engineId: string, witness: string): MemberRecord {
   return {
     ...{ generation, members: ["a", "b", witness], witnesses: [witness], engineId, engineBootId: "b" },
-    ...{ engineState: new Uint8Array(), revisionAtLeast: 0, absent: [], reverting: "", leased: false },
+    ...{
+      engineState: new Uint8Array(),
+      revisionAtLeast: 0,
+      absent: [],
+      reverting: "",
+      leased: false,
+      heldByAll: 0,
+    },
   };
 }
 

@@ -36,7 +36,14 @@ async function start(t: Test, directory: string, ...flags: string[]) {
 function recordOf(generation: number, engineId: string, members: string[], witness: string): MemberRecord {
   return {
     ...{ generation, members: [...members, witness], witnesses: [witness], engineId, engineBootId: "b" },
-    ...{ engineState: new Uint8Array(), revisionAtLeast: 0, absent: [], reverting: "", leased: false },
+    ...{
+      engineState: new Uint8Array(),
+      revisionAtLeast: 0,
+      absent: [],
+      reverting: "",
+      leased: false,
+      heldByAll: 0,
+    },
   };
 }
 

@@ -34,6 +34,16 @@ export class BlockFile {
     else versions.push(version);
   }
 
+  /** Durable as it is now. */
+  copy(): BlockFile {
+    const copy = new BlockFile();
+    for (const [block, content] of this.blocks) {
+      copy.blocks.set(block, content);
+      copy.durable.set(block, content);
+    }
+    return copy;
+  }
+
   /** Nobody wrote, and yet it is read otherwise from now on, also after a power cut. */
   rot(block: number, sector: number, value: number): void {
     const rotten = (content: Int32Array) => content.map((old, at) => (at === sector ? value : old));

@@ -32,6 +32,11 @@ export class WholeFile<T> {
     this.pending = [];
   }
 
+  /** Durable as it is now. */
+  copy(): WholeFile<T> {
+    return new WholeFile(this.content, this.torn);
+  }
+
   cutPower(random: Random): void {
     const states = [this.durable, ...this.pending];
     const left = random.pick(states);
@@ -41,10 +46,8 @@ export class WholeFile<T> {
 }
 
 export class Inode {
-  readonly text = new WholeFile<Buffer>(Buffer.alloc(0), (content) =>
-    content.subarray(0, content.length >> 1),
-  );
-  readonly data = new BlockFile();
+  text = new WholeFile<Buffer>(Buffer.alloc(0), (content) => content.subarray(0, content.length >> 1));
+  data = new BlockFile();
   /** a map of a store, if it is one */
   map: WholeFile<unknown> | null = null;
   /** of a sparse file, bytes; 0: a small one */
@@ -66,6 +69,14 @@ export class Inode {
 
   get size(): number {
     return Math.max(this.sparseBytes, this.text.content.length);
+  }
+
+  /** Durable as it is now. */
+  copy(): Inode {
+    const copy = new Inode(this.number, this.createdNs);
+    Object.assign(copy, { text: this.text.copy(), data: this.data.copy(), map: this.map?.copy() ?? null });
+    Object.assign(copy, { sparseBytes: this.sparseBytes, changes: this.changes + 1 });
+    return copy;
   }
 
   sync(): void {
@@ -131,6 +142,19 @@ export class Disk {
   unlink(path: string): void {
     this.find(path).changes++;
     this.change((names) => names.delete(path));
+  }
+
+  /** What a directory holds, by its paths. */
+  backup(directory: string): ReadonlyMap<string, Inode> {
+    const files = [...this.names].filter(([path]) => path.startsWith(`${directory}/`));
+    return new Map(files.map(([path, inode]) => [path, inode.copy()]));
+  }
+
+  /** Nobody has it open, and it is as it was then, durably. */
+  restore(directory: string, backup: ReadonlyMap<string, Inode>): void {
+    for (const path of [...this.names.keys()]) if (path.startsWith(`${directory}/`)) this.names.delete(path);
+    for (const [path, inode] of backup) this.names.set(path, inode.copy());
+    this.keepNames();
   }
 
   private change(change: NameChange): void {

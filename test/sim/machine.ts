@@ -158,6 +158,16 @@ export class Machine {
     this.disk.keepNames();
   }
 
+  /** @returns puts it back to what it is now, after which the daemon is started again */
+  backUpDirectory(): () => void {
+    const backup = this.disk.backup(this.directory);
+    return () => {
+      this.replica?.process.die();
+      this.disk.restore(this.directory, backup);
+      if (this.isWanted) this.startReplica();
+    };
+  }
+
   /** Everything on it dies, and what was not synced is lost. */
   cutPower(): void {
     const host = network().hosts.get(this.name);

@@ -24,6 +24,8 @@ export type Step = { at: number } & (
   /** the engine and a replica cannot reach anybody else, nor the other way round */
   | { do: "cutOff"; machine: number; ms: number }
   | { do: "emptyWitness" }
+  /** a copy's or the witness's directory is put back to what it was `ms` before, where that can be known of it */
+  | { do: "backUp"; machine: number; ms: number }
   | { do: "damage"; ms: number; amount: number }
   /** calls of engines come twice */
   | { do: "repeatCalls"; ms: number; amount: number }
@@ -59,6 +61,7 @@ const CHAOS_MS = 40_000;
 const BEGIN_MS = 500;
 
 const MANAGED = 0x5a5a5a5a;
+const RESTORES = 0x33cc33cc;
 const REPEATS = 0x0f0f0f0f;
 const RETURNS: ReadonlySet<string> = new Set(["killReplica", "hangReplica", "cutPower", "block", "fullDisk"]);
 const SECTORS = VOLUME_BYTES / SECTOR_BYTES;
@@ -127,6 +130,19 @@ export function planOf(seed: number): Plan {
   }
   steps.sort((a, b) => a.at - b.at);
   return { seed, replicas, engineAlone, steps };
+}
+
+/** Beside all else, copies and the witness are put back in time. @param share of the plans in which that happens */
+export function withRestores(plan: Plan, share = 0.2): Plan {
+  const random = new Random(plan.seed ^ RESTORES);
+  if (!random.chance(share)) return plan;
+  const machines = Array.from({ length: plan.replicas }, (_, index) => index);
+  if (plan.witness === "one") machines.push(plan.replicas + 1);
+  const steps = Array.from({ length: 1 + random.below(4) }, (): Step => {
+    const machine = random.pick(machines);
+    return { at: random.between(BEGIN_MS, CHAOS_MS), do: "backUp", machine, ms: random.between(500, 20_000) };
+  });
+  return { ...plan, steps: [...plan.steps, ...steps].sort((a, b) => a.at - b.at) };
 }
 
 function ioStep(at: number, random: Random, place: { sector: number; count: number }): Step {
@@ -335,6 +351,10 @@ export function perform(world: World, step: Step): void {
     }
     case "emptyWitness": {
       world.witnesses[0]?.emptyDirectory();
+      return;
+    }
+    case "backUp": {
+      world.restoreLater(machine(step.machine), step.ms);
       return;
     }
     case "break": {

@@ -19,6 +19,7 @@ export interface Outcome {
   events: number;
   /** directories that somebody had to empty */
   emptied: number;
+  restored: number;
   /** starts from a replica that somebody chose */
   salvaged: number;
   /** that had happened when the first step was made, and when everything began to be put right */
@@ -66,7 +67,7 @@ function playNow(plan: Plan, trace: ((text: string) => void) | null): Outcome {
     failure = error as Error;
   }
   world.end();
-  const { simulation, operations, acknowledged, emptied, salvaged } = world;
+  const { simulation, operations, acknowledged, emptied, restored, salvaged } = world;
   return {
     failure,
     simulatedMs: simulation.now,
@@ -74,6 +75,7 @@ function playNow(plan: Plan, trace: ((text: string) => void) | null): Outcome {
     acknowledged,
     events: simulation.events,
     emptied,
+    restored,
     salvaged,
     eventsBefore,
     eventsOfSteps,

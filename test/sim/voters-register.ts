@@ -222,6 +222,13 @@ class RegisterRun {
 function recordOf({ name, generation }: Tried, witness: string): MemberRecord {
   return {
     ...{ generation, members: ["a", "b", witness], witnesses: [witness], engineId: name, engineBootId: "b" },
-    ...{ engineState: new Uint8Array(), revisionAtLeast: 0, absent: [], reverting: "", leased: false },
+    ...{
+      engineState: new Uint8Array(),
+      revisionAtLeast: 0,
+      absent: [],
+      reverting: "",
+      leased: false,
+      heldByAll: 0,
+    },
   };
 }

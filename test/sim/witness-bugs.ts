@@ -4,8 +4,11 @@ import type { RecordRequest, ReplicaFacts } from "../../proto/control.js";
 import { Witness } from "../../replica/witness.js";
 import { replacing, type Bug } from "./bug.js";
 import { sleep } from "./clock.js";
+import { withRestores } from "./plan.js";
+import { play } from "./play.js";
 import { SimVolume } from "./volume.js";
 import { WITNESS_NAME } from "./witness-machine.js";
+import { witnessPlanOf } from "./witness-plan.js";
 
 const LATE_MS = 2_000;
 
@@ -49,6 +52,17 @@ const BUGS: Bug[] = [
       return async function (this: ReplicaLink, ...args) {
         const facts = (await identify.apply(this, args)) as ReplicaFacts;
         return isWitness(this) ? { ...facts, record: null } : facts;
+      };
+    }),
+  },
+  {
+    name: "an engine that starts does not see that a copy or the witness went back in time",
+    check: (seed) => play(withRestores(witnessPlanOf(seed), 1)),
+    install: replacing(ReplicaLink, "identifyFor", (identify) => {
+      return async function (this: ReplicaLink, ...args) {
+        const facts = (await identify.apply(this, args)) as ReplicaFacts;
+        const { record } = facts;
+        return record === null ? facts : { ...facts, record: { ...record, heldByAll: 0 } };
       };
     }),
   },

@@ -89,6 +89,8 @@ export class World {
   acknowledged = 0;
   /** directories that somebody had to empty */
   emptied = 0;
+  /** directories that were put back in time */
+  restored = 0;
   protected attendedAt = 0;
   /** volumes that did not start by themselves */
   salvaged = 0;
@@ -191,7 +193,7 @@ export class World {
         (error: unknown) => {
           const { message } = error as Error;
           this.trace(`${process.name} did not start: ${message}`);
-          if (/^(LOST_WRITES|SPLIT):/.test(message)) this.salvageHolder(message);
+          if (/^(LOST_WRITES|SPLIT|WENT_BACK):/.test(message)) this.salvageHolder(message);
           this.simulation.after(0, null, () => process.die());
         },
       ),
@@ -254,8 +256,8 @@ export class World {
   private salvageHolder(evidence: string): void {
     const [holder] = this.holders;
     if (holder !== undefined) this.salvage = `replica-${holder}`;
-    else if (evidence.startsWith("SPLIT:")) this.salvage = newestOfItself(evidence);
-    else this.acceptLostWrites = true;
+    else if (!evidence.startsWith("LOST_WRITES:")) this.salvage = newestOfItself(evidence);
+    if (holder === undefined && !evidence.startsWith("SPLIT:")) this.acceptLostWrites = true;
     this.model.losePower();
     this.salvaged++;
   }
@@ -307,6 +309,23 @@ export class World {
   alongside(machine: Machine): Machine[] {
     const voter = this.witnesses.length > 1 ? this.witnesses[this.replicas.indexOf(machine)] : undefined;
     return voter === undefined ? [machine] : [machine, voter];
+  }
+
+  /** Puts a directory back to what it is now, where all that may be started from tells that it had stored more by then, and what
+   * was acknowledged is elsewhere, too. */
+  restoreLater(machine: Machine, ms: number): void {
+    const then = recordOn(machine);
+    const restore = machine.backUpDirectory();
+    this.simulation.after(ms, null, () => {
+      const members = this.members();
+      const isElsewhere = [...this.holders].some((name) => name !== machine.name && members.has(name));
+      const others = [...this.replicas, ...this.witnesses].filter((other) => other !== machine);
+      if (then === null || !isElsewhere || !others.every((other) => tells(recordOn(other), then))) return;
+      this.trace(`${machine.name} is put back to generation ${then.member?.generation ?? 0}`);
+      this.holders.delete(machine.name);
+      this.restored++;
+      restore();
+    });
   }
 
   /** What the machine's replica had not made durable is gone. */
@@ -573,6 +592,14 @@ export class World {
 function recordOn({ disk, directory }: Machine): ReplicaRecord | null {
   const text = disk.names.get(`${directory}/aurochs.record`)?.text.content.toString() ?? "";
   return text === "" ? null : parseRecord(text, directory);
+}
+
+/** Whether a record says that a replica had more than it had `then`, or counts without it. */
+function tells(record: ReplicaRecord | null, then: ReplicaRecord): boolean {
+  const { members = [], absent = [], heldByAll = 0 } = record?.member ?? {};
+  const left = absent.find(({ replicaId }) => replicaId === then.replicaId);
+  if (left !== undefined) return left.heldAtLeast > then.heldGeneration;
+  return !members.includes(then.replicaId) || heldByAll > (then.member?.generation ?? 0);
 }
 
 function ballotOf(record: ReplicaRecord | null): Ballot {

@@ -1,5 +1,5 @@
 /** The kinds of worlds, and what happens in them. */
-import { managedPlanOf, planOf, type Plan } from "./plan.js";
+import { managedPlanOf, planOf, withRestores, type Plan } from "./plan.js";
 import { rotPlanOf } from "./rot-plan.js";
 import { voterPlanOf, witnessPlanOf } from "./witness-plan.js";
 
@@ -8,9 +8,9 @@ export type WorldName = (typeof WORLDS)[number];
 
 const PLANS: Record<WorldName, (seed: number) => Plan> = {
   managed: managedPlanOf,
-  plain: planOf,
-  witness: witnessPlanOf,
-  voters: voterPlanOf,
+  plain: (seed) => withRestores(planOf(seed)),
+  witness: (seed) => withRestores(witnessPlanOf(seed)),
+  voters: (seed) => withRestores(voterPlanOf(seed)),
   rot: rotPlanOf,
 };
 
