@@ -188,7 +188,7 @@ export class RecordKeeper {
     for (let members = this.#without(holders, failures); ;) {
       if (!members.some(({ readable }) => readable)) return null;
       this.#next(members, change, witness);
-      if (this.#hadWitness() && this.#leavesOut(members) && !(await this.#allAnswer(members))) return null;
+      if (this.#hadWitness() && this.#leavesOut(members) && !(await this.#canGoOn(members))) return null;
       if (witness !== null && (await this.#witnessed(witness))) {
         this.#witness = witness;
       } else if (witness !== null) {
@@ -376,14 +376,33 @@ export class RecordKeeper {
   /** Whether all of them are there, and can store what is decided: the others would be left with a record that never comes to count.
    * @throws {FencedError} another engine has taken one of them */
   async #allAnswer(holders: readonly Holder[]): Promise<boolean> {
-    const answers = await Promise.allSettled(holders.map(({ link }) => link.identifyFor(this.volume)));
-    const facts = answers.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value] : []));
-    const taken = facts.find(({ record }) => record !== null && record.engineId !== this.engineId);
-    if (taken !== undefined)
-      throw new FencedError(`replica ${taken.replicaId}: engine ${taken.record?.engineId} is recorded`);
+    const facts = await this.#ask(holders);
+    return facts.every((one, index) => one !== null && !hasLost(one, holders[index] as Holder));
+  }
+
+  /** Whether others may be left out for them: a copy is there, and none has lost unnoticed what those may have. Who does not answer is left
+   * out as well, when it does not store that.
+   * @throws {FencedError} another engine has taken one of them */
+  async #canGoOn(holders: readonly Holder[]): Promise<boolean> {
+    const facts = await this.#ask(holders);
+    const hasNotLost = (holder: Holder, index: number) => {
+      const one = facts[index] ?? null;
+      return one === null || !hasLost(one, holder);
+    };
     return (
-      facts.length === holders.length && !facts.some((one, index) => hasLost(one, holders[index] as Holder))
+      holders.every(hasNotLost) && holders.some(({ readable }, index) => readable && facts[index] !== null)
     );
+  }
+
+  /** @returns null for who does not answer
+   * @throws {FencedError} another engine has taken one of them */
+  async #ask(holders: readonly Holder[]): Promise<(ReplicaFacts | null)[]> {
+    const answers = await Promise.allSettled(holders.map(({ link }) => link.identifyFor(this.volume)));
+    const facts = answers.map((answer) => (answer.status === "fulfilled" ? answer.value : null));
+    const taken = facts.find((one) => one?.record != null && one.record.engineId !== this.engineId);
+    if (taken != null)
+      throw new FencedError(`replica ${taken.replicaId}: engine ${taken.record?.engineId} is recorded`);
+    return facts;
   }
 
   /** All members of the present record have stored it. */
