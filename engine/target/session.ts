@@ -12,7 +12,7 @@ export interface Session extends LoginResult {
 /** login --complete--> opening (an older session may have to end first) --> open */
 type Phase =
   | { phase: "login"; login: Login }
-  | { phase: "opening" }
+  | { phase: "opening"; result: LoginResult }
   | { phase: "open"; session: Session; text: TextExchange };
 
 export interface Connection {
@@ -20,6 +20,18 @@ export interface Connection {
   remote: string;
   local: string;
   state: Phase;
+}
+
+/** Who has logged in; null: nobody yet. */
+export function loginOf({ state }: Connection): LoginResult | null {
+  switch (state.phase) {
+    case "login":
+      return null;
+    case "opening":
+      return state.result;
+    case "open":
+      return state.session;
+  }
 }
 
 /** What the addon has to know of a session whose login is complete. */

@@ -69,6 +69,23 @@ t.test("logging in again with the same ISID ends the older session, another ISID
   t.equal(rig.target.sessions().length, 2);
 });
 
+t.test("of two logins at once with the same ISID only the later one gets a session", async (t) => {
+  const rig = await rigFor(t);
+  const older = await open(t, rig);
+  await rig.volume.quiesce();
+  older.startCommand(WRITE10, BLOCKS);
+  while (rig.target.sessions()[0]?.openTasks !== 1) await sleep(1);
+  const [first, second] = [await Initiator.connect(rig.portal), await Initiator.connect(rig.portal)];
+  t.teardown(() => [first, second].forEach((initiator) => initiator.close()));
+  const keys = { InitiatorName: NAME, TargetName: IQN };
+  const ended = t.rejects(first.login(keys), /closed the connection/);
+  t.equal(await older.next(), null, "closed, and its write is under way still");
+  t.equal((await second.login(keys)).status, 0);
+  await rig.volume.resume();
+  await ended;
+  t.equal(rig.target.sessions().length, 1);
+});
+
 t.test("a refused login closes the connection, others go on", async (t) => {
   const rig = await rigFor(t, { acl: [NAME] });
   const good = await open(t, rig);

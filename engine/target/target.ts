@@ -32,7 +32,7 @@ import { Login, type LoginResult, type LoginStep } from "./login.js";
 import { answerLogout } from "./logout.js";
 import { decodeReservations } from "./reservation-store.js";
 import { encodeFixedSense, SCSI_STATUS, SENSE } from "./sense.js";
-import { parametersOf, type Connection, type Session } from "./session.js";
+import { loginOf, parametersOf, type Connection, type Session } from "./session.js";
 import { carryOut, planTaskManagement } from "./task-management.js";
 import { TextExchange } from "./text-exchange.js";
 import { decodeUnitState, encodeUnitState, stateAfterPowerOn } from "./unit-state.js";
@@ -403,7 +403,7 @@ export class IscsiTarget {
         return;
       }
       case "complete":
-        connection.state = { phase: "opening" };
+        connection.state = { phase: "opening", result: step.result };
         await this.#openSession(connection, step.result, step.finish);
         return;
     }
@@ -414,8 +414,8 @@ export class IscsiTarget {
     result: LoginResult,
     finish: (LoginStep & { type: "complete" })["finish"],
   ): Promise<void> {
-    if (result.session === "normal") await this.#reinstate(result);
-    // The initiator may have gone while its older session was ended.
+    if (result.session === "normal") await this.#reinstate(connection, result);
+    // While its older session was ended the initiator may have gone, or have logged in again.
     if (!this.#connections.has(connection.id)) return;
     const session: Session = {
       ...result,
@@ -439,17 +439,19 @@ export class IscsiTarget {
     );
   }
 
-  /** Session reinstatement, RFC 7143: the same initiator port logs in again, its older session ends first. */
-  async #reinstate({ initiatorName, isid }: LoginResult): Promise<void> {
-    for (;;) {
-      const older = this.#openConnections().find(
-        ({ session }) =>
-          session.nexus !== 0 && session.initiatorName === initiatorName && session.isid === isid,
-      );
-      if (older === undefined) return;
-      await this.#native.closeConnection(older.connection.id, "session reinstated");
-      this.#disconnected(older.connection.id, "session reinstated");
-    }
+  /** Session reinstatement, RFC 7143: the same initiator port logs in again, its older session ends first. So does a login that
+   * still waits for the end of another one: the last to log in is the one that stays. */
+  async #reinstate(connection: Connection, { initiatorName, isid }: LoginResult): Promise<void> {
+    const older = [...this.#connections.values()].filter((other) => {
+      const login = other === connection ? null : loginOf(other);
+      return login?.session === "normal" && login.initiatorName === initiatorName && login.isid === isid;
+    });
+    await Promise.all(
+      older.map(async ({ id }) => {
+        await this.#native.closeConnection(id, "session reinstated");
+        this.#disconnected(id, "session reinstated");
+      }),
+    );
   }
 
   #freeTsih(): number {

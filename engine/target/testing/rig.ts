@@ -15,6 +15,7 @@ const LIMITS = { maxRequests: 128, maxPayload: 2 ** 20, maxPayloadInFlight: 2 **
 
 export interface Rig {
   target: IscsiTarget;
+  volume: Volume;
   portal: Portal;
   /** what `persist` was given last */
   saved: () => Buffer | null;
@@ -80,6 +81,7 @@ export async function openRig(change: Partial<IscsiTargetOptions> = {}, host = "
   if (portal === undefined) throw new Error("no portal");
   return {
     target,
+    volume,
     portal,
     saved: () => saved,
     async close() {
