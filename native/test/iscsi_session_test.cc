@@ -509,6 +509,107 @@ TEST_F(SessionTest, ALostConnectionEndsItsTasksAndClosingItWaitsForThem) {
   EXPECT_EQ(Medium(0, 4096), Pattern(4096, 1)) << "it was in flight";
 }
 
+class DrainingTest : public SessionTest {
+ protected:
+  static constexpr size_t kCommands = 128;
+
+  DrainingTest() {
+    options_.command_window = kCommands;
+    recorder_.parameters.first_burst_length = 256u << 10;
+    backend_.hold = true;
+  }
+
+  /// Logs in and sends writes of 32 MiB in all, which the target has taken when this returns.
+  std::unique_ptr<Initiator> LogInAndWrite() {
+    auto initiator = LogIn();
+    for (size_t i = 0; i < kCommands; ++i) {
+      WirePdu write = initiator->Command(Cdb10(0x2a, 0, 512), 0xa0, kData.size());
+      write.data = kData;
+      initiator->Send(write);
+    }
+    initiator->Send(NopOut(7, 0, true));
+    EXPECT_EQ(initiator->Receive()->itt(), 7u);
+    ++initiator->next_stat_sn;
+    return initiator;
+  }
+
+  /// Until aborted tasks hold as much as they may.
+  void FillDraining() {
+    for (int i = 0; i < 2; ++i) LogInAndWrite()->Disconnect();
+    for (int i = 0; i < 2; ++i) recorder_.Wait("disconnected");
+  }
+
+  size_t Held() {
+    size_t count = 0;
+    OnLoop([&] { count = backend_.held.size(); });
+    return count;
+  }
+
+  const Bytes kData = Pattern(256 << 10, 1);
+};
+
+TEST_F(DrainingTest, WhoeverLogsInAgainWhileTheVolumeStallsIsServedOnceAndThenWaits) {
+  LogInAndWrite()->Disconnect();
+  recorder_.Wait("disconnected");
+  EXPECT_EQ(Held(), kCommands);
+  for (int i = 0; i < 5; ++i) {
+    LogInAndWrite()->Disconnect();
+    recorder_.Wait("disconnected");
+    EXPECT_EQ(Held(), 2 * kCommands) << "what ended sessions have left is bounded";
+  }
+  auto initiator = LogInAndWrite();
+  OnLoop([&] { backend_.ReleaseHeld(); });
+  for (uint32_t i = 0; i < kCommands; ++i) EXPECT_EQ(initiator->Finish(100 + i).status, 0);
+  EXPECT_EQ(Medium(0, kData.size()), kData);
+}
+
+TEST_F(DrainingTest, CommandsOfAllKindsWaitForWhatIsDraining) {
+  recorder_.parameters.initial_r2t = false;
+  FillDraining();
+  recorder_.access = {true, false, false};
+  auto initiator = LogIn();
+  WirePdu read = initiator->Command(Cdb10(0x28, 0, 8), 0xc0, 4096);
+  initiator->Send(read);
+  WirePdu unsolicited = initiator->Command(Cdb10(0x2a, 1024, 8), 0x20, 4096);
+  initiator->Send(unsolicited);
+  auto event = recorder_.Wait("command");
+  OnLoop([&] { target_->Execute(event.task); });
+  initiator->Send(Initiator::DataOutPdu(unsolicited.itt(), kNoTag, 0, 0, Pattern(4096, 9), true));
+  WirePdu solicited = initiator->Command(Cdb10(0x2a, 2048, 8), 0xa0, 4096);
+  initiator->Send(solicited);
+  event = recorder_.Wait("command");
+  OnLoop([&] { target_->Execute(event.task); });
+  EXPECT_TRUE(initiator->SilentFor(50)) << "nothing is asked for";
+  EXPECT_EQ(Held(), 2 * kCommands);
+  OnLoop([&] { backend_.ReleaseHeld(); });
+  EXPECT_EQ(initiator->Finish(read.itt()).status, 0);
+  EXPECT_EQ(initiator->Finish(unsolicited.itt()).status, 0);
+  EXPECT_EQ(initiator->Finish(solicited.itt(), Pattern(4096, 5)).status, 0);
+  EXPECT_EQ(Medium(1024 << 9, 4096), Pattern(4096, 9));
+  EXPECT_EQ(Medium(2048 << 9, 4096), Pattern(4096, 5));
+}
+
+TEST_F(DrainingTest, WhatWaitsForItCanBeAbortedAndCanFail) {
+  recorder_.parameters.initial_r2t = false;
+  FillDraining();
+  auto initiator = LogIn();
+  WirePdu aborted = initiator->Command(Cdb10(0x28, 0, 8), 0xc0, 4096);
+  initiator->Send(aborted);
+  TaskFilter filter;
+  filter.has_nexus = filter.has_itt = true;
+  filter.nexus = 3;
+  filter.itt = aborted.itt();
+  while (AbortAndWait(filter) == 0) usleep(1000);
+  WirePdu failing = initiator->Command(Cdb10(0x2a, 1024, 8), 0x20, 4096);
+  initiator->Send(failing);
+  initiator->Send(
+      Initiator::DataOutPdu(failing.itt(), kNoTag, 1, 0, Pattern(4096, 9), true));  // 0 is missing
+  EXPECT_TRUE(initiator->SilentFor(50));
+  OnLoop([&] { backend_.ReleaseHeld(); });
+  EXPECT_EQ(initiator->Finish(failing.itt()).sense_key(), scsi::kProtocolServiceCrcError);
+  EXPECT_EQ(Medium(1024 << 9, 4096), Bytes(4096));
+}
+
 TEST_F(SessionTest, ALoginThatTakesTooLongIsCutOff) {
   options_.login_timeout_ms = 50;
   StartTarget();

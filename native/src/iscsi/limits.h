@@ -32,6 +32,15 @@ constexpr uint32_t kR2tsOutstandingMax = 8;
 /// Above it tasks wait for others.
 constexpr uint64_t kSessionBytesMax = 32u << 20;
 
+/// Memory of aborted tasks (of sessions that have ended, above all) that wait for the volume, bytes per
+/// target: above it other commands wait in their sessions, whose end frees them. Twice what a session has
+/// under way, so that whoever logs in again once is served at once.
+constexpr uint64_t kDrainingBytesMax = 2 * kSessionBytesMax;
+
+/// What one of them counts for at the least, bytes: the pattern of a WRITE SAME is as long. Short writes keep
+/// their receive buffer, which they share with their neighbours.
+constexpr uint64_t kDrainingTaskBytesMin = 256u << 10;
+
 /// Immediate commands open at once per session; more are rejected. They do not count in the command window.
 constexpr uint32_t kImmediateCommandsMax = 16;
 

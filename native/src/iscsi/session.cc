@@ -224,11 +224,13 @@ bool Session::Reserve(Task* task, uint32_t bytes) {
     reserved_ += bytes;
     return true;
   }
-  if (!task->waits_for_memory_) {
-    task->waits_for_memory_ = true;
-    waiting_.insert(granting_ ? waiting_.begin() : waiting_.end(), task);
-  }
+  if (!task->waits_for_memory_) WaitForMemory(task);
   return false;
+}
+
+void Session::WaitForMemory(Task* task) {
+  task->waits_for_memory_ = true;
+  waiting_.insert(granting_ ? waiting_.begin() : waiting_.end(), task);
 }
 
 void Session::Release(uint64_t bytes) {

@@ -39,6 +39,8 @@ class Session {
   /// Sends the outcome and frees the task.
   void Respond(Task* task);
   bool Reserve(Task* task, uint32_t bytes);
+  /// Puts it where Reserve puts whom it refuses.
+  void WaitForMemory(Task* task);
   void ForceReserve(uint64_t bytes) { reserved_ += bytes; }
   void Release(uint64_t bytes);
   /// Memory or output space may be free again.

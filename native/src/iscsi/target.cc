@@ -88,12 +88,18 @@ Task* Target::TakeTask() {
 void Target::AddDraining(Task* task) {
   task->position_ = static_cast<uint32_t>(draining_.size());
   draining_.push_back(task);
+  draining_bytes_ += task->draining_bytes();
 }
 
 void Target::OnDrained(Task* task) {
   draining_[task->position_] = draining_.back();
   draining_[task->position_]->position_ = task->position_;
   draining_.pop_back();
+  bool was_high = draining_high();
+  draining_bytes_ -= task->draining_bytes();
+  if (was_high && !draining_high()) {
+    for (auto& [id, connection] : connections_) connection->ScheduleFlush();
+  }
   std::vector<std::shared_ptr<AbortWaiter>> waiters = std::move(task->waiters_);
   task->Reset();
   // The last owner of a waiter calls back here.

@@ -74,6 +74,8 @@ class Target final : public Listener::Owner, public EventLoop::CycleTask {
   void GiveTask(Task* task) { free_tasks_.push_back(task); }
   Task* TaskAt(uint32_t index) const { return index < tasks_.size() ? tasks_[index].get() : nullptr; }
   void AddDraining(Task* task);
+  /// Aborted tasks hold so much memory that other commands have to wait.
+  bool draining_high() const { return draining_bytes_ >= kDrainingBytesMax; }
   void OnDrained(Task* task);
   void OnClosed(Connection* connection, const std::string& reason);
 
@@ -98,6 +100,7 @@ class Target final : public Listener::Owner, public EventLoop::CycleTask {
   std::vector<std::unique_ptr<Task>> tasks_;
   std::vector<Task*> free_tasks_;
   std::vector<Task*> draining_;
+  uint64_t draining_bytes_ = 0;
 };
 
 }  // namespace aurochs::iscsi

@@ -77,11 +77,15 @@ void Task::DeliverToScript(const Slice& data_out) {
 void Task::Execute() {
   if (state_ != State::kScript || parsed_.kind == scsi::CommandKind::kOther) return;
   if (LunNumber(lun_) != session_->parameters().lun) return;
-  if (transport_sense_ != scsi::kNoSense) return Fail(transport_sense_, std::nullopt);
   Run();
 }
 
 void Task::Run() {
+  if (transport_sense_ != scsi::kNoSense) return Fail(transport_sense_, std::nullopt);
+  if (target_->draining_high()) {
+    state_ = State::kWaiting;
+    return session_->WaitForMemory(this);
+  }
   scsi::Plan plan = scsi::PlanCommand(parsed_, target_->geometry(), {reads_, writes_, expected_length_});
   asked_ = std::max(plan.data_in, plan.data_out);
   if (plan.check != scsi::kNoSense) return Fail(plan.check, std::nullopt);
@@ -220,12 +224,14 @@ void Task::FailTransport(scsi::Sense sense) {
     case State::kFree:
     case State::kHeld:    // fails when its turn comes
     case State::kScript:  // fails if it is given back
+    case State::kWaiting:
     case State::kDraining:
       return;
   }
 }
 
 void Task::Resume() {
+  if (state_ == State::kWaiting) return Run();
   if (state_ == State::kRunning) command_.Resume();
   if (UsesData()) RequestData();
 }
@@ -238,7 +244,6 @@ bool Task::Abort() {
   }
   state_ = State::kDraining;
   session_->Release(reserved_);
-  reserved_ = 0;
   session_ = nullptr;
   early_.clear();
   chunk_ = Slice();
@@ -275,9 +280,10 @@ bool Task::Reserve(uint32_t bytes) {
 }
 
 void Task::Release(uint32_t bytes) {
+  if (session_ == nullptr) return;
   uint64_t released = std::min<uint64_t>(bytes, reserved_);
   reserved_ -= released;
-  if (session_ != nullptr) session_->Release(released);
+  session_->Release(released);
 }
 
 void Task::OnDataOutDone(uint32_t bytes) { Release(bytes); }

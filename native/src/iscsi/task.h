@@ -2,6 +2,7 @@
 // buffers.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -22,13 +23,14 @@ struct AbortWaiter;
 
 class Task final : public scsi::DataCommand::Host {
  public:
-  //   kHeld -> kCollecting -> kScript -> kRunning -> kFinishing -> kFree     each may be skipped
+  //   kHeld -> kCollecting -> kScript -> kWaiting -> kRunning -> kFinishing -> kFree     each may be skipped
   //   any but kFree --abort--> kDraining (operations in flight) -> kFree
   enum class State : uint8_t {
     kFree,
     kHeld,        // an earlier CmdSN is missing
     kCollecting,  // data-out for JavaScript
     kScript,      // JavaScript has it
+    kWaiting,     // a data command for which aborted tasks leave no memory
     kRunning,     // a data command under way
     kFinishing,   // the outcome is known, the initiator still sends
     kDraining,    // aborted
@@ -70,6 +72,8 @@ class Task final : public scsi::DataCommand::Host {
   uint32_t itt() const { return itt_; }
   uint64_t nexus() const { return nexus_; }
   uint64_t connection() const { return connection_; }
+  /// Once aborted: what it counts for until its operations have ended.
+  uint64_t draining_bytes() const { return std::max(reserved_, kDrainingTaskBytesMin); }
   bool immediate() const { return immediate_; }
   Session* session() const { return session_; }
   bool expects_data() const { return data_out_.open(); }
@@ -129,7 +133,7 @@ class Task final : public scsi::DataCommand::Host {
   Slice chunk_;  // allocated, filled up to chunk_filled_
   uint32_t chunk_filled_ = 0;
   std::vector<Slice> early_;  // came before they could be used
-  uint64_t reserved_ = 0;     // bytes of the session's memory
+  uint64_t reserved_ = 0;     // bytes of the session's memory; those it had when it was aborted
 
   // Data-in.
   Slice last_data_in_;  // waits for the status, to be sent with it
