@@ -1,4 +1,4 @@
-// HTTP/2 frames written by hand, so that a fuzzer's bytes arrive where they hurt.
+// HTTP/2 frames written by hand, so that the bytes of fuzzers and tests arrive where they hurt.
 #pragma once
 
 #include <cstddef>
@@ -7,7 +7,7 @@
 
 namespace aurochs {
 
-enum class FrameType : uint8_t { kData = 0, kHeaders = 1, kSettings = 4 };
+enum class FrameType : uint8_t { kData = 0, kHeaders = 1, kSettings = 4, kPing = 6 };
 constexpr uint8_t kEndHeaders = 4;
 
 inline std::string Http2Frame(FrameType type, uint8_t flags, uint32_t stream, const std::string& payload) {
@@ -23,13 +23,13 @@ inline std::string Http2Frame(FrameType type, uint8_t flags, uint32_t stream, co
 inline std::string HpackString(const std::string& text) { return static_cast<char>(text.size()) + text; }
 
 /// What comes before the first message of a stream that is in order.
-inline std::string ClientGreeting(const std::string& path) {
+inline std::string ClientGreeting(const std::string& path, const std::string& settings = "") {
   std::string block = "\x83\x86";                     // :method POST, :scheme http
   block += "\x44" + HpackString(path);                // :path
   block += "\x41" + HpackString("fuzz");              // :authority
   block += "\x5f" + HpackString("application/grpc");  // content-type
   block += "\x40" + HpackString("te") + HpackString("trailers");
-  return "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + Http2Frame(FrameType::kSettings, 0, 0, "") +
+  return "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + Http2Frame(FrameType::kSettings, 0, 0, settings) +
          Http2Frame(FrameType::kHeaders, kEndHeaders, 1, block);
 }
 

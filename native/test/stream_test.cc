@@ -9,7 +9,9 @@
 #include <random>
 #include <string>
 
+#include "../fuzz/stream_frames.h"
 #include "base/crc32c.h"
+#include "resident_bytes.h"
 #include "stream/http2_client.h"
 #include "stream_fixture.h"
 
@@ -218,11 +220,15 @@ class RawPeer {
     ASSERT_EQ(send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL), ssize_t(bytes.size()));
   }
   void Shutdown() { shutdown(fd_, SHUT_WR); }
+  /// What has come, or comes next; empty at the end.
+  std::string Read() {
+    char chunk[4096];
+    ssize_t got = read(fd_, chunk, sizeof chunk);
+    return std::string(chunk, std::max<ssize_t>(got, 0));
+  }
   std::string ReadAll() {
     std::string all;
-    char chunk[4096];
-    ssize_t got;
-    while ((got = read(fd_, chunk, sizeof chunk)) > 0) all.append(chunk, got);
+    for (std::string part; !(part = Read()).empty();) all += part;
     return all;
   }
 
@@ -328,6 +334,104 @@ TEST(Stream, ReadsBeyondTheBudgetWaitInTheServer) {
     EXPECT_EQ(read->status, Status::kOk);
   }
 }
+
+/// Speaks the data stream, and never opens its flow-control window: no answer can leave.
+class ClosedWindowPeer {
+ public:
+  /// The stream is open when it returns.
+  explicit ClosedWindowPeer(Replica& replica) : peer_(replica.address) {
+    const std::string no_window{0, 4, 0, 0, 0, 0};  // SETTINGS_INITIAL_WINDOW_SIZE
+    peer_.Send(ClientGreeting(kConnectPath, no_window));
+    RequestMessage hello;
+    hello.op = static_cast<uint32_t>(StreamOp::kHello);
+    hello.hello = std::make_shared<Hello>(TestHello());
+    Slice message = EncodeRequest(hello);
+    Ask(std::string(message.data(), message.data() + message.length));
+    Wait();
+    peer_.Send(Http2Frame(FrameType::kSettings, 1, 0, ""));  // ACK: the server's window is open
+    replica.Do([] {});                                       // behind its decision
+  }
+
+  /// `count` times the same.
+  void Ask(StreamOp op, uint64_t offset, uint64_t length, int count) {
+    RequestMessage request;
+    request.id = 1;
+    request.op = static_cast<uint32_t>(op);
+    request.offset = offset;
+    request.length = length;
+    EncodedHead head;
+    EncodeRequestHead(request, &head);
+    std::string messages;
+    for (int i = 0; i < count; ++i) messages.append(head.bytes.data(), head.bytes.data() + head.length);
+    Ask(messages);
+  }
+
+  /// Until the server has looked at all that was sent.
+  void Wait() {
+    peer_.Send(Http2Frame(FrameType::kPing, 0, 0, "whatever"));
+    for (std::string got, part; got.find("whatever") == std::string::npos; got += part) {
+      part = peer_.Read();
+      ASSERT_FALSE(part.empty()) << "closed";
+    }
+  }
+
+ private:
+  void Ask(const std::string& messages) { peer_.Send(DataFrames(messages, 16 << 10)); }
+
+  RawPeer peer_;
+};
+
+DataServer::Options SmallBudget() {
+  DataServer::Options options;
+  options.max_payload_in_flight = 4 << 20;
+  return options;
+}
+
+TEST(Stream, APeerThatTakesNoAnswersGetsNoMoreReadsDone) {
+  Replica replica(kSize, SmallBudget());
+  ClosedWindowPeer peer(replica);
+  peer.Ask(StreamOp::kRead, 0, 1 << 20, 100);
+  peer.Wait();
+  EXPECT_EQ(replica.Do([&] { return replica.store.submitted; }), 3u) << "and HELLO's answer";
+}
+
+TEST(Stream, AnswersToExtentsCountAsLongAsTheyMayBe) {
+  Replica replica(kSize, SmallBudget());
+  replica.Do([&] { replica.store.hold = true; });
+  ClosedWindowPeer peer(replica);
+  peer.Ask(StreamOp::kExtents, 0, kSize, 100);
+  peer.Wait();
+  EXPECT_EQ(replica.Do([&] { return replica.store.submitted; }), 1u);
+}
+
+TEST(Stream, APeerThatTakesNoAnswersAndGoesOnAskingIsEnded) {
+  for (StreamOp op : {StreamOp::kFlush, StreamOp::kUnspecified}) {
+    Replica replica(kSize, SmallBudget());
+    replica.Do([&] { replica.store.failure = [](const StoreRequest&) { return Status::kIoError; }; });
+    ClosedWindowPeer peer(replica);
+    std::vector<std::string> reasons;
+    for (int i = 0; i < 100 && reasons.empty(); ++i) {
+      peer.Ask(op, 0, 0, 10'000);
+      peer.Wait();
+      reasons = replica.Do([&] { return replica.closed_reasons; });
+    }
+    EXPECT_EQ(reasons, std::vector<std::string>{"the answers are not taken"});
+  }
+}
+
+// A sanitizer's malloc keeps what is freed.
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+TEST(Stream, AStreamThatIsCutOffKeepsNoAnswers) {
+  Replica replica(kSize);
+  ClosedWindowPeer peer(replica);
+  size_t before = ResidentBytes();
+  peer.Ask(StreamOp::kRead, 0, 1 << 20, 100);
+  peer.Wait();
+  EXPECT_GT(ResidentBytes(), before + (40u << 20));
+  replica.Cut();
+  EXPECT_LT(ResidentBytes(), before + (24u << 20));
+}
+#endif
 
 TEST(Stream, TheEndOfTheStreamHandsBackWhatWasNotAnswered) {
   Replica replica(kSize);

@@ -68,6 +68,11 @@ constexpr uint64_t kExtentsRangeBytesMax = 512u << 20;
 /// A response, bytes: the larger of a full payload and kExtentsMax runs of at most 24 bytes.
 constexpr uint32_t kResponseBytesMax = 2u << 20;
 
+/// Answers that wait because the peer's flow-control window is closed, bytes per stream beyond the payload in
+/// flight, in which those of reads and EXTENTS have to fit: above it the stream ends. All others that a peer
+/// may wait for, with the longest text.
+constexpr uint64_t kStreamAnswerBytesMax = uint64_t{kStreamRequestsMax} * kMessageFieldBytesMax;
+
 /// Streams of one HTTP/2 connection: an engine uses one; grpc-js may share a connection between channels.
 constexpr uint32_t kStreamsPerConnectionMax = 16;
 /// Flow-control windows, bytes: the largest that HTTP/2 knows. What is in flight is bounded by requests.

@@ -54,6 +54,12 @@ bool KindOf(uint32_t op, StoreRequest::Kind* kind) {
   }
 }
 
+/// What the answer may take where that is much, bytes.
+uint64_t LongAnswerBytes(const StoreRequest& request) {
+  if (request.kind == StoreRequest::Kind::kRead) return request.length;
+  return request.kind == StoreRequest::Kind::kExtents ? kResponseBytesMax : 0;
+}
+
 }  // namespace
 
 // ---------------------------------------------------------------------------------------------- ServerStream
@@ -146,6 +152,10 @@ bool ServerStream::MessageEnds(RequestMessage& message) {
         "more than " + std::to_string(server_->options_.max_requests) + " requests in flight");
     return false;
   }
+  if (output_.queue.bytes() > server_->options_.max_payload_in_flight + kStreamAnswerBytesMax) {
+    End(GrpcStatus::kResourceExhausted, "the answers are not taken");
+    return false;
+  }
   Status status = Status::kOk;
   const char* refusal = Refusal(message, &status);
   if (!refusal && message.op == static_cast<uint32_t>(StreamOp::kWrite) &&
@@ -167,8 +177,8 @@ bool ServerStream::MessageEnds(RequestMessage& message) {
   request->fua = message.fua;
   request->mark = message.mark;
   request->settled = message.settled;
-  bool is_read = request->kind == StoreRequest::Kind::kRead;
-  if (state_ == State::kOpen && (!is_read || deferred_.empty()) && HasRoomFor(*request)) {
+  bool overtakes = LongAnswerBytes(*request) == 0;
+  if (state_ == State::kOpen && (overtakes || deferred_.empty()) && HasRoomFor(*request)) {
     Submit(request);
   } else {
     deferred_.PushBack(request);
@@ -227,9 +237,9 @@ void ServerStream::TakeHello(RequestMessage& message) {
 }
 
 bool ServerStream::HasRoomFor(const ServerRequest& request) const {
-  if (request.kind != StoreRequest::Kind::kRead || read_bytes_ == 0) return true;
-  uint64_t held = read_bytes_ + output_.queue.bytes() + connection_->output_bytes();
-  return held + request.length <= server_->options_.max_payload_in_flight;
+  uint64_t bytes = LongAnswerBytes(request);
+  uint64_t held = long_answer_bytes_ + output_.queue.bytes() + connection_->output_bytes();
+  return bytes == 0 || held == 0 || held + bytes <= server_->options_.max_payload_in_flight;
 }
 
 void ServerStream::SubmitDeferred() {
@@ -244,8 +254,8 @@ void ServerStream::SubmitDeferred() {
 void ServerStream::Submit(ServerRequest* request) {
   if (request->kind == StoreRequest::Kind::kRead) {
     request->payload = Slice::Allocate(static_cast<uint32_t>(request->length));
-    read_bytes_ += request->length;
   }
+  long_answer_bytes_ += LongAnswerBytes(*request);
   server_->store_->Submit(request);
 }
 
@@ -269,7 +279,7 @@ void ServerStream::Reject(Status status, const std::string& message) {
 void ServerStream::Answer(ServerRequest* request, Status status, const char* message) {
   --requests_;
   bool is_read = request->kind == StoreRequest::Kind::kRead;
-  if (is_read) read_bytes_ -= request->length;
+  long_answer_bytes_ -= LongAnswerBytes(*request);
   if (request->kind == StoreRequest::Kind::kWrite) write_bytes_ -= request->length;
   if (state_ == State::kClosed) return;
   ResponseMessage response;
@@ -315,6 +325,7 @@ void ServerStream::End(GrpcStatus status, const std::string& reason) {
   if (state_ == State::kClosed) return;
   end_status_ = status;
   end_message_ = reason;
+  if (status != GrpcStatus::kOk) output_.queue = OutputQueue();
   output_.ending = true;
   connection_->ScheduleFlush();
   Close(reason);

@@ -63,7 +63,8 @@ class ServerStream final : public RequestSource, private MessageReader<RequestMe
   void Open(const HelloReply& reply);
   /// Answers HELLO with an error and ends the stream.
   void Reject(Status status, const std::string& message);
-  /// Ends the stream: nothing more is read from it. `reason` goes to the peer and to the owner.
+  /// Ends the stream: nothing more is read from it. `reason` goes to the peer and to the owner. But for kOk
+  /// answers that have not left are dropped: a peer that does not take them would not let them go.
   void End(GrpcStatus status, const std::string& reason);
   /// The store has answered.
   void Answer(ServerRequest* request, Status status, const char* message) override;
@@ -95,9 +96,9 @@ class ServerStream final : public RequestSource, private MessageReader<RequestMe
   GrpcStatus end_status_ = GrpcStatus::kOk;
   std::string end_message_;
 
-  uint32_t requests_ = 0;     // deferred, or with the store
-  uint64_t write_bytes_ = 0;  // payload of these
-  uint64_t read_bytes_ = 0;   // of reads with the store
+  uint32_t requests_ = 0;           // deferred, or with the store
+  uint64_t write_bytes_ = 0;        // payload of these
+  uint64_t long_answer_bytes_ = 0;  // at the most, of what is with the store
   IntrusiveList<ServerRequest> deferred_;
   bool submitting_ = false;
 };
