@@ -312,7 +312,7 @@ export class World {
   }
 
   /** Puts a directory back to what it is now, where all that may be started from tells that it had stored more by then, and what
-   * was acknowledged is elsewhere, too. */
+   * was acknowledged is elsewhere, too. Not one that was the only copy: nobody else would be asked. */
   restoreLater(machine: Machine, ms: number): void {
     const then = recordOn(machine);
     const restore = machine.backUpDirectory();
@@ -320,7 +320,9 @@ export class World {
       const members = this.members();
       const isElsewhere = [...this.holders].some((name) => name !== machine.name && members.has(name));
       const others = [...this.replicas, ...this.witnesses].filter((other) => other !== machine);
-      if (then === null || !isElsewhere || !others.every((other) => tells(recordOn(other), then))) return;
+      const isAlone = (then?.member?.members.length ?? 0) < 2;
+      if (then === null || isAlone || !isElsewhere || !others.every((other) => tells(recordOn(other), then)))
+        return;
       this.trace(`${machine.name} is put back to generation ${then.member?.generation ?? 0}`);
       this.holders.delete(machine.name);
       this.restored++;
