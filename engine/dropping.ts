@@ -1,4 +1,5 @@
 /** Going on without replicas: recorded durably on every survivor before anything that waits for them is let go. */
+import { setTimeout as sleep } from "node:timers/promises";
 import type { ReplicaFacts } from "../proto/control.js";
 import { AGREEMENT_RETRY_MS } from "./limits.js";
 import { isLonghorn } from "./longhorn/longhorn-link.js";
@@ -18,6 +19,7 @@ type Started = Slot & { facts: ReplicaFacts };
 
 export class Dropping {
   #settling = false;
+  #telling = false;
 
   constructor(private readonly roster: Roster) {}
 
@@ -155,6 +157,7 @@ export class Dropping {
    * answer was lost refuses what this engine asks by the record before it. */
   settleLater(): void {
     const { roster } = this;
+    this.#tellLater();
     const { keeper } = roster;
     const isKnown = () => roster.members().every(({ stored }) => stored.generation === keeper.generation);
     const isDue = () => keeper.unsettled || keeper.leased || !isKnown();
@@ -166,6 +169,20 @@ export class Dropping {
       if (roster.someAway()) this.settleLater();
       else await this.renew();
     }, AGREEMENT_RETRY_MS);
+  }
+
+  /** Not as a decision: nobody waits for it. */
+  #tellLater(): void {
+    const { keeper, signal, onError } = this.roster;
+    if (this.#telling) return;
+    this.#telling = true;
+    const isOver = () => signal.aborted || this.roster.end !== null;
+    const tell = async (): Promise<void> => {
+      do await sleep(AGREEMENT_RETRY_MS, undefined, { signal }).catch(() => undefined);
+      while (!isOver() && !(await keeper.tell()));
+      this.#telling = false;
+    };
+    tell().catch(onError);
   }
 
   async #letGo(failed: Failing[]): Promise<void> {

@@ -220,6 +220,7 @@ const WITNESSED: [name: string, answers: Answer[], witness: Answer, expected: st
   ["... and one copy cannot go on with its word", [up("A", quorum(4, "AB", 3)), down("B")], told(quorum(2, "AB")), "wait"],
   ["a copy went back: the others prove that they are current", [up("A", quorum(4, "AB", 3)), up("B", quorum(2, "AB"))], told(quorum(4, "AB", 3)), "proved A, told W, without B"],
   ["... and was emptied", [up("A", quorum(4, "AB", 3)), up("B", null)], told(quorum(4, "AB", 3)), "proved A, told W, without B"],
+  ["a copy that was gone on with alone went back to before that", [up("A", ALL), up("B", ALL)], told(record(5, "B", { heldByAll: 5 })), "WENT_BACK"],
   ["the witness is gone", [up("A", ALL), up("B", ALL)], down("W"), "proved AB"],
   ["both others are gone", [up("A", ALL), down("B")], down("W"), "wait"],
   ["another witness than the copies had", [up("A", ALL), down("B")], told(null, { replicaId: "V" }), "wait"],

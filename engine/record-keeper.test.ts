@@ -346,12 +346,14 @@ t.test("... and one that nobody relies on yet does not", async (t) => {
 });
 
 t.test("a record says what all of its members had stored, and one that joins does not count", async (t) => {
-  const { keeper, a, b, w, A, B, W } = await witnessed();
+  const { order, keeper, a, b, w, A, B, W } = await witnessed();
   t.strictSame([keeper.generation, a.stored?.heldByAll], [2, 0], "nothing is known of them");
   b.answers = "is away";
-  t.equal(await keeper.tellBegin([A, B, W]), false);
+  t.equal(await keeper.tell(), false);
   b.answers = "stores";
-  t.equal(await keeper.tellBegin([A, B, W]), true);
+  order.length = 0;
+  t.equal(await keeper.tell(), true);
+  t.strictSame(order, ["B"], "the others know it by then");
   for (const { stored } of [a, b, w]) t.match(stored, { generation: 2, heldByAll: 2 });
   await keeper.advance([A, B]);
   t.strictSame([keeper.generation, a.stored?.heldByAll], [3, 2]);
@@ -387,4 +389,82 @@ t.test("the witness is not told that one is left out for another that has lost i
   b.answers = "is away";
   t.equal(await keeper.advance([A, B]), null);
   t.strictSame(w.stored?.members, ["A", "B", "W"], "A lost them unnoticed, and B has them");
+});
+
+t.test("... and for one that went back, or is of an engine of before", async (t) => {
+  for (const engineId of ["e", "before"]) {
+    const { keeper, a, b, w, A } = await witnessed();
+    b.answers = "is away";
+    if (a.stored !== null) a.stored = { ...a.stored, generation: 1, engineId };
+    t.equal(await keeper.advance([A]), null);
+    t.strictSame(w.stored?.members, ["A", "B", "W"]);
+  }
+});
+
+t.test("the witness knows that one alone has stored that it goes on", async (t) => {
+  const { keeper, w, A } = await witnessed();
+  await keeper.advance([A]);
+  t.equal(await keeper.tell(), true);
+  t.match(w.stored, { members: ["A"], generation: 3, heldByAll: 3 });
+});
+
+/** Copies of these names and a witness. */
+async function witnessedBy(ids: string[]) {
+  const order: string[] = [];
+  const fakes = ids.map((id) => holder(id, order));
+  const keeper = new RecordKeeper("v", {
+    ...{ generation: 1, members: [...ids, "W"], witnesses: ["W"], engineId: "e", engineBootId: "" },
+    ...{
+      engineState: new Uint8Array(),
+      revisionAtLeast: 0,
+      absent: [],
+      reverting: "",
+      leased: false,
+      heldByAll: 0,
+    },
+  });
+  const holders = fakes.map(as);
+  await keeper.takeOver(holders, [], as(holder("W", order, false)));
+  const without = (index: number) =>
+    keeper.advance(
+      holders.filter((_, at) => at !== index),
+      { others: holders.filter((_, at) => at === index) },
+    );
+  return { fakes, without };
+}
+
+t.test(
+  "of two that go at once each is left out without the other's word, where the rest is enough",
+  async (t) => {
+    const { fakes, without } = await witnessedBy(["A", "B", "C", "D"]);
+    for (const fake of fakes.slice(0, 2)) fake.answers = "is away";
+    const done = await without(0);
+    t.strictSame(
+      done?.survivors.map(({ replicaId }) => replicaId),
+      ["C", "D"],
+    );
+  },
+);
+
+t.test("one goes, another has lost its writes: the third is gone on with", async (t) => {
+  const { fakes, without } = await witnessedBy(["A", "B", "C"]);
+  const [a, b, c] = fakes;
+  if (a !== undefined) a.answers = "is away";
+  if (b !== undefined) b.lost = true;
+  t.strictSame(
+    (await without(0))?.survivors.map(({ replicaId }) => replicaId),
+    ["C"],
+  );
+  for (const fake of [b, c]) t.strictSame(fake?.stored?.members, ["C"], "B has stored that it is none");
+});
+
+t.test("one that joined, and goes before the next record, has not gone back", async (t) => {
+  const { keeper, a, A, B } = await witnessed();
+  const c = holder("C", []);
+  const C = as(c);
+  await keeper.admit(C);
+  await keeper.advance([A, B, C], { stillAbsent: ["C"] });
+  c.answers = "is away";
+  await keeper.advance([A, B, C]);
+  t.match(a.stored?.absent, [{ replicaId: "C", heldAtLeast: 0 }]);
 });

@@ -68,8 +68,10 @@ export class RecordKeeper {
    * store since. */
   #open: Tried[] = [];
   #witness: Holder | null = null;
-  /** the generation that it began with */
-  #began = 0;
+  /** the last generation that all of its members have stored */
+  #settled = 0;
+  /** who does not know yet that they have */
+  #untold: Holder[] = [];
   /** copies may still be read by an engine before this one */
   #readBefore: boolean;
   /** null while nothing is served yet */
@@ -166,14 +168,13 @@ export class RecordKeeper {
    * @throws {FencedError} a member has stored something else than was decided from: ask anew
    * @throws {Error} what a member answered */
   async takeOver(members: Holder[], fenced: Holder[] = [], witness: Holder | null = null): Promise<void> {
-    this.#next(members, {}, witness);
+    this.#next(members, {}, witness, this.record.heldByAll);
     // Those that are none first: a member that has stored this record looks as if it had been taken over already.
     for (const holders of [witness === null ? [] : [witness], fenced, members]) {
       const { failures } = await this.#store(holders);
       if (failures[0] !== undefined) throw failures[0].error;
     }
-    this.#began = this.generation;
-    this.#settle(witness);
+    this.#settle(members, witness);
   }
 
   /** Makes `holders` the members. One that does not record this is left out, as long as a readable one did. So is the witness,
@@ -188,7 +189,18 @@ export class RecordKeeper {
     for (let members = this.#without(holders, failures); ;) {
       if (!members.some(({ readable }) => readable)) return null;
       this.#next(members, change, witness);
-      if (this.#hadWitness() && this.#leavesOut(members) && !(await this.#canGoOn(members))) return null;
+      // What the witness is told counts against those that are left out: it is not told in vain.
+      const unable = this.#hadWitness() && this.#leavesOut(members) ? await this.#unable(members) : [];
+      if (unable.length > 0) {
+        const able = members.filter((holder) => !unable.includes(holder));
+        const declining = await this.#declining(unable);
+        if (!this.#suffices([...able, ...declining], witness)) return null;
+        const error = new Error("it did not answer, or is not what it was");
+        failures.push(...unable.map((holder) => ({ holder, error })));
+        others.push(...declining);
+        members = able;
+        continue;
+      }
       if (witness !== null && (await this.#witnessed(witness))) {
         this.#witness = witness;
       } else if (witness !== null) {
@@ -211,27 +223,27 @@ export class RecordKeeper {
       }
       failures.push(...round.failures);
       if (round.failures.length === 0) {
-        this.#settle(witness);
+        this.#settle(round.survivors, witness);
         return { survivors: round.survivors, failures };
       }
       members = round.survivors;
     }
   }
 
-  /** Lets members and witness know that all have stored what this engine began with, as each later record says of the one before: who
-   * goes back to before it is known by it from now on. Nothing is decided by that, and it may fail.
-   * @returns whether each knows it */
-  async tellBegin(holders: readonly Holder[]): Promise<boolean> {
-    const { record } = this;
-    const { generation } = record;
-    if (generation !== this.#began || ofOurs(record.members).length < 2) return true;
-    const told = { ...record, heldByAll: generation };
+  /** Lets members and witness know that all have stored the present record, as the next one would: who goes back to before it is known by it
+   * from now on. Nothing is decided by that, and it may fail.
+   * @returns whether nobody is left to be told */
+  async tell(): Promise<boolean> {
+    if (this.generation !== this.#settled) return false;
+    const told = { ...this.record, heldByAll: this.#settled };
     this.record = told;
-    const ours = holders.filter(({ replicaId }) => !isLonghornId(replicaId));
+    const asked = this.#untold;
     const answers = await Promise.allSettled(
-      ours.map(({ link, replicaId, stored }) => link.record(this.volume, replicaId, told, stored)),
+      asked.map(({ link, replicaId, stored }) => link.record(this.volume, replicaId, told, stored)),
     );
-    return answers.every(({ status }) => status === "fulfilled");
+    const left = asked.filter((_, index) => answers[index]?.status === "rejected");
+    if (this.#untold === asked) this.#untold = left;
+    return this.#untold.length === 0;
   }
 
   /** Stores the present record at a replica that is no member of it: other engines are fenced there from now on, and it is
@@ -244,10 +256,12 @@ export class RecordKeeper {
     holder.stored = { ...holder.stored, generation: record.generation, engineId: record.engineId };
   }
 
+  /** @param heldBefore what those that are left out have stored at least, as far as this engine has not seen it itself */
   #next(
     holders: Holder[],
     { engineState = this.engineState, stillAbsent = [], above = 0 }: Change,
     witness: Holder | null,
+    heldBefore = 0,
   ): void {
     const before = this.record;
     const generation = Math.max(before.generation, above) + 1;
@@ -264,7 +278,7 @@ export class RecordKeeper {
     );
     const absent = left.map((replicaId) => ({
       replicaId,
-      heldAtLeast: this.#held.get(replicaId) ?? before.heldByAll,
+      heldAtLeast: this.#held.get(replicaId) ?? heldBefore,
       heldAtMost: before.generation,
       excludedAt: generation,
     }));
@@ -376,37 +390,33 @@ export class RecordKeeper {
   /** Whether all of them are there, and can store what is decided: the others would be left with a record that never comes to count.
    * @throws {FencedError} another engine has taken one of them */
   async #allAnswer(holders: readonly Holder[]): Promise<boolean> {
-    const facts = await this.#ask(holders);
-    return facts.every((one, index) => one !== null && !hasLost(one, holders[index] as Holder));
+    return (await this.#unable(holders)).length === 0;
   }
 
-  /** Whether others may be left out for them: a copy is there, and none has lost unnoticed what those may have. Who does not answer is left
-   * out as well, when it does not store that.
+  /** @returns who is not there, or is not any more what it was
    * @throws {FencedError} another engine has taken one of them */
-  async #canGoOn(holders: readonly Holder[]): Promise<boolean> {
-    const facts = await this.#ask(holders);
-    const hasNotLost = (holder: Holder, index: number) => {
-      const one = facts[index] ?? null;
-      return one === null || !hasLost(one, holder);
-    };
-    return (
-      holders.every(hasNotLost) && holders.some(({ readable }, index) => readable && facts[index] !== null)
-    );
-  }
-
-  /** @returns null for who does not answer
-   * @throws {FencedError} another engine has taken one of them */
-  async #ask(holders: readonly Holder[]): Promise<(ReplicaFacts | null)[]> {
+  async #unable<H extends Holder>(holders: readonly H[]): Promise<H[]> {
     const answers = await Promise.allSettled(holders.map(({ link }) => link.identifyFor(this.volume)));
-    const facts = answers.map((answer) => (answer.status === "fulfilled" ? answer.value : null));
-    const taken = facts.find((one) => one?.record != null && one.record.engineId !== this.engineId);
-    if (taken != null)
-      throw new FencedError(`replica ${taken.replicaId}: engine ${taken.record?.engineId} is recorded`);
-    return facts;
+    return holders.filter((holder, index) => {
+      const answer = answers[index];
+      if (answer?.status !== "fulfilled") return true;
+      if (isLonghornId(holder.replicaId)) return false;
+      const { replicaId, record } = answer.value;
+      const generation = record?.generation ?? 0;
+      if (replicaId !== holder.replicaId || generation < holder.stored.generation) return true;
+      if (record !== null && record.engineId !== this.engineId)
+        throw new FencedError(`replica ${replicaId}: engine ${record.engineId} is recorded`);
+      return hasLost(answer.value, holder);
+    });
   }
 
   /** All members of the present record have stored it. */
-  #settle(witness: Holder | null): void {
+  #settle(members: readonly Holder[], witness: Holder | null): void {
+    this.#settled = this.generation;
+    const ours = members.filter(({ replicaId }) => !isLonghornId(replicaId));
+    const all = witness === null ? ours : [...ours, witness];
+    // Of the only one nobody else would know.
+    this.#untold = all.length > 1 ? all : [];
     this.#open = [triedAs(this.record)];
     this.#witness = this.record.witnesses.length > 0 ? witness : null;
   }

@@ -2,7 +2,6 @@
  * The replicas of a running engine: hears what goes wrong, decides one thing at a time, and lets held operations go only
  * when a failure is durably recorded on every survivor.
  */
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Volume, SlotEvent } from "../native/index.js";
 import type { OpeningRequest, ReplicaFacts } from "../proto/control.js";
 import type { Logger } from "pino";
@@ -13,7 +12,7 @@ import type { Health } from "./health.js";
 import { HeldOperations } from "./held-operations.js";
 import { Joining } from "./joining.js";
 import { JointChanges, type JointChange } from "./joint-change.js";
-import { AGREEMENT_COPY_BYTES_MAX, AGREEMENT_RETRY_MS, RECONNECT_DELAY_MS } from "./limits.js";
+import { AGREEMENT_COPY_BYTES_MAX, RECONNECT_DELAY_MS } from "./limits.js";
 import { isLonghorn } from "./longhorn/longhorn-link.js";
 import { chooseSource, type SourceRules } from "./membership.js";
 import { OutOfSpace } from "./out-of-space.js";
@@ -162,19 +161,6 @@ export class ReplicaSet {
     this.#roster.lease.watch();
     this.#witness.watch();
     this.#dropping.settleLater();
-    this.#tellBegin().catch(this.#roster.onError);
-  }
-
-  /** Not as a decision: others do not wait for it. */
-  async #tellBegin(): Promise<void> {
-    const { keeper, signal } = this.#roster;
-    for (;;) {
-      await sleep(AGREEMENT_RETRY_MS, undefined, { signal }).catch(() => undefined);
-      if (signal.aborted || this.#roster.end !== null) return;
-      const { witness } = keeper;
-      const members = this.#roster.members();
-      if (await keeper.tellBegin(witness === null ? members : [...members, witness])) return;
-    }
   }
 
   async #start(): Promise<void> {

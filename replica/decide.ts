@@ -92,7 +92,8 @@ export function decideRecord(standing: Standing, request: RecordRequest): Contro
   if (record.members.includes(standing.replicaId) && hasLostSince(standing, request.basis?.opening))
     return lost(standing);
   const stored = standing.member;
-  if (record.members.includes(standing.replicaId) && hasGoneBack(stored, request))
+  const isOthers = stored?.engineId !== record.engineId;
+  if (hasGoneBack(stored, request) && (record.members.includes(standing.replicaId) || isOthers))
     return aborted(`replica ${standing.replicaId} went back to generation ${stored?.generation ?? 0}`);
   const overtaken = basisError(stored, request);
   if (overtaken !== null) return refuse(overtaken);
@@ -124,7 +125,8 @@ function restarted({ replicaId }: Standing): ControlDecision {
   return aborted(`replica ${replicaId} was restarted`);
 }
 
-/** Its directory was put back to what it was before it stored what its engine knows of: with the next record it would pass for a copy. */
+/** Its directory was put back to what it was before it stored what its engine knows of: with the next record it would pass for a copy, and an
+ * engine of before for one that took over. */
 function hasGoneBack(stored: MemberRecord | null, { basis, record }: RecordRequest): boolean {
   const generation = stored?.generation ?? 0;
   return basis !== null && basis.engineId === record?.engineId && generation < basis.generation;
