@@ -323,7 +323,7 @@ class Proof {
       causes.push(`members that may have gone on have not answered: ${silent.join(", ")}`);
     const evidence = [...causes, describe(this.answers)].join("; ");
     if (this.#someSilent()) return { type: "wait", evidence };
-    return { type: "refuse", code: silent.length > 0 ? "NOT_CONFIGURED" : "WENT_BACK", evidence };
+    return { type: "refuse", code: back.length > 0 ? "WENT_BACK" : "NOT_CONFIGURED", evidence };
   }
 
   #hasAnswered(id: string): boolean {

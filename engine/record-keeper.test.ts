@@ -468,3 +468,12 @@ t.test("one that joined, and goes before the next record, has not gone back", as
   await keeper.advance([A, B, C]);
   t.match(a.stored?.absent, [{ replicaId: "C", heldAtLeast: 0 }]);
 });
+
+t.test("what one may have stored does not count once it went back", async (t) => {
+  const { keeper, b, A, B } = await witnessed();
+  b.answers = "stores, and its answer is lost";
+  t.equal(await keeper.advance([B], { others: [A] }), null);
+  t.equal(await keeper.advance([A], { others: [B] }), null, "B may be started from alone");
+  if (b.stored !== null) b.stored = { ...b.stored, generation: 1, engineId: "before" };
+  t.not(await keeper.advance([A], { others: [B] }), null);
+});

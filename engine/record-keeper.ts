@@ -320,7 +320,7 @@ export class RecordKeeper {
     if (!this.#open.some((open) => isSame(open, tried))) this.#open.push(tried);
   }
 
-  /** What all those that it names have not stored, and will not, since they have lost writes meanwhile, never comes to count. */
+  /** What all those that it names have not stored, and will not, since they have lost writes or went back meanwhile, never comes to count. */
   async #forgetLost(holders: readonly Holder[]): Promise<void> {
     for (const tried of this.#open.slice(1)) {
       const ids = copiesOf([tried]);
@@ -328,9 +328,15 @@ export class RecordKeeper {
       if (named.length < ids.length) continue;
       const answers = await Promise.allSettled(named.map(({ link }) => link.identifyFor(this.volume)));
       const isForgone = answers.every((answer, index) => {
-        if (answer.status === "rejected" || !hasLost(answer.value, named[index] as Holder)) return false;
+        const holder = named[index] as Holder;
+        if (answer.status === "rejected") return false;
+        if (hasGoneBack(answer.value, holder)) return true;
         const { record } = answer.value;
-        return record?.engineId === this.engineId && record.generation < tried.generation;
+        return (
+          hasLost(answer.value, holder) &&
+          record?.engineId === this.engineId &&
+          record.generation < tried.generation
+        );
       });
       if (isForgone) this.#open = this.#open.filter((open) => open !== tried);
     }
@@ -401,9 +407,8 @@ export class RecordKeeper {
       const answer = answers[index];
       if (answer?.status !== "fulfilled") return true;
       if (isLonghornId(holder.replicaId)) return false;
+      if (hasGoneBack(answer.value, holder)) return true;
       const { replicaId, record } = answer.value;
-      const generation = record?.generation ?? 0;
-      if (replicaId !== holder.replicaId || generation < holder.stored.generation) return true;
       if (record !== null && record.engineId !== this.engineId)
         throw new FencedError(`replica ${replicaId}: engine ${record.engineId} is recorded`);
       return hasLost(answer.value, holder);
@@ -463,6 +468,11 @@ function triedAs({ members, witnesses, generation }: MemberRecord): Tried {
 /** It stores nothing that names it and follows from what is known of it. */
 function hasLost({ lostWrites, opening }: ReplicaFacts, { stored }: Holder): boolean {
   return lostWrites && opening !== stored.opening;
+}
+
+/** It is another one, or what it was before it stored what is known of it: it stores nothing that follows from that. */
+function hasGoneBack({ replicaId, record }: ReplicaFacts, holder: Holder): boolean {
+  return replicaId !== holder.replicaId || (record?.generation ?? 0) < holder.stored.generation;
 }
 
 function isSame(a: Voters, b: Voters): boolean {
