@@ -250,3 +250,14 @@ for (const [name, answers, witness, expected] of WITNESSED) {
     t.end();
   });
 }
+
+t.test("what is gone on from says the most that was told of what all had stored", (t) => {
+  const choice = chooseMembers(
+    [up("A", quorum(4, "AB", 3)), up("B", quorum(3, "AB"))],
+    WANTED,
+    told(quorum(4, "AB", 4)),
+  );
+  t.match(choice, { type: "start", record: { generation: 4, heldByAll: 4 } });
+  t.equal(short(choice), "proved A", "B went back");
+  t.end();
+});

@@ -307,7 +307,16 @@ class Proof {
       ...{ answers, back: this.back, newest: this.newest, named, missing: [...this.#missing] },
       witness: counts ? witness : null,
     };
-    return start(proof, members, record);
+    return start(proof, members, this.#asTold(record));
+  }
+
+  /** With the most that anybody says of what all had stored: not all are told at once. */
+  #asTold(record: MemberRecord): MemberRecord {
+    const all = this.witness === null ? this.answered : [...this.answered, this.witness];
+    const told = all
+      .flatMap(({ facts }) => facts.record ?? [])
+      .filter(({ generation, engineId }) => generation === record.generation && engineId === record.engineId);
+    return { ...record, heldByAll: Math.max(...told.map(({ heldByAll }) => heldByAll)) };
   }
 
   #wait(record: MemberRecord): Choice {

@@ -424,13 +424,14 @@ async function witnessedBy(ids: string[]) {
     },
   });
   const holders = fakes.map(as);
-  await keeper.takeOver(holders, [], as(holder("W", order, false)));
+  const w = holder("W", order, false);
+  await keeper.takeOver(holders, [], as(w));
   const without = (index: number) =>
     keeper.advance(
       holders.filter((_, at) => at !== index),
       { others: holders.filter((_, at) => at === index) },
     );
-  return { fakes, without };
+  return { fakes, without, w };
 }
 
 t.test(
@@ -476,4 +477,23 @@ t.test("what one may have stored does not count once it went back", async (t) =>
   t.equal(await keeper.advance([A], { others: [B] }), null, "B may be started from alone");
   if (b.stored !== null) b.stored = { ...b.stored, generation: 1, engineId: "before" };
   t.not(await keeper.advance([A], { others: [B] }), null);
+});
+
+t.test("the witness is not told that one is left out for another that is damaged", async (t) => {
+  const { keeper, a, b, w, A, B } = await witnessed();
+  a.unfit = "its chain is damaged";
+  b.answers = "is away";
+  t.equal(await keeper.advance([A], { others: [B] }), null);
+  t.strictSame(w.stored?.members, ["A", "B", "W"]);
+  b.answers = "stores";
+  t.not(await keeper.advance([B], { others: [A] }), null);
+});
+
+t.test("one that went back to before this engine is not counted on to store that it is none", async (t) => {
+  const { fakes, without, w } = await witnessedBy(["A", "B", "C"]);
+  const [a, b] = fakes;
+  if (a !== undefined) a.answers = "is away";
+  if (b?.stored) Object.assign(b, { stored: { ...b.stored, generation: 1, engineId: "before" }, lost: true });
+  t.equal(await without(0), null);
+  t.strictSame(w.stored?.members, ["A", "B", "C", "W"], "nor is the witness told in vain");
 });

@@ -348,7 +348,9 @@ export class RecordKeeper {
     const answers = await Promise.allSettled(holders.map(({ link }) => link.identifyFor(this.volume)));
     return holders.filter((holder, index) => {
       const answer = answers[index];
-      return answer?.status === "fulfilled" && (answer.value.unfit !== "" || hasLost(answer.value, holder));
+      if (answer?.status !== "fulfilled" || hasGoneBack(answer.value, holder)) return false;
+      const { record, unfit } = answer.value;
+      return record?.engineId === this.engineId && (unfit !== "" || hasLost(answer.value, holder));
     });
   }
 
@@ -404,14 +406,14 @@ export class RecordKeeper {
   async #unable<H extends Holder>(holders: readonly H[]): Promise<H[]> {
     const answers = await Promise.allSettled(holders.map(({ link }) => link.identifyFor(this.volume)));
     return holders.filter((holder, index) => {
-      const answer = answers[index];
-      if (answer?.status !== "fulfilled") return true;
+      // They store no record: nothing hinders them.
       if (isLonghornId(holder.replicaId)) return false;
-      if (hasGoneBack(answer.value, holder)) return true;
-      const { replicaId, record } = answer.value;
+      const answer = answers[index];
+      if (answer?.status !== "fulfilled" || hasGoneBack(answer.value, holder)) return true;
+      const { replicaId, record, unfit } = answer.value;
       if (record !== null && record.engineId !== this.engineId)
         throw new FencedError(`replica ${replicaId}: engine ${record.engineId} is recorded`);
-      return hasLost(answer.value, holder);
+      return unfit !== "" || hasLost(answer.value, holder);
     });
   }
 

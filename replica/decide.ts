@@ -92,8 +92,7 @@ export function decideRecord(standing: Standing, request: RecordRequest): Contro
   if (record.members.includes(standing.replicaId) && hasLostSince(standing, request.basis?.opening))
     return lost(standing);
   const stored = standing.member;
-  const isOthers = stored?.engineId !== record.engineId;
-  if (hasGoneBack(stored, request) && (record.members.includes(standing.replicaId) || isOthers))
+  if (hasGoneBack(stored, request))
     return aborted(`replica ${standing.replicaId} went back to generation ${stored?.generation ?? 0}`);
   const overtaken = basisError(stored, request);
   if (overtaken !== null) return refuse(overtaken);
@@ -125,8 +124,8 @@ function restarted({ replicaId }: Standing): ControlDecision {
   return aborted(`replica ${replicaId} was restarted`);
 }
 
-/** Its directory was put back to what it was before it stored what its engine knows of: with the next record it would pass for a copy, and an
- * engine of before for one that took over. */
+/** Its directory was put back to what it was before it stored what its engine knows of. With the next record it would pass for a copy, or for
+ * one that has not heard of another engine, and may have: its word is none. */
 function hasGoneBack(stored: MemberRecord | null, { basis, record }: RecordRequest): boolean {
   const generation = stored?.generation ?? 0;
   return basis !== null && basis.engineId === record?.engineId && generation < basis.generation;
