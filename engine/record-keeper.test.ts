@@ -2,6 +2,7 @@ import t from "tap";
 import type { MemberRecord } from "../proto/control.js";
 import { NOTHING_STORED, RecordKeeper, type Holder } from "./record-keeper.js";
 import { FencedError, type ReplicaLink } from "./replica-link.js";
+import { BARE_RECORD } from "./testing/bare-record.js";
 
 type Answers =
   | "stores"
@@ -50,14 +51,7 @@ async function witnessed() {
   const [a, b, w] = [holder("A", order), holder("B", order), holder("W", order, false)];
   const keeper = new RecordKeeper("v", {
     ...{ generation: 1, members: ["A", "B", "W"], witnesses: ["W"], engineId: "e", engineBootId: "" },
-    ...{
-      engineState: new Uint8Array(),
-      revisionAtLeast: 0,
-      absent: [],
-      reverting: "",
-      leased: false,
-      heldByAll: 0,
-    },
+    ...BARE_RECORD,
   });
   const [A, B, W] = [as(a), as(b), as(w)];
   await keeper.takeOver([A, B], [], W);
@@ -161,14 +155,7 @@ t.test("without a witness, nobody goes on without one that may be started from a
   const [a, b] = [holder("A", order), holder("B", order)];
   const keeper = new RecordKeeper("v", {
     ...{ generation: 1, members: ["A", "B"], witnesses: [], engineId: "e", engineBootId: "" },
-    ...{
-      engineState: new Uint8Array(),
-      revisionAtLeast: 0,
-      absent: [],
-      reverting: "",
-      leased: false,
-      heldByAll: 0,
-    },
+    ...BARE_RECORD,
   });
   const [A, B] = [as(a), as(b)];
   await keeper.takeOver([A, B]);
@@ -190,14 +177,7 @@ t.test(
     const [a, b] = [holder("A", order), holder("B", order)];
     const keeper = new RecordKeeper("v", {
       ...{ generation: 1, members: ["A", "B"], witnesses: [], engineId: "e", engineBootId: "" },
-      ...{
-        engineState: new Uint8Array(),
-        revisionAtLeast: 0,
-        absent: [],
-        reverting: "",
-        leased: false,
-        heldByAll: 0,
-      },
+      ...BARE_RECORD,
     });
     const [A, B] = [as(a), as(b)];
     await keeper.takeOver([A, B]);
@@ -266,14 +246,7 @@ async function withoutA() {
   const [a, b, c] = [holder("A", order), holder("B", order), holder("C", order)];
   const keeper = new RecordKeeper("v", {
     ...{ generation: 1, members: ["A", "B", "C"], witnesses: [], engineId: "e", engineBootId: "" },
-    ...{
-      engineState: new Uint8Array(),
-      revisionAtLeast: 0,
-      absent: [],
-      reverting: "",
-      leased: false,
-      heldByAll: 0,
-    },
+    ...BARE_RECORD,
   });
   const [A, B, C] = [as(a), as(b), as(c)];
   await keeper.takeOver([A, B, C]);
@@ -370,14 +343,8 @@ t.test("whom a new engine leaves out had stored what the record before says of a
   const a = holder("A", order);
   const keeper = new RecordKeeper("v", {
     ...{ generation: 7, members: ["A", "B"], witnesses: [], engineId: "e", engineBootId: "" },
-    ...{
-      engineState: new Uint8Array(),
-      revisionAtLeast: 0,
-      absent: [],
-      reverting: "",
-      leased: false,
-      heldByAll: 6,
-    },
+    ...BARE_RECORD,
+    heldByAll: 6,
   });
   await keeper.takeOver([as(a)]);
   t.strictSame(a.stored?.absent, [{ replicaId: "B", heldAtLeast: 6, heldAtMost: 7, excludedAt: 8 }]);
@@ -414,14 +381,7 @@ async function witnessedBy(ids: string[]) {
   const fakes = ids.map((id) => holder(id, order));
   const keeper = new RecordKeeper("v", {
     ...{ generation: 1, members: [...ids, "W"], witnesses: ["W"], engineId: "e", engineBootId: "" },
-    ...{
-      engineState: new Uint8Array(),
-      revisionAtLeast: 0,
-      absent: [],
-      reverting: "",
-      leased: false,
-      heldByAll: 0,
-    },
+    ...BARE_RECORD,
   });
   const holders = fakes.map(as);
   const w = holder("W", order, false);

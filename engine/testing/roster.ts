@@ -5,6 +5,7 @@ import type { MemberRecord } from "../../proto/control.js";
 import { RecordKeeper } from "../record-keeper.js";
 import { Roster } from "../roster.js";
 import type { Slot } from "../slot.js";
+import { BARE_RECORD } from "./bare-record.js";
 
 const SIZE = 1 << 20;
 const ignore = (): void => undefined;
@@ -14,14 +15,7 @@ const ignore = (): void => undefined;
 export function rosterOf(slots: Slot[], members: string[], volume: object = {}): Roster {
   const record: MemberRecord = {
     ...{ generation: 1, members, witnesses: [], engineId: "e", engineBootId: "" },
-    ...{
-      engineState: new Uint8Array(),
-      revisionAtLeast: 0,
-      absent: [],
-      reverting: "",
-      leased: false,
-      heldByAll: 0,
-    },
+    ...BARE_RECORD,
   };
   const native = {
     setMode: () => Promise.resolve(),

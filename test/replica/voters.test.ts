@@ -10,6 +10,7 @@ import type { MemberRecord, ReplicaFacts } from "../../proto/control.js";
 import { unaryClient } from "../../proto/unary.js";
 import { WitnessVoter } from "../../proto/voting.js";
 import { startDaemon, waitFor } from "../tools/process.js";
+import { BARE_RECORD } from "../../engine/testing/bare-record.js";
 
 const WAIT_MS = 30_000;
 const TIMEOUT = { timeoutMs: 5_000 };
@@ -76,14 +77,7 @@ class Voters {
 function recordOf(generation: number, engineId: string, witness: string): MemberRecord {
   return {
     ...{ generation, members: ["a", "b", witness], witnesses: [witness], engineId, engineBootId: "b" },
-    ...{
-      engineState: new Uint8Array(),
-      revisionAtLeast: 0,
-      absent: [],
-      reverting: "",
-      leased: false,
-      heldByAll: 0,
-    },
+    ...BARE_RECORD,
   };
 }
 

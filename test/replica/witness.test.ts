@@ -7,6 +7,7 @@ import { freePorts } from "../../cli/free-ports.js";
 import { ReplicaControl, type MemberRecord, type ReplicaFacts } from "../../proto/control.js";
 import { unaryClient } from "../../proto/unary.js";
 import { run, startDaemon, waitFor } from "../tools/process.js";
+import { BARE_RECORD } from "../../engine/testing/bare-record.js";
 
 const WAIT_MS = 30_000;
 const TIMEOUT = { timeoutMs: 5_000 };
@@ -36,14 +37,7 @@ async function start(t: Test, directory: string, ...flags: string[]) {
 function recordOf(generation: number, engineId: string, members: string[], witness: string): MemberRecord {
   return {
     ...{ generation, members: [...members, witness], witnesses: [witness], engineId, engineBootId: "b" },
-    ...{
-      engineState: new Uint8Array(),
-      revisionAtLeast: 0,
-      absent: [],
-      reverting: "",
-      leased: false,
-      heldByAll: 0,
-    },
+    ...BARE_RECORD,
   };
 }
 

@@ -13,6 +13,7 @@ import { forgetConnections } from "./net.js";
 import { beginNetwork, type Network } from "./network.js";
 import { beginSimulation, inTurn, type Process, type Simulation } from "./simulation.js";
 import { VOTER_NAMES, WitnessMachine } from "./witness-machine.js";
+import { BARE_RECORD } from "../../engine/testing/bare-record.js";
 
 const CHAOS_MS = 6_000;
 const FAULTS_MAX = 12;
@@ -222,13 +223,6 @@ class RegisterRun {
 function recordOf({ name, generation }: Tried, witness: string): MemberRecord {
   return {
     ...{ generation, members: ["a", "b", witness], witnesses: [witness], engineId: name, engineBootId: "b" },
-    ...{
-      engineState: new Uint8Array(),
-      revisionAtLeast: 0,
-      absent: [],
-      reverting: "",
-      leased: false,
-      heldByAll: 0,
-    },
+    ...BARE_RECORD,
   };
 }
