@@ -61,6 +61,12 @@ interface Tried extends Voters {
   generation: number;
 }
 
+interface Asked<H extends Holder = Holder> {
+  holder: H;
+  /** null: it does not answer */
+  facts: ReplicaFacts | null;
+}
+
 export class RecordKeeper {
   /** generations that replicas are known to have stored as members */
   readonly #held = new Map<string, number>();
@@ -326,17 +332,12 @@ export class RecordKeeper {
       const ids = copiesOf([tried]);
       const named = holders.filter(({ replicaId }) => ids.includes(replicaId));
       if (named.length < ids.length) continue;
-      const answers = await Promise.allSettled(named.map(({ link }) => link.identifyFor(this.volume)));
-      const isForgone = answers.every((answer, index) => {
-        const holder = named[index] as Holder;
-        if (answer.status === "rejected") return false;
-        if (hasGoneBack(answer.value, holder)) return true;
-        const { record } = answer.value;
-        return (
-          hasLost(answer.value, holder) &&
-          record?.engineId === this.engineId &&
-          record.generation < tried.generation
-        );
+      const isForgone = (await this.#ask(named)).every(({ holder, facts }) => {
+        if (facts === null) return false;
+        if (hasGoneBack(facts, holder)) return true;
+        const { record } = facts;
+        const isOurs = record?.engineId === this.engineId;
+        return hasLost(facts, holder) && isOurs && record.generation < tried.generation;
       });
       if (isForgone) this.#open = this.#open.filter((open) => open !== tried);
     }
@@ -345,13 +346,13 @@ export class RecordKeeper {
   /** Who stores nothing that names it. That it is no member any more it does store: it is told so, where it is needed.
    * @returns those of `holders` */
   async #declining(holders: readonly Holder[]): Promise<Holder[]> {
-    const answers = await Promise.allSettled(holders.map(({ link }) => link.identifyFor(this.volume)));
-    return holders.filter((holder, index) => {
-      const answer = answers[index];
-      if (answer?.status !== "fulfilled" || hasGoneBack(answer.value, holder)) return false;
-      const { record, unfit } = answer.value;
-      return record?.engineId === this.engineId && (unfit !== "" || hasLost(answer.value, holder));
-    });
+    const answers = await this.#ask(holders);
+    const declines = ({ holder, facts }: Asked) =>
+      facts !== null &&
+      !hasGoneBack(facts, holder) &&
+      facts.record?.engineId === this.engineId &&
+      (facts.unfit !== "" || hasLost(facts, holder));
+    return answers.filter(declines).map(({ holder }) => holder);
   }
 
   /** Whether it is enough for everything that may count if these store the present record. */
@@ -404,17 +405,25 @@ export class RecordKeeper {
   /** @returns who is not there, or is not any more what it was
    * @throws {FencedError} another engine has taken one of them */
   async #unable<H extends Holder>(holders: readonly H[]): Promise<H[]> {
-    const answers = await Promise.allSettled(holders.map(({ link }) => link.identifyFor(this.volume)));
-    return holders.filter((holder, index) => {
+    const answers = await this.#ask(holders);
+    const isUnable = ({ holder, facts }: Asked) => {
       // They store no record: nothing hinders them.
       if (isLonghornId(holder.replicaId)) return false;
-      const answer = answers[index];
-      if (answer?.status !== "fulfilled" || hasGoneBack(answer.value, holder)) return true;
-      const { replicaId, record, unfit } = answer.value;
+      if (facts === null || hasGoneBack(facts, holder)) return true;
+      const { replicaId, record, unfit } = facts;
       if (record !== null && record.engineId !== this.engineId)
         throw new FencedError(`replica ${replicaId}: engine ${record.engineId} is recorded`);
-      return unfit !== "" || hasLost(answer.value, holder);
-    });
+      return unfit !== "" || hasLost(facts, holder);
+    };
+    return answers.filter(isUnable).map(({ holder }) => holder);
+  }
+
+  #ask<H extends Holder>(holders: readonly H[]): Promise<Asked<H>[]> {
+    const ask = async (holder: H): Promise<Asked<H>> => {
+      const facts = await holder.link.identifyFor(this.volume).catch(() => null);
+      return { holder, facts };
+    };
+    return Promise.all(holders.map(ask));
   }
 
   /** All members of the present record have stored it. */
