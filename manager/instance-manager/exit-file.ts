@@ -1,8 +1,14 @@
 /** How a process ended, for an agent that is not its parent any more: the kernel tells the parent alone. */
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 
 interface Environment extends NodeJS.ProcessEnv {
   AUROCHS_EXIT_FILE?: string;
+}
+
+/** Where the files of an agent's processes are, each with the name of its instance's UUID. */
+export function exitsDirectory(stateDirectory: string): string {
+  return join(stateDirectory, "exits");
 }
 
 /** Environment of a process that is to leave its exit code in a file. */

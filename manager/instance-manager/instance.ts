@@ -1,6 +1,7 @@
 /** One engine or replica of the node, or whatever program was asked for: its record, its status, and how it goes away. */
 import { join } from "node:path";
 import type { Logger } from "pino";
+import type { Leftovers } from "./leftovers.js";
 import type { InstanceRecord, Records } from "./records.js";
 import { nextStatus, type StatusEvent } from "./status.js";
 
@@ -15,7 +16,14 @@ export interface InstanceHome {
   onChange: (instance: Instance) => void;
   /** it has ended, and was to be deleted */
   onGone: (instance: Instance) => void;
+  /** of what has gone: its log is kept for a while */
+  leftovers: Leftovers;
   log: Logger;
+}
+
+/** @param name of an instance */
+export function logIn(logsDirectory: string, name: string): string {
+  return join(logsDirectory, `${name}.log`);
 }
 
 export abstract class Instance {
@@ -52,7 +60,7 @@ export abstract class Instance {
   }
 
   get logFile(): string {
-    return join(this.home.logsDirectory, `${this.name}.log`);
+    return logIn(this.home.logsDirectory, this.name);
   }
 
   /** Starts it; what comes of it is told by its status. */
@@ -98,6 +106,8 @@ export abstract class Instance {
   }
 
   async #remove(): Promise<void> {
+    // Before it is forgotten: its log would stay for ever.
+    await this.home.leftovers.note(this.name);
     await this.home.records.remove(this.key).catch((err: unknown) => {
       this.log.error({ err }, "the record of an instance could not be removed");
     });

@@ -1,20 +1,21 @@
 /** All instances of the node: made, found, replaced and deleted by name, as Longhorn's process manager does it. */
 import { randomUUID } from "node:crypto";
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { status } from "@grpc/grpc-js";
 import type { Logger } from "pino";
 import { RpcError } from "../../proto/rpc-error.js";
 import { HostedInstance } from "./hosted-instance.js";
-import type { Instance, InstanceHome } from "./instance.js";
-import { PORTS_REMEMBERED_MAX, REPLACE_WAIT_MS } from "./limits.js";
+import { logIn, type Instance, type InstanceHome } from "./instance.js";
+import { Leftovers, type Present } from "./leftovers.js";
+import { LOGS_PERIOD_MS, PORTS_REMEMBERED_MAX, REPLACE_WAIT_MS } from "./limits.js";
+import { boundLog } from "./logs.js";
 import { kindOf, programPath } from "./own-program.js";
 import { isAlive } from "./proc.js";
 import { PortAllocator, type PortRange } from "./ports.js";
 import { ProcessInstance } from "./process-instance.js";
 import { Records, type InstanceRecord, type InstanceSpec } from "./records.js";
-import { ReplicaDaemon } from "./replica-daemon.js";
+import { ReplicaDaemon, replicaHostLog } from "./replica-daemon.js";
 import { STARTING } from "./status.js";
 
 export interface InstancesOptions {
@@ -43,10 +44,12 @@ export class Instances {
   readonly #watchers = new Set<Watcher>();
   readonly #daemon: ReplicaDaemon;
   readonly #home: InstanceHome;
+  readonly #timer = setInterval(() => this.#boundLogs(), LOGS_PERIOD_MS);
 
   private constructor(
     private readonly options: InstancesOptions,
     records: Records,
+    leftovers: Leftovers,
   ) {
     const { stateDirectory, logsDirectory, portRange, bootId, replicaHost, log } = options;
     this.#ports = new PortAllocator(portRange);
@@ -55,7 +58,7 @@ export class Instances {
       onLost: () => this.#hostAgain(),
     });
     this.#home = {
-      ...{ records, bootId, stateDirectory, logsDirectory, log },
+      ...{ records, leftovers, bootId, stateDirectory, logsDirectory, log },
       onChange: (instance) => this.#tell(instance, false),
       onGone: (instance) => this.#gone(instance),
     };
@@ -64,9 +67,10 @@ export class Instances {
   /** Finds what an agent before this one has left. @throws {Error} a record cannot be read */
   static async open(options: InstancesOptions): Promise<Instances> {
     const { stateDirectory } = options;
-    await mkdir(join(stateDirectory, "exits"), { recursive: true, mode: 0o700 });
     const records = await Records.open(join(stateDirectory, "instances"));
-    const instances = new Instances(options, records);
+    const logOf = (name: string) => logIn(options.logsDirectory, name);
+    const leftovers = await Leftovers.open(stateDirectory, logOf, () => instances.#present(), options.log);
+    const instances: Instances = new Instances(options, records, leftovers);
     await instances.#adopt(await records.readAll());
     return instances;
   }
@@ -113,6 +117,29 @@ export class Instances {
     return record.kind === "replica"
       ? new HostedInstance(record, key, this.#home, this.#daemon)
       : new ProcessInstance(record, key, this.#home);
+  }
+
+  /** Nothing is looked after any more. */
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  #boundLogs(): void {
+    const { logsDirectory, log } = this.options;
+    for (const file of [replicaHostLog(logsDirectory), ...this.list().map(({ logFile }) => logFile)])
+      try {
+        boundLog(file);
+      } catch (err) {
+        log.error({ err, file }, "a log that is too long could not be cut");
+      }
+  }
+
+  #present(): Present {
+    const all = this.list();
+    return {
+      names: new Set(all.map(({ name }) => name)),
+      uuids: new Set(all.map(({ record }) => record.uuid)),
+    };
   }
 
   // -------------------------------------------------------------------------------------------- questions

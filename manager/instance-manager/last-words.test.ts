@@ -2,8 +2,9 @@ import { appendFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pino } from "pino";
 import t from "tap";
-import { lastWords, logLength } from "./last-words.js";
+import { lastWords } from "./last-words.js";
 import { LAST_WORDS_LENGTH_MAX, LOG_END_BYTES } from "./limits.js";
+import { logLength } from "./logs.js";
 
 const NOT_INSTALLED = new Error("iscsiadm is not installed");
 

@@ -1,11 +1,6 @@
 /** Why a program of ours ended, as its log says last. */
-import { closeSync, fstatSync, openSync, readSync, statSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { LAST_WORDS_LENGTH_MAX, LOG_END_BYTES } from "./limits.js";
-
-/** Bytes that the log has by now: what comes behind them a process that is started next will have said. */
-export function logLength(path: string): number {
-  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
-}
 
 /** @param from byte of the log behind which the process has written
  * @returns what its last fatal line says, in one line; "" when there is none at the end of the log */
@@ -22,7 +17,8 @@ function endOf(path: string, from: number): string {
     const file = openSync(path, "r");
     try {
       const { size } = fstatSync(file);
-      const start = Math.max(from, size - LOG_END_BYTES);
+      // One that is shorter was cut since: what it holds is all newer.
+      const start = Math.max(from > size ? 0 : from, size - LOG_END_BYTES);
       const bytes = Buffer.alloc(Math.max(0, size - start));
       return bytes.toString("utf8", 0, readSync(file, bytes, 0, bytes.length, start));
     } finally {

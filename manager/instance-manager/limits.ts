@@ -58,6 +58,16 @@ export const ENGINE_IDS_MAX = 700;
 export const LOG_END_BYTES = 64 << 10;
 export const LAST_WORDS_LENGTH_MAX = 500;
 
+/** Bytes of a log behind which it is cut, and as many older ones are kept beside it: days of an engine that cannot reach a replica.
+ * With `LOGS_KEPT_MAX` they fit on an SD card many times over, even if all are full. */
+export const LOG_BYTES_MAX = 4 << 20;
+/** ms between looks at the lengths of logs: a minute of a line per ms is a few MiB. */
+export const LOGS_PERIOD_MS = 60_000;
+/** Instances that are gone whose logs are kept: to look into what happened to the latest ones. */
+export const LOGS_KEPT_MAX = 100;
+/** Exit codes that are kept of instances that are gone: of one that is replaced it comes after the instance has gone. */
+export const EXIT_CODES_KEPT_MAX = 100;
+
 /** Names whose last ports are remembered. */
 export const PORTS_REMEMBERED_MAX = 1_000;
 

@@ -3,9 +3,14 @@ import { createReadStream } from "node:fs";
 import { open } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import type { Outgoing } from "../../proto/server-stream.js";
+import { olderLog } from "./logs.js";
 
-/** Sends what the file holds now; one that is not there yet is empty. */
-export async function sendLog(path: string, { send, signal }: Outgoing<{ line: string }>): Promise<void> {
+/** Sends what a log holds now; one that is not there yet is empty. */
+export async function sendLog(path: string, out: Outgoing<{ line: string }>): Promise<void> {
+  for (const file of [olderLog(path), path]) await sendFile(file, out);
+}
+
+async function sendFile(path: string, { send, signal }: Outgoing<{ line: string }>): Promise<void> {
   const size = await open(path, "r").then(
     async (file) => {
       const { size: bytes } = await file.stat();

@@ -82,6 +82,7 @@ export async function runAgent(options: AgentOptions, log: Logger): Promise<Runn
       endWatch();
       engines.stop();
       disks.stop();
+      instances.stop();
       if (stopInstances) await instances.stopAll();
       unlock();
     },

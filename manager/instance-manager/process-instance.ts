@@ -4,11 +4,13 @@ import { join } from "node:path";
 import { EXIT, EXIT_NO_DATA } from "../../engine/exit-codes.js";
 import { Backoff } from "./backoff.js";
 import { restartArguments, type EngineFacts } from "./engine-restart.js";
+import { exitsDirectory } from "./exit-file.js";
 import { becomesHealthy, probeAddress } from "./health-probe.js";
 import { Instance } from "./instance.js";
-import { lastWords, logLength } from "./last-words.js";
+import { lastWords } from "./last-words.js";
 import { ENGINE_IDS_MAX, STOP_TIMEOUT_MS } from "./limits.js";
 import { endingNoted, LivingProcess } from "./living-process.js";
+import { logLength } from "./logs.js";
 import type { EngineRecord } from "./records.js";
 import { endingText, type Ending } from "./status.js";
 
@@ -41,7 +43,7 @@ export class ProcessInstance extends Instance {
   }
 
   get #exitFile(): string {
-    return join(this.home.stateDirectory, "exits", encodeURIComponent(this.record.uuid));
+    return join(exitsDirectory(this.home.stateDirectory), encodeURIComponent(this.record.uuid));
   }
 
   begin(): void {

@@ -41,6 +41,10 @@ interface Connection {
   close: () => void;
 }
 
+export function replicaHostLog(logsDirectory: string): string {
+  return join(logsDirectory, "replica-host.log");
+}
+
 export class ReplicaDaemon {
   readonly #turns = new Serial();
   readonly #backoff = new Backoff();
@@ -130,7 +134,7 @@ export class ReplicaDaemon {
     const process = await LivingProcess.start({
       binary,
       args: [...args, "--socket", this.#socket],
-      logFile: join(logsDirectory, "replica-host.log"),
+      logFile: replicaHostLog(logsDirectory),
       exitFile: this.#exitFile,
       mark: this.#mark,
       bootId,
