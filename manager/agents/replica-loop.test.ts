@@ -34,7 +34,9 @@ class Rig {
         instanceCreate: () => Promise.resolve(this.asked.push("start")),
         instanceDelete: ({ name }: { name: string }) => {
           this.asked.push("stop");
-          this.agent.instances.delete(name);
+          if (this.isDiskHanging)
+            this.agent.instances.set(name, { status: { state: "stopping", uuid: "u-a", portStart: 1000 } }); // prettier-ignore
+          else this.agent.instances.delete(name);
           this.tell({ of: "instance", name });
           return Promise.resolve({});
         },
@@ -48,6 +50,8 @@ class Rig {
     },
   };
   isDiskDead = false;
+  /** a process does not end there */
+  isDiskHanging = false;
   /** "Reason message" of warnings */
   readonly warned: string[] = [];
   #listener: AgentListener = () => undefined;
@@ -225,6 +229,27 @@ t.test("one that is deleted is waited for while its disk is away, but not for ev
   t.match(rig.warned, [
     /^FailedDeleting v-r-a .* \/disk\/replicas\/v-a .* disk d of node node-1 .*: it is away/,
   ]);
+});
+
+t.test("one whose process does not end is waited for while its disk hangs, but not for ever", async (t) => {
+  const rig = await Rig.start(t);
+  rig.isDiskHanging = true;
+  await rig.store.delete("Volume", "v");
+  await rig.store.delete("Replica", "v-r-a");
+  await rig.pause();
+  skip(t, LOST_DISK_MS);
+  rig.tell({ of: "instance", name: "v-r-a" });
+  await rig.pause();
+  t.not(await rig.store.get("Replica", "v-r-a"), null, "its disk is there");
+  await rig.disk("NoDiskInfo");
+  rig.tell({ of: "instance", name: "v-r-a" });
+  await rig.pause();
+  t.not(await rig.store.get("Replica", "v-r-a"), null, "it is not away for long");
+  skip(t, LOST_DISK_MS);
+  rig.tell({ of: "disk", name: "d" });
+  await rig.untilGone();
+  t.strictSame(rig.asked, ["stop"]);
+  t.match(rig.warned, [/^FailedDeleting v-r-a .* \/disk\/replicas\/v-a .*: it is away/]);
 });
 
 t.test("where its disk is there, or its node was away, what cannot be removed is tried again", async (t) => {

@@ -4,6 +4,7 @@ import { formatTime } from "../../engine/timestamp.js";
 import type { InstanceSpec } from "../../proto/instance-manager.js";
 import { Loop } from "../control/loop.js";
 import type { Events } from "../events/events.js";
+import type { Condition } from "../objects/fields.js";
 import { isDeleted, type Resource } from "../objects/resource.js";
 import { isLoss } from "../schedule/cluster.js";
 import { letGo, type Store } from "../store/store.js";
@@ -114,8 +115,12 @@ async function reconcile<K extends Hosted>(
   if (how === "later" || (isHeld && presence.is === "reached")) return Date.now() + RELEASE_POLL_MS;
   const { metadata } = stored;
   if (presence.is === "reached") {
-    if (presence.instance !== null) return null;
-    if (how === "with its data") {
+    if (presence.instance !== null) {
+      // It may have been asked to end, and wait for a disk that hangs: of what goes on there nobody is told.
+      const lost = presence.instance.status?.state === "stopping" ? await diskOf(store, stored) : null;
+      const until = lost === null ? null : leaveBehind(stored, lost, keeper);
+      if (until !== "left behind") return until ?? Date.now() + LOST_DISK_MS;
+    } else if (how === "with its data") {
       const until = await removeDirectory(store, stored, presence.calls, keeper);
       if (until !== null) return until;
     } else
@@ -136,20 +141,46 @@ async function removeDirectory(
   { node }: AgentCalls,
   keeper: InstanceKeeper,
 ): Promise<number | null> {
-  const { dataDirectoryName, diskID, nodeID } = object.spec;
-  const found = (await store.get("Node", nodeID))?.status.diskStatus ?? {};
-  const [disk, is] = Object.entries(found).find(([, { diskUUID }]) => diskUUID === diskID) ?? [];
+  const { dataDirectoryName } = object.spec;
+  const disk = await diskOf(store, object);
   // A disk that was taken away keeps what is on it.
-  if (disk === undefined || is === undefined || dataDirectoryName === "") return null;
+  if (disk === null || dataDirectoryName === "") return null;
   try {
-    await node.replicaDirectoryRemove({ disk, name: dataDirectoryName }, { timeoutMs: CALL_TIMEOUT_MS });
+    await node.replicaDirectoryRemove(
+      { disk: disk.name, name: dataDirectoryName },
+      { timeoutMs: CALL_TIMEOUT_MS },
+    );
     return null;
   } catch (error) {
-    const loss = is.conditions.find(isLoss);
-    if (loss === undefined) throw error;
-    const since = Math.max(parseTime(loss.lastTransitionTime), parseTime(object.metadata.deletionTimestamp));
-    if (Date.now() < since + LOST_DISK_MS) return since + LOST_DISK_MS;
-    keeper.tellLeftBehind(object, `disk ${disk} of node ${nodeID} is not ready: ${loss.message}`);
-    return null;
+    const until = leaveBehind(object, disk, keeper);
+    if (until === null) throw error;
+    return until === "left behind" ? null : until;
   }
+}
+
+interface Disk {
+  name: string;
+  /** what its node says; undefined: it can be used */
+  loss: Condition | undefined;
+}
+
+/** @returns null: it is none of the node's */
+async function diskOf(store: Store, { spec }: Resource<Hosted>): Promise<Disk | null> {
+  const found = (await store.get("Node", spec.nodeID))?.status.diskStatus ?? {};
+  const [name, is] = Object.entries(found).find(([, { diskUUID }]) => diskUUID === spec.diskID) ?? [];
+  return name === undefined || is === undefined ? null : { name, loss: is.conditions.find(isLoss) };
+}
+
+/** Of what is deleted, with a disk that is lost: it is told when it was waited for long enough.
+ * @returns ms since 1970 until which it is waited for; null: the disk can be used */
+function leaveBehind(
+  object: Resource<Hosted>,
+  { name, loss }: Disk,
+  keeper: InstanceKeeper,
+): number | "left behind" | null {
+  if (loss === undefined) return null;
+  const since = Math.max(parseTime(loss.lastTransitionTime), parseTime(object.metadata.deletionTimestamp));
+  if (Date.now() < since + LOST_DISK_MS) return since + LOST_DISK_MS;
+  keeper.tellLeftBehind(object, `disk ${name} of node ${object.spec.nodeID} is not ready: ${loss.message}`);
+  return "left behind";
 }

@@ -4,7 +4,8 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { replaceFile } from "../../replica/durable-file.js";
 
-const NAME = "longhorn-disk.cfg";
+/** Its name. */
+export const DISK_CONFIG = "longhorn-disk.cfg";
 
 export interface DiskConfig {
   diskName: string;
@@ -15,7 +16,7 @@ export interface DiskConfig {
 /** @returns null when the directory is no disk
  * @throws {Error} naming a file that cannot be read, or holds something else: it is never written over */
 export async function readDiskConfig(directory: string): Promise<DiskConfig | null> {
-  const path = join(directory, NAME);
+  const path = join(directory, DISK_CONFIG);
   let text: string;
   try {
     text = await readFile(path, "utf8");
@@ -35,6 +36,6 @@ export async function readDiskConfig(directory: string): Promise<DiskConfig | nu
 /** Makes a directory a disk. */
 export async function writeDiskConfig(directory: string, diskName: string): Promise<DiskConfig> {
   const config = { diskName, diskUUID: randomUUID(), state: "ready" };
-  await replaceFile(join(directory, NAME), JSON.stringify(config));
+  await replaceFile(join(directory, DISK_CONFIG), JSON.stringify(config));
   return config;
 }

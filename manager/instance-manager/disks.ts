@@ -7,7 +7,8 @@ import type { DiskStatus, ReplicaDirectory } from "../../proto/instance-manager.
 import { RpcError } from "../../proto/rpc-error.js";
 import { replaceFile, syncDirectory } from "../../replica/durable-file.js";
 import { readDiskConfig, writeDiskConfig } from "./disk-config.js";
-import { AVAILABLE_STEP_BYTES, DISKS_PERIOD_MS } from "./limits.js";
+import { DiskPath } from "./disk-path.js";
+import { AVAILABLE_STEP_BYTES, DISKS_PERIOD_MS, FIRST_LOOK_TIMEOUT_MS } from "./limits.js";
 import { Serial } from "../../replica/serial.js";
 import { readStateFile } from "./state-file.js";
 
@@ -28,7 +29,8 @@ export class Disks {
   readonly #known = new Map<string, KnownDisk>();
   readonly #told = new Map<string, DiskStatus>();
   readonly #watchers = new Set<DiskWatcher>();
-  readonly #turns = new Serial();
+  readonly #paths = new Map<string, DiskPath>();
+  readonly #saves = new Serial();
   readonly #timer: NodeJS.Timeout;
 
   private constructor(
@@ -37,7 +39,7 @@ export class Disks {
     private readonly isHosted: (directory: string) => boolean,
     private readonly log: Logger,
   ) {
-    this.#timer = setInterval(() => void this.#turns.run(() => this.#lookAtAll()), DISKS_PERIOD_MS);
+    this.#timer = setInterval(() => void this.#lookAtAll(), DISKS_PERIOD_MS);
   }
 
   /** @throws {Error} the list of disks cannot be read */
@@ -50,7 +52,7 @@ export class Disks {
     const known = (await readStateFile(file)) as KnownDisk[] | null;
     const disks = new Disks(file, isHosted, log);
     for (const disk of known ?? []) disks.#known.set(disk.name, disk);
-    await disks.#lookAtAll();
+    await disks.#lookAtAll(FIRST_LOOK_TIMEOUT_MS);
     return disks;
   }
 
@@ -73,11 +75,14 @@ export class Disks {
   /** Makes a directory a disk, or finds that it is one.
    * @param uuid of the disk that it has to be already: where that is not mounted no other one is made; "": any
    * @throws {RpcError | Error} */
-  init(name: string, path: string, uuid: string): Promise<DiskStatus> {
-    return this.#turns.run(async () => {
-      if (name === "" || !isAbsolute(path))
-        throw new RpcError(status.INVALID_ARGUMENT, "a disk needs a name and an absolute path");
-      const other = [...this.#known.values()].find((disk) => disk.path === path && disk.name !== name);
+  async init(name: string, path: string, uuid: string): Promise<DiskStatus> {
+    if (name === "" || !isAbsolute(path))
+      throw new RpcError(status.INVALID_ARGUMENT, "a disk needs a name and an absolute path");
+    const place = this.#at(path);
+    if ((await place.look(() => Promise.resolve({}))) === null)
+      throw new RpcError(status.FAILED_PRECONDITION, doesNotAnswer(path));
+    const disk = await place.run(async () => {
+      const other = [...this.#known.values()].find((one) => one.path === path && one.name !== name);
       if (other !== undefined) throw new RpcError(status.ALREADY_EXISTS, `${path} is the disk ${other.name}`);
       if (uuid === "") await mkdir(join(path, REPLICAS), { recursive: true });
       const config = (await readDiskConfig(path)) ?? (uuid === "" ? await writeDiskConfig(path, name) : null);
@@ -88,26 +93,27 @@ export class Disks {
           status.FAILED_PRECONDITION,
           `${path} holds the disk ${config.diskUUID}, not ${uuid}`,
         );
-      this.#known.set(name, { name, path, uuid: config.diskUUID });
+      const known = { name, path, uuid: config.diskUUID };
+      this.#known.set(name, known);
       await this.#save();
-      return this.#lookAt(this.#get(name));
+      return known;
     });
+    return this.#lookAt(disk);
   }
 
-  forget(name: string): Promise<void> {
-    return this.#turns.run(async () => {
-      if (!this.#known.delete(name)) return;
-      this.#told.delete(name);
-      await this.#save();
-      for (const watcher of [...this.#watchers]) watcher(null, name);
-    });
+  async forget(name: string): Promise<void> {
+    if (!this.#known.delete(name)) return;
+    this.#told.delete(name);
+    await this.#save();
+    for (const watcher of [...this.#watchers]) watcher(null, name);
   }
 
   /** Removes a directory below DISK/replicas/ with all that is in it; links are removed, not followed.
    * @throws {RpcError} it is none, or in use */
-  removeReplicaDirectory(diskName: string, name: string): Promise<void> {
-    return this.#turns.run(async () => {
-      const { path } = await this.#ready(diskName);
+  async removeReplicaDirectory(diskName: string, name: string): Promise<void> {
+    const { path } = await this.#ready(diskName);
+    await this.#at(path).run(async () => {
+      this.#get(diskName);
       if (name === "" || name === "." || name === ".." || name.includes("/") || name.includes("\0"))
         throw new RpcError(status.INVALID_ARGUMENT, `"${name}" is no name of a replica's directory`);
       const folder = join(path, REPLICAS);
@@ -130,11 +136,10 @@ export class Disks {
   // -------------------------------------------------------------------------------------------- questions
 
   /** Looks at a disk now. @throws {RpcError} NOT_FOUND */
-  scan(name: string): Promise<{ disk: DiskStatus; replicas: ReplicaDirectory[] }> {
-    return this.#turns.run(async () => {
-      const disk = await this.#lookAt(this.#get(name));
-      return { disk, replicas: disk.ready ? await this.#replicasOn(disk.path) : [] };
-    });
+  async scan(name: string): Promise<{ disk: DiskStatus; replicas: ReplicaDirectory[] }> {
+    const disk = await this.#lookAt(this.#get(name));
+    const { path, ready } = disk;
+    return { disk, replicas: ready ? await this.#at(path).run(() => this.#replicasOn(path)) : [] };
   }
 
   async #replicasOn(path: string): Promise<ReplicaDirectory[]> {
@@ -143,13 +148,13 @@ export class Disks {
       if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
       throw error;
     });
-    const directories = entries.filter((entry) => entry.isDirectory());
-    return Promise.all(
-      directories.map(async ({ name }) => {
-        const directory = join(folder, name);
-        return { name, hosted: this.isHosted(directory), ...(await sizeOf(directory)) };
-      }),
-    );
+    const found: ReplicaDirectory[] = [];
+    // In turn: a disk that hangs is to keep one thread.
+    for (const { name } of entries.filter((entry) => entry.isDirectory())) {
+      const directory = join(folder, name);
+      found.push({ name, hosted: this.isHosted(directory), ...(await sizeOf(directory)) });
+    }
+    return found;
   }
 
   #get(name: string): KnownDisk {
@@ -164,13 +169,36 @@ export class Disks {
     return disk;
   }
 
-  async #lookAtAll(): Promise<void> {
-    for (const disk of this.#known.values()) await this.#lookAt(disk);
+  #at(path: string): DiskPath {
+    const present = this.#paths.get(path);
+    if (present !== undefined) return present;
+    const made = new DiskPath(path, () => {
+      for (const disk of this.#known.values()) if (disk.path === path) void this.#lookAt(disk);
+    });
+    this.#paths.set(path, made);
+    return made;
+  }
+
+  async #lookAtAll(timeoutMs?: number): Promise<void> {
+    const disks = [...this.#known.values()];
+    const found = await Promise.all(disks.map((disk) => this.#find(disk, timeoutMs)));
+    // In this order: of two with one file system the first one has it.
+    for (const [index, disk] of disks.entries()) this.#note(disk, found[index] ?? hanging(disk));
+  }
+
+  async #lookAt(disk: KnownDisk): Promise<DiskStatus> {
+    return this.#note(disk, (await this.#find(disk)) ?? hanging(disk));
+  }
+
+  #find(disk: KnownDisk, timeoutMs?: number): Promise<DiskStatus | null> {
+    return this.#at(disk.path).look(() => statusOf(disk), timeoutMs);
   }
 
   /** Tells when something has changed. */
-  async #lookAt(disk: KnownDisk): Promise<DiskStatus> {
-    const found = this.#withoutDuplicate(await statusOf(disk));
+  #note(disk: KnownDisk, status: DiskStatus): DiskStatus {
+    const found = this.#withoutDuplicate(status);
+    // Forgotten meanwhile, or made anew.
+    if (this.#known.get(disk.name) !== disk) return found;
     const before = this.#told.get(disk.name);
     this.#told.set(disk.name, found);
     if (JSON.stringify(found) !== JSON.stringify(before)) {
@@ -193,7 +221,7 @@ export class Disks {
   }
 
   #save(): Promise<void> {
-    return replaceFile(this.file, JSON.stringify([...this.#known.values()], null, 1));
+    return this.#saves.run(() => replaceFile(this.file, JSON.stringify([...this.#known.values()], null, 1)));
   }
 }
 
@@ -201,11 +229,24 @@ function notReady(disk: DiskStatus, reason: string, message: string): DiskStatus
   return { ...disk, ready: false, reason, message };
 }
 
-async function statusOf({ name, path, uuid }: KnownDisk): Promise<DiskStatus> {
-  const nothing = {
+function nothingOf({ name, path, uuid }: KnownDisk): DiskStatus {
+  return {
     ...{ name, path, uuid, ready: true, reason: "", message: "", capacity: 0, available: 0 },
     ...{ filesystemType: "", filesystemId: "" },
   };
+}
+
+function doesNotAnswer(path: string): string {
+  return `${path} does not answer: what was asked of it last has not come back`;
+}
+
+function hanging(disk: KnownDisk): DiskStatus {
+  return notReady(nothingOf(disk), "NoDiskInfo", doesNotAnswer(disk.path));
+}
+
+async function statusOf(disk: KnownDisk): Promise<DiskStatus> {
+  const { path, uuid } = disk;
+  const nothing = nothingOf(disk);
   try {
     const config = await readDiskConfig(path);
     if (config === null)

@@ -41,6 +41,14 @@ export const MOUNTS_PERIOD_MS = 10_000;
 export const DISKS_PERIOD_MS = 30_000;
 export const AVAILABLE_STEP_BYTES = 100 << 20;
 
+/** ms that a look at a disk may take before the disk counts as one that hangs: longer than the kernel waits for a drive's command before it
+ * tries to reset it, or a drive needs to spin up. */
+export const DISK_TIMEOUT_MS = 30_000;
+/** The same at the start of the agent, which serves nobody before; managers take a node for down that is away for 15 s. */
+export const FIRST_LOOK_TIMEOUT_MS = 5_000;
+/** What may be under way and wait on one disk: its manager asks for one removal of each replica that has gone, and asks again. */
+export const DISK_JOBS_MAX = 100;
+
 /** ms that fstrim may take: it visits all free space of a file system. */
 export const TRIM_TIMEOUT_MS = 3_600_000;
 
