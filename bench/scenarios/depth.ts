@@ -105,11 +105,18 @@ class Comparison {
 
   /** @param fill writes everything */
   async writes(pair: Pair, fill: () => Promise<void>): Promise<void> {
-    const empty = (round: number): Promise<void> => pair[1].snapshot(`empty${round}`);
+    const [flat, deep] = pair;
+    const empty = (round: number): Promise<void> => deep.snapshot(`empty${round}`);
     await this.#compare(pair, "4 KiB random writes, depth 32, each to a head that is empty", "randwrite-4k-d32", empty); // prettier-ignore
     await fill();
     await this.#compare(pair, "4 KiB random writes, depth 1, to a head that holds all", "randwrite-4k-d1");
     await this.#compare(pair, "4 KiB random writes, depth 32, to a head that holds all", "randwrite-4k-d32");
+    // What depth costs, apart from what the file system asks for blocks that are new.
+    const emptyBoth = async (round: number): Promise<void> => {
+      for (const volume of pair) await volume.snapshot(`both${round}`);
+      if (round > 0) await flat.remove([`both${round - 1}`], this.signal);
+    };
+    await this.#compare(pair, "4 KiB random writes, depth 32, each to a head that is empty, as a multiple of those with one snapshot", "randwrite-4k-d32", emptyBoth); // prettier-ignore
   }
 
   /** Round by round, one volume after the other. */

@@ -5,6 +5,7 @@
 import { truncate, writeFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { load, type Access, type LoadResult } from "../load.js";
+import { replaceFile } from "../../replica/durable-file.js";
 import { patternNamed } from "../patterns.js";
 import { median } from "../statistics.js";
 import { LonghornVolume } from "../setups/longhorn-volume.js";
@@ -15,6 +16,9 @@ const DEPTH = 4;
 
 /** Writes per second to the plain file: enough to meet whatever lasts, and little beside those to the volume. */
 const BESIDE_PER_SECOND = 500;
+
+/** Of the plain file that is replaced durably: about what writes at depth 4 leave between the last two flushes. */
+const BESIDE_REPLACED_BYTES = 64 * 1024;
 
 /** ms from one snapshot, and one expansion, to the next */
 const SNAPSHOT_EVERY_MS = 100;
@@ -58,6 +62,16 @@ async function run({ directory, quick, progress, signal }: Context): Promise<Fig
     figures.push({ what: "longest write to a plain file meanwhile", value: beside("max"), unit: "ms" });
     return result;
   };
+  /** What the disk alone needs for what I/O is held for: some data and a rename are made durable. */
+  const replaced: number[] = [];
+  const replaceBeside = async () => {
+    for (let time = 0; time < count; time++) {
+      const begin = performance.now();
+      await replaceFile(`${directory}/beside.meta`, "x".repeat(BESIDE_REPLACED_BYTES));
+      replaced.push(performance.now() - begin);
+      await sleep(SNAPSHOT_EVERY_MS);
+    }
+  };
   /** @returns of each: ms that it took, and that I/O was held for it */
   const every = async (ms: number, times: number, act: (time: number) => Promise<void>) => {
     const took: number[] = [];
@@ -90,9 +104,10 @@ async function run({ directory, quick, progress, signal }: Context): Promise<Fig
     const beforePurge = await volume.held();
     await during("while every other snapshot is purged", () => volume.remove(odd, signal));
     const purge = (await volume.held()) - beforePurge;
-    await during("with nothing else going on, again", () => Promise.resolve());
+    await during("while a plain file beside is replaced", replaceBeside);
     tell("a snapshot takes", snapshots.took);
     tell("I/O is held for a snapshot", snapshots.held);
+    tell("a plain file beside is synced, renamed, and its directory synced", replaced);
     tell("I/O is held for an expansion", expansions.held);
     figures.push({ what: "I/O is held for the purge", value: purge, unit: "ms" });
     return figures;
