@@ -143,9 +143,8 @@ export class Model {
           `sector ${operation.sector + index - 1} reads ${value}${was}, allowed: ${allowed}`,
         );
       }
-      // Unless a write changed it meanwhile, every later read agrees.
-      const isCertain = ({ begunAt: writtenAt, ended }: Entry) =>
-        writtenAt < begunAt || ended.at !== Infinity;
+      // Every later read agrees, unless a write began meanwhile: one that fails is undone, be that before this is answered or after.
+      const isCertain = (entry: Entry) => entry.begunAt < begunAt;
       if (sector.present.some((entry) => is(entry) && isCertain(entry))) this.replace(sector, begunAt, is);
       this.prune(sector, oldest);
     }
