@@ -386,10 +386,10 @@ async function witnessedBy(ids: string[]) {
   const holders = fakes.map(as);
   const w = holder("W", order, false);
   await keeper.takeOver(holders, [], as(w));
-  const without = (index: number) =>
+  const without = (...gone: number[]) =>
     keeper.advance(
-      holders.filter((_, at) => at !== index),
-      { others: holders.filter((_, at) => at === index) },
+      holders.filter((_, at) => !gone.includes(at)),
+      { others: holders.filter((_, at) => gone.includes(at)) },
     );
   return { fakes, without, w };
 }
@@ -456,4 +456,28 @@ t.test("one that went back to before this engine is not counted on to store that
   if (b?.stored) Object.assign(b, { stored: { ...b.stored, generation: 1, engineId: "before" }, lost: true });
   t.equal(await without(0), null);
   t.strictSame(w.stored?.members, ["A", "B", "C", "W"], "nor is the witness told in vain");
+});
+
+t.test(
+  "the witness is not told that two are left out at once, of whom one has to store that it is",
+  async (t) => {
+    const { fakes, without, w } = await witnessedBy(["A", "B", "C"]);
+    const [a, b, c] = fakes;
+    for (const fake of [a, b]) if (fake !== undefined) fake.answers = "is away";
+    t.equal(await without(0, 1), null);
+    t.strictSame(w.stored?.members, ["A", "B", "C", "W"]);
+    // Whatever became of what it holds.
+    if (b !== undefined) Object.assign(b, { answers: "stores", unfit: "its chain is damaged" });
+    t.not(await without(0, 1), null);
+    for (const fake of [b, c, w]) t.strictSame(fake?.stored?.members, ["C"]);
+  },
+);
+
+t.test("... and fences where another engine has that one", async (t) => {
+  const { fakes, without, w } = await witnessedBy(["A", "B", "C"]);
+  const [a, b] = fakes;
+  if (a !== undefined) a.answers = "is away";
+  if (b?.stored) b.stored = { ...b.stored, generation: 9, engineId: "another" };
+  await t.rejects(without(0, 1), FencedError);
+  t.strictSame(w.stored?.members, ["A", "B", "C", "W"]);
 });

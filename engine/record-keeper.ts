@@ -207,6 +207,8 @@ export class RecordKeeper {
         members = able;
         continue;
       }
+      // Nor where too few could store this, of those that stay and those that go.
+      if (!(await this.#mayCount(members, others, witness))) return null;
       if (witness !== null && (await this.#witnessed(witness))) {
         this.#witness = witness;
       } else if (witness !== null) {
@@ -356,10 +358,29 @@ export class RecordKeeper {
   }
 
   /** Whether it is enough for everything that may count if these store the present record. */
-  #suffices(holders: Holder[], witness: Holder | null): boolean {
+  #suffices(holders: readonly Holder[], witness: Holder | null): boolean {
     const stored = (id: string) =>
       id === witness?.replicaId || holders.some(({ replicaId }) => replicaId === id);
     return this.#open.every((voters) => canChange(voters, stored));
+  }
+
+  /** Whether the present record can come to count, if everybody stores it who is there: of those that it excludes, who are needed are asked.
+   * @throws {FencedError} another engine has taken one of them */
+  async #mayCount(
+    members: readonly Holder[],
+    others: readonly Holder[],
+    witness: Holder | null,
+  ): Promise<boolean> {
+    if (this.#suffices(members, witness)) return true;
+    const answers = await this.#ask(this.#excluded(members, others));
+    const present = answers.filter((asked) => this.#present(asked) !== null);
+    return this.#suffices([...members, ...present.map(({ holder }) => holder)], witness);
+  }
+
+  /** Who may have stored that it is gone on with, and is not to be any more. */
+  #excluded(members: readonly Holder[], others: readonly Holder[]): Holder[] {
+    const named = ({ replicaId }: Holder) => this.#open.some((open) => open.members.includes(replicaId));
+    return others.filter((holder) => named(holder) && !members.includes(holder));
   }
 
   /** Whether the witness has stored the present record.
@@ -383,13 +404,11 @@ export class RecordKeeper {
     return this.#open.some(({ witnesses }) => witnesses.length > 0);
   }
 
-  /** Who may have stored that it is gone on with alone is told of the present record, of which it is no member: nobody starts
-   * from it without asking those that are.
+  /** Those excluded are told of the present record, of which they are no members: nobody starts from them without asking those that are.
    * @returns who has stored that */
   async #fence(members: readonly Holder[], others: readonly Holder[]): Promise<Holder[]> {
-    const named = ({ replicaId }: Holder) => this.#open.some((open) => open.members.includes(replicaId));
-    const excluded = others.filter((holder) => named(holder) && !members.includes(holder));
-    // Once it has stored that, it waits for them: they have to be there.
+    const excluded = this.#excluded(members, others);
+    // Once they have stored that, they wait for the members: those have to be there.
     if (excluded.length === 0 || !(await this.#allAnswer(members))) return [];
     this.#noteAsked();
     await this.watcher?.asking();
@@ -409,13 +428,20 @@ export class RecordKeeper {
     const isUnable = ({ holder, facts }: Asked) => {
       // They store no record: nothing hinders them.
       if (isLonghornId(holder.replicaId)) return false;
-      if (facts === null || hasGoneBack(facts, holder)) return true;
-      const { replicaId, record, unfit } = facts;
-      if (record !== null && record.engineId !== this.engineId)
-        throw new FencedError(`replica ${replicaId}: engine ${record.engineId} is recorded`);
-      return unfit !== "" || hasLost(facts, holder);
+      const present = this.#present({ holder, facts });
+      return present === null || present.unfit !== "" || hasLost(present, holder);
     };
     return answers.filter(isUnable).map(({ holder }) => holder);
+  }
+
+  /** @returns what it says; null: it is not there, or is not any more what it was
+   * @throws {FencedError} another engine has taken it */
+  #present({ holder, facts }: Asked): ReplicaFacts | null {
+    if (facts === null || hasGoneBack(facts, holder)) return null;
+    const { replicaId, record } = facts;
+    if (record !== null && record.engineId !== this.engineId)
+      throw new FencedError(`replica ${replicaId}: engine ${record.engineId} is recorded`);
+    return facts;
   }
 
   #ask<H extends Holder>(holders: readonly H[]): Promise<Asked<H>[]> {
