@@ -72,6 +72,14 @@ t.test("what is held at several copies is answered in one turn, so that none fai
   await done;
 });
 
+t.test("what one had no space for ends with all that is held there, and is made equal as well", async (t) => {
+  const { a, b, copied, held } = copies(t, () => null);
+  b.slot.noSpace.push(RANGE);
+  await held.answer([b.slot], "INVALID", []);
+  t.strictSame(copied, [[1, 0]]);
+  t.strictSame([a.slot.noSpace, b.slot.noSpace], [[], []]);
+});
+
 t.test("copies are made equal to the one that records name which may count", async (t) => {
   const { a, b, copied, dropping, held } = copies(t, () => null);
   b.control.refuses = true;

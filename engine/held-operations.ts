@@ -24,7 +24,7 @@ export class HeldOperations {
   ) {}
 
   /** Answers what is held at `slots` with an error, and makes the copies equal where they now may differ.
-   * @param touched ranges of changes that were done by some replicas only */
+   * @param touched ranges of changes that were done by some replicas only, beside what those had no space for */
   async answer(slots: Slot[], status: StatusName, touched: Range[]): Promise<void> {
     const { volume, slots: all } = this.roster;
     const copies = [...slots, ...all].filter(({ state }) => state.mode === "RW");
@@ -32,8 +32,10 @@ export class HeldOperations {
     const from = copies.find((slot) => this.roster.keeper.isNamed(slot)) ?? copies[0];
     const others = all.filter((slot) => slot !== from && WRITTEN.has(slot.state.mode));
     // Queued behind the failed operation and before any later one: nobody reads the range in between.
+    const ranges = [...touched, ...slots.flatMap(({ noSpace }) => noSpace)];
+    for (const slot of slots) slot.noSpace = [];
     if (from !== undefined)
-      for (const range of touched) for (const to of others) this.#makeEqual({ from, to, range });
+      for (const range of ranges) for (const to of others) this.#makeEqual({ from, to, range });
     // In one turn: what failed on all of them in between would end with the first, and of the others nobody would be told.
     await Promise.all(slots.map(({ index }) => volume.failHeld(index, status)));
   }

@@ -37,9 +37,7 @@ export class OutOfSpace {
     if (this.roster.someAway()) {
       this.#gather();
     } else if (copies.every((copy) => full.includes(copy))) {
-      const touched = full.flatMap(({ noSpace }) => noSpace);
-      for (const slot of full) slot.noSpace = [];
-      await this.held.answer(full, "NO_SPACE", touched);
+      await this.held.answer(full, "NO_SPACE", []);
     } else {
       const cause = "out of space, while another replica is not";
       if (!(await this.dropping.drop(full.map((slot) => ({ slot, cause }))))) this.#gather();

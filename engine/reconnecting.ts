@@ -96,6 +96,8 @@ export class Reconnecting {
         };
         slot.lost = null;
         slot.restarted = true;
+        // What is held was sent to it again.
+        slot.noSpace = [];
         roster.apply(slot, { type: "linkRestored" });
         roster.publish();
         // It may have stored a record since it was asked.

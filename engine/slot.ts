@@ -43,7 +43,7 @@ export interface Slot extends Holder {
   restarted: boolean;
   /** a client said that it goes, or failed: whoever starts the volume next knows it */
   announced: boolean;
-  /** what it had no space for, while the answers of others are awaited */
+  /** what it had no space for, and is held, while the answers of others are awaited */
   noSpace: Range[];
 }
 
