@@ -180,9 +180,10 @@ export class Dropping {
     const tell = async (): Promise<void> => {
       do await sleep(AGREEMENT_RETRY_MS, undefined, { signal }).catch(() => undefined);
       while (!isOver() && !(await keeper.tell()));
-      this.#telling = false;
     };
-    tell().catch(onError);
+    tell()
+      .catch(onError)
+      .finally(() => (this.#telling = false));
   }
 
   async #letGo(failed: Failing[]): Promise<void> {

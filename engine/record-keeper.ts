@@ -198,11 +198,11 @@ export class RecordKeeper {
       // What the witness is told counts against those that are left out: it is not told in vain.
       const unable = this.#hadWitness() && this.#leavesOut(members) ? await this.#unable(members) : [];
       if (unable.length > 0) {
-        const able = members.filter((holder) => !unable.includes(holder));
-        const declining = await this.#declining(unable);
+        const able = members.filter((member) => !unable.some(({ holder }) => holder === member));
+        const declining = this.#declining(unable);
         if (!this.#suffices([...able, ...declining], witness)) return null;
         const error = new Error("it did not answer, or is not what it was");
-        failures.push(...unable.map((holder) => ({ holder, error })));
+        failures.push(...unable.map(({ holder }) => ({ holder, error })));
         others.push(...declining);
         members = able;
         continue;
@@ -225,7 +225,7 @@ export class RecordKeeper {
       const round = await this.#store(members);
       if (!round.survivors.some(({ readable }) => readable)) return null;
       if (!this.#suffices([...round.survivors, ...fenced], witness)) {
-        const declining = await this.#declining(round.failures.map(({ holder }) => holder));
+        const declining = this.#declining(await this.#ask(round.failures.map(({ holder }) => holder)));
         if (declining.length === 0) return null;
         others.push(...declining);
       }
@@ -345,10 +345,8 @@ export class RecordKeeper {
     }
   }
 
-  /** Who stores nothing that names it. That it is no member any more it does store: it is told so, where it is needed.
-   * @returns those of `holders` */
-  async #declining(holders: readonly Holder[]): Promise<Holder[]> {
-    const answers = await this.#ask(holders);
+  /** Who stores nothing that names it. That it is no member any more it does store: it is told so, where it is needed. */
+  #declining(answers: readonly Asked[]): Holder[] {
     const declines = ({ holder, facts }: Asked) =>
       facts !== null &&
       !hasGoneBack(facts, holder) &&
@@ -423,15 +421,15 @@ export class RecordKeeper {
 
   /** @returns who is not there, or is not any more what it was
    * @throws {FencedError} another engine has taken one of them */
-  async #unable<H extends Holder>(holders: readonly H[]): Promise<H[]> {
+  async #unable<H extends Holder>(holders: readonly H[]): Promise<Asked<H>[]> {
     const answers = await this.#ask(holders);
-    const isUnable = ({ holder, facts }: Asked) => {
+    return answers.filter((asked) => {
+      const { holder } = asked;
       // They store no record: nothing hinders them.
       if (isLonghornId(holder.replicaId)) return false;
-      const present = this.#present({ holder, facts });
+      const present = this.#present(asked);
       return present === null || present.unfit !== "" || hasLost(present, holder);
-    };
-    return answers.filter(isUnable).map(({ holder }) => holder);
+    });
   }
 
   /** @returns what it says; null: it is not there, or is not any more what it was
