@@ -1,6 +1,6 @@
 /** A replica in the node's replica daemon. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { errorText, isUnavailable } from "../../proto/rpc-error.js";
+import { errorText, isExpired, isUnavailable } from "../../proto/rpc-error.js";
 import { Instance, type InstanceHome } from "./instance.js";
 import { REHOST_ATTEMPTS_MAX, RESTART_DELAY_MS, RESTART_DELAY_MS_MAX } from "./limits.js";
 import type { InstanceRecord } from "./records.js";
@@ -40,7 +40,7 @@ export class HostedInstance extends Instance {
   async #host(attempts: number): Promise<void> {
     const { record } = this;
     const request = { name: this.name, args: record.spec.args, logFile: this.logFile };
-    for (let attempt = 1; !this.isOver && record.status.state !== "stopping"; attempt++) {
+    for (let attempt = 1; !this.isOver && record.status.state !== "stopping";) {
       try {
         await this.daemon.host(request);
         this.apply({ type: "ready" });
@@ -48,11 +48,12 @@ export class HostedInstance extends Instance {
       } catch (err) {
         this.log.warn({ err, attempt }, "replica could not be hosted");
         if (isUnavailable(err)) return; // the daemon has crashed: `hostAgain` comes next
+        if (isExpired(err)) continue; // it goes on there: whoever asks again waits for the same
         if (attempt >= attempts) {
           this.apply({ type: "failed", reason: errorText(err) });
           return;
         }
-        await sleep(RESTART_DELAY_MS * attempt);
+        await sleep(RESTART_DELAY_MS * attempt++);
       }
     }
   }

@@ -24,7 +24,8 @@ export const REPLACE_WAIT_MS = 30_000;
 /** Changes that a watcher may be behind before its stream is ended, as in Longhorn: it lists anew then. */
 export const WATCH_BACKLOG_MAX = 100;
 
-/** ms that the replica host may take to host a replica: it may have to load the extents of a large one. */
+/** ms that the replica host may take to host a replica before it is asked again whether it has: it may have to load the extents of a large one,
+ * or wait for a disk, and goes on with it. */
 export const HOST_TIMEOUT_MS = 60_000;
 /** ms to let one go: all of it is made durable. */
 export const UNHOST_TIMEOUT_MS = 60_000;

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
 import { ReplicaHost, ReplicaHostStreams, type HostRequest } from "../../proto/instance-manager.js";
 import { follow } from "../../proto/server-stream.js";
-import { isUnavailable } from "../../proto/rpc-error.js";
+import { isExpired, isUnavailable } from "../../proto/rpc-error.js";
 import { unaryClient, type Calls } from "../../proto/unary.js";
 import { replaceFile } from "../../replica/durable-file.js";
 import { Backoff } from "./backoff.js";
@@ -93,14 +93,15 @@ export class ReplicaDaemon {
     return `replica-host:${this.options.stateDirectory}`;
   }
 
-  /** @throws {Error} it could not be hosted, or the daemon not be reached */
+  /** @throws {Error} it could not be hosted, or the daemon not be reached; of one that has taken too long nobody knows yet: it is to be asked
+   * for again, or let go */
   async host(request: HostRequest): Promise<void> {
     this.#wanted.add(request.name);
     try {
       const { calls } = await this.#connected();
       await calls.host(request, { timeoutMs: HOST_TIMEOUT_MS });
     } catch (error) {
-      if (!isUnavailable(error)) this.#release(request.name);
+      if (!isUnavailable(error) && !isExpired(error)) this.#release(request.name);
       throw error;
     }
   }

@@ -1,14 +1,15 @@
 /** The one process of a node's replicas: there is never a second one that nobody knows. */
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
 import t from "tap";
 import { readBootId } from "../../engine/boot-id.js";
-import { HOST_START_TIMEOUT_MS } from "../../manager/instance-manager/limits.js";
+import { HOST_START_TIMEOUT_MS, HOST_TIMEOUT_MS } from "../../manager/instance-manager/limits.js";
 import { ReplicaDaemon } from "../../manager/instance-manager/replica-daemon.js";
-import { waitFor } from "../tools/process.js";
-import { Agent, WAIT_MS } from "./agent.js";
+import { ForgetfulDisk } from "../powercut/forgetful-disk.js";
+import { sleep, waitFor } from "../tools/process.js";
+import { Agent, CALL, WAIT_MS } from "./agent.js";
 
 t.test("one whose id cannot be recorded is used all the same, and found again", async (t) => {
   const agent = await new Agent(t).start();
@@ -44,4 +45,23 @@ t.test("one that does not serve is given up, and its end is not taken for that o
   await t.rejects(second, { message: /the arguments name no command/ }, "the next one was asked");
   t.equal(lost, 0);
   await waitFor("the next one to end", WAIT_MS, () => daemon.pid === null || undefined);
+});
+
+t.test("a replica whose start takes long is started all the same, or let go", async (t) => {
+  const agent = await new Agent(t).start();
+  const disk = await ForgetfulDisk.make("ext4", 512);
+  t.teardown(() => disk.remove());
+  symlinkSync(disk.mountPoint, join(agent.directory, "disk"));
+  const names = ["vol-r-1", "vol-r-2"] as const;
+  for (const name of names) mkdirSync(join(disk.mountPoint, "replicas", name), { recursive: true });
+  disk.fail("hang");
+  const starts = names.map((name) => agent.replica(name).catch(() => undefined));
+  await sleep(HOST_TIMEOUT_MS + 5_000);
+  await Promise.all(starts);
+  for (const name of names) t.match(await agent.get(name), { status: { state: "starting" } });
+  await agent.instances.instanceDelete({ name: names[1] }, CALL);
+  disk.fail("none");
+  await agent.reaches(names[0], "running");
+  for (const name of names) await agent.remove(name).catch(() => undefined);
+  await waitFor("the replica host to end", WAIT_MS, () => agent.replicaHosts.length === 0 || undefined);
 });
