@@ -34,6 +34,7 @@ const controller: Command = {
     { name: "disableRevCounter", kind: "bool", usage: "To disable revision counter checking" },
     { name: "salvageRequested", kind: "bool", usage: "Start from the best replica when none can be proved to be current" },
     { name: "has-data", kind: "bool", usage: "The volume was served before: do not start from replicas of which none was ever used, as when their directories are gone. Not one of Longhorn's flags" },
+    { name: "object-uid", kind: "string", usage: "of the manager's object that it is the engine of: nothing is done with it, the manager looks for it. Not one of Longhorn's flags" },
     { name: "engine-replica-timeout", kind: "int", default: 8, usage: "In seconds. Timeout between engine and replica(s)" },
     DATA_PROTOCOL_FLAG,
     { name: "unmap-mark-snap-chain-removed", kind: "bool", usage: "To enable marking snapshot chain as removed during unmap" },

@@ -4,7 +4,7 @@ import type { InstanceSpec } from "../../proto/instance-manager.js";
 import type { Resource } from "../objects/resource.js";
 import type { SettingValues } from "../settings/settings.js";
 import { ENGINE_PORTS } from "./limits.js";
-import { listenHost, newInstance } from "./new-instance.js";
+import { listenHost, newInstance, OBJECT_UID_FLAG } from "./new-instance.js";
 
 /** As engines know them. */
 const FRONTENDS: Readonly<Record<string, string>> = { blockdev: "tgt-blockdev", iscsi: "tgt-iscsi" };
@@ -36,7 +36,7 @@ export function engineInstance(
     portArgs: [`--listen,${listenHost(host)}:`, `--portal,${listenHost(host)}:`],
     args: [
       ...["--engine-instance-name", metadata.name, "controller", spec.volumeName],
-      ...["--frontend", frontendOf(engine)],
+      ...[OBJECT_UID_FLAG, metadata.uid, "--frontend", frontendOf(engine)],
       ...(spec.revisionCounterDisabled ? ["--disableRevCounter"] : []),
       ...(spec.salvageRequested ? ["--salvageRequested"] : []),
       ...(hasData ? ["--has-data"] : []),

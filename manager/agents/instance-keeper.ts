@@ -8,6 +8,7 @@ import { isDeleted, type Resource } from "../objects/resource.js";
 import type { Agent, AgentCalls } from "./agent.js";
 import type { Agents } from "./agents.js";
 import { CALL_TIMEOUT_MS } from "./limits.js";
+import { isAnothers } from "./new-instance.js";
 import { directoryOf } from "./replica-instance.js";
 
 type Kept = Resource<"Engine" | "Replica" | "Witness">;
@@ -35,8 +36,8 @@ export class InstanceKeeper {
    * @param isHeld it is deleted, and still kept: it is not stopped, and started when it was wanted
    * @throws {RpcError} the agent does not do it */
   async keep(object: Kept, specOf: SpecOf, isHeld = false): Promise<Presence> {
-    const { spec, metadata } = object;
-    await this.#removeElsewhere(object);
+    const { spec } = object;
+    await this.#removeOthers(object);
     const presence = this.#find(object);
     if (presence.is !== "reached") return presence;
     const { agent, calls, instance } = presence;
@@ -48,7 +49,7 @@ export class InstanceKeeper {
       const wanted = await specOf(agent);
       if (wanted !== null) await this.#start(object, wanted, calls);
     } else if (instance !== null && state !== "stopping" && isToGo) await this.#stop(object, agent, instance);
-    return { ...presence, instance: agent.instances.get(metadata.name) ?? null };
+    return this.#find(object);
   }
 
   /** @param why it ended before it ran */
@@ -67,15 +68,19 @@ export class InstanceKeeper {
     if (agent === null) return { is: "nowhere" };
     const { calls } = agent;
     if (calls === null) return { is: agent.isDown ? "down" : "waiting" };
-    return { is: "reached", agent, calls, instance: agent.instances.get(metadata.name) ?? null };
+    const instance = agent.instances.get(metadata.name);
+    return {
+      ...{ is: "reached", agent, calls },
+      instance: instance === undefined || isAnothers(metadata, instance) ? null : instance,
+    };
   }
 
-  /** One that was left behind, by a node that was away while it was started on another one. */
-  async #removeElsewhere(object: Kept): Promise<void> {
+  /** One that was left behind, by a node that was away while it was started on another one, or its object was made anew. */
+  async #removeOthers(object: Kept): Promise<void> {
     for (const agent of this.agents.list()) {
-      if (agent.node === object.spec.nodeID) continue;
       const instance = agent.instances.get(object.metadata.name);
       if (instance === undefined || agent.calls === null || instance.status?.state === "stopping") continue;
+      if (agent.node === object.spec.nodeID && !isAnothers(object.metadata, instance)) continue;
       await this.#stop(object, agent, instance);
     }
   }

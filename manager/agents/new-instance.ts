@@ -1,5 +1,17 @@
 /** What an agent is asked to start. Pure. */
-import { DataEngine, type InstanceSpec } from "../../proto/instance-manager.js";
+import { DataEngine, type InstanceResponse, type InstanceSpec } from "../../proto/instance-manager.js";
+import type { Metadata } from "../objects/resource.js";
+
+/** Names of engines come again when a volume is made anew: its object's UID follows this one of their arguments. */
+export const OBJECT_UID_FLAG = "--object-uid";
+
+/** It is another object's of the same name: of a volume that was deleted while its node was away. Of one that does not say whose it is there is
+ * no doubt. */
+export function isAnothers({ uid }: Metadata, { spec }: InstanceResponse): boolean {
+  const args = spec?.processInstanceSpec?.args ?? [];
+  const at = args.indexOf(OBJECT_UID_FLAG);
+  return at >= 0 && args[at + 1] !== uid;
+}
 
 export interface ProcessSpec {
   type: "engine" | "replica";
