@@ -18,6 +18,7 @@ import {
   type Choice,
   type LeftOut,
   type Member,
+  type RefusalCode,
   type Wanted,
 } from "./membership.js";
 import { basisOf, RecordKeeper, type Holder } from "./record-keeper.js";
@@ -55,6 +56,9 @@ export function checkAfter(
       `engine ${before} has gone on since it gave the volume away: generation ${generation} is recorded, not ${generationMax}`,
     );
 }
+
+/** What may be otherwise a moment later, where another engine goes on. */
+const PASSING: ReadonlySet<RefusalCode> = new Set<RefusalCode>(["SPLIT", "WENT_BACK"]);
 
 /** The engine must not start with what it found; the message says what that was. */
 export class MembershipError extends Error {
@@ -170,13 +174,13 @@ async function askAll(
 }
 
 /** One that has not answered may just be starting: with it, nothing has to be copied. And a record of an engine that goes on may be on its
- * way to the members that it names, which exclude each other until it is there. */
+ * way to the members that it names, which exclude each other until it is there; or who was asked before it was looks as if it had gone back. */
 function patient(
   choice: Choice,
   answers: Answer[],
   { begin, deadline }: { begin: number; deadline: number },
 ): Choice {
-  if (choice.type === "refuse" && choice.code === "SPLIT" && performance.now() < deadline)
+  if (choice.type === "refuse" && PASSING.has(choice.code) && performance.now() < deadline)
     return { type: "wait", evidence: choice.evidence };
   const silent = answers.some((answer) => "unreachable" in answer);
   if (choice.type !== "start" || choice.missing.length === 0 || !silent) return choice;
