@@ -1,6 +1,6 @@
 /** What a volume's clients do with its snapshots on all replicas: list, mark as removed, purge, clone, hash. */
 import type { DiskInfo, Replica } from "../../proto/longhorn.js";
-import { withContext } from "../../proto/rpc-error.js";
+import { errorText, withContext } from "../../proto/rpc-error.js";
 import { grpcAddress, hostOf } from "./addresses.js";
 import { LONG_CALL_TIMEOUT_MS } from "./limits.js";
 import type { ListedReplica, VolumeClient } from "./volume.js";
@@ -132,7 +132,8 @@ export interface CloneOptions {
   grpcTimeoutSeconds: number;
 }
 
-/** Copies a snapshot of `source` into every replica of `target`. */
+/** Copies a snapshot of `source` into every replica of `target`: from one copy, or from the next one when that fails, as one does
+ * where the snapshot has rotted. */
 export async function cloneSnapshot(
   target: VolumeClient,
   source: VolumeClient,
@@ -141,30 +142,42 @@ export async function cloneSnapshot(
   const targets = await target.replicas();
   for (const { address, mode } of targets)
     if (mode !== "RW") throw new Error(`target replica ${address} is not in mode RW, got ${mode}`);
-  const from = (await source.replicas()).find(({ mode }) => mode === "RW");
-  if (from === undefined) throw new Error("cannot find a replica in mode RW to clone from");
+  const copies = (await source.replicas()).filter(({ mode }) => mode === "RW");
+  if (copies.length === 0) throw new Error("cannot find a replica in mode RW to clone from");
   const timeoutMs = grpcTimeoutSeconds > 0 ? grpcTimeoutSeconds * 1_000 : LONG_CALL_TIMEOUT_MS;
-  await Promise.all(
-    targets.map(({ address }) =>
-      target.withSyncAgent(address, (agent) =>
-        agent.call(
-          `failed to clone snapshot ${name} from replica ${from.address} to replica ${address}`,
-          (calls, callOptions) =>
-            calls.snapshotClone(
-              {
-                ...options,
-                fromAddress: grpcAddress(from.address),
-                toHost: hostOf(address),
-                snapshotFileName: name,
-                fromVolumeName: source.identity.volumeName,
-              },
-              callOptions,
-            ),
-          timeoutMs,
-        ),
+  const clone = (from: ListedReplica, to: ListedReplica) =>
+    target.withSyncAgent(to.address, (agent) =>
+      agent.call(
+        `failed to clone snapshot ${name} from replica ${from.address} to replica ${to.address}`,
+        (calls, callOptions) =>
+          calls.snapshotClone(
+            {
+              ...options,
+              fromAddress: grpcAddress(from.address),
+              toHost: hostOf(to.address),
+              snapshotFileName: name,
+              fromVolumeName: source.identity.volumeName,
+            },
+            callOptions,
+          ),
+        timeoutMs,
       ),
-    ),
-  );
+    );
+  await Promise.all(targets.map((to) => withOneOf(copies, (from) => clone(from, to))));
+}
+
+/** @throws {Error} the reason of each */
+async function withOneOf<T>(copies: readonly ListedReplica[], work: (copy: ListedReplica) => Promise<T>) {
+  const failures: unknown[] = [];
+  for (const copy of copies) {
+    try {
+      return await work(copy);
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  if (failures.length === 1) throw failures[0];
+  throw new Error(failures.map(errorText).join("; "), { cause: failures });
 }
 
 export function cloneStatus(volume: VolumeClient, address: string) {

@@ -7,6 +7,7 @@ import {
   openSync,
   readFileSync,
   statSync,
+  unlinkSync,
   writeFileSync,
   writeSync,
 } from "node:fs";
@@ -17,9 +18,9 @@ import { status } from "@grpc/grpc-js";
 import t from "tap";
 import { sampleDirectory } from "../ops/sample-directory.js";
 import { scratch } from "../scratch.js";
-import { formatChecksumFile, formatChangeTime } from "./checksum-file.js";
+import { changeTimeOf, formatChecksumFile, formatChangeTime } from "./checksum-file.js";
 import { hashFile } from "./hash-file.js";
-import { imageOf, makeSparse, serveAgent, serveDirectory } from "./testing.js";
+import { imageOf, makeSparse, markRotten, serveAgent, serveDirectory } from "./testing.js";
 
 const MIB = 1 << 20;
 const BLOCK = 4096;
@@ -182,7 +183,7 @@ t.test("a snapshot that has rotted is not spread, and comes from another replica
     writeSync(file, "rot", 4096);
     closeSync(file);
     // Nobody is known to have written that.
-    const changeTime = formatChangeTime((await stat(join(from, A), { bigint: true })).ctimeNs);
+    const changeTime = await changeTimeOf(join(from, A));
     const recorded = { method: "crc64", checksum, lastHashedAt: "", silentlyCorrupted: isFound, changeTime };
     writeFileSync(join(from, `${A}.checksum`), formatChecksumFile(recorded));
     const syncFileInfoList = [{ fromFileName: A, toFileName: A, actualSize: MIB }];
@@ -237,6 +238,26 @@ t.test("a snapshot is exported as it read, from all layers below it", async (t) 
   await t.rejects(source.calls.volumeExport({ snapshotFileName: "none", host: "127.0.0.1", port }, options), {
     message: /failed to find metadata for volume-snap-none\.img/,
   });
+});
+
+t.test("a snapshot is not exported when it, or a layer below it, has rotted", async (t) => {
+  const [from, to] = [scratch(t), scratch(t)];
+  sampleDirectory(from, HEAD, {
+    [A]: { parent: "", blocks: [0] },
+    [B]: { parent: A, blocks: [1] },
+    [HEAD]: { parent: B },
+  });
+  const [source, target] = [await serveAgent(t, from), await serveAgent(t, to)];
+  await markRotten(join(from, A));
+  const { port } = await target.calls.receiverLaunch({ toFileName: B }, options);
+  for (const snapshotFileName of ["a", "b"])
+    await t.rejects(source.calls.volumeExport({ snapshotFileName, host: "127.0.0.1", port }, options), {
+      message: /snapshot a has rotted: remove volume-snap-a\.img\.checksum if it is to be copied as it is/,
+    });
+  t.notOk(existsSync(join(to, B)));
+  unlinkSync(join(from, `${A}.checksum`));
+  await source.calls.volumeExport({ snapshotFileName: "b", host: "127.0.0.1", port }, options);
+  t.ok(existsSync(join(to, B)));
 });
 
 t.test("a cloned snapshot is what the volume reads", async (t) => {

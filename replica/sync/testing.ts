@@ -17,6 +17,7 @@ import { removeDisk } from "../ops/remove.js";
 import { replaceDisk } from "../ops/replace.js";
 import { revert } from "../ops/revert.js";
 import { SYNC_AGENT_PORT_OFFSET } from "./addresses.js";
+import { changeTimeOf, writeRecordedChecksum } from "./checksum-file.js";
 import { serveSyncAgent } from "./server.js";
 import type { SyncAgentOptions } from "./service.js";
 import { allocatedRuns } from "../file-runs.js";
@@ -30,6 +31,13 @@ export async function makeSparse(path: string, size: number, data: readonly (rea
   for (const [offset, length] of data) await file.write(randomBytes(length), 0, length, offset);
   await file.sync();
   await file.close();
+}
+
+/** As hashing does that has found it out. */
+export async function markRotten(path: string): Promise<void> {
+  const changeTime = await changeTimeOf(path);
+  const checksum = "00000000000000aa"; // of what it was
+  await writeRecordedChecksum(path, { method: "crc64", checksum, changeTime, lastHashedAt: "", silentlyCorrupted: true }); // prettier-ignore
 }
 
 /** What a copy has to have in common with its original. */

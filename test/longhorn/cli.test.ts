@@ -225,6 +225,27 @@ t.test("a snapshot that has rotted is told so", async (t) => {
   ); // prettier-ignore
 });
 
+t.test(
+  "a clone comes from a copy whose snapshot has not rotted; without one, the reason of each is told",
+  async (t) => {
+    const [from, to] = [new Rig(t), new Rig(t)];
+    await from.volume(2);
+    await to.volume(1);
+    await from.calls.volumeSnapshot({ name: "s1" }, CALL);
+    const [target] = to.twins;
+    const rot = { state: "complete", checksum: "00000000000000aa", error: "", silentlyCorrupted: true };
+    from.twins[0]?.hashes.set("s1", rot);
+    for (const twin of from.twins) target?.peers.set(twin.address.replace("tcp://", ""), twin);
+    const clone = () =>
+    longhorn("--url", to.address, "snapshot", "clone", "--snapshot-name", "s1", "--from-controller-address", from.address); // prettier-ignore
+    t.match(await clone(), { code: 0, stderr: "" });
+    t.strictSame(target?.snapshots, ["volume-snap-s1.img"]);
+    t.equal(target?.calls.filter((call) => call === "snapshotClone").length, 2);
+    from.twins[1]?.hashes.set("s1", rot);
+    t.match(await clone(), { code: 1, stderr: /s1 has rotted at r1; .*s1 has rotted at r2/ });
+  },
+);
+
 t.test("what listens nowhere is told as C does", async (t) => {
   const { code, stderr } = await longhorn("--url", "tcp://127.0.0.1:1", "info");
   t.equal(code, 1);

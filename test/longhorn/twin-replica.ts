@@ -41,7 +41,8 @@ export type Call =
   | "identify"
   | "inheritedRegions"
   | "agreed"
-  | "filesSync";
+  | "filesSync"
+  | "snapshotClone";
 
 export class TwinReplica {
   readonly calls: Call[] = [];
@@ -313,6 +314,15 @@ export class TwinReplica {
             if (found !== undefined) this.#snapshots.set(fromFileName, { content: found.content.slice(), disk: { ...found.disk } }); // prettier-ignore
           }
           this.syncState = "complete";
+        }),
+      snapshotClone: ({ fromAddress, snapshotFileName: name }) =>
+        this.#noted("snapshotClone", () => {
+          const from = this.peers.get(fromAddress);
+          const found = from === undefined ? undefined : from.#snapshots.get(fileOf(name));
+          if (from === undefined || found === undefined) throw new Error(`${name} is not at ${fromAddress}`);
+          if (from.hashes.get(name)?.silentlyCorrupted === true)
+            throw new Error(`snapshot ${name} has rotted at ${from.id}`);
+          this.#snapshots.set(fileOf(name), found);
         }),
       backupStatus: ({ backup }) => known(this.backups, backup, "backup"),
       snapshotHashStatus: ({ snapshotName }) => known(this.hashes, snapshotName, "hash of"),
