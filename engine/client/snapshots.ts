@@ -19,9 +19,7 @@ export function snapshotFile(name: string): string {
 /** Names in the chain of every RW replica, newest first. */
 export async function listSnapshots(volume: VolumeClient): Promise<string[]> {
   let common: string[] | null = null;
-  for (const { address, mode } of await volume.replicas()) {
-    if (mode !== "RW") continue;
-    const { chain } = await volume.replica(address);
+  for (const { chain } of await readable(volume)) {
     if (common === null) {
       // A replica that has just been started may not have its head yet.
       if (chain.length === 0) break;
@@ -31,19 +29,35 @@ export async function listSnapshots(volume: VolumeClient): Promise<string[]> {
   return (common ?? []).map(snapshotName);
 }
 
+/** What each RW replica says of itself, in the list's order; one that was dropped meanwhile, as it answered nobody, says nothing.
+ * @throws {Error} */
+async function readable(volume: VolumeClient): Promise<Replica[]> {
+  const asked = await readableAddresses(volume);
+  const answers = await Promise.allSettled(asked.map((address) => volume.replica(address)));
+  const heard = answers.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value] : []));
+  if (heard.length === asked.length) return heard;
+  const left = await readableAddresses(volume);
+  for (const [index, answer] of answers.entries())
+    if (answer.status === "rejected" && left.includes(asked[index] ?? "")) throw answer.reason as Error;
+  return heard;
+}
+
+async function readableAddresses(volume: VolumeClient): Promise<string[]> {
+  return (await volume.replicas()).filter(({ mode }) => mode === "RW").map(({ address }) => address);
+}
+
 /** The address of the first replica that may be read. */
 export async function firstReadable(volume: VolumeClient): Promise<string> {
-  const found = (await volume.replicas()).find(({ mode }) => mode === "RW");
+  const [found] = await readableAddresses(volume);
   if (found === undefined) throw new Error("cannot find a suitable replica");
-  return found.address;
+  return found;
 }
 
 /** All disks by bare name, of the RW replica that has most: there something may still be under way. Null without one. */
 export async function describeSnapshots(volume: VolumeClient): Promise<Map<string, DiskInfo> | null> {
   let most: Map<string, DiskInfo> | null = null;
-  for (const { address, mode } of await volume.replicas()) {
-    if (mode !== "RW") continue;
-    const disks = bareDisks(await volume.replica(address));
+  for (const replica of await readable(volume)) {
+    const disks = bareDisks(replica);
     if (disks.size > (most?.size ?? 0)) most = disks;
   }
   return most;

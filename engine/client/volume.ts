@@ -10,6 +10,7 @@ import {
   type ReplicaConnection,
   type SyncAgentConnection,
 } from "./connections.js";
+import { QUERY_TIMEOUT_MS } from "./limits.js";
 
 export interface ListedReplica {
   address: string;
@@ -86,8 +87,10 @@ export class VolumeClient {
 }
 
 export async function getReplica(connection: ReplicaConnection): Promise<Replica> {
-  const { replica } = await connection.call(`failed to get replica ${connection.address}`, (calls, options) =>
-    calls.replicaGet({}, options),
+  const { replica } = await connection.call(
+    `failed to get replica ${connection.address}`,
+    (calls, options) => calls.replicaGet({}, options),
+    QUERY_TIMEOUT_MS,
   );
   if (replica === null) throw new Error(`replica ${connection.address} says nothing about itself`);
   return replica;

@@ -83,11 +83,11 @@ export class ReplicaEntry {
   /** @throws {Error} */
   call: ReplicaConnection["call"] = (...args) => this.#connection.call(...args);
 
-  async get(): Promise<Replica> {
+  async get(timeoutMs = QUERY_TIMEOUT_MS): Promise<Replica> {
     const { replica } = await this.call(
       `failed to get replica ${this.peer} info from remote`,
       (calls, options) => calls.replicaGet({}, options),
-      QUERY_TIMEOUT_MS,
+      timeoutMs,
     );
     if (replica === null) throw new Error(`replica ${this.peer} says nothing about itself`);
     return replica;

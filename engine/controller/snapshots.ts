@@ -50,8 +50,8 @@ export class Snapshots {
     if (readable.length === 0 || state.inMode(ReplicaMode.WO).length > 0)
       throw new Error("not valid state to revert, rebuilding in process or all replica are in ERR state");
     const file = snapshotFile(name);
-    for (const entry of readable) {
-      const disk = (await entry.get()).disks[file];
+    for (const { disks } of await state.heardFrom(readable)) {
+      const disk = disks[file];
       if (disk === undefined)
         throw new Error(`cannot do revert since the target snapshot ${name} is not found`);
       if (disk.removed) throw new Error(`cannot revert to removed snapshot ${name}`);

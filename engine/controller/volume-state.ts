@@ -78,11 +78,28 @@ export class VolumeState {
     return entry;
   }
 
-  /** What each of those that writes go to says of itself.
+  /** What each of those that writes go to says of itself, as `heardFrom` tells it.
    * @throws {Error} */
   async usages(): Promise<Replica[]> {
     this.running();
-    return Promise.all(this.written().map((entry) => entry.get()));
+    return this.heardFrom(this.written());
+  }
+
+  /** What each says of itself. Whoever does not answer within the time after which it would be dropped keeps the others from nothing.
+   * @throws {Error} none of them answers */
+  async heardFrom(entries: readonly ReplicaEntry[]): Promise<Replica[]> {
+    const { options, log } = this;
+    const failures = new Map<string, Error>();
+    const answers = entries.map((entry) =>
+      entry.get(options.replicaTimeoutMs).catch((error: unknown) => {
+        failures.set(entry.peer, error as Error);
+        return null;
+      }),
+    );
+    const heard = (await Promise.all(answers)).filter((answer) => answer !== null);
+    if (heard.length === 0 && failures.size > 0) throw this.failureOf(failures);
+    for (const [replica, err] of failures) log.warn({ replica, err }, "replica does not say what it holds");
+    return heard;
   }
 
   /** One error of all, by address; the code of a call that failed is kept. */

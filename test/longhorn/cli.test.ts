@@ -2,6 +2,7 @@
 import t from "tap";
 import { io } from "../../cli/longhorn/command.js";
 import { run } from "../../cli/longhorn/run.js";
+import { ReplicaMode } from "../../proto/longhorn.js";
 import { CALL, Rig, SIZE, VOLUME } from "./rig.js";
 
 interface Ended {
@@ -205,6 +206,26 @@ t.test("whether a backup is known is an answer, whoever is asked", async (t) => 
   const known = `{"progress":100,"backupURL":"vfs:///x?backup=b1","snapshotName":"s1","state":"complete","replicaAddress":"${second}"}\n`;
   t.strictSame(await status("b1"), { code: 0, stdout: known, stderr: "" });
   t.match(await status("b1", "--replica", "tcp://nobody:1"), { code: 1, stderr: /unknown replica/ });
+});
+
+t.test("snapshots are told by the others where a replica is dropped that does not answer", async (t) => {
+  const rig = new Rig(t);
+  await rig.volume(2);
+  await rig.calls.volumeSnapshot({ name: "s1" }, CALL);
+  const [, twin] = rig.twins;
+  if (twin === undefined) throw new Error("no replica");
+  const on = (...args: string[]) => longhorn("--url", rig.address, "snapshot", ...args);
+  const silent = () => Promise.reject(new Error("no answer"));
+  twin.faults.set("replicaGet", silent);
+  t.match(await on("ls"), { code: 1, stderr: /failed to get replica .*no answer/ });
+  twin.faults.set("replicaGet", async () => {
+    await rig.calls.replicaUpdate(
+      { address: { address: twin.address, instanceName: "" }, mode: ReplicaMode.ERR },
+      CALL,
+    );
+    return silent();
+  });
+  t.match(await on("ls"), { code: 0, stdout: /s1/ });
 });
 
 t.test("a snapshot that has rotted is told so", async (t) => {

@@ -9,6 +9,7 @@ import { ReplicaMode, ReplicaService } from "../../proto/longhorn.js";
 import { RpcError, unaryClient } from "../../proto/unary.js";
 import { waitFor } from "../tools/process.js";
 import { CALL, Rig, SIZE, VOLUME } from "./rig.js";
+import type { Call } from "./twin-replica.js";
 
 const TEST_UNIT_READY = "00";
 const READ_CAPACITY = "25";
@@ -222,6 +223,25 @@ t.test(
     t.equal(await rig.modes(), "RW ERR");
   },
 );
+
+t.test("a replica that answers nothing keeps the others from no change", async (t) => {
+  const rig = new Rig(t);
+  await rig.volume(2, { replicaTimeoutMs: 500 });
+  await rig.calls.volumeSnapshot({ name: "s1" }, CALL);
+  const hang = () => new Promise<never>(() => undefined);
+  const during = (call: Call) => rig.twins[1]?.faults.set(call, hang);
+  during("replicaGet");
+  const began = performance.now();
+  await rig.calls.volumeSnapshotMaxCountSet({ count: 10 }, CALL);
+  await rig.calls.volumeRevert({ name: "s1" }, CALL);
+  t.equal(await rig.modes(), "RW RW", "whoever does what is asked for is dropped for nothing else");
+  during("commitSnapshot");
+  t.match(await rig.calls.volumeSnapshot({ name: "s2" }, CALL), { name: "s2" });
+  t.ok(performance.now() - began < 10_000, "it was not waited for");
+  t.equal(await rig.modes(), "RW ERR");
+  rig.twins[0]?.faults.set("replicaGet", hang);
+  await t.rejects(rig.calls.volumeSnapshot({ name: "s3" }, CALL), { message: /failed to get replica .* info from remote/ }); // prettier-ignore
+});
 
 t.test("limits on snapshots refuse with what is used", async (t) => {
   const rig = new Rig(t);
