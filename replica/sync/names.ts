@@ -32,6 +32,11 @@ export function isMetaFile(name: string): boolean {
   return name.endsWith(META_SUFFIX);
 }
 
+/** The data file that a meta tells of; any other file is itself. */
+export function dataFileOf(name: string): string {
+  return isMetaFile(name) ? name.slice(0, -META_SUFFIX.length) : name;
+}
+
 export function checksumFile(dataFile: string): string {
   return dataFile + CHECKSUM_SUFFIX;
 }

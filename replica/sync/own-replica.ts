@@ -2,7 +2,7 @@
 import { ReplicaControl, type MemberRecord, type OpeningRequest } from "../../proto/control.js";
 import type { Identity } from "../../proto/identity.js";
 import { ReplicaService, type PrepareRemoveAction, type Replica } from "../../proto/longhorn.js";
-import { withContext } from "../../proto/rpc-error.js";
+import { isUnavailable, withContext } from "../../proto/rpc-error.js";
 import { unaryClient, type CallOptions, type Calls } from "../../proto/unary.js";
 import { decideEngine, decideSameEngine } from "../decide.js";
 import { accepted } from "../replica-decisions.js";
@@ -48,6 +48,16 @@ export class OwnReplica {
     const { replica } = await this.call("get replica", (calls, options) => calls.replicaGet({}, options));
     if (replica === null) throw new Error(`failed to get replica ${this.address}: it says nothing`);
     return replica;
+  }
+
+  /** Those that it has open, of all branches; none while it is closed, or nobody runs it. */
+  async openDisks(): Promise<Replica["disks"]> {
+    try {
+      return (await this.get()).disks;
+    } catch (error) {
+      if (isUnavailable(error)) return {};
+      throw error;
+    }
   }
 
   reload(): Promise<unknown> {

@@ -71,6 +71,27 @@ t.test("files are removed and renamed, and nothing outside the directory can be 
   await t.rejects(calls.fileSend({ fromFileName: "../volume-a", host: "127.0.0.1", port: 1 }, options));
 });
 
+t.test("what the open replica consists of is neither removed nor renamed nor put in its place", async (t) => {
+  const directory = scratch(t);
+  sampleDirectory(directory, HEAD, { [A]: { parent: "" }, [B]: { parent: "" }, [HEAD]: { parent: B } });
+  const C = "volume-snap-c.img";
+  for (const name of [C, `${A}.checksum`, "volume-delta-x.img"]) writeFileSync(join(directory, name), "{}");
+  const { calls } = await serveAgent(t, directory, { replicaAddress: await serveDirectory(t, directory) });
+  for (const fileName of [A, B, HEAD].flatMap((name) => [name, `${name}.meta`])) {
+    const inUse = { message: new RegExp(`^${fileName} is (in use|the head)`) };
+    await t.rejects(calls.fileRemove({ fileName }, options), inUse, fileName);
+    await t.rejects(calls.fileRename({ oldFileName: fileName, newFileName: C }, options), inUse);
+    await t.rejects(calls.fileRename({ oldFileName: C, newFileName: fileName }, options), inUse);
+    t.ok(existsSync(join(directory, fileName)), fileName);
+  }
+  await t.rejects(calls.fileRemove({ fileName: "volume.meta" }, options), { message: /invalid file name/ });
+  await t.rejects(calls.fileRemove({ fileName: "revision.counter" }, options), {
+    message: /invalid file name/,
+  });
+  for (const fileName of [C, `${A}.checksum`, "volume-delta-x.img"])
+    await calls.fileRemove({ fileName }, options);
+});
+
 t.test("receivers get ports round robin, and there are no more than there are", async (t) => {
   const directory = scratch(t);
   const first = 21_000 + (process.pid % 5_000);

@@ -13,7 +13,7 @@ import { currentChecksum, hasRotted } from "./checksum-file.js";
 import { Clone } from "./clone.js";
 import { Hashing } from "./hashing.js";
 import { openMergedSource } from "./merged-source.js";
-import { checkQuietFileName, isDataFile, RECEIVING_SUFFIX, snapshotFileOf } from "./names.js";
+import { checkQuietFileName, dataFileOf, isDataFile, RECEIVING_SUFFIX, snapshotFileOf } from "./names.js";
 import { HASH_LOCK_PATH, NodeLock } from "./node-lock.js";
 import { osError } from "./os-text.js";
 import { OutsidePurge, type Purging } from "./outside-purge.js";
@@ -113,8 +113,17 @@ export class SyncAgent implements Handlers<typeof SyncAgentService> {
     return join(this.options.directory, name);
   }
 
+  /** What the open replica consists of is its own to remove, by DiskRemove.
+   * @throws {Error} naming it */
+  private async checkUnused(...names: string[]): Promise<void> {
+    names.forEach(checkQuietFileName);
+    const disks = await this.replica.openDisks();
+    const used = names.find((name) => Object.hasOwn(disks, dataFileOf(name)));
+    if (used !== undefined) throw new Error(`${used} is in use: a disk of the open replica consists of it`);
+  }
+
   fileRemove = async ({ fileName }: FileRemoveRequest) => {
-    checkQuietFileName(fileName);
+    await this.checkUnused(fileName);
     try {
       await unlink(this.path(fileName));
     } catch (error) {
@@ -125,8 +134,7 @@ export class SyncAgent implements Handlers<typeof SyncAgentService> {
   };
 
   fileRename = async ({ oldFileName, newFileName }: FileRenameRequest) => {
-    checkQuietFileName(oldFileName);
-    checkQuietFileName(newFileName);
+    await this.checkUnused(oldFileName, newFileName);
     try {
       await rename(this.path(oldFileName), this.path(newFileName));
     } catch (error) {
