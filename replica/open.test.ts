@@ -1,5 +1,5 @@
 /** The first opening of a directory that Longhorn left, ended at every one of its steps. */
-import { rmSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import pino from "pino";
 import t from "tap";
@@ -55,4 +55,34 @@ t.test("ended at any step of its first opening, a directory of Longhorn's opens 
     t.notOk(await open(new FailingFiles(step, "kill")), `step ${step}`);
     t.ok(await open(), `after step ${step}`);
   }
+});
+
+t.test("where the backing file is now is stored, for whoever opens it next and does not say", async (t) => {
+  const path = join(scratch(t), "replica");
+  const [old, moved] = [join(scratch(t), "image"), join(scratch(t), "image")];
+  for (const image of [old, moved]) writeFileSync(image, Buffer.alloc(4096, 7));
+  const open = async (backingFile: string | null, size: number | null = null) => {
+    const { store, lock } = await openReplica(
+      {
+        directory: path,
+        volume: "vol",
+        replicaId: "r1",
+        size,
+        cache: "writeback",
+        backingFile,
+        bootIdFile: null,
+      },
+      log,
+      (error) => t.fail(error.message),
+      false,
+    );
+    await store.close();
+    lock.release();
+    const meta = JSON.parse(readFileSync(join(path, "volume.meta"), "utf8")) as { BackingFilePath: string };
+    return meta.BackingFilePath;
+  };
+  t.equal(await open(old, 1 << 20), old);
+  t.equal(await open(moved), moved);
+  rmSync(old);
+  t.equal(await open(null), moved);
 });

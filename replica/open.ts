@@ -6,7 +6,7 @@ import { openStore, type NativeError, type ReplicaStore } from "../native/index.
 import { isSameBoot, readBootId } from "./boot-id.js";
 import { createIfEmpty, ensureDirectory } from "./create.js";
 import { mayHaveLostWrites } from "./decide.js";
-import { setDirty, type ReplicaDirectory } from "./directory.js";
+import { changeVolumeMeta, setDirty, type ReplicaDirectory } from "./directory.js";
 import { diskFiles, type Files } from "./files.js";
 import { identify, REGION_MAP_NAME, type Identity } from "./identity.js";
 import { layersOf } from "./layers.js";
@@ -108,7 +108,7 @@ export async function openReplica(
       const wasDirty = directory.meta.dirty;
       return {
         lock,
-        directory: await setDirty(directory, true, files),
+        directory: await noteUse(directory, options.backingFile, files),
         wasDirty,
         store,
         record,
@@ -123,6 +123,17 @@ export async function openReplica(
     lock.release();
     throw error;
   }
+}
+
+/** In use, on the image that is given now: whoever opens it the next time, and names none, finds it there. */
+function noteUse(
+  directory: ReplicaDirectory,
+  backingFile: string | null,
+  files: Files,
+): Promise<ReplicaDirectory> {
+  if (backingFile === null || backingFile === directory.meta.backingFilePath)
+    return setDirty(directory, true, files);
+  return changeVolumeMeta(directory, { dirty: true, backingFilePath: backingFile }, files);
 }
 
 // An empty map in its place would say that nothing can differ from the other copies.

@@ -75,6 +75,7 @@ const KEYS = {
   dirty: "Dirty",
   rebuilding: "Rebuilding",
   parent: "Parent",
+  backingFilePath: "BackingFilePath",
 } as const;
 
 type Changes = Partial<Pick<VolumeMeta, keyof typeof KEYS>>;
