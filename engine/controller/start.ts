@@ -113,16 +113,17 @@ export class Start {
     if (succession?.crashed === true && succession.after !== null)
       await checkLast(found, succession.after, this.options.engineId);
     let opened = await finishExpansion(found, size);
-    const sizes = (await currentCopies(opened)).map(({ replica }) => Number(replica.size));
+    const sizes = (await currentCopies(opened, sizeOf)).map(({ replica }) => sizeOf(replica));
     state.size = volumeSizeAtStart(size, currentSize, sizes);
     const { disableRevisionCounter, upgrade } = state.options;
     for (const { entry, replica } of opened) {
-      if (Number(replica.size) !== state.size)
+      if (sizeOf(replica) !== state.size)
         await this.#leaveOut(entry, `size ${replica.size} is not the volume's, ${state.size}`);
       else if (!upgrade && !entry.isFile && replica.revisionCounterDisabled !== disableRevisionCounter)
         await this.#leaveOut(entry, `revision counter disabled: ${replica.revisionCounterDisabled}, the engine's: ${disableRevisionCounter}`); // prettier-ignore
     }
     opened = opened.filter(({ entry }) => entry.unusable === null);
+    opened = await this.#leaveOutUnlikeBacked(opened);
     opened = await this.#leaveOutStale(entries, opened);
     await this.settings.pushUnmapMark(
       opened.map(({ entry }) => entry),
@@ -163,6 +164,28 @@ export class Start {
     if (missing.length === 0) return;
     const causes = missing.map(({ address, unusable }) => `${address}: ${unusable}`).join("; ");
     throw new MembershipError(`what could be opened was never used, and others may have been: ${causes}`); // prettier-ignore
+  }
+
+  /** What was never written reads from the backing file: with it and without it, copies are of different volumes. Where it is says
+   * nothing, each node has it elsewhere; a plain file holds what is in it.
+   * @throws {Error} which ones are the volume's cannot be told */
+  async #leaveOutUnlikeBacked(opened: Opened[]): Promise<Opened[]> {
+    const chains = opened.filter(({ entry }) => !entry.isFile);
+    const current = await currentCopies(chains, isBacked);
+    const backed = current.find(({ replica }) => isBacked(replica));
+    const bare = current.find(({ replica }) => !isBacked(replica));
+    if (backed !== undefined && bare !== undefined)
+      throw new Error(
+        `replica ${backed.entry.address} has the backing file ${backed.replica.backingFile}, and replica ${bare.entry.address} has none: they are not copies of one volume`,
+      );
+    for (const { entry, replica } of chains) {
+      if (isBacked(replica) === (backed !== undefined)) continue;
+      const [it, others] = isBacked(replica)
+        ? [`the backing file ${replica.backingFile}`, "none"]
+        : ["no backing file", `${backed?.replica.backingFile}`];
+      await this.#leaveOut(entry, `it has ${it}, the volume's copies have ${others}`);
+    }
+    return opened.filter(({ entry }) => entry.unusable === null);
   }
 
   /** Where Longhorn's replicas are in the set: by its rules, when there are no others.
@@ -337,6 +360,14 @@ export class Start {
     const refused = results.find((result) => result.status === "rejected");
     if (refused !== undefined) throw refused.reason as Error;
   }
+}
+
+function sizeOf({ size }: Replica): number {
+  return Number(size);
+}
+
+function isBacked({ backingFile }: Replica): boolean {
+  return backingFile !== "";
 }
 
 /** Without counters, or after an unclean end, those of Longhorn's are made equal to ours.

@@ -1,5 +1,6 @@
 /** An expansion in whose middle everything ended: some copies have grown, others have not. It is finished at the next start. */
 import type { ReplicaFacts } from "../../proto/control.js";
+import type { Replica } from "../../proto/longhorn.js";
 import { chooseMembers, type Answer } from "../membership.js";
 import { EXPAND_CALL_TIMEOUT_MS } from "./limits.js";
 import type { Opened } from "./replica-entry.js";
@@ -27,11 +28,15 @@ export async function finishExpansion(opened: Opened[], size: number): Promise<O
   );
 }
 
-/** Those that the volume would be started from if all were of one size: what a stale one has grown to, or has not, tells nothing. Where
- * that cannot be told, those that the newest record names as members; all, where there is none, or their sizes are the same. */
-export async function currentCopies(opened: Opened[]): Promise<Opened[]> {
-  const sizes = new Set(opened.map(({ replica }) => replica.size));
-  if (sizes.size === 1 || opened.some(({ entry }) => entry.longhorn !== null)) return opened;
+/** Those that the volume would be started from if all were alike: what a stale one has grown to, or has not, tells nothing. Where
+ * that cannot be told, those that the newest record names as members; all, where there is none, or they are alike.
+ * @param trait in which they may differ */
+export async function currentCopies(
+  opened: Opened[],
+  trait: (replica: Replica) => unknown,
+): Promise<Opened[]> {
+  const traits = new Set(opened.map(({ replica }) => trait(replica)));
+  if (traits.size === 1 || opened.some(({ entry }) => entry.longhorn !== null)) return opened;
   const facts = await Promise.all(opened.map((one) => factsOf(one).catch(() => undefined)));
   const answers = opened.map(({ entry }, index): Answer => {
     const said = facts[index];

@@ -243,6 +243,27 @@ t.test("a replica that answers nothing keeps the others from no change", async (
   await t.rejects(rig.calls.volumeSnapshot({ name: "s3" }, CALL), { message: /failed to get replica .* info from remote/ }); // prettier-ignore
 });
 
+t.test("copies on a backing file and copies on none are not one volume", async (t) => {
+  const rig = new Rig(t);
+  await rig.volume(2);
+  await rig.calls.volumeShutdown({}, CALL);
+  const [first, second] = rig.twins;
+  const added = await rig.addTwin();
+  if (first === undefined || second === undefined) throw new Error("no replicas");
+  [first.backingFile, second.backingFile] = ["/here/image", "/there/image"];
+  await rig.start();
+  t.equal(await rig.modes(), "RW RW ERR", "wherever each has it");
+  await rig.calls.volumeShutdown({}, CALL);
+  second.backingFile = "";
+  const unlike = `replica ${first.address} has the backing file /here/image, and replica ${second.address} has none`;
+  await t.rejects(rig.start(), { message: new RegExp(unlike) });
+  for (const twin of [first, second, added]) t.notOk(twin.isOpen);
+  first.backingFile = "";
+  added.backingFile = "/here/image";
+  await rig.start();
+  t.equal(await rig.modes(), "RW RW ERR");
+});
+
 t.test("limits on snapshots refuse with what is used", async (t) => {
   const rig = new Rig(t);
   await rig.volume(2, { snapshotMaxCount: 2 });

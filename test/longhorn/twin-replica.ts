@@ -60,6 +60,8 @@ export class TwinReplica {
   maxSize = 0;
   unmapMark = false;
   headFileSize = 4096;
+  /** "": none */
+  backingFile = "";
   /** false: it has to learn its volume from an engine */
   isNamed = true;
   revisionCounter = 0;
@@ -416,7 +418,7 @@ export class TwinReplica {
       parent,
       size: String(this.backend.size),
       sectorSize: 512,
-      backingFile: "",
+      backingFile: this.backingFile,
       state: !this.isOpen ? "closed" : this.isLonghorns && this.rebuilding ? "rebuilding" : "dirty",
       chain: this.#chain.filter((file) => this.#snapshots.get(file)?.disk.removed !== true),
       disks: Object.fromEntries([[head, headDisk], ...snapshots]),
