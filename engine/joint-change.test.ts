@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import t from "tap";
 import type { Volume } from "../native/index.js";
 import type { ChangeRequest, MemberRecord } from "../proto/control.js";
@@ -15,6 +16,7 @@ class Replica {
   /** calls of a change in two parts, with its number */
   readonly calls: string[] = [];
   cannotPrepare = false;
+  hangs = false;
   readonly stored: MemberRecord[] = [];
   readonly slot: Slot;
 
@@ -27,6 +29,7 @@ class Replica {
       },
       prepareSnapshot: ({ change }: ChangeRequest) => {
         this.calls.push(`prepare ${change}`);
+        if (this.hangs) return new Promise(() => undefined);
         return this.cannotPrepare ? Promise.reject(new Error("no space")) : Promise.resolve();
       },
       commitSnapshot: ({ change }: ChangeRequest) =>
@@ -176,4 +179,20 @@ void t.test("each attempt of a process has a number, and what ends it has the sa
   const [second, third] = [first + 1, first + 2];
   const made = [`prepare ${first}`, `commit ${first}`, `prepare ${second}`, `abandon ${second}`];
   for (const { calls } of replicas) t.strictSame(calls, [...made, `prepare ${third}`, `commit ${third}`]);
+});
+
+void t.test("whoever is dropped while a change is prepared is not waited for", async (t) => {
+  const replicas = [new Replica(0, "a"), new Replica(1, "b")] as const;
+  const [stays, hangs] = replicas;
+  hangs.hangs = true;
+  const request = { name: "s", userCreated: true, created: "", labels: {}, expandTo: 0 };
+  const made = changesOf([...replicas], { flush: () => Promise.resolve() }).make({
+    apply: () => Promise.reject(new Error("not in two parts")),
+    snapshot: { request, commitTimeoutMs: 1000 },
+  });
+  while (hangs.calls.length === 0) await sleep(1);
+  hangs.slot.state = { mode: "ERR", cause: "no answer" };
+  t.strictSame(await made, new Map());
+  t.match(stays.calls, [/^prepare/, /^commit/]);
+  t.equal(hangs.calls.length, 1);
 });

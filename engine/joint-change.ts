@@ -153,8 +153,8 @@ export class JointChanges {
     const change = ++lastChange;
     const prepare = (slot: Slot) =>
       slot.link.prepareSnapshot({ ...roster.openingRequest(slot), ...request, change });
-    const prepared = await Promise.allSettled(slots.map(prepare));
-    if (prepared.every(({ status }) => status === "fulfilled")) {
+    const prepared = await Promise.all(slots.map((slot) => this.#didOrLeft(slot, prepare(slot))));
+    if (prepared.every(Boolean)) {
       const followers = isFollowed({ request }) ? await this.followers.prepare(prepare) : [];
       return { change, slots: [...slots, ...followers] };
     }
@@ -162,6 +162,22 @@ export class JointChanges {
     const abandon = (slot: Slot) => slot.link.abandonSnapshot({ ...roster.request(slot), change });
     await Promise.allSettled(slots.map(abandon));
     return null;
+  }
+
+  /** Who is dropped meanwhile has no part in the change any more, and is not waited for.
+   * @returns false: it is a member, and failed */
+  async #didOrLeft(slot: Slot, work: Promise<unknown>): Promise<boolean> {
+    const { roster } = this;
+    let ended = false;
+    const did = work.then(
+      () => true,
+      () => !roster.members().includes(slot),
+    );
+    const left = async () => {
+      while (!ended && roster.members().includes(slot)) await sleep(RECONNECT_DELAY_MS);
+      return true;
+    };
+    return Promise.race([did, left()]).finally(() => (ended = true));
   }
 
   /** @returns null when a replica went away meanwhile */
