@@ -21,6 +21,7 @@ import { replaceDisk } from "./ops/replace.js";
 import { revert } from "./ops/revert.js";
 import { abandonSnapshot, checkSnapshot, commitSnapshot, finishSnapshot, labelsOf, prepareSnapshot, type PreparedSnapshot, type SnapshotRequest } from "./ops/snapshot.js"; // prettier-ignore
 import { ReplicaError } from "./replica-error.js";
+import { hasRotted } from "./sync/checksum-file.js";
 
 interface Pending {
   request: SnapshotRequest;
@@ -90,7 +91,8 @@ export class LiveChain {
   /** Tells the store which snapshots may be punched: before anything is served, and when its layers have changed. Until then none is. It waits for
    * whoever reads from the layers that there were, so changes are not held for it. */
   async noteRemoved(): Promise<void> {
-    const paths = this.areRead() ? [] : removedLayers(this.directory);
+    const sound = await soundLayers(removedLayers(this.directory));
+    const paths = this.areRead() ? [] : sound;
     // What is freed in one of two that become one is still in the other, and after a crash there are two again.
     const end = this.merging === null ? -1 : paths.indexOf(join(this.directory.path, this.merging.target));
     await this.store.setRemovedLayers(end === -1 ? paths : paths.slice(0, end));
@@ -399,6 +401,13 @@ export class LiveChain {
 }
 
 class BrokenChain extends Error {}
+
+/** Those before the first that has rotted: when something was freed in that, nobody could tell any more. */
+async function soundLayers(paths: readonly string[]): Promise<string[]> {
+  for (const [at, path] of paths.entries())
+    if (await hasRotted(path).catch(() => true)) return paths.slice(0, at);
+  return [...paths];
+}
 
 /** Paths of the snapshots right behind the head that are marked as removed and that nobody else reads: an unbroken run. */
 export function removedLayers(directory: ReplicaDirectory): string[] {

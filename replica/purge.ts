@@ -6,6 +6,7 @@
  *   at any time, and copying again copies the same bytes. Nobody else reads the parent: it is marked as removed and has
  *   no other child.
  * - A prune frees what the head holds as well, and hides. What is freed already stays free.
+ * - Neither is done with a file that is known to have rotted: what comes of it would pass for sound.
  * - Removing and replacing are transactions on the directory.
  *
  * What is left to do follows from the directory alone.
@@ -19,6 +20,7 @@ import type { HostedReplica } from "./hosted-replica.js";
 import type { LiveChain } from "./live-chain.js";
 import { removalActions, type RemovalAction } from "./ops/prepare-remove.js";
 import { ReplicaError } from "./replica-error.js";
+import { refuseRotten } from "./sync/checksum-file.js";
 
 /** As Longhorn tells it; of the last run only. */
 export interface PurgeStatus {
@@ -115,13 +117,16 @@ export class Purge {
   ): Promise<{ ended: Promise<void> | null }> {
     if (action === undefined) return { ended: null };
     this.log.info({ ...action }, "purging");
+    const { path } = this.chain.directory;
     switch (action.action) {
       case "remove":
         await this.chain.remove(action.source, false);
         return { ended: null };
       case "prune":
+        await refuseRotten(path, [action.source]);
         return { ended: this.chain.prune(action.source, onProgress) };
       case "coalesce":
+        await refuseRotten(path, [action.source, action.target]);
         return { ended: this.merge(action.source, action.target, onProgress) };
       case "replace":
         await this.chain.replace(action.target, action.source);

@@ -30,6 +30,8 @@ import type { HostedReplicaOptions } from "./open.js";
 import type { OpenReplica } from "./open-replica.js";
 import { scratch } from "./scratch.js";
 import { serveControl } from "./server.js";
+import { hasRotted } from "./sync/checksum-file.js";
+import { markRotten } from "./sync/testing.js";
 
 const log = pino({ level: "silent" });
 const MIB = 1 << 20;
@@ -562,6 +564,29 @@ t.test("a purge that found no room to replace what it merged is finished by the 
   await call("replicaClose");
   await call("replicaOpen");
   t.ok(expected.equals(await open().store.read(0, SIZE)));
+});
+
+t.test("a purge stops before what has rotted, and that it has is not forgotten", async (t) => {
+  const refusal = (name: string) =>
+    new RegExp(`snapshot ${name} has rotted on this replica: rebuild it .*, or remove volume-snap-${name}.img.checksum`); // prettier-ignore
+  // As what is merged, as what it is merged into, and below the head.
+  for (const rotten of ["b", "c", "d"]) {
+    const { call, open, hosted, path } = await withRemoved(t, ["a", "b", "c", "d"], []);
+    const file = join(path, snap(rotten));
+    await markRotten(file);
+    for (const name of rotten === "d" ? ["d"] : ["b"]) await call("diskMarkAsRemoved", { name });
+    await open().store.unmap(4 * 4096, 4096);
+    const expected = await open().store.read(0, SIZE);
+    const purge = hosted.current?.purge;
+    await purge?.run();
+    t.match(purge?.status, { state: "error", error: refusal(rotten) });
+    t.ok(await hasRotted(file));
+    t.ok(expected.equals(await open().store.read(0, SIZE)));
+    rmSync(`${file}.checksum`);
+    await purge?.run();
+    t.match(purge?.status, { state: "complete", error: "" });
+    t.ok(expected.equals(await open().store.read(0, SIZE)));
+  }
 });
 
 t.test("what is unmapped while a purge in another process copies it does not come back", async (t) => {

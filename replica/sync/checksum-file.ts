@@ -1,11 +1,12 @@
 /** `X.img.checksum`: what a data file's content was when it had a certain ctime (Longhorn's keys). A file whose ctime is
  * another one has been changed since, and its checksum says nothing. */
 import { stat } from "node:fs/promises";
+import { join } from "node:path";
 import { readWholeFile, replaceFile } from "../durable-file.js";
 import { Fields, parseObject } from "../json-fields.js";
 import { ReplicaError } from "../replica-error.js";
 import { CHECKSUM_FILE_BYTES_MAX } from "./limits.js";
-import { checksumFile } from "./names.js";
+import { bareNameOf, checksumFile } from "./names.js";
 
 export interface RecordedChecksum {
   method: string;
@@ -83,6 +84,17 @@ export async function currentChecksum(path: string): Promise<RecordedChecksum | 
 export async function hasRotted(path: string): Promise<boolean> {
   const recorded = await readRecordedChecksum(path);
   return recorded?.silentlyCorrupted === true && recorded.changeTime === (await changeTimeOf(path));
+}
+
+/** What is written to, or in which something is freed, has no checksum any more: nobody could tell then that it had rotted.
+ * @throws {ReplicaError} `REFUSED` when one of them has, with what is to be done */
+export async function refuseRotten(directory: string, files: readonly string[]): Promise<void> {
+  for (const file of files)
+    if (await hasRotted(join(directory, file)))
+      throw new ReplicaError(
+        "REFUSED",
+        `snapshot ${bareNameOf(file)} has rotted on this replica: rebuild it from another one (remove it and add it again), or remove ${checksumFile(file)} if the snapshot is to be taken as it is`,
+      );
 }
 
 /** @param path of the data file */

@@ -8,6 +8,7 @@ import type { PrepareRemoveAction } from "../../proto/longhorn.js";
 import { removedDisks } from "../chain.js";
 import { foldFile, pruneFile } from "../fold-files.js";
 import type { PurgeStatus } from "../purge.js";
+import { refuseRotten } from "./checksum-file.js";
 import { checkQuietFileName } from "./names.js";
 import type { OwnReplica } from "./own-replica.js";
 import { Run } from "./run-status.js";
@@ -72,9 +73,11 @@ export class OutsidePurge implements Purging {
       case "coalesce":
         checkQuietFileName(source);
         checkQuietFileName(target);
+        await refuseRotten(this.directory, [source, target]);
         return foldFile(to, from, () => undefined);
       case "prune":
         checkQuietFileName(source);
+        await refuseRotten(this.directory, [source]);
         return pruneFile(from, to);
       default:
         throw new Error(

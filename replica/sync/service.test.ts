@@ -18,7 +18,7 @@ import { status } from "@grpc/grpc-js";
 import t from "tap";
 import { sampleDirectory } from "../ops/sample-directory.js";
 import { scratch } from "../scratch.js";
-import { changeTimeOf, formatChecksumFile, formatChangeTime } from "./checksum-file.js";
+import { changeTimeOf, formatChecksumFile, formatChangeTime, hasRotted } from "./checksum-file.js";
 import { hashFile } from "./hash-file.js";
 import { imageOf, makeSparse, markRotten, serveAgent, serveDirectory } from "./testing.js";
 
@@ -348,6 +348,28 @@ t.test("purge takes removed snapshots out, keeps the head's parent, and says how
     "without what the head hides",
   );
   t.strictSame(mergedBytes(directory, [one, three, HEAD]), before);
+});
+
+t.test("purge merges nothing that has rotted, and frees nothing in it", async (t) => {
+  for (const rotten of [A, B]) {
+    const directory = scratch(t);
+    sampleDirectory(directory, HEAD, {
+      [A]: { parent: "", blocks: [0, 1], removed: rotten === A },
+      [B]: { parent: A, blocks: [1, 2], removed: rotten === B },
+      [HEAD]: { parent: B, blocks: [2] },
+    });
+    await markRotten(join(directory, rotten));
+    const before = mergedBytes(directory, [A, B, HEAD]);
+    const { calls } = await serveAgent(t, directory, { replicaAddress: await serveDirectory(t, directory) });
+    await calls.snapshotPurge({}, options);
+    const end = await until(
+      () => calls.snapshotPurgeStatus({}, options),
+      ({ isPurging }) => !isPurging,
+    );
+    t.match(end, { state: "error", error: /snapshot [ab] has rotted on this replica/ });
+    t.ok(await hasRotted(join(directory, rotten)));
+    t.strictSame(mergedBytes(directory, [A, B, HEAD]), before);
+  }
 });
 
 t.test("while it purges, a replica neither purges, nor is rebuilt, nor sends", async (t) => {
