@@ -30,7 +30,8 @@ export function snapshotName(file: string): string | null {
   return SNAPSHOT_NAME.exec(file)?.[1] ?? null;
 }
 
-/** May a snapshot have this bare name? */
+/** May a snapshot have this bare name? Not that by which Longhorn's clients list the head. */
 export function isSnapshotName(name: string): boolean {
+  if (name === "volume-head") return false;
   return Buffer.byteLength(name) <= SNAPSHOT_NAME_BYTES_MAX && SNAPSHOT_NAME.test(snapshotFile(name));
 }

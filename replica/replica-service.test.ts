@@ -338,6 +338,7 @@ t.test("snapshots, branches and removal, as Longhorn's own test of its replica",
     chain: [HEADS[4], snap("002"), snap("000")],
   });
 
+  await t.rejects(call("replicaSnapshot", { name: "volume-head", created: CREATED }), { message: /"volume-head" cannot be a snapshot's name/ }); // prettier-ignore
   await t.rejects(call("diskMarkAsRemoved", { name: HEADS[4] }), { message: /cannot mark the active differencing disk as removed/ }); // prettier-ignore
   await t.rejects(call("diskRemove", { name: HEADS[4] }), { message: /cannot delete the active differencing disk/ }); // prettier-ignore
   await t.rejects(operations("001"), { message: /disk volume-snap-001\.img hasn't been marked as removed/ });

@@ -4,7 +4,7 @@ import { ReplicaMode, type SyncFileInfo } from "../../proto/longhorn.js";
 import { hostOf, grpcAddress } from "./addresses.js";
 import type { ReplicaConnection } from "./connections.js";
 import { CLOSE_WAIT_MS, LONG_CALL_TIMEOUT_MS, POLL_MS } from "./limits.js";
-import { purgeStatus } from "./snapshots.js";
+import { isHeadFile, purgeStatus } from "./snapshots.js";
 import { getReplica, type ListedReplica, type VolumeClient } from "./volume.js";
 
 export interface NewReplica {
@@ -191,7 +191,7 @@ async function prepareRebuild({ engine }: VolumeClient, { address, instanceName 
     (calls, options) => calls.replicaPrepareRebuild({ address, instanceName }, options),
   );
   const files = reply.syncFileInfoList;
-  if (files.some(({ fromFileName }) => fromFileName.includes("volume-head")))
+  if (files.some(({ fromFileName }) => isHeadFile(fromFileName)))
     throw new Error("sync file list shouldn't contain volume head");
   return files;
 }

@@ -5,7 +5,13 @@ import { grpcAddress, hostOf } from "./addresses.js";
 import { LONG_CALL_TIMEOUT_MS } from "./limits.js";
 import type { ListedReplica, VolumeClient } from "./volume.js";
 
-const HEAD = "volume-head";
+/** The head's bare name: no snapshot has it. */
+export const HEAD = "volume-head";
+
+/** Whether a file is that of a head, or its meta. */
+export function isHeadFile(file: string): boolean {
+  return /^volume-head-\d+\.img(\.meta)?$/.test(file);
+}
 
 /** The bare name of a snapshot's file. */
 export function snapshotName(file: string): string {

@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { ReplicaMode } from "../../proto/longhorn.js";
 import { withContext } from "../../proto/rpc-error.js";
-import { snapshotFile } from "../client/snapshots.js";
+import { HEAD, snapshotFile } from "../client/snapshots.js";
 import type { FrontendSwitch } from "./frontend-switch.js";
 import type { Settings } from "./settings.js";
 import { now } from "../timestamp.js";
@@ -20,6 +20,7 @@ export class Snapshots {
    * @returns the name
    * @throws {Error} */
   async take(name: string, labels: Record<string, string>): Promise<string> {
+    if (name === HEAD) throw new Error(`"${HEAD}" cannot be a snapshot's name: it stands for the head`);
     const { state } = this;
     const attached = state.running();
     await this.settings.checkRoom();

@@ -62,7 +62,7 @@ t.test("a replica that is added under load is the same as the others, in every s
   await snapshot(engine, "one");
   load.start();
   await load.progress(200);
-  await snapshot(engine, "two");
+  await snapshot(engine, "my-volume-head-2");
   await load.progress(200);
   const added = await cluster.addNode();
   await cluster.add(engine, added);
@@ -74,8 +74,8 @@ t.test("a replica that is added under load is the same as the others, in every s
   t.strictSame(await load.mistakes(), []);
   const { chain } = await engine.client.replica(added.address);
   t.strictSame(
-    chain.map(snapshotName).filter((name) => ["one", "two", "three"].includes(name)),
-    ["three", "two", "one"],
+    chain.map(snapshotName).filter((name) => ["one", "my-volume-head-2", "three"].includes(name)),
+    ["three", "my-volume-head-2", "one"],
   );
   await sameAtRest(t, { cluster, load }, engine, [first, added]);
 });

@@ -129,6 +129,16 @@ t.test("a snapshot is taken on all replicas; without a name it gets one", async 
   t.match(disk, { userCreated: true, labels: { k: "v" }, created: /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/ });
 });
 
+t.test("no snapshot has the name by which the head is listed", async (t) => {
+  const rig = new Rig(t);
+  await rig.volume(1);
+  const message = /"volume-head" cannot be a snapshot's name: it stands for the head/;
+  await t.rejects(rig.calls.volumeSnapshot({ name: "volume-head" }, CALL), { message });
+  t.strictSame(rig.twins[0]?.snapshots, []);
+  await rig.calls.volumeSnapshot({ name: "volume-head-1" }, CALL);
+  t.strictSame(rig.twins[0]?.snapshots, ["volume-snap-volume-head-1.img"]);
+});
+
 t.test("what takes time of a snapshot is done before writes wait for it", async (t) => {
   const rig = new Rig(t);
   await rig.volume(2);
