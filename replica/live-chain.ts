@@ -19,7 +19,7 @@ import { markRemoved } from "./ops/mark-removed.js";
 import { removeDisk } from "./ops/remove.js";
 import { replaceDisk } from "./ops/replace.js";
 import { revert } from "./ops/revert.js";
-import { abandonSnapshot, checkSnapshot, commitSnapshot, finishSnapshot, labelsOf, prepareSnapshot, type PreparedSnapshot, type SnapshotRequest } from "./ops/snapshot.js"; // prettier-ignore
+import { abandonSnapshot, checkSnapshot, clearWay, commitSnapshot, finishSnapshot, labelsOf, prepareSnapshot, SnapshotError, type PreparedSnapshot, type SnapshotRequest } from "./ops/snapshot.js"; // prettier-ignore
 import { ReplicaError } from "./replica-error.js";
 import { hasRotted } from "./sync/checksum-file.js";
 
@@ -181,7 +181,13 @@ export class LiveChain {
   }
 
   async snapshot(request: SnapshotRequest): Promise<void> {
-    await this.prepare(request);
+    try {
+      await this.prepare(request);
+    } catch (error) {
+      // Not when it is only prepared: whoever then asks for the whole has to fail for the same reason.
+      if (error instanceof SnapshotError) await this.clearWay(request.name);
+      throw error;
+    }
     const finish = await this.commit();
     await finish();
   }
@@ -392,6 +398,12 @@ export class LiveChain {
     this.pending = null;
     for (const resolve of this.untilSettled.splice(0)) resolve();
     return prepared;
+  }
+
+  private async clearWay(name: string): Promise<void> {
+    await clearWay(this.directory, name).catch((err: unknown) => {
+      this.log.warn({ err }, "what is in the way of a snapshot's files stays");
+    });
   }
 
   private async undo(prepared: PreparedSnapshot): Promise<void> {

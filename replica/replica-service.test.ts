@@ -361,10 +361,19 @@ t.test("snapshots, branches and removal, as Longhorn's own test of its replica",
 });
 
 t.test("an expansion is a snapshot of its own, and one that fails is rolled back", async (t) => {
-  const { call, path, open } = await created(t);
+  const { call, path, open, hosted } = await created(t);
   await open().store.write(0, Buffer.alloc(4096, 7));
   const blocked = join(path, "volume-snap-expand-8388608.img.meta.tmp");
   mkdirSync(join(blocked, "in the way"), { recursive: true });
+  const request = {
+    name: "expand-8388608",
+    userCreated: false,
+    created: CREATED,
+    labels: null,
+    size: 2 * SIZE,
+  };
+  await t.rejects(hosted.current?.chain.prepare(request) ?? Promise.resolve());
+  t.ok(existsSync(blocked), "what it did not make stays when it was only prepared");
   const failure = await call("replicaExpand", { size: 2 * SIZE }).catch((error: unknown) => error);
   t.match(failure, { code: status.INTERNAL });
   t.match(JSON.parse((failure as Error).message), { code: "FunctionFailedRollbackSucceeded", message: /expand-8388608/, rollbackMessage: "" }); // prettier-ignore

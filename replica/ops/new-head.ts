@@ -94,10 +94,12 @@ export async function commitHead(
 }
 
 /** Removes a disk that was only prepared, or is only another name of one that stays. Its meta goes first: data without
- * a meta is nobody's disk, a meta without its data stops Longhorn. */
+ * a meta is nobody's disk, a meta without its data stops Longhorn. A folder where its meta is written aside is none of it. */
 export async function dropDisk(path: string, file: string, files: Files): Promise<void> {
   const data = join(path, file);
-  await files.removeTree(data + META_SUFFIX + ASIDE_SUFFIX);
+  await files.unlink(data + META_SUFFIX + ASIDE_SUFFIX).catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code !== "EISDIR") throw error;
+  });
   await files.unlink(data + META_SUFFIX);
   await files.unlink(data + CHECKSUM_SUFFIX);
   await files.unlink(data);

@@ -16,7 +16,7 @@ import {
   type Labels,
 } from "../disk-meta.js";
 import { isSnapshotName, snapshotFile } from "../disk-names.js";
-import { replaceInCache } from "../durable-file.js";
+import { ASIDE_SUFFIX, replaceInCache } from "../durable-file.js";
 import { diskFiles, type Files } from "../files.js";
 import { CHAIN_FILES_MAX } from "../limits.js";
 import { ReplicaError, systemError } from "../replica-error.js";
@@ -111,6 +111,16 @@ export async function prepareSnapshot(
     throw new SnapshotError(reason, await undo(path, [file, head.file], files));
   }
   return { file, meta, head: { ...head, text }, oldHead: volume.head };
+}
+
+/** Takes away what stood in the way of the metas of a snapshot that failed as a whole, as Longhorn does: it may be asked for again. */
+export async function clearWay(
+  directory: ReplicaDirectory,
+  name: string,
+  files: Files = diskFiles,
+): Promise<void> {
+  for (const file of [snapshotFile(name), nextHead(directory)])
+    await files.removeTree(join(directory.path, file + META_SUFFIX + ASIDE_SUFFIX));
 }
 
 // A data file without a meta is nobody's, but it may hold what somebody looks for.

@@ -1,4 +1,5 @@
 /** A volume grows while it is used: by real replicas, and under a session that stays. */
+import { existsSync, mkdirSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import t from "tap";
@@ -60,6 +61,35 @@ t.test("a session sees the volume grow, several times, and loses nothing", async
   const snapshot = join(nodes[0]?.directory ?? "", `volume-snap-expand-${2 * SIZE}.img`);
   t.equal((await stat(snapshot)).size, SIZE);
 });
+
+t.test(
+  "where no copy can grow all stays as it was; where one cannot, the volume grows without it",
+  async (t) => {
+    const cluster = new LonghornCluster(SIZE);
+    t.teardown(() => cluster.end());
+    const nodes = [await cluster.addNode(), await cluster.addNode()] as const;
+    const engine = await cluster.startEngine([...nodes]);
+    // As Longhorn's integration suite has it.
+    const inTheWay = nodes.map(({ directory }) =>
+      join(directory, `volume-snap-expand-${2 * SIZE}.img.meta.tmp`),
+    );
+    for (const path of inTheWay) mkdirSync(path);
+    await expand(engine, 2 * SIZE);
+    t.match(await engine.client.get(), {
+      size: SIZE,
+      lastExpansionError: /since all replica expansion failed: .*FunctionFailedRollbackSucceeded/,
+    });
+    t.equal(await cluster.modes(engine), "RW RW");
+    for (const path of inTheWay) t.notOk(existsSync(path), "it is gone, and nothing is in the way any more");
+    mkdirSync(join(inTheWay[1] ?? "", "something"), { recursive: true });
+    await expand(engine, 2 * SIZE);
+    t.match(await engine.client.get(), {
+      size: 2 * SIZE,
+      lastExpansionError: /succeeded, but some replica expansion failed/,
+    });
+    t.equal(await cluster.modes(engine), "RW ERR");
+  },
+);
 
 t.test("one copy grew, and everything ended: the volume starts from the other", async (t) => {
   const cluster = new LonghornCluster(SIZE);
