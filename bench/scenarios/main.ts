@@ -10,8 +10,11 @@ import { rebuild } from "./rebuild.js";
 import { resync } from "./resync.js";
 import type { Figure, Scenario } from "./scenario.js";
 import { snapshots } from "./snapshots.js";
+import { upgrade } from "./upgrade.js";
 
-const SCENARIOS: readonly Scenario[] = [resync, rebuild, rebuildInUse, foreground, snapshots, depth, open];
+const SCENARIOS: readonly Scenario[] = [
+  ...[resync, rebuild, rebuildInUse, foreground, snapshots, depth, upgrade, open],
+];
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;

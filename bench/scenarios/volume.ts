@@ -52,11 +52,23 @@ export class BenchVolume {
   }
 
   /** Resolves when initiators can log in. */
-  async startEngine(): Promise<void> {
+  startEngine(): Promise<void> {
+    return this.#start("127.0.0.1:0", []);
+  }
+
+  /** Starts another engine in the place of the one that serves, which hands over and ends. Resolves when the next one serves. */
+  async upgradeEngine(): Promise<void> {
+    const before = this.#engine;
+    await this.#start(new URL(this.access.iscsi).host, ["--upgrade"]);
+    await before?.stop();
+  }
+
+  async #start(portal: string, flags: readonly string[]): Promise<void> {
     const readyFile = `${this.directory}/engine.json`;
+    await rm(readyFile, { force: true });
     const engine = Service.start(aurochs, [
       ...["engine", VOLUME, "--size", String(this.size), "--ready-file", readyFile],
-      ...["--listen", "127.0.0.1:0", "--portal", "127.0.0.1:0"],
+      ...["--listen", "127.0.0.1:0", "--portal", portal, ...flags],
       ...this.replicas.flatMap(({ address }) => ["--replica", address]),
     ]);
     this.#engine = engine;
