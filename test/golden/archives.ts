@@ -10,7 +10,7 @@ export interface GoldenReplica {
   volume_name: string;
   volume_size: number;
   replica_dir: string;
-  volume_meta: { Dirty: boolean; Rebuilding: boolean };
+  volume_meta: { Dirty: boolean; Rebuilding: boolean; BackingFilePath: string };
   files: Record<string, { size: number; allocated?: number; sha256?: string }>;
   /** absent when nobody may rely on the content */
   content_sha256?: string;

@@ -69,16 +69,27 @@ async function contentAt(
 }
 
 /** Longhorn's files as they are now: content and allocated bytes; of volume.meta all but the flag that we set. */
-async function stateOf(path: string, golden: GoldenReplica): Promise<Record<string, unknown>> {
+async function stateOf(
+  path: string,
+  golden: GoldenReplica,
+  backingFile: string | null,
+): Promise<Record<string, unknown>> {
   const state: Record<string, unknown> = {};
   for (const name of Object.keys(golden.files)) {
     const file = join(path, name);
     state[name] =
       name === "volume.meta"
-        ? { ...(JSON.parse(readFileSync(file, "utf8")) as object), Dirty: null }
+        ? { ...(JSON.parse(volumeMetaOf(path, golden, backingFile)) as object), Dirty: null }
         : [await fileHash(file), statSync(file).blocks];
   }
   return state;
+}
+
+/** The text of volume.meta, with the backing file where it was: it says where it lies now once it was opened. */
+function volumeMetaOf(path: string, golden: GoldenReplica, backingFile: string | null): string {
+  const text = readFileSync(join(path, "volume.meta"), "utf8");
+  const was = JSON.stringify(golden.volume_meta.BackingFilePath);
+  return backingFile === null ? text : text.replace(JSON.stringify(backingFile), was);
 }
 
 /** What holds of every directory that is closed. */
@@ -116,7 +127,7 @@ for (const archive of readManifests(folder)) {
 
     for (const golden of [archive, ...(archive.other_replicas ?? [])]) {
       const path = join(root, golden.replica_dir);
-      const before = await stateOf(path, golden);
+      const before = await stateOf(path, golden, backingFile);
       for (const [name, { sha256 }] of Object.entries(golden.files)) {
         if (sha256 === undefined || name === "volume.meta") continue;
         t.equal((before[name] as string[])[0], sha256, `${golden.replica_dir}/${name} was unpacked well`);
@@ -149,11 +160,11 @@ for (const archive of readManifests(folder)) {
         t.equal(facts.inheritedRegions, 0);
         t.equal(facts.unfit, golden.volume_meta.Rebuilding ? "its rebuild was interrupted" : "");
         await replica.close();
-        t.same(await stateOf(path, golden), before, "unharmed");
+        t.same(await stateOf(path, golden, backingFile), before, "unharmed");
         t.equal((await openDirectory(path)).meta.dirty, false, "closed in order");
         if (!golden.volume_meta.Dirty) {
           const meta = createHash("sha256")
-            .update(readFileSync(join(path, "volume.meta")))
+            .update(volumeMetaOf(path, golden, backingFile))
             .digest("hex");
           t.equal(meta, golden.files["volume.meta"]?.sha256 ?? meta, "volume.meta is the same byte for byte");
         }
