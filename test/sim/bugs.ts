@@ -60,6 +60,10 @@ export const BUGS: Bug[] = [
     }),
   },
   {
+    name: "every write is refused",
+    install: replacing(SimVolume, "writeSectors", () => () => Promise.reject(new Error("it is refused"))),
+  },
+  {
     name: "overlapping writes do not wait for each other",
     install: replacing(SimVolume, "overlapping", () => () => []),
   },

@@ -1,6 +1,6 @@
 /**
  * Stands in for the C++ `Volume` (native/index.ts): the fan-out over simulated streams, the order of overlapping operations,
- * what is held and what is reported. `contract.test.ts` plays the same to both.
+ * what is held and what is reported. The C++ has tests of its own (`native/test/volume_*`); nothing plays the same to both.
  */
 import type {
   Hello,

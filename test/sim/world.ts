@@ -15,7 +15,7 @@ import { Machine } from "./machine.js";
 import { Model, Violation, type Operation } from "./model.js";
 import { forgetConnections } from "./net.js";
 import { beginNetwork, type Network } from "./network.js";
-import { SECTOR_BYTES } from "./sectors.js";
+import { BLOCK_SECTORS, SECTOR_BYTES } from "./sectors.js";
 import { beginSimulation, type Process, type Simulation } from "./simulation.js";
 import { SimVolume } from "./volume.js";
 import { WitnessMachine } from "./witness-machine.js";
@@ -513,7 +513,10 @@ export class World {
   protected checkAll(): boolean {
     const { engine } = this;
     const before = this.acknowledged;
-    let operations = 1;
+    let operations = 3;
+    // What refuses every change may still read well.
+    this.write(0, BLOCK_SECTORS, "write");
+    this.write(BLOCK_SECTORS, BLOCK_SECTORS, "unmap");
     for (const { sector, count } of this.model.touched()) {
       for (let at = sector; at < sector + count; at += PIECE_SECTORS) {
         this.read(at, Math.min(PIECE_SECTORS, sector + count - at));
