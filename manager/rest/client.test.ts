@@ -55,6 +55,8 @@ t.test("a volume's life: made, attached, snapshotted, changed, expanded, detache
 
   const snapshot = await client.act(volume, "snapshotCreate", { name: "one", labels: { of: "test" } });
   t.match(snapshot, { id: "one", usercreated: true, removed: false, labels: { of: "test" } });
+  const again = { status: 422, message: /snapshot one of volume data exists already/ };
+  await t.rejects(client.act(volume, "snapshotCreate", { name: "one" }), again);
   const { data } = await client.act(volume, "snapshotList");
   t.strictSame(data.map(({ name }: { name: string }) => name).sort(), ["one", "volume-head"]);
   // Replies are complete where Longhorn's have empty lists.

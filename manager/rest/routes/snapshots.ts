@@ -99,6 +99,8 @@ async function createSnapshot(backend: Backend, volume: string, call: Call): Pro
   });
   if (name !== "") checkSnapshotName("snapshotInput", name);
   const engine = await runningEngine(backend, volume);
+  if (Object.hasOwn(await backend.engines.listSnapshots(engine), name))
+    throw new ApiError("REFUSED", `snapshotInput: name: snapshot ${name} of volume ${volume} exists already`);
   const made = await backend.engines.createSnapshot(engine, name, labels);
   return item(await snapshotItem(backend, volume, made));
 }
