@@ -12,9 +12,7 @@ import type { Figure, Scenario } from "./scenario.js";
 import { snapshots } from "./snapshots.js";
 import { upgrade } from "./upgrade.js";
 
-const SCENARIOS: readonly Scenario[] = [
-  ...[resync, rebuild, rebuildInUse, foreground, snapshots, depth, upgrade, open],
-];
+const SCENARIOS: readonly Scenario[] = [resync, rebuild, rebuildInUse, foreground, snapshots, depth, upgrade, open]; // prettier-ignore
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
