@@ -356,7 +356,7 @@ export class ManagedWorld extends World {
     const files = this.replicas.map((machine) => new SnapshotFiles(machine));
     // What is removed, or put right at this moment, is looked at when that has ended.
     if (files.some(({ isBusy }) => isBusy)) return false;
-    SnapshotFiles.check(files, this.model.snapshots);
+    SnapshotFiles.check(files, this.model);
     return true;
   }
 }

@@ -222,6 +222,11 @@ export class Model {
     }
   }
 
+  /** Whether two copies of a sector are as they should be: what has rotted is like nothing else. */
+  agree(here: number, there: number | undefined): boolean {
+    return here === there || this.rotten.has(here) || (there !== undefined && this.rotten.has(there));
+  }
+
   /** Sectors that were ever written, in runs. */
   touched(): { sector: number; count: number }[] {
     const runs: { sector: number; count: number }[] = [];

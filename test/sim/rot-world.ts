@@ -1,6 +1,6 @@
 /**
  * The managed world, with disks that rot. What is promised: hashing finds it in a snapshot whose checksum was recorded, and such a
- * snapshot is nobody else's source. Nothing protects a head, or what is read.
+ * snapshot is nobody else's source. Nothing protects a head, or what is read of a sector that has rotted: all others are judged as ever.
  */
 import { hashSnapshot, hashStatus } from "../../engine/client/snapshots.js";
 import {
@@ -53,8 +53,9 @@ export class RotWorld extends ManagedWorld {
     );
   }
 
+  /** What rotted is no matter of the others' look (`Model.rotten`); all else is as in any world. */
   protected override checkAll(): boolean {
-    if (this.rot_.length === 0) return super.checkAll();
+    if (!super.checkAll()) return false;
     for (const { file, isKnown } of this.rot_) if (isKnown && !this.rehash(nameOf(file))) return false;
     for (const rot of this.rot_) if (rot.isKnown) this.judge(rot);
     return true;

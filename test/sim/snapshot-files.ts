@@ -1,9 +1,8 @@
 /** The snapshots of one replica, read from its directory as whoever takes the disk out would, without any code of the product. */
 import type { Inode } from "./disk.js";
 import type { Machine } from "./machine.js";
-import { Violation } from "./model.js";
+import { Violation, type Model } from "./model.js";
 import { BLOCK_SECTORS } from "./sectors.js";
-import type { SnapshotModel } from "./snapshot-model.js";
 
 interface DiskFile {
   inode: Inode;
@@ -55,11 +54,12 @@ export class SnapshotFiles {
   }
 
   /** @throws {Violation} one is missing, holds what it may not, or differs from that of another replica */
-  static check(replicas: readonly SnapshotFiles[], model: SnapshotModel): void {
+  static check(replicas: readonly SnapshotFiles[], model: Model): void {
+    const { snapshots, rotten } = model;
     const [first, ...others] = replicas;
     if (first === undefined) return;
     // One whose removal was broken off may be marked at some alone.
-    const kept = ({ names }: SnapshotFiles) => names.filter((name) => model.isKept(name));
+    const kept = ({ names }: SnapshotFiles) => names.filter((name) => snapshots.isKept(name));
     for (const other of others) {
       const [here, there] = [first, other].map((files) => kept(files).join(", "));
       if (here !== there)
@@ -68,20 +68,20 @@ export class SnapshotFiles {
         );
     }
     const names = new Set(kept(first));
-    for (const snapshot of model.kept()) {
+    for (const snapshot of snapshots.kept()) {
       if (snapshot.state === "taken" && !names.has(snapshot.name))
         throw new Violation(`snapshot ${snapshot.name} is gone`);
     }
-    const known = new Map(model.kept().map((snapshot) => [snapshot.name, snapshot]));
+    const known = new Map(snapshots.kept().map((snapshot) => [snapshot.name, snapshot]));
     for (const name of names) {
       const content = first.contentOf(name);
       for (const other of others)
-        checkEqual(name, first.machine.name, content, other.machine.name, other.contentOf(name));
+        checkEqual(model, name, first.machine.name, content, other.machine.name, other.contentOf(name));
       const snapshot = known.get(name);
       if (snapshot === undefined) continue;
       const check = (sector: number): void => {
         const value = valueOf(content, sector);
-        if (!model.mayHold(snapshot, sector, value))
+        if (!rotten.has(value) && !snapshots.mayHold(snapshot, sector, value))
           throw new Violation(
             `sector ${sector} of snapshot ${name} holds ${value}, allowed: ${(snapshot.values.get(sector) ?? [0]).join(", ")}`,
           );
@@ -101,6 +101,7 @@ function valueOf(content: ReadonlyMap<number, Int32Array>, sector: number): numb
 }
 
 function checkEqual(
+  model: Model,
   name: string,
   here: string,
   one: ReadonlyMap<number, Int32Array>,
@@ -112,7 +113,7 @@ function checkEqual(
     if (sectors === others) return;
     for (let at = 0; at < BLOCK_SECTORS; at++) {
       const [a, b] = [sectors?.[at] ?? 0, others?.[at] ?? 0];
-      if (a !== b)
+      if (!model.agree(a, b))
         throw new Violation(
           `snapshot ${name} differs in sector ${block * BLOCK_SECTORS + at}: ${a} at ${here}, ${b} at ${there}`,
         );

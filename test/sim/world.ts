@@ -584,7 +584,7 @@ export class World {
     const [first = [], ...others] = read.contents;
     for (const [at, run] of runs.entries()) {
       for (const other of others) {
-        const differs = first[at]?.findIndex((value, i) => value !== other[at]?.[i]) ?? -1;
+        const differs = first[at]?.findIndex((value, i) => !this.model.agree(value, other[at]?.[i])) ?? -1;
         if (differs < 0) continue;
         const values = [first, other].map((copy) => copy[at]?.[differs] ?? "nothing");
         throw new Violation(`copies differ in sector ${run.sector + differs}: ${values.join(" and ")}`);
