@@ -30,6 +30,11 @@ export function snapshotName(file: string): string | null {
   return SNAPSHOT_NAME.exec(file)?.[1] ?? null;
 }
 
+/** @returns the bare name of a snapshot's file, of another file its name */
+export function bareNameOf(file: string): string {
+  return snapshotName(file) ?? file;
+}
+
 /** May a snapshot have this bare name? Not that by which Longhorn's clients list the head. */
 export function isSnapshotName(name: string): boolean {
   if (name === "volume-head") return false;

@@ -9,6 +9,9 @@ export const DIRECTORY_ENTRIES_MAX = 10_000;
 /** Bytes of a metadata file: labels are free text, but nobody keeps a megabyte of them. */
 export const META_BYTES_MAX = 1 << 20;
 
+/** Bytes of a `.checksum` file: five short keys. */
+export const CHECKSUM_FILE_BYTES_MAX = 16 << 10;
+
 /** Bytes of `aurochs.record`: engine state (64 KiB, in base64) and a list of members. */
 export const RECORD_BYTES_MAX = 256 << 10;
 

@@ -21,7 +21,7 @@ import { replaceDisk } from "./ops/replace.js";
 import { revert } from "./ops/revert.js";
 import { abandonSnapshot, checkSnapshot, clearWay, commitSnapshot, finishSnapshot, labelsOf, prepareSnapshot, SnapshotError, type PreparedSnapshot, type SnapshotRequest } from "./ops/snapshot.js"; // prettier-ignore
 import { ReplicaError } from "./replica-error.js";
-import { hasRotted } from "./sync/checksum-file.js";
+import { hasRotted } from "./checksum-file.js";
 
 interface Pending {
   request: SnapshotRequest;

@@ -20,7 +20,7 @@ import type { HostedReplica } from "./hosted-replica.js";
 import type { LiveChain } from "./live-chain.js";
 import { removalActions, type RemovalAction } from "./ops/prepare-remove.js";
 import { ReplicaError } from "./replica-error.js";
-import { refuseRotten } from "./sync/checksum-file.js";
+import { refuseRotten } from "./checksum-file.js";
 
 /** As Longhorn tells it; of the last run only. */
 export interface PurgeStatus {

@@ -30,7 +30,7 @@ import type { HostedReplicaOptions } from "./open.js";
 import type { OpenReplica } from "./open-replica.js";
 import { scratch } from "./scratch.js";
 import { serveControl } from "./server.js";
-import { hasRotted } from "./sync/checksum-file.js";
+import { hasRotted } from "./checksum-file.js";
 import { markRotten } from "./sync/testing.js";
 
 const log = pino({ level: "silent" });

@@ -5,10 +5,11 @@ import { ReplicaService, SyncAgentService, type SnapshotCloneRequest } from "../
 import { withContext } from "../../proto/rpc-error.js";
 import { unaryClient } from "../../proto/unary.js";
 import { META_SUFFIX } from "../disk-meta.js";
+import { bareNameOf } from "../disk-names.js";
 import { replaceFile } from "../durable-file.js";
 import { bareHost, replicaAddress, syncAgentAddress } from "./addresses.js";
 import { CALL_TIMEOUT_MS, LONG_CALL_TIMEOUT_MS } from "./limits.js";
-import { bareNameOf, snapshotFileOf } from "./names.js";
+import { snapshotFileOf } from "./names.js";
 import type { OwnReplica } from "./own-replica.js";
 import type { Receivers } from "./receivers.js";
 import { Run } from "./run-status.js";

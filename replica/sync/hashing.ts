@@ -2,10 +2,17 @@
 import { unlink } from "node:fs/promises";
 import { join } from "node:path";
 import type { Logger } from "pino";
-import { changeTimeOf, METHOD_CRC64, readRecordedChecksum, writeRecordedChecksum } from "./checksum-file.js";
+import {
+  changeTimeOf,
+  checksumFile,
+  METHOD_CRC64,
+  readRecordedChecksum,
+  writeRecordedChecksum,
+} from "../checksum-file.js";
+import { bareNameOf } from "../disk-names.js";
 import { hashFile } from "./hash-file.js";
 import { HASH_JOBS_KEPT, HASH_JOBS_WAITING_MAX } from "./limits.js";
-import { bareNameOf, checksumFile, snapshotFileOf } from "./names.js";
+import { snapshotFileOf } from "./names.js";
 import { NodeLock } from "./node-lock.js";
 import { osError } from "./os-text.js";
 

@@ -55,9 +55,6 @@ export const RECEIVER_CONNECTIONS_MAX = 32;
 /** Bytes that an answer may have: a checksum, or the content of a checksum file. */
 export const ANSWER_BYTES_MAX = 64 << 10;
 
-/** Bytes of a `.checksum` file: five short keys. */
-export const CHECKSUM_FILE_BYTES_MAX = 16 << 10;
-
 /** Bytes of a file's name (Linux), less the longest suffix that we put behind it. */
 export const NAME_BYTES_MAX = 255 - ".receiving".length;
 

@@ -1,15 +1,13 @@
 /** What a volume read when a snapshot was taken, as one source: for each byte the newest layer that has it, from the
  * snapshot down. The files must not change meanwhile: nothing is purged, and unmap frees nothing in them. */
 import { open, type FileHandle } from "node:fs/promises";
-import { join } from "node:path";
 import { fileExtents, type Layer, type LayerMap } from "../../native/index.js";
 import { chainFrom } from "../chain.js";
+import { refuseRotten } from "../checksum-file.js";
 import { readExactly } from "../file-runs.js";
 import { openDirectory } from "../directory.js";
 import { layersOf } from "../layers.js";
-import { hasRotted } from "./checksum-file.js";
 import { BATCH_BYTES, MERGE_WINDOW_BYTES } from "./limits.js";
-import { bareNameOf, checksumFile } from "./names.js";
 import { osError } from "./os-text.js";
 import type { Piece, Source } from "./source.js";
 
@@ -41,11 +39,7 @@ export async function openMergedSource(
 ): Promise<Source> {
   const directory = await openDirectory(directoryPath);
   const chain = chainFrom(fileName, directory);
-  for (const file of chain)
-    if (await hasRotted(join(directoryPath, file)))
-      throw new Error(
-        `snapshot ${bareNameOf(file)} has rotted: remove ${checksumFile(file)} if it is to be copied as it is`,
-      );
+  await refuseRotten(directoryPath, chain);
   const below = await layersOf(directory, chain, backing?.file ?? null);
   const wanted = below.backing && backing === null ? below.layers.slice(1) : below.layers;
   const layers: OpenLayer[] = [];

@@ -1,6 +1,6 @@
 /** Which files of a replica directory the sync agent touches for others: data files, their metas and checksums, and
  * those of a restore. Nothing else, and nothing outside the directory, can be named. */
-import { CHECKSUM_SUFFIX, META_SUFFIX } from "../disk-meta.js";
+import { META_SUFFIX } from "../disk-meta.js";
 import { HEAD_NAME, isSnapshotName, snapshotFile, snapshotName } from "../disk-names.js";
 import { NAME_BYTES_MAX } from "./limits.js";
 
@@ -37,10 +37,6 @@ export function dataFileOf(name: string): string {
   return isMetaFile(name) ? name.slice(0, -META_SUFFIX.length) : name;
 }
 
-export function checksumFile(dataFile: string): string {
-  return dataFile + CHECKSUM_SUFFIX;
-}
-
 /** @param name bare, or a snapshot's file name: Longhorn's clients say either
  * @throws {Error} naming it */
 export function snapshotFileOf(name: string): string {
@@ -48,9 +44,4 @@ export function snapshotFileOf(name: string): string {
   const bare = snapshotName(name) ?? name;
   if (!isSnapshotName(bare)) throw new Error(`invalid snapshot name ${JSON.stringify(name)}`);
   return snapshotFile(bare);
-}
-
-/** @returns the bare name of what `snapshotFileOf` gave */
-export function bareNameOf(file: string): string {
-  return snapshotName(file) ?? file;
 }

@@ -17,14 +17,20 @@ import { readWholeFile, syncDirectory } from "../durable-file.js";
 import { allocatedRuns, freeForRewrite, readExactly } from "../file-runs.js";
 import { ReplicaError } from "../replica-error.js";
 import { Serial } from "../serial.js";
-import { changeTimeOf, METHOD_CRC64, parseChecksumFile, writeRecordedChecksum } from "./checksum-file.js";
+import {
+  changeTimeOf,
+  checksumFile,
+  METHOD_CRC64,
+  parseChecksumFile,
+  writeRecordedChecksum,
+} from "../checksum-file.js";
 import { Coverage } from "./coverage.js";
-import { EXTENT_SLACK, SYNC_BYTES } from "../limits.js";
+import { CHECKSUM_FILE_BYTES_MAX, EXTENT_SLACK, SYNC_BYTES } from "../limits.js";
 import { bytesOf, holesOf, type Extent } from "./extents.js";
 import { hashFile } from "./hash-file.js";
 import { layoutOf } from "./layout.js";
-import { CHECKSUM_FILE_BYTES_MAX, EXTENT_WRITES, RANGE_BYTES_MAX } from "./limits.js";
-import { checksumFile, isMetaFile, RECEIVING_SUFFIX } from "./names.js";
+import { EXTENT_WRITES, RANGE_BYTES_MAX } from "./limits.js";
+import { isMetaFile, RECEIVING_SUFFIX } from "./names.js";
 import { osError } from "./os-text.js";
 import type { Range } from "./query.js";
 import { openFileSource } from "./source.js";

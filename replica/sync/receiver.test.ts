@@ -6,7 +6,7 @@ import { join } from "node:path";
 import t, { type Test } from "tap";
 import { crc32c } from "../../native/index.js";
 import { scratch } from "../scratch.js";
-import { changeTimeOf, formatChecksumFile } from "./checksum-file.js";
+import { changeTimeOf, formatChecksumFile } from "../checksum-file.js";
 import { RANGE_BYTES_MAX } from "./limits.js";
 import { ReceivedFile } from "./received-file.js";
 import { Receiver, type ReceiverOptions } from "./receiver.js";

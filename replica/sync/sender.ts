@@ -3,8 +3,8 @@ import { createHash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ReceiverClient, RefusedRequest } from "./http-client.js";
 import { CLOSE_TIMEOUT_MS, LAYOUT_TIMEOUT_MS, OPEN_RETRY_MS, OPEN_RETRY_PAUSE_MS, REQUEST_TIMEOUT_SECONDS, SENDER_WORKERS } from "./limits.js"; // prettier-ignore
+import { parseChecksumFile } from "../checksum-file.js";
 import { ReplicaError } from "../replica-error.js";
-import { parseChecksumFile } from "./checksum-file.js";
 import { layoutOf } from "./layout.js";
 import type { RateLimit } from "./rate-limit.js";
 import type { ChecksumClaim } from "./received-file.js";

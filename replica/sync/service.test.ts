@@ -18,7 +18,7 @@ import { status } from "@grpc/grpc-js";
 import t from "tap";
 import { sampleDirectory } from "../ops/sample-directory.js";
 import { scratch } from "../scratch.js";
-import { changeTimeOf, formatChecksumFile, formatChangeTime, hasRotted } from "./checksum-file.js";
+import { changeTimeOf, formatChecksumFile, formatChangeTime, hasRotted } from "../checksum-file.js";
 import { hashFile } from "./hash-file.js";
 import { imageOf, makeSparse, markRotten, serveAgent, serveDirectory } from "./testing.js";
 
@@ -211,7 +211,9 @@ t.test("a snapshot that has rotted is not spread, and comes from another replica
     const request = { toHost: "127.0.0.1", syncFileInfoList };
     await t.rejects(
       target.calls.filesSync({ ...request, fromAddress: rotten.replicaAddress }, options),
-      isFound ? /has rotted: remove its checksum file/ : /has rotted where it came from: its checksum is/,
+      isFound
+        ? /snapshot a has rotted on this replica: rebuild it /
+        : /has rotted where it came from: its checksum is/,
     );
     t.notOk(existsSync(join(to, A)));
     await target.calls.reset({}, options);
@@ -273,7 +275,8 @@ t.test("a snapshot is not exported when it, or a layer below it, has rotted", as
   const { port } = await target.calls.receiverLaunch({ toFileName: B }, options);
   for (const snapshotFileName of ["a", "b"])
     await t.rejects(source.calls.volumeExport({ snapshotFileName, host: "127.0.0.1", port }, options), {
-      message: /snapshot a has rotted: remove volume-snap-a\.img\.checksum if it is to be copied as it is/,
+      message:
+        /snapshot a has rotted on this replica: .* remove volume-snap-a\.img\.checksum if the snapshot is to be taken as it is/,
     });
   t.notOk(existsSync(join(to, B)));
   unlinkSync(join(from, `${A}.checksum`));

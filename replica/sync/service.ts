@@ -7,9 +7,9 @@ import type { FileRemoveRequest, FileRenameRequest, FileSendRequest, FilesSyncRe
 import type { OpeningRequest } from "../../proto/control.js";
 import type { SyncPace } from "../../proto/sync-pace.js";
 import { RpcError, type Handlers } from "../../proto/unary.js";
+import { currentChecksum, refuseRotten } from "../checksum-file.js";
 import { syncDirectory } from "../durable-file.js";
 import { bareHost } from "./addresses.js";
-import { currentChecksum, hasRotted } from "./checksum-file.js";
 import { Clone } from "./clone.js";
 import { Hashing } from "./hashing.js";
 import { openMergedSource } from "./merged-source.js";
@@ -150,8 +150,7 @@ export class SyncAgent implements Handlers<typeof SyncAgentService> {
       throw new Error(
         `file ${name} is incomplete: it has not been received whole, as ${name}${RECEIVING_SUFFIX} says: remove that if it is to be copied as it is`,
       );
-    if (isDataFile(name) && (await hasRotted(this.path(name))))
-      throw new Error(`file ${name} has rotted: remove its checksum file if it is to be copied as it is`);
+    if (isDataFile(name)) await refuseRotten(this.options.directory, [name]);
     await this.send(name, () => openFileSource(this.options.directory, name), {
       ...request,
       fastSync,

@@ -17,7 +17,7 @@ import { removeDisk } from "../ops/remove.js";
 import { replaceDisk } from "../ops/replace.js";
 import { revert } from "../ops/revert.js";
 import { SYNC_AGENT_PORT_OFFSET } from "./addresses.js";
-import { changeTimeOf, writeRecordedChecksum } from "./checksum-file.js";
+import { changeTimeOf, writeRecordedChecksum } from "../checksum-file.js";
 import { serveSyncAgent } from "./server.js";
 import type { SyncAgentOptions } from "./service.js";
 import { allocatedRuns } from "../file-runs.js";

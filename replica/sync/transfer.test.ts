@@ -9,7 +9,7 @@ import fc from "fast-check";
 import t from "tap";
 import { sendFile } from "../../native/index.js";
 import { scratch } from "../scratch.js";
-import { changeTimeOf, currentChecksum, writeRecordedChecksum } from "./checksum-file.js";
+import { changeTimeOf, currentChecksum, writeRecordedChecksum } from "../checksum-file.js";
 import { EXTENTS_HEADER } from "./extents.js";
 import { FRAMES_HEADER } from "./frames.js";
 import { hashFile } from "./hash-file.js";

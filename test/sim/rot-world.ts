@@ -3,11 +3,7 @@
  * snapshot is nobody else's source. Nothing protects a head, or what is read of a sector that has rotted: all others are judged as ever.
  */
 import { hashSnapshot, hashStatus } from "../../engine/client/snapshots.js";
-import {
-  formatChangeTime,
-  parseChecksumFile,
-  type RecordedChecksum,
-} from "../../replica/sync/checksum-file.js";
+import { formatChangeTime, parseChecksumFile, type RecordedChecksum } from "../../replica/checksum-file.js";
 import { sleep } from "./clock.js";
 import type { Inode } from "./disk.js";
 import type { Machine } from "./machine.js";

@@ -2,11 +2,12 @@
  * another one has been changed since, and its checksum says nothing. */
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import { readWholeFile, replaceFile } from "../durable-file.js";
-import { Fields, parseObject } from "../json-fields.js";
-import { ReplicaError } from "../replica-error.js";
+import { CHECKSUM_SUFFIX } from "./disk-meta.js";
+import { bareNameOf } from "./disk-names.js";
+import { readWholeFile, replaceFile } from "./durable-file.js";
+import { Fields, parseObject } from "./json-fields.js";
 import { CHECKSUM_FILE_BYTES_MAX } from "./limits.js";
-import { bareNameOf, checksumFile } from "./names.js";
+import { ReplicaError } from "./replica-error.js";
 
 export interface RecordedChecksum {
   method: string;
@@ -20,6 +21,10 @@ export interface RecordedChecksum {
 }
 
 export const METHOD_CRC64 = "crc64";
+
+export function checksumFile(dataFile: string): string {
+  return dataFile + CHECKSUM_SUFFIX;
+}
 
 /** @param ns since 1970
  * @returns as Go prints a time: without the zeros at the end of the fraction */
@@ -86,7 +91,8 @@ export async function hasRotted(path: string): Promise<boolean> {
   return recorded?.silentlyCorrupted === true && recorded.changeTime === (await changeTimeOf(path));
 }
 
-/** What is written to, or in which something is freed, has no checksum any more: nobody could tell then that it had rotted.
+/** For what spreads a file, or takes its checksum from it: written to, and freed in, a file has none any more, and nobody could tell
+ * then that it had rotted.
  * @throws {ReplicaError} `REFUSED` when one of them has, with what is to be done */
 export async function refuseRotten(directory: string, files: readonly string[]): Promise<void> {
   for (const file of files)
