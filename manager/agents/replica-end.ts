@@ -3,6 +3,7 @@ import type { EngineReport } from "../../proto/instance-manager.js";
 import { isDeleted, type Resource } from "../objects/resource.js";
 import { isKept } from "../volume/forced-salvage.js";
 import { hasData, hasEnded } from "../volume/modes.js";
+import { isToBeRecorded } from "../volume/removal.js";
 import { isWholeBeyondDoubt } from "../volume/replica-rules.js";
 import { hasEndedBadly } from "../volume/restart.js";
 import { replicasOf } from "./engine-status.js";
@@ -36,6 +37,7 @@ export function endOf(
   if (!hasData(replica) && !isUnknown) return "with its data";
   if (IN_USE.has(volume.status.state)) return "later";
   const isLast = !replicas.some((one) => one !== replica && isWholeBeyondDoubt(one));
+  if (!isLast && isToBeRecorded(replica, volume)) return "later";
   return isLast || isUnknown ? "without its data" : "with its data";
 }
 

@@ -160,6 +160,8 @@ t.test("one that its engine does not let go is started again when its process en
 t.test("after an engine that did not end in order no data are removed", async (t) => {
   const rig = await Rig.start(t);
   await modify(rig.store, "Engine", "v-e-0", "spec", noteBadEnd);
+  // It may have become whole just before.
+  await modify(rig.store, "Replica", "v-r-a", "spec", ({ spec }) => (spec.healthyAt = ""));
   await rig.engine({ currentState: "stopped" });
   await modify(rig.store, "Volume", "v", "status", ({ status }) => (status.state = "detaching"));
   await rig.store.delete("Replica", "v-r-a");
@@ -178,10 +180,35 @@ t.test("one that is no copy is not waited for", async (t) => {
   t.strictSame(rig.asked, ["stop", "remove directory"]);
 });
 
+t.test(
+  "a whole copy of a volume that is not used stays until an engine has recorded that it is gone",
+  async (t) => {
+    const { RW } = ReplicaMode;
+    const rig = await Rig.start(t);
+    await rig.engine({ currentState: "stopped" });
+    await modify(rig.store, "Volume", "v", "status", ({ status }) => (status.state = "detached"));
+    const { calls } = rig.agent;
+    Object.assign(rig.agent, { calls: null, isDown: true });
+    await rig.store.delete("Replica", "v-r-a");
+    await rig.pause();
+    t.not(await rig.store.get("Replica", "v-r-a"), null, "nor does it go since its node is away");
+    Object.assign(rig.agent, { calls, isDown: false });
+    rig.tell({ of: "instance", name: "v-r-a" });
+    await rig.pause();
+    await rig.engine({ currentState: "running" });
+    rig.report({ "a:1": RW, "b:1": RW });
+    await rig.pause();
+    t.notOk(rig.asked.includes("remove directory"));
+    rig.report({ "b:1": RW });
+    await rig.untilGone();
+    t.equal(rig.asked.at(-1), "remove directory");
+  },
+);
+
 t.test("without an engine the data of the last whole copy stay, unless the volume goes", async (t) => {
   for (const [isLast, isVolumeGoing] of [
     [true, false],
-    [false, false],
+    [false, true],
     [true, true],
   ] as const) {
     const rig = await Rig.start(t);

@@ -9,6 +9,7 @@ import { isDeleted, type Resource } from "../objects/resource.js";
 import { isLoss } from "../schedule/cluster.js";
 import { letGo, type Store } from "../store/store.js";
 import { ownLabels } from "../volume/objects.js";
+import { isToBeRecorded } from "../volume/removal.js";
 import { parseTime } from "../volume/time.js";
 import type { Agent, AgentCalls } from "./agent.js";
 import type { Agents } from "./agents.js";
@@ -51,15 +52,17 @@ function hasDisk({ disks }: Agent, { spec }: Resource<Hosted>): boolean {
 
 async function replicaEnd(store: Store, agents: Agents, replica: Resource<"Replica">): Promise<End> {
   const { volumeName, engineName, nodeID } = replica.spec;
-  if ((agents.get(nodeID)?.calls ?? null) === null) return "out of reach";
+  const volume = await store.get("Volume", volumeName);
+  const isReached = (agents.get(nodeID)?.calls ?? null) !== null;
+  if (!isReached && (volume === null || !isToBeRecorded(replica, volume))) return "out of reach";
   const engine = await store.get("Engine", engineName);
   const agent = agents.get(engine?.spec.nodeID ?? "");
-  return endOf(replica, {
-    volume: await store.get("Volume", volumeName),
-    engine,
+  const end = endOf(replica, {
+    ...{ volume, engine },
     report: agent?.calls == null ? undefined : agent.engines.get(engineName),
     replicas: await store.list("Replica", ownLabels(volumeName)),
   });
+  return isReached || end === "later" ? end : "out of reach";
 }
 
 function startHosted<K extends Hosted>(

@@ -2,6 +2,7 @@
 import { isDeleted, type Resource } from "../objects/resource.js";
 import { formatTime } from "../../engine/timestamp.js";
 import { counts } from "./forced-salvage.js";
+import { isToBeRecorded } from "./removal.js";
 import type { Upkeep } from "./upkeep.js";
 import type { Plan, VolumeEvent, World } from "./world.js";
 
@@ -12,6 +13,8 @@ export class Draft {
   replicas: Resource<"Replica">[];
   /** by a salvage; those that stay */
   leftBehind: readonly Resource<"Replica">[];
+  /** that are deleted, and are to stay until an engine has recorded that it goes on without them */
+  readonly going: readonly Resource<"Replica">[];
   /** that stay */
   witnesses: Resource<"Witness">[];
   readonly #created: Plan["created"] = [];
@@ -25,6 +28,7 @@ export class Draft {
     this.engine = structuredClone(world.engine);
     this.witnesses = structuredClone(world.witnesses.filter((witness) => !isDeleted(witness)));
     const replicas = structuredClone(world.replicas.filter((replica) => !isDeleted(replica)));
+    this.going = structuredClone(world.replicas.filter((one) => isDeleted(one) && isToBeRecorded(one, world.volume))); // prettier-ignore
     this.replicas = replicas.filter((replica) => counts(replica, world.volume));
     this.leftBehind = replicas.filter((replica) => !counts(replica, world.volume));
   }
@@ -99,7 +103,7 @@ export class Draft {
     return {
       volume: this.volume,
       engine: this.engine,
-      replicas: [...this.replicas, ...this.leftBehind],
+      replicas: [...this.replicas, ...this.going, ...this.leftBehind],
       witnesses: this.witnesses,
       created: this.#created,
       deleted: this.#deleted,

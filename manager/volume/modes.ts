@@ -13,6 +13,7 @@ export function noteModes(draft: Draft): void {
     if (replica.status.currentState === "error") noteEnd(draft, replica);
     else if (!hasData(replica) && !draft.isThere(replica)) failNew(draft, replica);
   }
+  for (const replica of draft.going) if (replica.status.currentState === "error") noteStop(draft, replica);
   for (const replica of draft.inMode("RW")) {
     const { spec } = replica;
     const isSeen = isWhole(replica) && parseTime(spec.lastHealthyAt) > parseTime(spec.lastFailedAt);
@@ -49,12 +50,16 @@ function couldBeTaken(draft: Draft, replica: Resource<"Replica">): boolean {
 
 /** Its process ended by itself. It is tried again, each time after a longer wait. */
 function noteEnd(draft: Draft, replica: Resource<"Replica">): void {
-  const { spec } = replica;
-  if (spec.desireState !== "running") return;
+  if (noteStop(draft, replica)) fail(draft, replica);
+}
+
+/** @returns whether it was to run */
+function noteStop(draft: Draft, { spec }: Resource<"Replica">): boolean {
+  if (spec.desireState !== "running") return false;
   spec.desireState = "stopped";
   spec.rebuildRetryCount++;
   spec.lastFailedAt = draft.now;
-  fail(draft, replica);
+  return true;
 }
 
 /** It was never whole, and its node or disk is gone: another one is made sooner than it would be. */

@@ -18,7 +18,6 @@ async function replicasOf(t: { teardown(end: () => unknown): void }, ...specs: P
 }
 
 t.test("a replica with data is removed only when another one is whole beyond doubt", async (t) => {
-  const attached = await volumeIn(t, "attached", "healthy");
   const others: [what: string, other: Partial<ReplicaSpec>, isEnough: boolean][] = [
     ["whole", whole, true],
     ["it failed once, and is whole again", { ...whole, lastFailedAt: T1, lastHealthyAt: T2 }, true],
@@ -31,32 +30,16 @@ t.test("a replica with data is removed only when another one is whole beyond dou
     const replicas = await replicasOf(t, whole, other);
     const [first] = replicas;
     if (first === undefined) throw new Error("none");
-    const remove = () => checkReplicaRemoval(first, replicas, attached);
+    const remove = () => checkReplicaRemoval(first, replicas);
     if (isEnough) t.doesNotThrow(remove, what);
     else t.throws(remove, { code: "REFUSED", message: /may be the last that has its data/ }, what);
   }
   const [alone] = await replicasOf(t, whole);
-  if (alone !== undefined) t.throws(() => checkReplicaRemoval(alone, [alone], attached), { code: "REFUSED" });
+  if (alone !== undefined) t.throws(() => checkReplicaRemoval(alone, [alone]), { code: "REFUSED" });
   const failed = await replicasOf(t, { ...whole, failedAt: T2, lastFailedAt: T2 }, { active: true });
-  t.throws(() => checkReplicaRemoval(failed[0] as Resource<"Replica">, failed, attached), { code: "REFUSED" }, "failed, with data"); // prettier-ignore
-  t.doesNotThrow(
-    () => checkReplicaRemoval(failed[1] as Resource<"Replica">, failed, attached),
-    "it never had any",
-  );
+  t.throws(() => checkReplicaRemoval(failed[0] as Resource<"Replica">, failed), { code: "REFUSED" }, "failed, with data"); // prettier-ignore
+  t.doesNotThrow(() => checkReplicaRemoval(failed[1] as Resource<"Replica">, failed), "it never had any");
 });
-
-t.test(
-  "a whole copy is removed of an attached volume only: an engine has to record that it is gone",
-  async (t) => {
-    const replicas = await replicasOf(t, whole, whole, { ...whole, failedAt: T2, lastFailedAt: T2 });
-    const [first, , failed] = replicas as [Resource<"Replica">, Resource<"Replica">, Resource<"Replica">];
-    for (const state of ["", "detached", "attaching", "detaching"]) {
-      const volume = await volumeIn(t, state, "unknown");
-      t.throws(() => checkReplicaRemoval(first, replicas, volume), { code: "REFUSED", message: /attach the volume first/ }, state); // prettier-ignore
-      t.doesNotThrow(() => checkReplicaRemoval(failed, replicas, volume), "it is recorded as gone");
-    }
-  },
-);
 
 async function volumeIn(t: { teardown(end: () => unknown): void }, state: string, robustness: string) {
   const store = SqliteStore.open(":memory:");

@@ -51,11 +51,10 @@ export function isForceable({ volume, engines, replicas }: Parts): boolean {
 }
 
 /** @param replicas all of the volume
- * @throws {RuleError} it may be the last that has the data, or no engine would record that it is gone, and none start without it */
+ * @throws {RuleError} it may be the last that has the data */
 export function checkReplicaRemoval(
   replica: Resource<"Replica">,
   replicas: readonly Resource<"Replica">[],
-  { status }: Resource<"Volume">,
 ): void {
   if (replica.spec.healthyAt === "" && replica.spec.lastHealthyAt === "") return;
   const isSafe = replicas.some((other) => other !== replica && isWholeBeyondDoubt(other));
@@ -63,11 +62,6 @@ export function checkReplicaRemoval(
     throw new RuleError(
       "REFUSED",
       `replicaRemoveInput: name: no other replica of volume ${replica.spec.volumeName} is whole: ${replica.metadata.name} may be the last that has its data`,
-    );
-  if (status.state !== "attached" && isWholeBeyondDoubt(replica))
-    throw new RuleError(
-      "REFUSED",
-      `replicaRemoveInput: name: volume ${replica.spec.volumeName} is ${status.state || "not attached"}, and ${replica.metadata.name} is whole: attach the volume first, so that an engine records that this copy is gone`,
     );
 }
 

@@ -58,7 +58,12 @@ function isStopped(draft: Draft, instance: Resource<"Engine"> | Resource<"Replic
 
 function rest(draft: Draft): void {
   if (draft.engine !== null) draft.engine.spec.desireState = "stopped";
-  for (const { spec } of draft.replicas) spec.desireState = "stopped";
+  for (const { spec } of allOf(draft)) spec.desireState = "stopped";
+}
+
+/** That an engine has to do with. */
+function allOf({ replicas, going }: Draft): Resource<"Replica">[] {
+  return [...replicas, ...going];
 }
 
 /** Replicas first; the engine when all that can run do: it decides itself whether those are enough. */
@@ -72,8 +77,9 @@ function start(draft: Draft): void {
   }
   if (!isStopped(draft, engine) || !draft.world.reachable.has(nodeID)) return;
   // On a disk that is lost, as one that is not mounted, it would begin anew, and its nothing be taken for the volume's data.
-  const [here, away] = split(draft.replicas, (replica) => draft.isThere(replica));
-  const [sound, failed] = split(here, (replica) => !hasFailed(replica));
+  const [here, away] = split(allOf(draft), (replica) => draft.isThere(replica));
+  const isGoing = (replica: Resource<"Replica">) => draft.going.includes(replica);
+  const [sound, others] = split(here, (replica) => !hasFailed(replica) && !isGoing(replica));
   for (const { spec } of sound) spec.desireState = "running";
   // What failed last may be the copy that is current: that is for the engine to decide, by the records of all that can be had.
   // Before anything was written it may be any of them.
@@ -81,14 +87,14 @@ function start(draft: Draft): void {
   const running = here.filter(isServing);
   // Also one that was never seen whole may have become so just before its engine ended: beside one that was.
   const isOffered = (replica: Resource<"Replica">) => isNew || hasData(replica) || running.some(hasData);
-  for (const replica of failed) if (isOffered(replica)) tryAgain(draft, replica);
+  for (const replica of others) if (isOffered(replica)) tryAgain(draft, replica);
   const isAwaited = (replica: Resource<"Replica">) => sound.includes(replica) || isStarting(replica);
   if (running.length === 0 || here.some((one) => isAwaited(one) && !isServing(one))) return;
   if (isWitnessStarting(draft)) return;
   if (engine.spec.nodeID !== nodeID) forgetFailedStarts(engine);
   if (engineHasToWait(draft, engine, offered(draft))) return;
   // Those that are away with their nodes or disks: an engine that knows where they were takes them back.
-  for (const replica of away) if (hasData(replica)) fail(draft, replica);
+  for (const replica of away) if (hasData(replica) && !isGoing(replica)) fail(draft, replica);
   const known = away.filter((replica) => hasData(replica) && replica.status.port > 0);
   Object.assign(engine.spec, {
     nodeID,
@@ -103,9 +109,9 @@ function start(draft: Draft): void {
 }
 
 /** What an engine has to do with if it is started now. */
-function offered({ replicas, witnesses, world }: Draft): string[] {
-  return [...replicas, ...witnesses]
-    .filter((one) => isServing(one) && world.reachable.has(one.spec.nodeID))
+function offered(draft: Draft): string[] {
+  return [...allOf(draft), ...draft.witnesses]
+    .filter((one) => isServing(one) && draft.world.reachable.has(one.spec.nodeID))
     .map(({ metadata }) => metadata.name);
 }
 
@@ -193,7 +199,8 @@ function stop(draft: Draft): void {
     if (!hasData(replica) && replica.spec.desireState === "running" && others) fail(draft, replica);
     replica.spec.desireState = "stopped";
   }
-  if (!draft.replicas.every((replica) => isStopped(draft, replica))) return;
+  for (const { spec } of draft.going) spec.desireState = "stopped";
+  if (!allOf(draft).every((replica) => isStopped(draft, replica))) return;
   status.state = "detached";
   const from = status.currentNodeID;
   status.currentNodeID = "";

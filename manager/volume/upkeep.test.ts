@@ -94,6 +94,7 @@ t.test("a volume that is being rebuilt for nobody makes way for somebody elsewhe
   await makeUsed(rig);
   rig.holdsRebuilds = true;
   const [lost] = await replicasOf(rig);
+  await failOne(rig);
   await rig.store.delete("Replica", lost?.metadata.name ?? "");
   await rig.until("Engine", "vol-e-0", ({ status }) => Object.values(status.replicaModeMap).includes("WO"));
   const { status } = await rig.need("Volume", "vol");
@@ -103,6 +104,35 @@ t.test("a volume that is being rebuilt for nobody makes way for somebody elsewhe
   const attached = await rig.attach("vol", elsewhere);
   t.equal(attached.status.currentNodeID, elsewhere);
 });
+
+t.test(
+  "a copy of a detached volume is removed by an engine, and another one made, if one is wanted",
+  async (t) => {
+    for (const wanted of [2, 1]) {
+      const rig = await start(t);
+      await makeUsed(rig);
+      await modify(rig.store, "Volume", "vol", "spec", ({ spec }) => (spec.numberOfReplicas = wanted));
+      const [going, staying] = (await replicasOf(rig)).map(({ metadata }) => metadata.name) as [
+        string,
+        string,
+      ];
+      const offered: string[][] = [];
+      const end = rig.store.watch("Engine", {
+        onChange: ({ object: { spec } }) => offered.push(Object.keys(spec.replicaAddressMap).sort()),
+      });
+      await rig.store.delete("Replica", going);
+      await rig.untilGone("Replica", going);
+      await rig.until("Volume", "vol", isDetached);
+      end();
+      t.strictSame(offered.find((names) => names.length > 0), [going, staying].sort(), "it is started with both"); // prettier-ignore
+      t.strictSame(await rig.tickets("vol"), []);
+      const left = await replicasOf(rig);
+      t.equal(left.length, wanted);
+      t.ok(left.every(({ spec }) => spec.healthyAt !== "" && spec.failedAt === ""));
+      t.ok(left.some(({ metadata }) => metadata.name === staying));
+    }
+  },
+);
 
 t.test("a volume that lost all its replicas is faulted, whichever manager looks at it", async (t) => {
   const rig = await start(t);

@@ -1,5 +1,5 @@
 /**
- * What a volume that nobody uses has to be attached for: it has to grow, to leave a disk, or to get back the copies that it lacks.
+ * What a volume that nobody uses has to be attached for: it has to grow, to leave a disk, to give up a copy, or to get back those that it lacks.
  * Where nothing could be done about it, it stays detached. Facts: manager.md sections 3, 4.3, 7 and 11.
  */
 import type { Resource } from "../objects/resource.js";
@@ -16,7 +16,7 @@ export type Upkeep =
 
 const NEEDED: Record<Upkeep, (draft: Draft) => boolean> = {
   "volume-expansion-controller": ({ volume }) => volume.status.expansionRequired,
-  "volume-eviction-controller": needsEviction,
+  "volume-eviction-controller": (draft) => needsRemoval(draft) || needsEviction(draft),
   "volume-rebuilding-controller": needsRebuild,
 };
 
@@ -30,6 +30,12 @@ export function upkeepOf(draft: Draft): Upkeep[] {
   // Until a salvage has come to its end others may be named.
   const isIdle = status.state === "detached" && !isSalvaging(draft.volume) && draft.replicas.some(isWhole);
   return UPKEEPS.filter((type) => (isIdle || draft.world.held.has(type)) && NEEDED[type](draft));
+}
+
+/** What is made in the place of a copy that was removed is not broken off either. */
+function needsRemoval(draft: Draft): boolean {
+  const isHeld = draft.world.held.has("volume-eviction-controller");
+  return draft.going.length > 0 || (isHeld && (draft.created.length > 0 || isGaining(draft)));
 }
 
 function needsEviction(draft: Draft): boolean {
@@ -57,8 +63,12 @@ function needsRebuild(draft: Draft): boolean {
 function canGain(draft: Draft, whole: readonly Resource<"Replica">[]): boolean {
   if (!mayRebuild(draft)) return false;
   if (draft.created.length > 0) return true;
-  if (draft.replicas.some((replica) => !hasData(replica) && !hasFailed(replica))) return true;
+  if (isGaining(draft)) return true;
   return place(draft.world.cluster, want(draft, whole.map(takenBy), "")).placed;
+}
+
+function isGaining({ replicas }: Draft): boolean {
+  return replicas.some((replica) => !hasData(replica) && !hasFailed(replica));
 }
 
 function mayRebuild({ settings }: Draft): boolean {

@@ -136,7 +136,7 @@ async function removeReplica(backend: Backend, name: string, call: Call): Promis
   const { volume, replicas } = await volumeView(backend, await need(backend, "Volume", "volume", name));
   const replica = replicas.find(({ metadata }) => metadata.name === given.name);
   if (replica === undefined) throw missing("replica", given.name ?? "");
-  checkReplicaRemoval(replica, replicas, volume);
+  checkReplicaRemoval(replica, replicas);
   await backend.store.delete("Replica", replica.metadata.name, replica.metadata.uid);
   return volume;
 }

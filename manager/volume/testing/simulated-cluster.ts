@@ -6,6 +6,8 @@ import { homesOf } from "../locality.js";
 import { wish } from "../tickets.js";
 import { decideVolume } from "../decide.js";
 import { counts, isLeftBehind } from "../forced-salvage.js";
+import { isToBeRecorded } from "../removal.js";
+import { isWholeBeyondDoubt } from "../replica-rules.js";
 import { checkSpec, checkStatus } from "../../objects/check.js";
 import type { Kind } from "../../objects/kinds.js";
 import { isDeleted, type NewResource, type Resource } from "../../objects/resource.js";
@@ -198,15 +200,26 @@ export class SimulatedCluster {
       return;
     }
     if (status.currentState === "unknown") status.currentState = "stopped";
-    const wanted = isDeleted(instance) ? "stopped" : spec.desireState;
+    const isHeld = isDeleted(instance) && instance.kind === "Replica" && this.#isHeld(instance as Resource<"Replica">); // prettier-ignore
+    const wanted = isDeleted(instance) && !isHeld ? "stopped" : spec.desireState;
     if (wanted === "running" && ["", "stopped"].includes(status.currentState)) this.#begin(instance);
     if (wanted === "stopped" && status.currentState !== "stopped")
       Object.assign(status, { currentState: "stopped", port: 0 });
-    if (!isDeleted(instance) || status.currentState !== "stopped") return;
+    if (!isDeleted(instance) || isHeld || !["", "stopped"].includes(status.currentState)) return;
     if (instance.kind === "Engine") this.engine = null;
     this.witnesses = this.witnesses.filter((one) => one !== instance);
     this.replicas = this.replicas.filter((one) => one !== instance);
     this.current.delete(metadata.name);
+  }
+
+  /** No engine has recorded that it goes on without it. */
+  #isHeld(replica: Resource<"Replica">): boolean {
+    const { volume, engine, replicas } = this;
+    if (volume === null || isDeleted(volume) || !isToBeRecorded(replica, volume)) return false;
+    if (!replicas.some((one) => one !== replica && isWholeBeyondDoubt(one))) return false;
+    if (engine?.status.currentState !== "running" || this.down.has(engine.spec.nodeID)) return true;
+    const { replicaModeMap: modes } = engine.status;
+    return modes[replica.metadata.name] !== undefined || !Object.values(modes).includes("RW");
   }
 
   #begin(instance: Instance): void {
