@@ -1,7 +1,8 @@
 /** What a recurring job may be. Pure. Facts: manager.md section 9. */
 import type { SpecOf } from "../objects/kinds.js";
 import { RuleError } from "../rule-error.js";
-import { cronProblem, type SettingValues } from "../settings/settings.js";
+import { cronProblem } from "../settings/formats.js";
+import type { SettingValues } from "../settings/settings.js";
 
 const NAME_LENGTH_MAX = 40;
 const CONCURRENCY_MAX = 100;

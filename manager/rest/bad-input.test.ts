@@ -240,6 +240,7 @@ const CASES: Case[] = [
   ["an unknown image", "POST", act("engineUpgrade"), { image: "x" }, 404, /engineImage x is not found/],
   ["deleting none", "DELETE", "/v1/volumes/none", undefined, 404, /volume none is not found/],
 
+  ["a job that never comes", "POST", "/v1/recurringjobs", job({ cron: "0 0 30 2 *" }), 400, /recurringJob: cron: "0 0 30 2 \*" never comes/], // prettier-ignore
   ["an unknown setting", "PUT", "/v1/settings/nothing", { value: "1" }, 404, /setting nothing is not found/],
   ["no value", "PUT", "/v1/settings/default-replica-count", {}, 400, /value is missing/],
   [

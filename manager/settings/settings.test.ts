@@ -21,8 +21,13 @@ t.test("every setting of Longhorn's is there, with its default", async (t) => {
 });
 
 t.test("a default is a value that the setting takes", async (t) => {
-  for (const name of Object.keys(DEFINITIONS) as SettingName[])
-    t.equal(checkSetting(name, definitionOf(name).default), definitionOf(name).default, name);
+  for (const name of Object.keys(DEFINITIONS) as SettingName[]) {
+    const { default: value, type, optional } = definitionOf(name);
+    // Somebody has to say it.
+    const isUnset = value === "" && type === "string" && optional !== true;
+    if (isUnset) t.throws(() => checkSetting(name, value), { message: /is empty/ }, name);
+    else t.equal(checkSetting(name, value), value, name);
+  }
 });
 
 t.test("whatever says nothing of having no effect is read somewhere", async (t) => {

@@ -1,7 +1,7 @@
 /** Values of settings: checked when they are written, and typed when they are read. */
-import { Cron } from "croner";
 import { DEFINITIONS, RENAMED, type SettingName } from "./definitions.js";
 import type { SettingDefinition } from "./definition.js";
+import { FORMATS } from "./formats.js";
 
 export class InvalidSetting extends Error {
   override readonly name = "InvalidSetting";
@@ -63,7 +63,7 @@ function checkOne(name: SettingName, definition: SettingDefinition, value: strin
   };
   const { type, options, optional } = definition;
   if (value === "") {
-    if (optional !== true && type !== "string" && type !== "deprecated") refuse("is empty");
+    if (optional !== true && type !== "deprecated") refuse("is empty");
     if (options !== undefined) refuse(`is none of ${options.join(", ")}`);
   } else if (options !== undefined && !options.includes(value)) refuse(`is none of ${options.join(", ")}`);
   else if (type === "bool" && value !== "true" && value !== "false") refuse("is neither true nor false");
@@ -76,33 +76,6 @@ function checkOne(name: SettingName, definition: SettingDefinition, value: strin
   }
   const why = FORMATS[name]?.(value) ?? null;
   if (why !== null) refuse(why);
-}
-
-const ORPHANS = ["replica-data", "instance"];
-
-/** What the type alone does not tell. @returns what is wrong, null when nothing is */
-const FORMATS: Partial<Record<SettingName, (value: string) => string | null>> = {
-  "default-data-path": (value) => (value.startsWith("/") ? null : "is no absolute path"),
-  "log-path": (value) => (value.startsWith("/") ? null : "is no absolute path"),
-  "crd-api-version": (value) => (["", "longhorn.io/v1beta2"].includes(value) ? null : "is not known"),
-  "snapshot-max-count": (value) => (value === "" ? "is empty" : null),
-  "orphan-resource-auto-deletion": (value) =>
-    value === "" || value.split(";").every((one) => ORPHANS.includes(one.trim()))
-      ? null
-      : `is not made of ${ORPHANS.join(" and ")}, with ";" between`,
-  "snapshot-data-integrity-cronjob": cronProblem,
-};
-
-/** @returns what is wrong with an expression of five fields, null when nothing is */
-export function cronProblem(expression: string): string | null {
-  if (expression.trim().split(/\s+/).length !== 5)
-    return "does not have the five fields of a cron expression";
-  try {
-    new Cron(expression, { paused: true }).stop();
-    return null;
-  } catch (error) {
-    return `is no cron expression: ${(error as Error).message}`;
-  }
 }
 
 /** Values as they count now: those that were stored, and the default of all others. */
