@@ -2,7 +2,7 @@
 FROM node:20-bookworm-slim AS build
 WORKDIR /aurochs
 RUN apt-get update && \
-    apt-get install -y --no-install-recommends g++ cmake ninja-build pkg-config libnghttp2-dev && \
+    apt-get install -y --no-install-recommends g++ cmake ninja-build pkg-config libnghttp2-dev zlib1g-dev && \
     rm -rf /var/lib/apt/lists/*
 COPY package.json package-lock.json ./
 RUN npm ci --no-audit --no-fund
@@ -16,7 +16,7 @@ RUN npm run build && \
 FROM node:20-bookworm-slim
 WORKDIR /aurochs
 RUN apt-get update && \
-    apt-get install -y --no-install-recommends libnghttp2-14 && \
+    apt-get install -y --no-install-recommends libnghttp2-14 zlib1g && \
     rm -rf /var/lib/apt/lists/*
 COPY --from=build /aurochs/package.json /aurochs/LICENSE ./
 COPY --from=build /aurochs/bin/aurochs bin/aurochs

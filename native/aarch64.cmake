@@ -1,5 +1,5 @@
 # Cross-compiles for aarch64 on Debian: cmake -DCMAKE_TOOLCHAIN_FILE=aarch64.cmake, with AUROCHS_SYSROOT in the
-# environment naming a folder that holds arm64's libnghttp2-dev and libstdc++6 (test/aarch64/run makes one).
+# environment naming a folder that holds arm64's libnghttp2-dev, zlib1g-dev and libstdc++6 (test/aarch64/run makes one).
 set(CMAKE_SYSTEM_NAME Linux)
 set(CMAKE_SYSTEM_PROCESSOR aarch64)
 set(CMAKE_C_COMPILER aarch64-linux-gnu-gcc)

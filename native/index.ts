@@ -336,13 +336,19 @@ export interface Target {
 
 // ---------------------------------------------------------------------------------------------- ReplicaStore
 
-/** Where a mapped layer's bytes lie: `[offset in the volume, length, offset in the file]`, ascending. */
-export type LayerMap = [number, number, number][];
+/** A run of a mapped layer's bytes. With `compressed`, that many bytes of the file are one cluster (raw deflate, RFC 1951), of which
+ * the run is the beginning. */
+export type LayerRun = [offsetInVolume: number, length: number, offsetInFile: number, compressed?: number];
+
+/** Where a mapped layer's bytes lie, ascending. */
+export type LayerMap = LayerRun[];
 
 export interface Layer {
   path: string;
   /** a plain sparse file (absent), or a file whose content lies elsewhere (a backing file in qcow2) */
   map?: LayerMap;
+  /** bytes of each compressed cluster when it is decompressed; absent: none is compressed */
+  clusterBytes?: number;
 }
 
 export interface ChainOptions {

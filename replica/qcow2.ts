@@ -1,9 +1,11 @@
 /**
- * A reader of qcow2 tables (qemu docs/interop/qcow2): where the bytes of a backing image lie. Enough for images that
- * are plain: no compression, encryption, external data or backing chain. Everything else is refused by name.
+ * A reader of qcow2 tables (qemu docs/interop/qcow2): where the bytes of a backing image lie, as they are or compressed by
+ * zlib. No encryption, external data or backing chain: everything else is refused by name.
  * All numbers are big endian. The image is untrusted: every offset and size is bounded before it is used.
  */
-import type { LayerMap } from "../native/index.js";
+import { promisify } from "node:util";
+import { inflateRaw } from "node:zlib";
+import type { LayerMap, LayerRun } from "../native/index.js";
 import { QCOW2_CLUSTER_BITS_MAX, QCOW2_CLUSTER_BITS_MIN, QCOW2_L1_ENTRIES_MAX, QCOW2_RUNS_MAX } from "./limits.js"; // prettier-ignore
 import { ReplicaError } from "./replica-error.js";
 
@@ -15,6 +17,8 @@ export interface Qcow2Image {
   size: number;
   /** allocated runs, ascending; what is not in it reads as zeros */
   map: LayerMap;
+  /** bytes of a cluster: what a compressed one holds */
+  clusterBytes: number;
 }
 
 export const QCOW2_MAGIC = 0x514649fb; // "QFI\xfb"
@@ -23,12 +27,16 @@ export const QCOW2_MAGIC = 0x514649fb; // "QFI\xfb"
 const HEADER_BYTES_V2 = 72;
 const HEADER_BYTES_V3 = 104;
 
+/** Section "Additional fields". */
+const COMPRESSION_TYPE_AT = 104;
+const COMPRESSION_TYPES = ["zlib", "zstd"];
+
 /** Section "Header", incompatible_features; the bits that do not hinder reading are absent. */
 const FEATURE_DIRTY = 1n << 0n; // reference counts may be wrong: they are not used for reading
+const FEATURE_COMPRESSION_TYPE = 1n << 3n; // another one than zlib
 const FEATURES_REFUSED: [bit: bigint, name: string][] = [
   [1n << 1n, "is marked corrupt"],
   [1n << 2n, "has an external data file"],
-  [1n << 3n, "has a compression type"],
   [1n << 4n, "has extended L2 entries"],
 ];
 
@@ -36,6 +44,9 @@ const FEATURES_REFUSED: [bit: bigint, name: string][] = [
 const OFFSET_MASK = 0x00ff_ffff_ffff_fe00n;
 const L2_COMPRESSED = 1n << 62n;
 const L2_ZERO = 1n;
+
+/** Section "Compressed Clusters Descriptor": what its count of sectors counts, bytes. */
+const SECTOR_BYTES = 512;
 
 interface Header {
   version: number;
@@ -71,18 +82,51 @@ export async function readQcow2(readAt: ReadAt, fileSize: number, path: string):
       const offset = (table * l2Entries + index) * clusterBytes;
       if (offset >= header.size) break;
       const entry = l2.readBigUInt64BE(index * 8);
-      if (entry & L2_COMPRESSED) throw refused("has compressed clusters");
+      // The last cluster may be cut short by either end; what the file lacks reads as zeros.
+      const length = Math.min(clusterBytes, header.size - offset);
+      if (entry & L2_COMPRESSED) {
+        const { at, bytes } = compressedCluster(entry, header.clusterBits);
+        if (at >= fileSize)
+          throw damaged(`the compressed cluster of offset ${offset} lies beyond the end of the file`);
+        runs.addCompressed(offset, length, at, Math.min(bytes, fileSize - at));
+        continue;
+      }
       if (header.version >= 3 && entry & L2_ZERO) continue;
       const at = Number(entry & OFFSET_MASK);
       if (at === 0) continue;
       if (at % clusterBytes !== 0) throw damaged(`the cluster of offset ${offset} is not aligned`);
       if (at >= fileSize) throw damaged(`the cluster of offset ${offset} lies beyond the end of the file`);
-      // The last cluster may be cut short by either end; what the file lacks reads as zeros.
-      runs.add(offset, Math.min(clusterBytes, header.size - offset, fileSize - at), at);
+      runs.add(offset, Math.min(length, fileSize - at), at);
     }
   }
-  return { size: header.size, map: runs.map };
+  return { size: header.size, map: runs.map, clusterBytes };
 }
+
+/** Section "Compressed Clusters Descriptor".
+ * @returns the bytes of the file in which it lies, two clusters at most: its data end somewhere in the last sector */
+function compressedCluster(entry: bigint, clusterBits: number): { at: number; bytes: number } {
+  const sectorBits = BigInt(clusterBits - 8);
+  const offsetBits = 62n - sectorBits;
+  const at = Number(BigInt.asUintN(Number(offsetBits), entry));
+  const moreSectors = Number(BigInt.asUintN(Number(sectorBits), entry >> offsetBits));
+  return { at, bytes: (moreSectors + 1) * SECTOR_BYTES - (at % SECTOR_BYTES) };
+}
+
+/** What a compressed cluster holds. What follows its data is not looked at.
+ * @param compressed that many bytes of the file as the map says
+ * @throws {ReplicaError} `DAMAGED`, naming `path`: it is no deflate stream (RFC 1951), or not of one cluster */
+export async function inflateCluster(
+  compressed: Buffer,
+  clusterBytes: number,
+  path: string,
+): Promise<Buffer> {
+  const cluster = await inflate(compressed, { maxOutputLength: clusterBytes }).catch((): null => null);
+  if (cluster?.length !== clusterBytes)
+    throw new ReplicaError("DAMAGED", `${path}: a compressed cluster is damaged`);
+  return cluster;
+}
+
+const inflate = promisify(inflateRaw);
 
 async function parseHeader(
   read: (offset: number, length: number, what: string) => Promise<Buffer>,
@@ -96,9 +140,15 @@ async function parseHeader(
   if (version !== 2 && version !== 3) throw refused(`has version ${version}`);
   if (version === 3) {
     const rest = await read(HEADER_BYTES_V2, HEADER_BYTES_V3 - HEADER_BYTES_V2, "the header");
-    checkFeatures(rest.readBigUInt64BE(0), refused);
+    const features = rest.readBigUInt64BE(0);
+    checkFeatures(features, refused);
     const headerLength = rest.readUInt32BE(28);
     if (headerLength < HEADER_BYTES_V3) throw damaged(`header_length is ${headerLength}`);
+    if (features & FEATURE_COMPRESSION_TYPE) {
+      if (headerLength <= COMPRESSION_TYPE_AT) throw damaged("the compression type is missing");
+      const type = (await read(COMPRESSION_TYPE_AT, 1, "the header")).readUInt8(0);
+      throw refused(`has the compression type ${type} (${COMPRESSION_TYPES[type] ?? "unknown"})`);
+    }
   }
   if (start.readBigUInt64BE(8) !== 0n) throw refused("has a backing file of its own");
   if (start.readUInt32BE(32) !== 0) throw refused("is encrypted");
@@ -124,7 +174,7 @@ async function parseHeader(
 
 function checkFeatures(features: bigint, refused: (text: string) => ReplicaError): void {
   for (const [bit, name] of FEATURES_REFUSED) if (features & bit) throw refused(name);
-  const known = FEATURES_REFUSED.reduce((all, [bit]) => all | bit, FEATURE_DIRTY);
+  const known = FEATURES_REFUSED.reduce((all, [bit]) => all | bit, FEATURE_DIRTY | FEATURE_COMPRESSION_TYPE);
   if (features & ~known) throw refused(`has unknown incompatible features (0x${features.toString(16)})`);
 }
 
@@ -136,11 +186,19 @@ class Runs {
 
   add(offset: number, length: number, at: number): void {
     const last = this.map.at(-1);
-    if (last !== undefined && last[0] + last[1] === offset && last[2] + last[1] === at) {
+    if (last !== undefined && last.length === 3 && last[0] + last[1] === offset && last[2] + last[1] === at) {
       last[1] += length;
       return;
     }
+    this.#push([offset, length, at]);
+  }
+
+  addCompressed(offset: number, length: number, at: number, compressed: number): void {
+    this.#push([offset, length, at, compressed]);
+  }
+
+  #push(run: LayerRun): void {
     if (this.map.length === QCOW2_RUNS_MAX) throw this.tooMany();
-    this.map.push([offset, length, at]);
+    this.map.push(run);
   }
 }

@@ -1,30 +1,35 @@
 /** What a volume read when a snapshot was taken, as one source: for each byte the newest layer that has it, from the
  * snapshot down. The files must not change meanwhile: nothing is purged, and unmap frees nothing in them. */
 import { open, type FileHandle } from "node:fs/promises";
-import { fileExtents, type Layer, type LayerMap } from "../../native/index.js";
+import { fileExtents, type Layer, type LayerMap, type LayerRun } from "../../native/index.js";
 import { chainFrom } from "../chain.js";
 import { refuseRotten } from "../checksum-file.js";
 import { readExactly } from "../file-runs.js";
 import { openDirectory } from "../directory.js";
 import { layersOf } from "../layers.js";
+import { inflateCluster } from "../qcow2.js";
 import { BATCH_BYTES, MERGE_WINDOW_BYTES } from "./limits.js";
 import { osError } from "./os-text.js";
 import type { Piece, Source } from "./source.js";
 
 interface OpenLayer {
+  path: string;
   file: FileHandle;
   /** bytes of the file */
   size: number;
   map: LayerMap | null;
+  /** bytes of a compressed cluster when it is decompressed */
+  clusterBytes: number;
 }
 
 /** Bytes of one layer. */
 interface Part {
   offset: number;
   length: number;
-  file: FileHandle;
-  /** where they lie in the file */
-  at: number;
+  layer: OpenLayer;
+  run: LayerRun;
+  /** bytes of the run before them */
+  skip: number;
 }
 
 type Gap = [begin: number, end: number];
@@ -57,10 +62,11 @@ export async function openMergedSource(
   return { size, fd: null, pieces: () => mergedPieces(layers, size), close };
 }
 
-async function openLayer({ path, map }: Layer): Promise<OpenLayer> {
+async function openLayer({ path, map, clusterBytes }: Layer): Promise<OpenLayer> {
   try {
     const file = await open(path, "r");
-    return { file, size: (await file.stat()).size, map: map ?? null };
+    const { size } = await file.stat();
+    return { path, file, size, map: map ?? null, clusterBytes: clusterBytes ?? 0 };
   } catch (error) {
     throw osError("open", path, error);
   }
@@ -86,25 +92,26 @@ async function partsOf(layers: readonly OpenLayer[], begin: number, end: number)
   let gaps: Gap[] = [[begin, end]];
   for (const layer of layers) {
     if (gaps.length === 0) break;
-    gaps = take(gaps, await extentsIn(layer, begin, end), layer.file, parts);
+    gaps = take(gaps, await extentsIn(layer, begin, end), layer, parts);
   }
   return parts.sort((a, b) => a.offset - b.offset);
 }
 
 /** Moves what `extents` have of `gaps` to `parts`.
  * @returns what stays open */
-function take(gaps: readonly Gap[], extents: LayerMap, file: FileHandle, parts: Part[]): Gap[] {
+function take(gaps: readonly Gap[], extents: LayerMap, layer: OpenLayer, parts: Part[]): Gap[] {
   const left: Gap[] = [];
   let i = 0;
   for (const [begin, end] of gaps) {
     let position = begin;
     for (; i < extents.length; i++) {
-      const [offset, length, at] = extents[i] ?? [0, 0, 0];
+      const run: LayerRun = extents[i] ?? [0, 0, 0];
+      const [offset, length] = run;
       const [from, to] = [Math.max(offset, position), Math.min(offset + length, end)];
       if (offset >= end) break;
       if (from < to) {
         if (from > position) left.push([position, from]);
-        parts.push({ offset: from, length: to - from, file, at: at + (from - offset) });
+        parts.push({ offset: from, length: to - from, layer, run, skip: from - offset });
         position = to;
       }
       // The rest of it may fill the next gap.
@@ -115,7 +122,7 @@ function take(gaps: readonly Gap[], extents: LayerMap, file: FileHandle, parts: 
   return left;
 }
 
-/** `[offset in the volume, length, offset in the file]`, ascending, within a window. */
+/** Ascending, those that reach into a window. */
 async function extentsIn({ file, size, map }: OpenLayer, begin: number, end: number): Promise<LayerMap> {
   if (map !== null) return within(map, begin, end);
   const extents: LayerMap = [];
@@ -156,7 +163,7 @@ function* runsOf(parts: readonly Part[]): Generator<Part[]> {
         [run, bytes] = [[], 0];
       }
       const length = Math.min(part.length - done, BATCH_BYTES - bytes);
-      run.push({ ...part, offset: part.offset + done, at: part.at + done, length });
+      run.push({ ...part, offset: part.offset + done, skip: part.skip + done, length });
       bytes += length;
       done += length;
     }
@@ -170,6 +177,14 @@ function extentOf(parts: readonly Part[]): [offset: number, length: number] {
 
 async function readParts(parts: readonly Part[]): Promise<Buffer> {
   const buffers: Buffer[] = [];
-  for (const { file, at, length } of parts) buffers.push(await readExactly(file, at, length));
+  for (const part of parts) buffers.push(await readPart(part));
   return Buffer.concat(buffers);
+}
+
+async function readPart({ layer, run, skip, length }: Part): Promise<Buffer> {
+  const { path, file, clusterBytes } = layer;
+  const [, , at, compressed] = run;
+  if (compressed === undefined) return readExactly(file, at + skip, length);
+  const cluster = await inflateCluster(await readExactly(file, at, compressed), clusterBytes, path);
+  return cluster.subarray(skip, skip + length);
 }

@@ -23,6 +23,7 @@ bool ReadMap(Napi::Value value, LayerSpec* layer) {
         !ReadCount(piece[2u], &numbers.file_offset)) {
       return false;
     }
+    if (piece.Length() > 3 && !ReadCount(piece[3u], &numbers.compressed)) return false;
     layer->map.push_back(numbers);
   }
   return true;
@@ -42,7 +43,11 @@ std::string ReadLayers(Napi::Value value, ChainSpec* options) {
     LayerSpec layer;
     layer.path = path.As<Napi::String>().Utf8Value();
     if (!ReadMap(object.Get("map"), &layer)) {
-      return name + ".map has to be an array of [offset, length, file offset]";
+      return name + ".map has to be an array of [offset, length, file offset, compressed]";
+    }
+    Napi::Value cluster = object.Get("clusterBytes");
+    if (!cluster.IsUndefined() && !ReadCount(cluster, &layer.cluster_bytes)) {
+      return name + ".clusterBytes has to be a whole number";
     }
     options->layers.push_back(std::move(layer));
   }

@@ -89,12 +89,23 @@ uintptr_t MemoryAlignment([[maybe_unused]] int fd) {
   return kDirectBytes;
 }
 
+// The bounds that reading relies on: of the memory that it takes, and of where it reads.
+bool IsSound(const LayerPiece& piece, uint64_t cluster_bytes) {
+  if (piece.offset + piece.length < piece.offset || piece.file_offset + piece.length < piece.length)
+    return false;
+  if (piece.compressed == 0) return true;
+  return piece.length <= cluster_bytes && piece.compressed <= 2 * cluster_bytes &&
+         piece.file_offset + piece.compressed >= piece.compressed;
+}
+
 }  // namespace
 
 std::unique_ptr<Layer> Layer::Open(LayerSpec spec, uint64_t volume_size, bool head, bool direct,
                                    std::string* error, int* system_errno) {
   std::unique_ptr<Layer> layer(new Layer);
   layer->spec_ = std::move(spec);
+  if (layer->spec_.cluster_bytes > 0)
+    layer->clusters_ = std::make_unique<InflatedClusters>(layer->spec_.cluster_bytes);
   layer->volume_size_ = volume_size;
   layer->direct_ = direct;
   const std::string& path = layer->spec_.path;
@@ -197,10 +208,9 @@ std::string Layer::Extents(uint64_t begin, uint64_t end, bool sync, const Extent
   }
   uint64_t position = 0;
   for (const LayerPiece& piece : spec_.map) {
-    bool wraps =
-        piece.offset + piece.length < piece.offset || piece.file_offset + piece.length < piece.length;
-    if (piece.offset < position || wraps) {
-      return spec_.path + ": the layer map is not ascending at offset " + std::to_string(piece.offset);
+    if (piece.offset < position || !IsSound(piece, spec_.cluster_bytes)) {
+      return spec_.path + ": the layer map is not ascending, or out of bounds, at offset " +
+             std::to_string(piece.offset);
     }
     position = piece.offset + piece.length;
     uint64_t from = std::max(piece.offset, begin);
@@ -243,13 +253,20 @@ int Layer::Read(uint64_t offset, uint64_t length, uint8_t* data) const {
     } else {
       uint64_t inside = offset - next;
       count = std::min(length, piece->length - inside);
-      if (int error = ReadFile(piece->file_offset + inside, count, data)) return error;
+      if (int error = ReadPiece(*piece, inside, count, data)) return error;
     }
     offset += count;
     data += count;
     length -= count;
   }
   return 0;
+}
+
+int Layer::ReadPiece(const LayerPiece& piece, uint64_t skip, uint64_t length, uint8_t* data) const {
+  if (piece.compressed == 0) return ReadFile(piece.file_offset + skip, length, data);
+  return clusters_->Read(
+      piece.file_offset, piece.compressed, skip, length, data,
+      [this](uint64_t at, uint64_t count, uint8_t* bytes) { return ReadFile(at, count, bytes); });
 }
 
 int Layer::ReadFile(uint64_t file_offset, uint64_t length, uint8_t* data) const {
@@ -362,7 +379,9 @@ uint64_t Layer::AllocatedBytes() const {
 }
 
 std::string Layer::Describe(const char* what, int error) const {
-  std::string why = error == kShortRead ? "the file has become shorter than it was" : strerror(error);
+  std::string why = error == kShortRead                   ? "the file has become shorter than it was"
+                    : error == InflatedClusters::kDamaged ? "a compressed cluster is damaged"
+                                                          : strerror(error);
   return spec_.path + ": " + what + ": " + why;
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "store/fiemap.h"
+#include "store/inflated_clusters.h"
 
 namespace aurochs {
 
@@ -17,6 +18,9 @@ struct LayerPiece {
   uint64_t offset;
   uint64_t length;
   uint64_t file_offset;
+  /// 0, or how many bytes of the file are one compressed cluster, of which these are the first `length`
+  /// bytes.
+  uint64_t compressed = 0;
 };
 
 struct LayerSpec {
@@ -24,9 +28,12 @@ struct LayerSpec {
   /// Absent: a plain sparse file, whose extents count. Present (even if empty): ascending, not overlapping.
   bool mapped = false;
   std::vector<LayerPiece> map;
+  /// Bytes of a compressed cluster when it is decompressed. 0: none is compressed.
+  uint64_t cluster_bytes = 0;
 };
 
-/// Any thread; calls on disjoint ranges may run at once. Errors are errno values or kShortRead.
+/// Any thread; calls on disjoint ranges may run at once. Errors are errno values, kShortRead or
+/// InflatedClusters::kDamaged.
 class Layer {
  public:
   /// The file ended inside what it held when it was opened: somebody truncated it.
@@ -90,6 +97,7 @@ class Layer {
 
  private:
   Layer() = default;
+  int ReadPiece(const LayerPiece& piece, uint64_t skip, uint64_t length, uint8_t* data) const;
   int ReadFile(uint64_t file_offset, uint64_t length, uint8_t* data) const;
   int ReadFileDirect(uint64_t file_offset, uint64_t length, uint8_t* data) const;
   std::string CheckHead();
@@ -97,11 +105,12 @@ class Layer {
   bool MemoryAligned(const uint8_t* data) const;
 
   LayerSpec spec_;
-  int fd_ = -1;                    // read, and synced
-  std::atomic<int> write_fd_{-1};  // written, and written out
-  int buffered_fd_ = -1;           // direct only: to write a part of a block at the end of an odd-sized file
-  int apart_fd_ = -1;              // of the head: SyncApart
-  uint64_t size_ = 0;              // bytes, when opened
+  std::unique_ptr<InflatedClusters> clusters_;  // where some are compressed
+  int fd_ = -1;                                 // read, and synced
+  std::atomic<int> write_fd_{-1};               // written, and written out
+  int buffered_fd_ = -1;  // direct only: to write a part of a block at the end of an odd-sized file
+  int apart_fd_ = -1;     // of the head: SyncApart
+  uint64_t size_ = 0;     // bytes, when opened
   uint64_t volume_size_ = 0;
   bool direct_ = false;
   bool whole_blocks_ = false;

@@ -24,6 +24,10 @@ constexpr uint64_t kChunksAtOnce = 2048;
 constexpr uint64_t kPruneWindowBytes = 1u << 30;
 constexpr size_t kPruneRunsMax = 65536;
 
+/// Decompressed clusters of one backing file that are kept, bytes: what a few readers go through next to each
+/// other. Every replica of a node may have such a file.
+constexpr uint64_t kInflatedBytesMax = 1u << 20;
+
 /// What is read at once for a file's checksum, bytes.
 constexpr uint64_t kHashBufferBytes = 1u << 20;
 
