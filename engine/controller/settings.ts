@@ -39,11 +39,7 @@ export class Settings {
     const refusal = maxCountRefusal(this.state.attached === null ? [] : await this.state.usages(), count);
     if (refusal !== null) throw new Error(refusal);
     this.#maxCount = count;
-    for (const entry of this.state.written())
-      await entry.call(
-        `failed to set flag SnapshotMaxCount to ${count} in replica ${entry.address}`,
-        (calls, options) => calls.snapshotMaxCountSet({ count }, options),
-      );
+    await this.#tellAll((entry) => this.#pushMaxCount(entry));
   }
 
   /** @throws {Error} */
@@ -51,55 +47,89 @@ export class Settings {
     const refusal = maxSizeRefusal(this.state.attached === null ? [] : await this.state.usages(), size);
     if (refusal !== null) throw new Error(refusal);
     this.#maxSize = size;
-    for (const entry of this.state.written())
-      await entry.call(
-        `failed to set flag SnapshotMaxSize to ${size} in replica ${entry.address}`,
-        (calls, options) => calls.snapshotMaxSizeSet({ size }, options),
-      );
+    await this.#tellAll((entry) => this.#pushMaxSize(entry));
   }
 
-  /** @throws {Error} no replica took it */
+  /** @throws {Error} no copy took it */
   async setUnmapMark(enabled: boolean): Promise<void> {
-    const { state } = this;
     this.#unmapMark = enabled;
-    if (state.attached === null) return;
-    await this.pushUnmapMark(state.written(), async (entry, cause) => {
-      await state.attached?.replicas.fail(entry.peer, cause);
-    });
+    await this.#tellAll((entry) => this.#pushUnmapMark(entry));
   }
 
-  /** Tells replicas.
+  /** As where a snapshot is taken: whoever does not take it in the time after which it would be dropped is dropped, since its next
+   * snapshot, or unmap, could be another one than the copies'.
+   * @throws {Error} no copy took it */
+  async #tellAll(tell: (entry: ReplicaEntry) => Promise<unknown>): Promise<void> {
+    const { state } = this;
+    if (state.attached === null) return;
+    const failures = await failuresOf(state.written(), tell);
+    if (state.isInVain(failures)) throw state.failureOf(failures);
+    for (const [peer, error] of failures) await state.attached.replicas.fail(peer, errorText(error));
+  }
+
+  /** Tells replicas of a volume that is being started.
    * @param refused called for each that did not take it, while another one did
    * @throws {Error} no replica took it */
   async pushUnmapMark(
     entries: ReplicaEntry[],
     refused: (entry: ReplicaEntry, cause: string) => Promise<void>,
   ): Promise<void> {
-    const failed: [ReplicaEntry, string][] = [];
-    for (const entry of entries) {
-      try {
-        await entry.call("failed to set UnmapMarkDiskChainRemoved", (calls, options) =>
-          calls.unmapMarkDiskChainRemovedSet({ enabled: this.#unmapMark }, options),
-        );
-      } catch (error) {
-        failed.push([entry, errorText(error)]);
-      }
-    }
-    if (failed.length > 0 && failed.length === entries.length) {
+    const failures = await failuresOf(entries, (entry) => this.#pushUnmapMark(entry));
+    const refusals = entries.flatMap((entry) => {
+      const failure = failures.get(entry.peer);
+      return failure === undefined ? [] : [{ entry, cause: errorText(failure) }];
+    });
+    if (refusals.length > 0 && refusals.length === entries.length)
       throw new Error(
-        `failed to correct Unmatched flag UnmapMarkSnapChainRemoved for all replicas, expect ${this.#unmapMark}: ${failed.map(([{ address }, cause]) => `${address}: ${cause}`).join("; ")}`,
+        `failed to correct Unmatched flag UnmapMarkSnapChainRemoved for all replicas, expect ${this.#unmapMark}: ${refusals.map(({ entry, cause }) => `${entry.address}: ${cause}`).join("; ")}`,
       );
-    }
-    for (const [entry, cause] of failed) await refused(entry, cause);
+    for (const { entry, cause } of refusals) await refused(entry, cause);
   }
 
   /** Tells a replica that is added all of them.
    * @throws {Error} */
   async pushAll(entry: ReplicaEntry): Promise<void> {
-    await this.pushUnmapMark([entry], () => Promise.resolve());
-    await entry.call(`failed to set flags of replica ${entry.address}`, async (calls, options) => {
-      await calls.snapshotMaxCountSet({ count: this.#maxCount }, options);
-      await calls.snapshotMaxSizeSet({ size: this.#maxSize }, options);
-    });
+    await this.#pushUnmapMark(entry);
+    await this.#pushMaxCount(entry);
+    await this.#pushMaxSize(entry);
   }
+
+  #pushUnmapMark(entry: ReplicaEntry) {
+    const request = { enabled: this.#unmapMark };
+    return entry.call(
+      "failed to set UnmapMarkDiskChainRemoved",
+      (calls, options) => calls.unmapMarkDiskChainRemovedSet(request, options),
+      this.state.options.replicaTimeoutMs,
+    );
+  }
+
+  #pushMaxCount(entry: ReplicaEntry) {
+    const count = this.#maxCount;
+    return entry.call(
+      `failed to set flag SnapshotMaxCount to ${count} in replica ${entry.address}`,
+      (calls, options) => calls.snapshotMaxCountSet({ count }, options),
+      this.state.options.replicaTimeoutMs,
+    );
+  }
+
+  #pushMaxSize(entry: ReplicaEntry) {
+    const size = this.#maxSize;
+    return entry.call(
+      `failed to set flag SnapshotMaxSize to ${size} in replica ${entry.address}`,
+      (calls, options) => calls.snapshotMaxSizeSet({ size }, options),
+      this.state.options.replicaTimeoutMs,
+    );
+  }
+}
+
+/** @returns by `peer`, of those that did not take it */
+async function failuresOf(
+  entries: readonly ReplicaEntry[],
+  tell: (entry: ReplicaEntry) => Promise<unknown>,
+): Promise<Map<string, Error>> {
+  const failures = new Map<string, Error>();
+  await Promise.all(
+    entries.map((entry) => tell(entry).catch((error: unknown) => failures.set(entry.peer, error as Error))),
+  );
+  return failures;
 }

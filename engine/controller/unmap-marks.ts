@@ -61,7 +61,11 @@ export class UnmapMarks {
     const entries = state.written();
     // The files of one that is no copy yet are being copied, and what tells of them as well.
     if (entries.some((entry) => state.modeOf(entry) !== ReplicaMode.RW)) return false;
-    const chains = await Promise.all(entries.map(async (entry) => behindHead(await entry.get())));
+    // The volume's other changes wait meanwhile.
+    const { replicaTimeoutMs } = state.options;
+    const chains = await Promise.all(
+      entries.map(async (entry) => behindHead(await entry.get(replicaTimeoutMs))),
+    );
     const [first] = chains;
     if (first === undefined) return true;
     const snapshots = first.disks.map(({ name }) => name);
@@ -75,6 +79,7 @@ export class UnmapMarks {
           entry.call(
             `failed to mark disk ${name} as removed for replica ${entry.address}`,
             (calls, options) => calls.diskMarkAsRemoved({ name }, options),
+            replicaTimeoutMs,
           ),
         ),
       );

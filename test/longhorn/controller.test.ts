@@ -253,6 +253,27 @@ t.test("a replica that answers nothing keeps the others from no change", async (
   await t.rejects(rig.calls.volumeSnapshot({ name: "s3" }, CALL), { message: /failed to get replica .* info from remote/ }); // prettier-ignore
 });
 
+for (const [call, set] of [
+  ["snapshotMaxCountSet", (rig: Rig) => rig.calls.volumeSnapshotMaxCountSet({ count: 10 }, CALL)],
+  ["snapshotMaxSizeSet", (rig: Rig) => rig.calls.volumeSnapshotMaxSizeSet({ size: SIZE * 4 }, CALL)],
+  ["unmapMarkDiskChainRemovedSet", (rig: Rig) => rig.calls.volumeUnmapMarkSnapChainRemovedSet({ enabled: true }, CALL)], // prettier-ignore
+] as const)
+  t.test(`a replica that hangs in ${call} is dropped after its time, and the others are told`, async (t) => {
+    const rig = new Rig(t);
+    await rig.volume(2, { replicaTimeoutMs: 500 });
+    const [copy, hung] = rig.twins;
+    const hang = () => new Promise<never>(() => undefined);
+    hung?.faults.set(call, hang);
+    copy?.calls.splice(0);
+    await set(rig);
+    t.equal(await rig.modes(), "RW ERR");
+    t.ok(copy?.calls.includes(call));
+    t.match(await rig.calls.volumeSnapshot({ name: "s1" }, CALL), { name: "s1" });
+    copy?.faults.set(call, hang);
+    await t.rejects(set(rig), { code: status.DEADLINE_EXCEEDED }, "the last copy is not given up for that");
+    t.equal(await rig.modes(), "RW ERR");
+  });
+
 t.test("copies on a backing file and copies on none are not one volume", async (t) => {
   const rig = new Rig(t);
   await rig.volume(2);
