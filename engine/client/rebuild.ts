@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { ReplicaMode, type SyncFileInfo } from "../../proto/longhorn.js";
 import { hostOf, grpcAddress } from "./addresses.js";
 import type { ReplicaConnection } from "./connections.js";
-import { CLOSE_WAIT_MS, LONG_CALL_TIMEOUT_MS, POLL_MS } from "./limits.js";
+import { CLOSE_WAIT_MS, LONG_CALL_TIMEOUT_MS, POLL_MS, QUERY_TIMEOUT_MS } from "./limits.js";
 import { isHeadFile, purgeStatus } from "./snapshots.js";
 import { getReplica, type ListedReplica, type VolumeClient } from "./volume.js";
 
@@ -59,7 +59,22 @@ export async function addReplica(
     await volume.withReplica(address, (replica) => prepare(replica, volumeSize), instanceName);
   const isResumed = mode === "WO" && state === "rebuilding";
   await createReplica(volume, added, true);
-  mode = await modeOf(volume, address);
+  try {
+    await makeWhole(volume, added, options, isResumed);
+  } catch (error) {
+    await takeBack(volume, added).catch(() => undefined);
+    throw error;
+  }
+}
+
+async function makeWhole(
+  volume: VolumeClient,
+  added: NewReplica,
+  options: RebuildOptions,
+  isResumed: boolean,
+): Promise<void> {
+  const { address, instanceName } = added;
+  const mode = await modeOf(volume, address);
   if (mode === null) throw new Error("failed to find target replica to copy to");
   if (mode !== "WO") throw new Error(`replica ${address} is not in mode WO got: ${mode}`);
   if (!isResumed) await volume.withReplica(address, (replica) => setRebuilding(replica, true), instanceName);
@@ -74,6 +89,20 @@ export async function addReplica(
   );
   await verifyRebuild(volume, address, instanceName);
   await volume.withReplica(address, (replica) => setRebuilding(replica, false), instanceName);
+}
+
+/** A rebuild that has failed ends in ERR, as one does that cannot be verified: while it is WO all writes go to it, and no other replica can be
+ * added. Where somebody still copies to it (another caller, or what was begun here, past a time limit), that can be gone on with. */
+async function takeBack(volume: VolumeClient, { address, instanceName }: NewReplica): Promise<void> {
+  if ((await modeOf(volume, address)) !== "WO") return;
+  const isCopying = await rebuildStatus(volume, address).then(
+    ({ isRebuilding }) => isRebuilding,
+    () => false,
+  );
+  if (isCopying) return;
+  await volume.engine.call(`failed to set replica ${address} to ERR`, (calls, options) =>
+    calls.replicaUpdate({ address: { address, instanceName }, mode: ReplicaMode.ERR }, options),
+  );
 }
 
 /** Adds a replica to a volume that is being restored: its data come with the next restore. */
@@ -236,8 +265,10 @@ export function removeReplica({ engine }: VolumeClient, address: string) {
 
 export function rebuildStatus(volume: VolumeClient, address: string) {
   return volume.withSyncAgent(address, (agent) =>
-    agent.call(`failed to get replica rebuild status for replica ${agent.address}`, (calls, options) =>
-      calls.replicaRebuildStatus({}, options),
+    agent.call(
+      `failed to get replica rebuild status for replica ${agent.address}`,
+      (calls, options) => calls.replicaRebuildStatus({}, options),
+      QUERY_TIMEOUT_MS,
     ),
   );
 }

@@ -4,6 +4,7 @@ import { io } from "../../cli/longhorn/command.js";
 import { run } from "../../cli/longhorn/run.js";
 import { ReplicaMode } from "../../proto/longhorn.js";
 import { CALL, Rig, SIZE, VOLUME } from "./rig.js";
+import type { TwinReplica } from "./twin-replica.js";
 
 interface Ended {
   code: number;
@@ -226,6 +227,32 @@ t.test("snapshots are told by the others where a replica is dropped that does no
     return silent();
   });
   t.match(await on("ls"), { code: 0, stdout: /s1/ });
+});
+
+t.test("a replica to which nothing can be copied is taken back, and can be added again", async (t) => {
+  const rig = new Rig(t);
+  await rig.volume(1);
+  const [copy] = rig.twins;
+  if (copy === undefined) throw new Error("no replica");
+  const [added, other] = [await rig.addTwin(), await rig.addTwin()];
+  for (const twin of [added, other]) twin.peers.set(copy.address.replace("tcp://", ""), copy);
+  const add = ({ address }: TwinReplica) =>
+    longhorn("--url", rig.address, "add-replica", "--size", `${SIZE}`, "--current-size", `${SIZE}`, address);
+  const fail = () => Promise.reject(new Error("connection reset by peer"));
+  added.faults.set("filesSync", fail);
+  t.match(await add(added), { code: 1, stderr: /connection reset by peer/ });
+  t.equal(await rig.modes(), "RW ERR");
+  t.match(await add(other), { code: 0 }, "another one can be added");
+  added.faults.set("filesSync", () => {
+    added.syncState = "in_progress";
+    return fail();
+  });
+  t.match(await add(added), { code: 1 });
+  t.equal(await rig.modes(), "RW RW WO", "what somebody still copies is not given up");
+  added.syncState = "complete";
+  added.faults.clear();
+  t.match(await add(added), { code: 0 });
+  t.equal(await rig.modes(), "RW RW RW");
 });
 
 t.test("a snapshot that has rotted is told so", async (t) => {

@@ -328,6 +328,7 @@ export class TwinReplica {
         }),
       backupStatus: ({ backup }) => known(this.backups, backup, "backup"),
       snapshotHashStatus: ({ snapshotName }) => known(this.hashes, snapshotName, "hash of"),
+      snapshotPurgeStatus: () => Promise.resolve({}),
       reset: () => {
         if (this.syncState !== "in_progress") this.syncState = "";
         return Promise.resolve({});
