@@ -1,6 +1,6 @@
 /**
  * Stands in for the C++ `Volume` (native/index.ts): the fan-out over simulated streams, the order of overlapping operations,
- * what is held and what is reported. The C++ has tests of its own (`native/test/volume_*`); nothing plays the same to both.
+ * what is held and what is reported. `volume-contract.test.ts` asks both the same.
  */
 import type {
   Hello,
@@ -120,12 +120,35 @@ function overlap(one: Flight, other: Flight): boolean {
   return one.begin < other.end && other.begin < one.end;
 }
 
+function closedError(): NativeError {
+  return nativeError("CLOSED", "the volume is closed");
+}
+
+/** Runs that touch are one. */
+function joined(runs: readonly number[]): number[] {
+  const all: number[] = [];
+  for (let i = 0; i < runs.length; i += 2) {
+    const [offset = 0, length = 0] = [runs[i], runs[i + 1]];
+    const last = all.length - 1;
+    if (last > 0 && (all[last - 1] ?? 0) + (all[last] ?? 0) === offset) all[last] = (all[last] ?? 0) + length;
+    else all.push(offset, length);
+  }
+  return all;
+}
+
 /** What engines in the simulated world use of it. */
 type Simulated = Pick<
   Volume,
   | "connect" | "setMode" | "failHeld" | "refuse" | "grow" | "read" | "write" | "unmap" | "writeZeroes" | "flush" | "extents"
   | "copy" | "settle" | "watchUnmaps" | "clock" | "leaseReads" | "quiesce" | "resume" | "stats" | "close"
 >; // prettier-ignore
+
+/** What an empty range comes to. */
+const NOTHING: Partial<Record<Kind, Int32Array | number[] | number>> = {
+  read: new Int32Array(0),
+  extents: [],
+  copy: 0,
+};
 
 const UNTIMED = { counts: [], sumMicros: 0 };
 
@@ -149,6 +172,8 @@ export class SimVolume implements Simulated {
   private waitingUnmaps: Flight[] = [];
   private quiesced = 0;
   private quiescing: (() => void)[] = [];
+  /** from when its end was asked for */
+  private closing: Promise<void> | null = null;
   private closed = false;
   private settlement: Flight | null = null;
   private epoch = 0;
@@ -205,10 +230,11 @@ export class SimVolume implements Simulated {
   }
 
   private call<T>(operation: Pick<Operation, "kind"> & Partial<Operation>): Promise<T> {
+    if (this.closing !== null) return Promise.reject(closedError());
     return new Promise((resolve, reject) => {
       const done: Operation["done"] = (status, result, failedSlot) =>
         this.leave(() => {
-          if (status === "OK") resolve(result as T);
+          if (status === "OK") resolve((result ?? undefined) as T);
           else
             reject(
               nativeError(
@@ -226,6 +252,7 @@ export class SimVolume implements Simulated {
   }
 
   connect(slot: number, host: string, port: number, hello: Hello): Promise<HelloReply> {
+    if (this.closing !== null) return Promise.reject(closedError());
     return new Promise((resolve, reject) => {
       this.enter(() =>
         this.connectSlot(slot, host, port, hello, (error, reply) =>
@@ -247,7 +274,7 @@ export class SimVolume implements Simulated {
   refuse(status: StatusName | null): Promise<void> {
     return this.onThread(() => {
       this.refusal = status;
-      if (status !== null) for (const { done } of this.parked.splice(0)) done(status, null, null);
+      if (status !== null) this.answerParked(status);
     });
   }
   grow(size: number): Promise<void> {
@@ -276,6 +303,7 @@ export class SimVolume implements Simulated {
     });
   }
   quiesce(): Promise<void> {
+    if (this.closing !== null) return Promise.reject(closedError());
     return new Promise((resolve) => {
       this.enter(() => {
         this.quiesced++;
@@ -287,10 +315,11 @@ export class SimVolume implements Simulated {
     });
   }
   close(): Promise<void> {
-    return this.onThread(() => this.end());
+    return (this.closing ??= this.onThread(() => this.end()));
   }
 
   private onThread<T>(work: () => T): Promise<T> {
+    if (this.closing !== null) return Promise.reject(closedError());
     return new Promise((resolve) => {
       this.enter(() => {
         const result = work();
@@ -336,6 +365,7 @@ export class SimVolume implements Simulated {
   }
 
   stats(): VolumeStats {
+    if (this.closing !== null) throw closedError();
     const slots = this.slots.map((slot) => ({
       connected: slot.isOpen,
       mode: slot.mode,
@@ -375,7 +405,7 @@ export class SimVolume implements Simulated {
     }
     if (status !== null) {
       if (status !== "OK") this.counts.failed++;
-      done(status, null, null);
+      done(status, NOTHING[kind] ?? null, null);
     } else if (this.hasToWait(operation)) this.park(operation);
     else this.admit(operation);
   }
@@ -391,6 +421,13 @@ export class SimVolume implements Simulated {
     const behind = this.parked.findIndex(({ kind }) => kind !== "copy");
     const at = operation.kind === "copy" && behind >= 0 ? behind : this.parked.length;
     this.parked.splice(at, 0, operation);
+  }
+
+  private answerParked(status: StatusName): void {
+    for (const { done } of this.parked.splice(0)) {
+      this.counts.failed++;
+      done(status, null, null);
+    }
   }
 
   private admit(operation: Operation): void {
@@ -431,7 +468,8 @@ export class SimVolume implements Simulated {
     if (!flight.isSettlement) this.count(operation, status);
     if (this.settlement === flight) this.settlement = null;
     if (flight.pending.size === 0) this.retire(flight);
-    operation.done(status, status === "OK" ? this.resultOf(flight) : null, failedSlot);
+    const ended = flight.kind === "copy" ? failedSlot : null;
+    operation.done(status, status === "OK" ? this.resultOf(flight) : null, ended);
     this.runReady();
   }
 
@@ -592,13 +630,9 @@ export class SimVolume implements Simulated {
         slot.requests.delete(message.id);
         if (request === undefined) return;
         const damaged = request.op === "read" && message.status === "OK" && isDamaged();
-        if (damaged) slot.crcErrors++;
-        this.answered(
-          request,
-          damaged ? "CHECKSUM_MISMATCH" : message.status,
-          message.message,
-          message.result,
-        );
+        const status = damaged ? "CHECKSUM_MISMATCH" : message.status;
+        if (status === "CHECKSUM_MISMATCH") slot.crcErrors++;
+        this.answered(request, status, message.message, message.result);
       }
     }
   }
@@ -715,13 +749,10 @@ export class SimVolume implements Simulated {
     this.quiesced = 0;
     this.watchingUnmaps = false;
     this.waitingUnmaps = [];
-    const parked = this.parked.splice(0);
-    for (const [index, slot] of this.slots.entries()) {
-      slot.mode = "OFF";
-      this.dropStream(index, false);
-    }
+    this.answerParked("ABORTED");
+    for (const slot of this.slots) slot.mode = "OFF";
+    for (const index of this.slots.keys()) this.dropStream(index, false);
     for (const flight of [...this.flights]) if (flight.active) this.finish(flight, "ABORTED");
-    for (const { done } of parked) done("ABORTED", null, null);
     this.runReady();
   }
 
@@ -936,7 +967,8 @@ export class SimVolume implements Simulated {
       this.copyNextRun(flight);
       return;
     }
-    if (flight.kind === "extents") flight.extents = ([...flight.results.values()][0] ?? []) as number[];
+    if (flight.kind === "extents")
+      flight.extents = joined(([...flight.results.values()][0] ?? []) as number[]);
     this.finish(flight, "OK");
   }
 
@@ -950,7 +982,8 @@ export class SimVolume implements Simulated {
     }
     flight.cursor = 0;
     const length = Math.min(left, PAYLOAD_BYTES_MAX);
-    this.begin(flight, "named", [operation.from, operation.to], "read", flight.chunk, length, null);
+    const slots = [operation.from, operation.to].sort();
+    this.begin(flight, "named", slots, "read", flight.chunk, length, null);
   }
 
   private copyNextRun(flight: Flight): void {
