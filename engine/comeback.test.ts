@@ -33,7 +33,15 @@ function record(generation: number): MemberRecord {
 function facts(heldGeneration: number, patch: Partial<ReplicaFacts> = {}): ReplicaFacts {
   return {
     ...{ volume: "v", replicaId: "B", size: 4096, record: record(heldGeneration), lostWrites: false },
-    ...{ inheritedRegions: 0, regionSize: 1, bootId: "b", directory: "/b", dataPort: 1, revision: 0 },
+    ...{
+      inheritedRegions: 0,
+      regionSize: 1,
+      bootId: "b",
+      directory: "/b",
+      dataPort: 1,
+      dataSocket: "",
+      revision: 0,
+    },
     ...{
       allocated: 4096,
       chain: ["volume-head-000.img"],

@@ -40,6 +40,7 @@ function up(id: string, stored: MemberRecord | null, facts: Partial<ReplicaFacts
       bootId: "boot",
       directory: `/data/${id}`,
       dataPort: 2,
+      dataSocket: "",
       revision: 0,
       allocated: stored === null ? 0 : 4096,
       chain: ["volume-head-000.img"],

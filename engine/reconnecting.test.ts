@@ -12,7 +12,15 @@ const SIZE = 1 << 20;
 
 t.test("what a copy had no space for before its stream ended does not count once it is back", async (t) => {
   const facts = {
-    ...{ volume: "v", replicaId: "A", lostWrites: false, opening: "", dataPort: 1, size: SIZE },
+    ...{
+      volume: "v",
+      replicaId: "A",
+      lostWrites: false,
+      opening: "",
+      dataPort: 1,
+      dataSocket: "",
+      size: SIZE,
+    },
     record: { generation: 1, engineId: "e" },
   } as unknown as ReplicaFacts;
   const link = { identify: () => Promise.resolve(facts) } as unknown as ReplicaLink;

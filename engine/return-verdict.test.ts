@@ -35,6 +35,7 @@ function facts(generation: number, engineId: string, patch: Partial<ReplicaFacts
       bootId: "b",
       directory: "/d",
       dataPort: 1,
+      dataSocket: "",
       revision: 0,
       allocated: 0,
       chain: [],

@@ -60,6 +60,12 @@ export type HashFile = (path: string) => { checksum: Promise<string>; cancel: ()
  * @throws {NativeError} `BAD_ARGUMENT`: no such host; `IO_ERROR` */
 export type ListenTcp = (host: string, port: number) => { fd: number; host: string; port: number };
 
+/** The same at a unix socket, to whose file only its owner may connect. What a process has left there that has ended is replaced, a
+ * socket that is served and any other file are not. The file stays when the socket is closed.
+ * @returns its descriptor
+ * @throws {NativeError} `IO_ERROR`, whose message says what is there */
+export type ListenUnix = (path: string) => number;
+
 // ---------------------------------------------------------------------------------------------- Volume
 
 export interface VolumeOptions {
@@ -159,6 +165,7 @@ export interface VolumeStats {
 export interface Volume {
   /** Connects (or reconnects) a slot and sends HELLO. After a reconnect, held operations are sent again before new ones.
    * HELLO has to be answered within `replicaTimeoutMs`.
+   * @param host a name or an address, or the absolute path of a unix socket, whose port is 0
    * @throws {NativeError} `DISCONNECTED`, or the status that the replica answered HELLO with */
   connect(slot: number, host: string, port: number, hello: Hello): Promise<HelloReply>;
   /** The same to a replica that speaks Longhorn's data protocol (`native/src/stream/longhorn_client.h`). It has no flush: one is
@@ -217,7 +224,7 @@ export interface Volume {
 
   /** Serves the volume over Longhorn's data protocol at a unix socket, one at a time. Every write and unmap that it answers
    * is durable: the protocol has no flush.
-   * @param path must not be there; its file stays when the socket is closed
+   * @param path as in `listenUnix`
    * @param onEnded told why a connection has ended
    * @throws {NativeError} `BAD_ARGUMENT`, `IO_ERROR` with `errno` */
   openSocket(path: string, onEnded: (reason: string) => void): Promise<void>;
@@ -501,7 +508,7 @@ export interface DataServerOptions {
 
 /** The replica's end of the data plane: gRPC over HTTP/2 (cleartext, prior knowledge), served from a `ReplicaStore`. */
 export interface DataServer {
-  /** Once: accepts from a socket of `listenTcp`. The socket stays the caller's; who connects after `close` waits in it again.
+  /** Once: accepts from a socket of `listenTcp` or `listenUnix`. The socket stays the caller's; who connects after `close` waits in it again.
    * @throws {NativeError} `BAD_ARGUMENT`, `CLOSED` */
   listen(fd: number): void;
   /** Takes the stream and closes others of the same engine, which has connected anew. HELLO is answered when no request of
@@ -570,6 +577,7 @@ interface Addon {
   punchHole: PunchHole;
   hashFile: HashFile;
   listenTcp: ListenTcp;
+  listenUnix: ListenUnix;
   Volume: new (options: VolumeOptions, onEvent: (event: VolumeEvent) => void) => Volume;
   Target: new (volume: Volume, options: TargetOptions, onEvent: (event: TargetEvent) => void) => Target;
   /** Opens the files and loads the extent index off the event loop. */
@@ -607,6 +615,7 @@ export const {
   punchHole,
   hashFile,
   listenTcp,
+  listenUnix,
   Volume,
   Target,
   openStore,

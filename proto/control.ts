@@ -51,7 +51,10 @@ export interface ReplicaFacts {
   regionSize: number;
   bootId: string;
   directory: string;
+  /** 0: it has none */
   dataPort: number;
+  /** path of the unix socket where its data are served instead; "": there is none */
+  dataSocket: string;
   /** Longhorn's revision counter; 0 when there is none */
   revision: number;
   /** bytes of all layers */

@@ -17,6 +17,7 @@ export const NO_DATA = {
     regionSize: 0,
     bootId: "",
     dataPort: 0,
+    dataSocket: "",
   },
   ...{
     revision: 0,

@@ -2,12 +2,13 @@
  * One replica in this daemon: open or not, and the one queue in which control calls and HELLOs are decided, one after the
  * other.
  */
-import { closeSync } from "node:fs";
+import { closeSync, mkdirSync, rmSync } from "node:fs";
 import { stat } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { status } from "@grpc/grpc-js";
 import type { Logger } from "pino";
-import { listenTcp, type DataServerEvent } from "../native/index.js";
+import { listenTcp, listenUnix, type DataServerEvent } from "../native/index.js";
+import type { ReplicaFacts } from "../proto/control.js";
 import { RpcError } from "../proto/unary.js";
 import { decideDataconn, decideHello, type HelloDecision } from "./decide.js";
 import { CHAIN_FILES_MAX, DECISIONS_WAITING_MAX, HEAD_CHECK_MS } from "./limits.js";
@@ -30,12 +31,15 @@ type State =
 
 export type HostedState = Exclude<State, { state: "ended" }>;
 
+/** Where data are served, of a unix socket its path. */
+export type DataAddress = { host: string; port: number } | { path: string };
+
 export class HostedReplica {
   readonly settings: SnapshotSettings;
   private state: State = { state: "closed", onPurpose: false };
   private readonly decisions = new Serial(DECISIONS_WAITING_MAX);
   /** where data are served while open; null: nowhere yet */
-  private socket: ReturnType<typeof listenTcp> | null = null;
+  private socket: { fd: number; served: Pick<ReplicaFacts, "dataPort" | "dataSocket"> } | null = null;
   /** acknowledged writes may be lost, which the directory does not say: this process alone knows */
   private lossUntold = false;
   private headCheck: NodeJS.Timeout | null = null;
@@ -62,18 +66,16 @@ export class HostedReplica {
   }
 
   /** Serves data whenever the replica is open. Who connects before that waits: Longhorn's engine does, and opens it then.
-   * @param port 0: a free one
-   * @returns the address bound
-   * @throws {NativeError} */
-  listen(host: string, port: number): { host: string; port: number } {
-    this.socket = listenTcp(host, port);
+   * @param at port 0: a free one; a path's folder is made
+   * @throws {Error} what is in the way there */
+  listen(at: DataAddress): void {
+    this.socket = "path" in at ? serveUnix(at.path) : serveTcp(at.host, at.port);
     if (this.state.state === "open") this.state.replica.data.listen(this.socket.fd);
-    return this.socket;
   }
 
-  /** 0: not known yet */
-  get dataPort(): number {
-    return this.socket?.port ?? 0;
+  /** Neither is known yet before `listen`. */
+  get served(): Pick<ReplicaFacts, "dataPort" | "dataSocket"> {
+    return this.socket?.served ?? { dataPort: 0, dataSocket: "" };
   }
 
   /** "" while it is not known: the replica is not open, and nobody has said. */
@@ -165,9 +167,17 @@ export class HostedReplica {
     return this.decisions.always(async () => {
       await this.shut();
       this.state = { state: "ended" };
-      if (this.socket !== null) closeSync(this.socket.fd);
-      this.socket = null;
+      this.stopListening();
     });
+  }
+
+  private stopListening(): void {
+    if (this.socket === null) return;
+    const { fd, served } = this.socket;
+    this.socket = null;
+    // While it listens nobody else takes its place.
+    if (served.dataSocket !== "") rmSync(served.dataSocket, { force: true });
+    closeSync(fd);
   }
 
   /** The open replica; one that is closed is opened. Only within `run`.
@@ -286,4 +296,14 @@ async function isInitial(path: string): Promise<boolean> {
     if (!(error instanceof ReplicaError)) throw error;
     return error.code === "MISSING" || error.code === "FOREIGN";
   }
+}
+
+function serveTcp(host: string, port: number) {
+  const { fd, port: dataPort } = listenTcp(host, port);
+  return { fd, served: { dataPort, dataSocket: "" } };
+}
+
+function serveUnix(path: string) {
+  mkdirSync(dirname(path), { recursive: true });
+  return { fd: listenUnix(path), served: { dataPort: 0, dataSocket: path } };
 }

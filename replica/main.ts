@@ -12,6 +12,8 @@ export interface ReplicaOptions extends HostedReplicaOptions {
   /** control port; data is served on the next one, Longhorn's sync agent behind that. 0: free ports, the data port is then
    * told by Identify alone */
   port: number;
+  /** path of a unix socket that serves data in the place of that port; absent: none */
+  dataSocket?: string;
   /** absent: none */
   syncAgent?: HostedSyncAgent;
 }
@@ -34,7 +36,10 @@ export interface RunningReplica {
   directory: string;
   host: string;
   port: number;
+  /** 0: data are at `dataSocket` */
   dataPort: number;
+  /** "": data are at `dataPort` */
+  dataSocket: string;
   /** null: it has no sync agent */
   syncAgentPort: number | null;
 }
@@ -76,15 +81,17 @@ export async function runReplica(replicas: readonly ReplicaOptions[], log: Logge
 }
 
 async function serve(options: ReplicaOptions, parentLog: Logger): Promise<Served> {
-  const { directory, host, port } = options;
+  const { directory, host, port, dataSocket } = options;
   const log = parentLog.child({ directory });
   const replica = await HostedReplica.open(options, log);
   try {
     // Data first: who can ask for facts can use them.
-    const data = replica.listen(host, port === 0 ? 0 : port + 1);
+    replica.listen(
+      dataSocket === undefined ? { host, port: port === 0 ? 0 : port + 1 } : { path: dataSocket },
+    );
     const control = await serveControl(replica, host, port, log);
     const syncAgent = await serveAgentOf(options, replica, control, log);
-    const ports = { port: control.port, dataPort: data.port, syncAgentPort: syncAgent?.port ?? null };
+    const ports = { port: control.port, ...replica.served, syncAgentPort: syncAgent?.port ?? null };
     const running = { ...replica.identity, directory, host, ...ports };
     log.info(running, "replica serves");
     return { replica, control, syncAgent, running };

@@ -16,7 +16,7 @@ async function served(t: Parameters<typeof scratch>[0] & { teardown: (fn: () => 
     { directory: scratch(t), size: 4 * MIB, volume: "vol", replicaId: null, cache: "writeback", backingFile: null, bootIdFile: null, startClosed: false, revisionCounter: false, instanceName: "vol-r-1" }, // prettier-ignore
     log,
   );
-  hosted.listen("127.0.0.1", 0);
+  hosted.listen({ host: "127.0.0.1", port: 0 });
   t.teardown(() => hosted.close());
   const decisions = new ReplicaDecisions(hosted, log);
   const { replicaId, opening } = await decisions.identify();

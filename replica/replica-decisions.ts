@@ -37,7 +37,7 @@ export class ReplicaDecisions {
   async identify(): Promise<ReplicaFacts> {
     // Not in turn while it is open: facts are to be had also while a decision waits for the disk.
     const found = this.hosted.current ?? (await this.hosted.run(() => this.openedOrNot()));
-    if (found instanceof UnusableReplica) return found.facts(this.hosted.dataPort);
+    if (found instanceof UnusableReplica) return found.facts(this.hosted.served);
     const { replica } = found;
     const { directory, record } = replica;
     const { volume, replicaId, unfit } = replica.standing;
@@ -54,7 +54,7 @@ export class ReplicaDecisions {
       regionSize: REGION_BYTES,
       bootId: replica.bootId,
       directory: directory.path,
-      dataPort: this.hosted.dataPort,
+      ...this.hosted.served,
       revision: replica.revision() ?? 0,
       allocated: stats.allocatedBytes,
       chain: [...directory.chain],

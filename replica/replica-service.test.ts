@@ -64,7 +64,7 @@ async function serve(t: Test, options: Partial<HostedReplicaOptions> = {}): Prom
     { directory: path, size: null, volume: "vol", replicaId: null, cache: "writeback", backingFile: null, bootIdFile: null, startClosed: true, revisionCounter: true, instanceName: "vol-r-1", ...options }, // prettier-ignore
     log,
   );
-  hosted.listen("127.0.0.1", 0);
+  hosted.listen({ host: "127.0.0.1", port: 0 });
   const server = await serveControl(hosted, "127.0.0.1", 0, log);
   t.teardown(async () => {
     await hosted.close();

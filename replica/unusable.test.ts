@@ -53,7 +53,7 @@ for (const { name, bootId, lostWrites = false, marked, expected } of CASES) {
       { ...options, cache: "writeback" },
       new ReplicaError("DAMAGED", "its chain is damaged"),
     );
-    t.equal(unusable.facts(1).lostWrites, expected);
+    t.equal(unusable.facts({ dataPort: 1, dataSocket: "" }).lostWrites, expected);
     t.equal(unusable.standing.lostWrites, expected);
     // The opening after a repair finds it out by itself.
     await unusable.keep({ volume: "vol", replicaId: "r1", record: MEMBER, basis: null });

@@ -59,7 +59,7 @@ export class UnusableReplica {
     return { volume, replicaId, member, unfit: this.reason, lostWrites, opening: "" };
   }
 
-  facts(dataPort: number): ReplicaFacts {
+  facts(served: Pick<ReplicaFacts, "dataPort" | "dataSocket">): ReplicaFacts {
     const { volume, replicaId, member, bootId, heldGeneration } = this.record;
     const { lostWrites } = this;
     return {
@@ -74,7 +74,7 @@ export class UnusableReplica {
       },
       ...{ lostWrites, inheritedRegions: 0, regionSize: REGION_BYTES, bootId, directory: this.directory },
       ...{
-        dataPort,
+        ...served,
         revision: 0,
         allocated: this.allocated,
         chain: [],

@@ -2,8 +2,8 @@
 import { parseHostPort } from "../../engine/host-port.js";
 import { parseWitness } from "../../engine/witness-address.js";
 import {
-  checkProtocol,
   DATA_PROTOCOL_FLAG,
+  dataSocketOf,
   listenOf,
   rateLimitOf,
   REPLICA_INSTANCE_FLAG,
@@ -57,7 +57,7 @@ async function runController({ globals, options, args: [volume = ""] }: Invocati
   const size = parseSize(options.string("size"));
   if (options.string("current-size") === "") throw new Error("current-size is required");
   const currentSize = parseSize(options.string("current-size"));
-  checkProtocol(options);
+  const dataSocket = dataSocketOf(options, volume);
   for (const backend of options.strings("enable-backend"))
     if (backend !== "tcp" && backend !== "file") throw new Error(`Unsupported backend: ${backend}`);
   if (options.int("rebuild-sync-concurrent-limit") <= 0)
@@ -71,6 +71,7 @@ async function runController({ globals, options, args: [volume = ""] }: Invocati
     listen: listenOf(options),
     frontend: options.string("frontend"),
     replicas: options.strings("replica"),
+    dataSocket,
     takesFiles: options.strings("enable-backend").includes("file"),
     witness: options.string("witness") === "" ? null : parseWitness(options.string("witness")),
     upgrade: options.bool("upgrade"),

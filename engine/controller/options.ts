@@ -16,6 +16,9 @@ export interface ControllerOptions {
   replicas: string[];
   /** plain files, `file:///path`, are taken for replicas as well */
   takesFiles: boolean;
+  /** path of the unix socket where the volume's one replica serves its data; null: replicas serve them at ports. Those of ours say
+   * themselves where they are */
+  dataSocket: string | null;
   /** control address of the witness at first, an extension of ours; null: there is none */
   witness: string | null;
   /** to take an existing frontend over */

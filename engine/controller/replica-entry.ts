@@ -28,6 +28,8 @@ export interface EntryOwner {
   engineId: string;
   /** it takes plain files as well */
   takesFiles: boolean;
+  /** where one of Longhorn's own serves its data, path of a unix socket; null: at a port */
+  dataSocket: string | null;
   /** the engine as the replica at `peer` has recorded it; null: while it is no part of the volume */
   engineAt: (peer: string) => OpeningRequest | null;
 }
@@ -186,7 +188,7 @@ export class ReplicaEntry {
   longhornLink(): LonghornLink | null {
     const { longhorn, peer, owner } = this;
     if (this.#file !== null) return new FileLink(this.#file, owner.volume);
-    return longhorn ? new LonghornLink(peer, owner.volume, longhorn.clean) : null;
+    return longhorn ? new LonghornLink(peer, owner.volume, longhorn.clean, owner.dataSocket) : null;
   }
 
   async #endRebuild(): Promise<void> {

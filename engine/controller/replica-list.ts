@@ -50,6 +50,7 @@ export class ReplicaList {
     const attached = state.running();
     if (this.expansion.running) throw new Error("cannot add WO replica during expansion");
     if (snapshotRequired) await this.settings.checkRoom();
+    state.checkCount(state.entries.length + 1);
     checkAlike([address, ...state.entries.map((entry) => entry.address)]);
     const entry = new ReplicaEntry(address, state.owner, null, {
       restored: !snapshotRequired || isPlainFile(address),

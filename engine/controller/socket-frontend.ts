@@ -1,6 +1,5 @@
 /** Longhorn's `socket` frontend: a unix socket at which the volume is served over Longhorn's data protocol. */
-import { lstat, rm } from "node:fs/promises";
-import { connect } from "node:net";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Logger } from "pino";
 import type { Volume } from "../../native/index.js";
@@ -21,7 +20,6 @@ export class SocketFrontend extends FixedFrontend {
 
   async start({ volume }: AttachedVolume): Promise<void> {
     const { log } = this.options;
-    await removeStale(this.endpoint);
     await volume.openSocket(this.endpoint, (reason) =>
       log.info({ reason }, "connection to the socket ended"),
     );
@@ -37,31 +35,4 @@ export class SocketFrontend extends FixedFrontend {
     await rm(this.endpoint, { force: true });
     await volume.closeSocket();
   }
-}
-
-/** Removes what an engine left that was killed.
- * @throws {Error} somebody listens there, or it is no socket */
-async function removeStale(path: string): Promise<void> {
-  const file = await lstat(path).catch((error: unknown) => {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
-    throw error;
-  });
-  if (file === null) return;
-  if (!file.isSocket()) throw new Error(`${path} is there and is no socket`);
-  if (await isListenedOn(path)) throw new Error(`another process serves ${path}`);
-  await rm(path, { force: true });
-}
-
-function isListenedOn(path: string): Promise<boolean> {
-  return new Promise((resolve, reject) => {
-    const socket = connect(path);
-    socket.once("connect", () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once("error", (error: NodeJS.ErrnoException) => {
-      if (error.code === "ECONNREFUSED" || error.code === "ENOENT") resolve(false);
-      else reject(error);
-    });
-  });
 }

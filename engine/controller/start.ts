@@ -72,6 +72,7 @@ export class Start {
     withFrontend = true,
   ): Promise<void> {
     const { state } = this;
+    state.checkCount(addresses.length);
     const entries = addresses.map((address) => new ReplicaEntry(address, state.owner));
     try {
       await this.#startWith(entries, size, currentSize, succession);

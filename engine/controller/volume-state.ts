@@ -24,7 +24,19 @@ export class VolumeState {
   ) {
     this.witness = options.witness;
     const engineAt = (peer: string) => this.attached?.replicas.requestFor(peer) ?? null;
-    this.owner = { volume: options.volume, engineId, takesFiles: options.takesFiles, engineAt };
+    const { volume, takesFiles, dataSocket } = options;
+    this.owner = { volume, engineId, takesFiles, dataSocket, engineAt };
+  }
+
+  /** The one socket does not tell replicas of Longhorn's apart: what is meant for one would reach another.
+   * @throws {Error} */
+  checkCount(replicas: number): void {
+    const { dataSocket, volume } = this.options;
+    if (dataSocket !== null && replicas > 1)
+      throw new Error(
+        `volume ${volume} has its data at ${dataSocket}, where one replica can be, not ${replicas}: ` +
+          "start it with one, or with data-server-protocol tcp",
+      );
   }
 
   /** @throws {Error} */

@@ -24,11 +24,13 @@ export class LonghornLink extends ReplicaLink {
   #size = 0;
 
   /** @param address `host:port` of its gRPC port
-   * @param clean it was closed in order, so that it may be equal to others */
+   * @param clean it was closed in order, so that it may be equal to others
+   * @param dataSocket path of the unix socket where its data are served; null: they have a port, beside that of gRPC */
   constructor(
     address: string,
     private readonly volume: string,
     private readonly clean: boolean,
+    private readonly dataSocket: string | null = null,
   ) {
     super(address);
   }
@@ -78,7 +80,8 @@ export class LonghornLink extends ReplicaLink {
       regionSize: REGION_BYTES,
       bootId: "",
       directory: "",
-      dataPort: port + DATA_PORT_OFFSET,
+      dataPort: this.dataSocket === null ? port + DATA_PORT_OFFSET : 0,
+      dataSocket: this.dataSocket ?? "",
       revision: replica.revisionCounterDisabled ? 0 : replica.revisionCounter,
       allocated: Object.values(replica.disks).reduce((sum, { size }) => sum + Number(size), 0),
       chain: replica.chain,

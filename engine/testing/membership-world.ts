@@ -157,7 +157,15 @@ export class Steps {
   #facts(replica: Replica, i: number): ReplicaFacts {
     return {
       ...{ volume: "v", replicaId: String(i), size: SIZE, record: this.#record(replica), lostWrites: false },
-      ...{ inheritedRegions: 0, regionSize: 1, bootId: "b", directory: "", dataPort: 1, revision: 0 },
+      ...{
+        inheritedRegions: 0,
+        regionSize: 1,
+        bootId: "b",
+        directory: "",
+        dataPort: 1,
+        dataSocket: "",
+        revision: 0,
+      },
       ...{
         allocated: replica.writes === 0 ? 0 : SIZE,
         chain: [],

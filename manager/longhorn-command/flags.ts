@@ -1,4 +1,5 @@
 /** Flags of `longhorn` that its engines and replicas are started with. */
+import { join } from "node:path";
 import { parseHostPort, type HostPort } from "../../engine/host-port.js";
 import type { Flag, Options } from "./arguments.js";
 import { parseSize } from "./size.js";
@@ -32,7 +33,8 @@ export const DATA_PROTOCOL_FLAG = {
   name: "data-server-protocol",
   kind: "string",
   default: "tcp",
-  usage: "tcp or unix: between this engine and this replica data take TCP either way",
+  usage:
+    "tcp or unix: at the port behind the replica's, or at /host/var/lib/longhorn/unix-domain-socket/VOLUME.sock",
 } as const;
 
 export const SYNC_RATE_FLAG = {
@@ -64,10 +66,16 @@ export function rateLimitOf(options: Options): number | null {
   return limit === 0 ? null : limit;
 }
 
-/** Engine and replica of a volume that stays on one machine are told to use a Unix socket; a replica tells our engine where
- * its data are, and both find each other. */
-export function checkProtocol(options: Options): void {
-  const protocol = options.string("data-server-protocol");
-  if (protocol !== "tcp" && protocol !== "unix")
-    throw new Error(`unsupported data server protocol: ${protocol}`);
+/** Where Longhorn's engine finds the data of a volume that stays on its machine. */
+const DATA_SOCKET_DIRECTORY = "/host/var/lib/longhorn/unix-domain-socket";
+
+/** @returns the path of the unix socket that serves the volume's data; null: a port does
+ * @throws {Error} */
+export function dataSocketOf(options: Options, volume: string): string | null {
+  const protocol = options.string(DATA_PROTOCOL_FLAG.name);
+  if (protocol === "tcp") return null;
+  if (protocol !== "unix") throw new Error(`unsupported data server protocol: ${protocol}`);
+  if (volume === "") throw new Error("data-server-protocol unix needs --volume-name, which names the socket");
+  if (volume.includes("/")) throw new Error(`no volume has the name ${volume}`);
+  return join(DATA_SOCKET_DIRECTORY, `${volume}.sock`);
 }

@@ -4,8 +4,8 @@ import { join, resolve } from "node:path";
 import type { ReplicaOptions } from "../../replica/main.js";
 import { parseArguments, type Flag, type Options } from "./arguments.js";
 import {
-  checkProtocol,
   DATA_PROTOCOL_FLAG,
+  dataSocketOf,
   GLOBAL_FLAGS,
   listenOf,
   rateLimitOf,
@@ -56,13 +56,13 @@ export function commandOf(
 export function replicaOptions(globals: Options, options: Options, args: readonly string[]): ReplicaOptions {
   const [directory = ""] = args;
   if (args.length !== 1 || directory === "") throw new Error("directory name is required");
-  checkProtocol(options);
   const { host, port } = listenOf(options);
   const size = options.string("size");
   const receivers = options.int("sync-agent-port-count");
   if (receivers < 1 || receivers > SYNC_AGENT_PORTS_MAX)
     throw new Error(`sync-agent-port-count must be from 1 to ${SYNC_AGENT_PORTS_MAX}`);
   const volume = globals.string("volume-name");
+  const dataSocket = dataSocketOf(options, volume);
   const instanceName = options.string("replica-instance-name");
   const backingFile = options.string("backing-file");
   const bootIdFile = options.string("boot-id-file");
@@ -77,6 +77,7 @@ export function replicaOptions(globals: Options, options: Options, args: readonl
     directory: resolve(directory),
     host,
     port,
+    ...(dataSocket === null ? {} : { dataSocket }),
     size: size === "" ? null : parseSize(size),
     volume: volume === "" ? null : volume,
     ...(volume === "" ? { anyVolume: true } : {}),

@@ -82,7 +82,8 @@ class ServedVolume final : public VolumeSocket::Listener {
     std::string path = std::string(folder) + "/socket";
     address_.sun_family = AF_UNIX;
     memcpy(address_.sun_path, path.data(), path.size());
-    int listening = ListenUnix(path);
+    std::string error;
+    int listening = ListenUnix(path, &error);
     if (listening < 0) abort();
     loop_.Start("fuzz-volume");
     loop_.Post(

@@ -239,7 +239,7 @@ TEST(SyncFile, EitherEndThatStopsEndsTheOther) {
 TEST(SyncPort, GivesAwayWhatIsNotOursWithAllItSaid) {
   Port port;
   std::string error;
-  int fd = ConnectTcp(ResolveAddress("127.0.0.1", port.number, &error)[0]);
+  int fd = ConnectTo(ResolveAddress("127.0.0.1", port.number, &error)[0]);
   fcntl(fd, F_SETFL, 0);
   ASSERT_EQ(send(fd, "GET /", 5, MSG_NOSIGNAL), 5);
   int given = port.foreign.get_future().get();

@@ -1,6 +1,7 @@
 // A volume over Longhorn's data protocol at a unix socket.
 #include "volume/volume_socket.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -29,7 +30,8 @@ class Served final : public VolumeSocket::Listener {
     folder_ = folder;
     path = folder_ + "/volume.sock";
     loop.Start("served");
-    int fd = ListenUnix(path);
+    std::string error;
+    int fd = ListenUnix(path, &error);
     if (fd < 0) abort();
     OnLoop(loop, [&] { socket = std::make_unique<VolumeSocket>(&loop, &backend, fd, this); });
   }
@@ -189,15 +191,37 @@ TEST(VolumeSocket, OneConnectionTooManyIsClosed) {
   EXPECT_EQ(next.Ask(DataconnType::kPing, 1, 0, 0).head.sequence, 1u);
 }
 
-TEST(VolumeSocket, TheFileIsTheOwnersAloneAndNoOtherIsReplaced) {
+TEST(VolumeSocket, TheFileIsTheOwnersAlone) {
   Served served;
   struct stat file;
   ASSERT_EQ(stat(served.path.c_str(), &file), 0);
   EXPECT_EQ(file.st_mode & 0777, 0600u);
-  EXPECT_EQ(ListenUnix(served.path), -1);
+}
+
+TEST(VolumeSocket, OnlyWhatAProcessHasLeftThatHasEndedIsReplaced) {
+  Served served;
+  std::string error;
+  EXPECT_EQ(ListenUnix(served.path, &error), -1);
   EXPECT_EQ(errno, EADDRINUSE);
-  EXPECT_EQ(ListenUnix("/tmp/" + std::string(200, 'x')), -1);
+  EXPECT_EQ(error, "another process serves " + served.path);
+  const std::string left = served.path + ".left";
+  for (int round = 0; round < 2; ++round) {
+    int fd = ListenUnix(left, &error);
+    ASSERT_GE(fd, 0) << error;
+    DataconnClient client(left);
+    close(fd);
+  }
+  unlink(left.c_str());
+  close(open(left.c_str(), O_CREAT | O_WRONLY, 0600));
+  EXPECT_EQ(ListenUnix(left, &error), -1);
+  EXPECT_EQ(error, left + " is there and is no socket");
+  EXPECT_EQ(access(left.c_str(), F_OK), 0);
+  unlink(left.c_str());
+  EXPECT_EQ(ListenUnix("/tmp/" + std::string(200, 'x'), &error), -1);
   EXPECT_EQ(errno, ENAMETOOLONG);
+  EXPECT_NE(error.find("has 1 to 107 bytes, not 205"), std::string::npos) << error;
+  EXPECT_EQ(ListenUnix("/tmp/volume-socket-none/socket", &error), -1);
+  EXPECT_EQ(error, "listen /tmp/volume-socket-none/socket: No such file or directory");
 }
 
 }  // namespace

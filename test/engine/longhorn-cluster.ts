@@ -35,6 +35,8 @@ export class LonghornCluster {
   readonly #clients: VolumeClient[] = [];
   readonly #bootIdFile = join(this.directory, "boot");
   #replicas = 0;
+  /** of engines that are started from now on */
+  engineFlags: string[] = [];
   /** of engines that are started from now on: flags, and where their programs are; null: a target at a portal of its own */
   frontend: { flags: string[]; env: NodeJS.ProcessEnv } | null = null;
 
@@ -65,7 +67,11 @@ export class LonghornCluster {
 
   /** @param before the engine in whose place it comes
    * @throws with what it said, when it ends before it serves */
-  async startEngine(nodes: readonly Node[], before?: Engine, size = String(this.size)): Promise<Engine> {
+  async startEngine(
+    nodes: readonly Pick<Node, "address">[],
+    before?: Engine,
+    size = String(this.size),
+  ): Promise<Engine> {
     const [port = 0, free = 0] = await freePorts([], 2, 1);
     const portal = before === undefined ? free : Number(new URL(before.iscsi).port);
     const url = `127.0.0.1:${port}`;
@@ -73,7 +79,7 @@ export class LonghornCluster {
     const process = this.start(
       [
         ...["controller", VOLUME, "--size", size, "--current-size", size, "--listen", url],
-        ...["--boot-id-file", this.#bootIdFile, ...(this.frontend?.flags ?? target)],
+        ...["--boot-id-file", this.#bootIdFile, ...(this.frontend?.flags ?? target), ...this.engineFlags],
         ...nodes.flatMap(({ address }) => ["--replica", address]),
         ...(before === undefined ? [] : ["--upgrade"]),
       ],

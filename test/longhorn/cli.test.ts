@@ -36,6 +36,9 @@ t.test("what is wrong with the command itself is told in Longhorn's words, with 
     [["backup", "create", "s1", "--dest", "vfs:///x/", "--backup-block-size", "0"], { code: 1, stderr: "invalid backup block size: 0" }],
     [["snapshot", "clone"], { code: 1, stderr: 'error="missing required parameter --snapshot-name"' }],
     [["replica", "x", "--data-server-protocol", "rdma"], { code: 1, stderr: "unsupported data server protocol: rdma" }],
+    [["controller", "vol", "--size", "1m", "--current-size", "1m", "--data-server-protocol", "rdma"], { code: 1, stderr: "unsupported data server protocol: rdma" }],
+    [["replica", "x", "--data-server-protocol", "unix"], { code: 1, stderr: "data-server-protocol unix needs --volume-name, which names the socket" }],
+    [["--volume-name", "../vol", "replica", "x", "--data-server-protocol", "unix"], { code: 1, stderr: "no volume has the name ../vol" }],
     [["unmap-mark-snap"], { code: 1, stderr: "this option is not specified" }],
   ]; // prettier-ignore
   for (const [args, expected] of rows) {

@@ -21,6 +21,21 @@ function readAt(lba: number): string {
 
 const NAME = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
+t.test("at a unix socket there is one replica", async (t) => {
+  const rig = new Rig(t);
+  const refused = { message: /has its data at \/run\/vol\.sock, where one replica can be, not 2/ };
+  await rig.addTwin();
+  const { address } = await rig.addTwin();
+  await rig.serve({ dataSocket: "/run/vol.sock" });
+  await t.rejects(rig.start(), refused);
+  rig.twins.pop();
+  await rig.start();
+  t.equal(await rig.modes(), "RW", "one of ours says itself where its data are");
+  const added = { address, snapshotRequired: true, mode: ReplicaMode.WO };
+  await t.rejects(rig.calls.controllerReplicaCreate(added, CALL), refused);
+  t.equal(await rig.modes(), "RW");
+});
+
 t.test(
   "a volume waits for its start, is started with closed replicas, shut down, and started again",
   async (t) => {

@@ -42,12 +42,15 @@ export class DataconnServer {
 
   private constructor(private readonly server: Server) {}
 
-  static async listen(port: number, handle: Handle): Promise<DataconnServer> {
+  /** @param at a port, or the path of a unix socket */
+  static async listen(at: number | string, handle: Handle): Promise<DataconnServer> {
     const server = createServer();
     const made = new DataconnServer(server);
     server.on("connection", (socket) => made.#serve(socket, handle));
     await new Promise<void>((resolve, reject) =>
-      server.once("error", reject).listen(port, "127.0.0.1", resolve),
+      server
+        .once("error", reject)
+        .listen(typeof at === "string" ? { path: at } : { port: at, host: "127.0.0.1" }, resolve),
     );
     return made;
   }

@@ -1,10 +1,12 @@
 /** Our engine on replicas that serve what Longhorn's do and nothing of ours: alone, and beside ours. */
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { pino } from "pino";
 import t from "tap";
 import { AttachedVolume } from "../../engine/attached-volume.js";
 import type { Health } from "../../engine/health.js";
 import { LonghornLink } from "../../engine/longhorn/longhorn-link.js";
+import { scratch } from "../../replica/scratch.js";
 import { TYPE } from "./dataconn-server.js";
 import { SIZE, VOLUME } from "./rig.js";
 import { TwinReplica } from "./twin-replica.js";
@@ -46,7 +48,7 @@ async function attach(t: Test, twins: TwinReplica[], replicaTimeoutMs = 8_000): 
     replicas: twins.filter(({ isLonghorns }) => !isLonghorns).map(peer),
     longhorn: twins
       .filter(({ isLonghorns }) => isLonghorns)
-      .map((twin) => new LonghornLink(peer(twin), VOLUME, clean.get(twin) ?? false)),
+      .map((twin) => new LonghornLink(peer(twin), VOLUME, clean.get(twin) ?? false, twin.dataSocket)),
     ...{ engineId: `engine-${Math.random()}`, engineBootId: "boot", replicaTimeoutMs, waitMs: 1_000 },
     ...{ witness: null, salvage: null, acceptLostWrites: false, after: null, copier: null },
     onHealth: (health) => healths.push(health),
@@ -159,6 +161,26 @@ t.test(
     t.match(healths.at(-1), { type: "writesLost", reason: /the only copy/ });
   },
 );
+
+t.test("one whose data are at a unix socket is used there, and let go when that is cut", async (t) => {
+  const twin = new TwinReplica("r0", VOLUME, SIZE);
+  twin.isLonghorns = true;
+  twin.dataSocket = join(scratch(t), `${VOLUME}.sock`);
+  await twin.start();
+  t.teardown(() => twin.stop());
+  const { attached, healths } = await attach(t, [twin]);
+  const { volume } = attached;
+  await volume.write(null, BLOCK, filled(7, 8 * BLOCK));
+  await volume.unmap(null, 2 * BLOCK, BLOCK);
+  await volume.flush(null);
+  const blocks = [BLOCK, 2 * BLOCK, 3 * BLOCK];
+  t.strictSame(blocks.map((offset) => at(twin, offset)), [7, 0, 7]); // prettier-ignore
+  t.ok((await volume.read(null, 3 * BLOCK, 2 * BLOCK)).every((byte) => byte === 7));
+  twin.longhornData?.cut();
+  await t.rejects(volume.write(null, 0, filled(4)), { code: "IO_ERROR" });
+  await sleep(100);
+  t.match(healths.at(-1), { type: "writesLost", reason: /the only copy/ });
+});
 
 t.test("one of ours is never gone on without while the others are Longhorn's", async (t) => {
   const { attached, twins, states } = await attach(t, await twinsOf(t, ["ours", "longhorn"]));

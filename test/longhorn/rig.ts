@@ -54,6 +54,7 @@ export class Rig {
         resumeFrom: [],
         witness: null,
         takesFiles: true,
+        dataSocket: null,
         disableRevisionCounter: false,
         salvageRequested: false,
         hasData: false,

@@ -67,6 +67,8 @@ export class TwinReplica {
   revisionCounter = 0;
   /** one of Longhorn's own, with nothing of ours */
   isLonghorns = false;
+  /** where that serves its data, path of a unix socket; null: at the port behind its own */
+  dataSocket: string | null = null;
   /** its process ended without closing it */
   wasKilled = false;
   lastModifyTime = 0;
@@ -117,7 +119,9 @@ export class TwinReplica {
     [this.#port = 0] = await freePorts([this.#port], 1, SYNC_AGENT_PORT_OFFSET + 1);
     await bind(server, this.#port);
     if (this.isLonghorns)
-      this.longhornData = await DataconnServer.listen(this.#port + 1, (request) => this.#serveData(request));
+      this.longhornData = await DataconnServer.listen(this.dataSocket ?? this.#port + 1, (request) =>
+        this.#serveData(request),
+      );
     await bind(agent, this.#port + SYNC_AGENT_PORT_OFFSET);
     [this.#server, this.#agent] = [server, agent];
     return this;

@@ -1,12 +1,12 @@
 /** Longhorn's data protocol at a whole daemon: who may speak it, and that both protocols see the same data. */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
 import { ReplicaService } from "../../proto/longhorn.js";
 import { unaryClient } from "../../proto/unary.js";
 import type { RunningReplica } from "../../replica/main.js";
 import { Dataconn, TYPE } from "../tools/dataconn.js";
-import { Engine, Home, SIZE } from "./harness.js";
+import { Engine, Home, SIZE, type Daemon } from "./harness.js";
 
 const data = Buffer.alloc(8192, "longhorn");
 
@@ -116,4 +116,41 @@ t.test("who connects before the replica is opened is served then, as often as it
     await replica.calls.replicaClose({}, call);
     longhorn.close();
   }
+});
+
+t.test("data are served at a unix socket, whose file goes with the replica", async (t) => {
+  const home = new Home(t);
+  const dataSocket = join(home.root, "sockets", "vol.sock");
+  const serves = async ({ running }: Daemon) => {
+    t.match(running, { dataPort: 0, dataSocket });
+    const longhorn = await Dataconn.open({ path: dataSocket });
+    t.match(await longhorn.ask(TYPE.WRITE, 4096, data.length, data), { type: TYPE.RESPONSE });
+    t.ok((await longhorn.ask(TYPE.READ, 4096, data.length)).data.equals(data));
+    longhorn.close();
+  };
+  const first = await home.start({ dataSocket });
+  await serves(first);
+  const { dataPort, dataSocket: told } = await new Engine(first.running, "e1", 1).identify();
+  t.strictSame({ dataPort, told }, { dataPort: 0, told: dataSocket });
+  await t.rejects(home.start({ dataSocket, directory: join(home.root, "other") }), {
+    message: `another process serves ${dataSocket}`,
+  });
+  await serves(first);
+  await first.kill("SIGKILL");
+  t.ok(existsSync(dataSocket), "left");
+  const second = await home.start({ dataSocket });
+  await serves(second);
+  await second.kill("SIGTERM");
+  t.notOk(existsSync(dataSocket));
+});
+
+t.test("where its socket cannot be, a replica does not serve, and says why", async (t) => {
+  const home = new Home(t);
+  writeFileSync(join(home.root, "file"), "precious");
+  await t.rejects(home.start({ dataSocket: join(home.root, "file") }), {
+    message: /is there and is no socket/,
+  });
+  const long = join(home.root, "v".repeat(120));
+  await t.rejects(home.start({ dataSocket: long }), { message: /has 1 to 107 bytes/ });
+  t.equal(readFileSync(join(home.root, "file"), "latin1"), "precious");
 });

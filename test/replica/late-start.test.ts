@@ -58,6 +58,7 @@ t.test("what it asks for then is refused, until the replica is its own", async (
     volume: "vol",
     engineId: "slow",
     takesFiles: false,
+    dataSocket: null,
     engineAt: () => engine,
   });
   t.teardown(() => [control, replica].forEach(({ close }) => close()));

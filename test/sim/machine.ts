@@ -107,7 +107,7 @@ export class Machine {
       ...{ cache: "writeback" as const, backingFile: null, bootIdFile: this.bootIdFile },
     };
     const hosted = await HostedReplica.open(options, log);
-    hosted.listen(this.name, DATA_PORT);
+    hosted.listen({ host: this.name, port: DATA_PORT });
     await serveControl(hosted, this.name, CONTROL_PORT, log);
     if (managed) await this.serveSyncAgent(hosted, log);
     return hosted;

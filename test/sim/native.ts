@@ -18,7 +18,7 @@ export { SimVolume as Volume } from "./volume.js";
 const absent = (): never => {
   throw new Error("not simulated");
 };
-export { absent as sendFile, absent as Target };
+export { absent as sendFile, absent as Target, absent as listenUnix };
 
 const EXTENTS_MAX = 1024;
 

@@ -61,6 +61,7 @@ Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("punchHole", Napi::Function::New(env, PunchHole, "punchHole"));
   exports.Set("hashFile", Napi::Function::New(env, JsHashFile, "hashFile"));
   exports.Set("listenTcp", Napi::Function::New(env, JsListenTcp, "listenTcp"));
+  exports.Set("listenUnix", Napi::Function::New(env, JsListenUnix, "listenUnix"));
   exports.Set("Volume", VolumeObject::Define(env));
   exports.Set("Target", TargetObject::Define(env));
   exports.Set("openStore", StoreObject::DefineOpenStore(env));

@@ -13,6 +13,7 @@ namespace aurochs {
 
 namespace {
 constexpr size_t kHostBytesMax = 4096;
+constexpr size_t kPathBytesMax = 4096;
 }  // namespace
 
 Napi::Value JsListenTcp(const Napi::CallbackInfo& info) {
@@ -40,6 +41,20 @@ Napi::Value JsListenTcp(const Napi::CallbackInfo& info) {
   object.Set("host", bound.host());
   object.Set("port", bound.port());
   return object;
+}
+
+Napi::Value JsListenUnix(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  Arguments arguments(info);
+  std::string path = arguments.String(0, "path", kPathBytesMax);
+  std::string why = arguments.error();
+  int fd = why.empty() ? ListenUnix(path, &why) : -1;
+  int error = errno;
+  if (fd >= 0) return Napi::Number::New(env, fd);
+  bool is_bad = !arguments.error().empty();
+  (is_bad ? MakeError(env, "BAD_ARGUMENT", why) : MakeError(env, StatusName(Status::kIoError), why, error))
+      .ThrowAsJavaScriptException();
+  return env.Undefined();
 }
 
 }  // namespace aurochs

@@ -4,7 +4,8 @@
 
 namespace aurochs {
 
-/// `listenTcp` of native/index.ts.
+/// `listenTcp` and `listenUnix` of native/index.ts.
 Napi::Value JsListenTcp(const Napi::CallbackInfo& info);
+Napi::Value JsListenUnix(const Napi::CallbackInfo& info);
 
 }  // namespace aurochs

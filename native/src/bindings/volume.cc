@@ -361,7 +361,7 @@ Napi::Value VolumeObject::ConnectTo(
     std::function<void(Volume&, std::vector<SocketAddress>, ConnectCallback)> start) {
   Napi::Env env = info.Env();
   std::string host = arguments->String(1, "host", kNameBytesMax);
-  auto port = static_cast<uint16_t>(arguments->Integer(2, "port", 1, UINT16_MAX));
+  auto port = static_cast<uint16_t>(arguments->Integer(2, "port", 0, UINT16_MAX));
   if (closing_) return Rejected(env, "CLOSED", "the volume is closed");
   if (!arguments->error().empty()) return Rejected(env, "BAD_ARGUMENT", arguments->error());
   auto* work = new ConnectWork(env, this, std::move(host), port, std::move(start));
@@ -466,11 +466,11 @@ Napi::Value VolumeObject::OpenSocket(const Napi::CallbackInfo& info) {
   if (closing_) return Rejected(env, "CLOSED", "the volume is closed");
   if (!arguments.error().empty()) return Rejected(env, "BAD_ARGUMENT", arguments.error());
   SharedDeferred deferred = MakeDeferred(env);
-  int fd = ListenUnix(path);
+  std::string why;
+  int fd = ListenUnix(path, &why);
   if (fd < 0) {
     int error = errno;
-    std::string message = "listen " + path + ": " + strerror(error);
-    deferred->Reject(MakeError(env, StatusName(Status::kIoError), message, error).Value());
+    deferred->Reject(MakeError(env, StatusName(Status::kIoError), why, error).Value());
     return deferred->Promise();
   }
   on_socket_ended_ = Napi::Persistent(on_ended);

@@ -90,7 +90,7 @@ void DataServer::OnReady(uint32_t) {
       listener_->OnStreamClosed(0, remote.ToString() + ": too many connections");
       continue;
     }
-    TuneTcp(fd);
+    if (!remote.is_unix()) TuneTcp(fd);
     arrivals_.push_back(std::make_unique<Arrival>(this, loop_, fd, remote.ToString()));
   }
 }

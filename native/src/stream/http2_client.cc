@@ -32,9 +32,11 @@ void StreamClient::Connect(std::vector<SocketAddress> addresses, const Hello& he
 
 void StreamClient::OnSocket(int fd) {
   Start(fd);
+  // Of a unix socket there is only a path, which is no authority: it is localhost, as with gRPC.
   const std::pair<std::string, std::string> fields[] = {
-      {":method", "POST"},       {":scheme", "http"}, {":path", kConnectPath},
-      {":authority", peer()},    {"te", "trailers"},  {"content-type", "application/grpc"},
+      {":method", "POST"},       {":scheme", "http"},
+      {":path", kConnectPath},   {":authority", peer().starts_with('/') ? "localhost" : peer()},
+      {"te", "trailers"},        {"content-type", "application/grpc"},
       {"user-agent", "aurochs"},
   };
   std::vector<nghttp2_nv> headers;

@@ -27,7 +27,7 @@ void ReplicaClient::TryNextAddress() {
   while (next_address_ < addresses_.size()) {
     const SocketAddress& address = addresses_[next_address_++];
     peer_ = address.ToString();
-    int fd = ConnectTcp(address);
+    int fd = ConnectTo(address);
     if (fd < 0) {
       connect_error_ = peer_ + ": " + strerror(errno);
       continue;

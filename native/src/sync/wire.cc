@@ -38,7 +38,7 @@ bool Wire::Fail(const char* doing, int system_errno) {
 bool Wire::Connect(const std::vector<SocketAddress>& addresses, int timeout_ms) {
   for (const SocketAddress& address : addresses) {
     std::string doing = "connect " + address.ToString();
-    int fd = ConnectTcp(address);
+    int fd = ConnectTo(address);
     if (fd < 0) {
       Fail(doing.c_str(), errno);
       continue;
