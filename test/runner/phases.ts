@@ -109,7 +109,7 @@ export const phases: Phase[] = [
     command: [
       "sh",
       "-c",
-      `cmake --preset ${nativePreset} -S native && cmake --build native/build/${nativePreset} && native/build/${nativePreset}/unit_tests`,
+      `cmake --preset ${nativePreset} -S native && cmake --build native/build/${nativePreset} --target unit_tests && native/build/${nativePreset}/unit_tests`,
     ],
     count: "gtest",
     timeoutMs: 16 * MINUTE_MS,
