@@ -1,32 +1,20 @@
 /** What a volume read when a snapshot was taken, as one source: for each byte the newest layer that has it, from the
  * snapshot down. The files must not change meanwhile: nothing is purged, and unmap frees nothing in them. */
-import { open, type FileHandle } from "node:fs/promises";
-import { fileExtents, type Layer, type LayerMap, type LayerRun } from "../../native/index.js";
+import type { Layer, LayerMap, LayerRun } from "../../native/index.js";
 import { chainFrom } from "../chain.js";
 import { refuseRotten } from "../checksum-file.js";
-import { readExactly } from "../file-runs.js";
 import { openDirectory } from "../directory.js";
+import { LayerFile } from "../layer-file.js";
 import { layersOf } from "../layers.js";
-import { inflateCluster } from "../qcow2.js";
 import { BATCH_BYTES, MERGE_WINDOW_BYTES } from "./limits.js";
 import { osError } from "./os-text.js";
 import type { Piece, Source } from "./source.js";
-
-interface OpenLayer {
-  path: string;
-  file: FileHandle;
-  /** bytes of the file */
-  size: number;
-  map: LayerMap | null;
-  /** bytes of a compressed cluster when it is decompressed */
-  clusterBytes: number;
-}
 
 /** Bytes of one layer. */
 interface Part {
   offset: number;
   length: number;
-  layer: OpenLayer;
+  layer: LayerFile;
   run: LayerRun;
   /** bytes of the run before them */
   skip: number;
@@ -47,9 +35,9 @@ export async function openMergedSource(
   await refuseRotten(directoryPath, chain);
   const below = await layersOf(directory, chain, backing?.file ?? null);
   const wanted = below.backing && backing === null ? below.layers.slice(1) : below.layers;
-  const layers: OpenLayer[] = [];
+  const layers: LayerFile[] = [];
   const close = async () => {
-    await Promise.all(layers.map(({ file }) => file.close()));
+    await Promise.all(layers.map((layer) => layer.close()));
   };
   try {
     // The newest first.
@@ -62,17 +50,15 @@ export async function openMergedSource(
   return { size, fd: null, pieces: () => mergedPieces(layers, size), close };
 }
 
-async function openLayer({ path, map, clusterBytes }: Layer): Promise<OpenLayer> {
+async function openLayer(layer: Layer): Promise<LayerFile> {
   try {
-    const file = await open(path, "r");
-    const { size } = await file.stat();
-    return { path, file, size, map: map ?? null, clusterBytes: clusterBytes ?? 0 };
+    return await LayerFile.open(layer);
   } catch (error) {
-    throw osError("open", path, error);
+    throw osError("open", layer.path, error);
   }
 }
 
-async function* mergedPieces(layers: readonly OpenLayer[], size: number): AsyncGenerator<Piece> {
+async function* mergedPieces(layers: readonly LayerFile[], size: number): AsyncGenerator<Piece> {
   let hole: Gap = [0, 0];
   for (let begin = 0; begin < size; begin += MERGE_WINDOW_BYTES) {
     const end = Math.min(begin + MERGE_WINDOW_BYTES, size);
@@ -87,19 +73,19 @@ async function* mergedPieces(layers: readonly OpenLayer[], size: number): AsyncG
   if (hole[1] > hole[0]) yield { kind: "hole", offset: hole[0], length: hole[1] - hole[0] };
 }
 
-async function partsOf(layers: readonly OpenLayer[], begin: number, end: number): Promise<Part[]> {
+async function partsOf(layers: readonly LayerFile[], begin: number, end: number): Promise<Part[]> {
   const parts: Part[] = [];
   let gaps: Gap[] = [[begin, end]];
   for (const layer of layers) {
     if (gaps.length === 0) break;
-    gaps = take(gaps, await extentsIn(layer, begin, end), layer, parts);
+    gaps = take(gaps, await layer.runs(begin, end), layer, parts);
   }
   return parts.sort((a, b) => a.offset - b.offset);
 }
 
 /** Moves what `extents` have of `gaps` to `parts`.
  * @returns what stays open */
-function take(gaps: readonly Gap[], extents: LayerMap, layer: OpenLayer, parts: Part[]): Gap[] {
+function take(gaps: readonly Gap[], extents: LayerMap, layer: LayerFile, parts: Part[]): Gap[] {
   const left: Gap[] = [];
   let i = 0;
   for (const [begin, end] of gaps) {
@@ -120,35 +106,6 @@ function take(gaps: readonly Gap[], extents: LayerMap, layer: OpenLayer, parts: 
     if (position < end) left.push([position, end]);
   }
   return left;
-}
-
-/** Ascending, those that reach into a window. */
-async function extentsIn({ file, size, map }: OpenLayer, begin: number, end: number): Promise<LayerMap> {
-  if (map !== null) return within(map, begin, end);
-  const extents: LayerMap = [];
-  const last = Math.min(end, size);
-  for (let position = begin; position < last;) {
-    const found = await fileExtents(file.fd, position, last, position === 0);
-    if (found.length === 0) break;
-    for (let i = 0; i < found.length; i += 2) {
-      const [offset, length] = [found[i] ?? 0, found[i + 1] ?? 0];
-      extents.push([offset, length, offset]);
-      position = offset + length;
-    }
-  }
-  return extents;
-}
-
-function within(map: LayerMap, begin: number, end: number): LayerMap {
-  let [first, above] = [0, map.length];
-  while (first < above) {
-    const middle = (first + above) >> 1;
-    const [offset, length] = map[middle] ?? [0, 0];
-    if (offset + length <= begin) first = middle + 1;
-    else above = middle;
-  }
-  const last = map.findIndex(([offset], index) => index >= first && offset >= end);
-  return map.slice(first, last < 0 ? map.length : last);
 }
 
 /** Parts that meet, a batch at most. */
@@ -177,14 +134,6 @@ function extentOf(parts: readonly Part[]): [offset: number, length: number] {
 
 async function readParts(parts: readonly Part[]): Promise<Buffer> {
   const buffers: Buffer[] = [];
-  for (const part of parts) buffers.push(await readPart(part));
+  for (const { layer, run, skip, length } of parts) buffers.push(await layer.read(run, skip, length));
   return Buffer.concat(buffers);
-}
-
-async function readPart({ layer, run, skip, length }: Part): Promise<Buffer> {
-  const { path, file, clusterBytes } = layer;
-  const [, , at, compressed] = run;
-  if (compressed === undefined) return readExactly(file, at + skip, length);
-  const cluster = await inflateCluster(await readExactly(file, at, compressed), clusterBytes, path);
-  return cluster.subarray(skip, skip + length);
 }
