@@ -12,6 +12,7 @@ const EXPECTED: Expected = {
   others: ["A"],
   chain: ["volume-head-000.img"],
   chainCreated: [],
+  backing: "a1",
   absence: AWAY,
 };
 const SNAPSHOTS = ["volume-snap-b.img", "volume-snap-a.img"];
@@ -50,6 +51,7 @@ function facts(heldGeneration: number, patch: Partial<ReplicaFacts> = {}): Repli
       snapshots: [],
       heldGeneration,
       witness: false,
+      backing: "a1",
     },
     ...{ unfit: "", rebuildInterrupted: false },
     ...patch,
@@ -73,6 +75,9 @@ const CASES: [name: string, facts: ReplicaFacts, expected: Partial<Expected>, ou
   ["a salvage's loser", facts(5), { absence: null }, "declined: it holds data"],
   ["data without a record", facts(0, { record: null }), { absence: null }, "declined: it holds data"],
   ["another volume's", facts(4, { volume: "w" }), {}, "declined: it holds volume w"],
+  ["another backing image", facts(4, { backing: "b2" }), {}, "declined: what it lies on (backing image: b2)"],
+  ["an image that is not told", facts(4, { backing: "" }), {}, "what it missed"],
+  ["copies whose image is not told", facts(4), { backing: "" }, "what it missed"],
   ["another size", facts(4, { size: 512 }), {}, "declined: it has 512 bytes"],
   ["another replica in its place", facts(4, { replicaId: "C" }), {}, "declined: there is now replica C"],
   ["one that is there already", facts(4, { replicaId: "A" }), { replicaId: null }, "declined: it is replica A"],

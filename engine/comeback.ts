@@ -15,11 +15,16 @@ export interface Expected {
   /** files of the copy that counts, head first, and when they were created */
   chain: string[];
   chainCreated: string[];
+  /** `ReplicaFacts.backing` of that copy */
+  backing: string;
   absence: Absence | null;
 }
 
 /** What a replica must be that is to hold this volume. */
-export type Fit = Pick<Expected, "volume" | "size" | "generation" | "engineId" | "replicaId" | "others">;
+export type Fit = Pick<
+  Expected,
+  "volume" | "size" | "backing" | "generation" | "engineId" | "replicaId" | "others"
+>;
 
 export type Comeback =
   | {
@@ -82,13 +87,15 @@ export function sameSnapshots(one: Snapshots, other: Snapshots): boolean {
 
 /** Why a replica cannot be added to the volume, although all of its data are going to be replaced. */
 export function misfitOfNew(facts: ReplicaFacts, expected: Fit): string | null {
-  const { volume, size, replicaId, others, generation, engineId } = expected;
+  const { volume, size, backing, replicaId, others, generation, engineId } = expected;
   if (facts.volume !== volume) return `it holds volume ${facts.volume}, not ${volume}`;
   if (replicaId !== null && facts.replicaId !== replicaId)
     return `there is now replica ${facts.replicaId}, not ${replicaId}`;
   if (others.includes(facts.replicaId)) return `it is replica ${facts.replicaId}, as another one is`;
   if (facts.size !== size) return `it has ${facts.size} bytes, the volume has ${size}`;
   if (facts.unfit !== "") return facts.unfit;
+  if (facts.backing !== "" && backing !== "" && facts.backing !== backing)
+    return `what it lies on (backing image: ${facts.backing}) is not what the copies lie on (${backing})`;
   const stored = facts.record?.generation ?? 0;
   const isOthers = stored === generation && stored > 0 && facts.record?.engineId !== engineId;
   if (stored > generation || isOthers) {

@@ -43,6 +43,7 @@ export type RefusalCode =
   | "SPLIT"
   | "NO_SUCH_REPLICA"
   | "LOST_WRITES"
+  | "UNLIKE_BACKING"
   | "UNFIT";
 
 export type Choice =
@@ -379,6 +380,8 @@ function start(
       .join("; ");
     return { type: "refuse", code: "UNFIT", evidence: causes };
   }
+  const unlike = unlikeBacked(members);
+  if (unlike !== null) return { type: "refuse", code: "UNLIKE_BACKING", evidence: unlike };
   const fenced = named.filter((member) => !members.includes(member));
   const asked = [...members, ...fenced, ...(witness === null ? [] : [witness])];
   const leftOut = leaveOut(answers, members, ({ unfit, replicaId, ...facts }) => {
@@ -397,6 +400,17 @@ function start(
     generation: newest,
     record,
   };
+}
+
+/** What was never written reads from the image that a copy lies on: two of them make two volumes. */
+function unlikeBacked(members: readonly Member[]): string | null {
+  const told = members.filter(({ facts }) => facts.backing !== "");
+  const [one] = told;
+  const other = told.find(({ facts }) => facts.backing !== one?.facts.backing);
+  if (one === undefined || other === undefined) return null;
+  const on = ({ address, facts }: Member) =>
+    `replica ${address} lies on ${facts.backing === "none" ? "no backing image" : `a backing image with the fingerprint ${facts.backing}`}`;
+  return `${on(one)}, and ${on(other)}: they are not copies of one volume; give each the image that the volume was made with, or start without the wrong one`;
 }
 
 function newer(a: MemberRecord | null, b: MemberRecord | null): MemberRecord | null {

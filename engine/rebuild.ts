@@ -42,10 +42,12 @@ export class Rebuild {
     const { roster, joining } = this;
     const { volume, generation, engineId } = roster.keeper;
     const facts = await slot.link.identifyFor(volume);
+    const { backing } = await joining.source().link.identify();
     const others = roster.slots.filter((other) => other !== slot).map(({ replicaId }) => replicaId);
     const reason = misfitOfNew(facts, {
       volume,
       size: roster.size,
+      backing,
       generation,
       engineId,
       replicaId: null,

@@ -131,7 +131,7 @@ export class Resync {
 
   #judge(
     slot: Slot,
-    { chain, chainCreated }: ReplicaFacts,
+    { chain, chainCreated, backing }: ReplicaFacts,
     facts: ReplicaFacts,
   ): Exclude<Comeback, { type: "declined" }> {
     const { keeper, slots, size } = this.roster;
@@ -142,7 +142,7 @@ export class Resync {
       engineId: keeper.engineId,
       replicaId: slot.replicaId === "" ? null : slot.replicaId,
       others: slots.filter((other) => other !== slot).map(({ replicaId }) => replicaId),
-      ...{ chain, chainCreated },
+      ...{ chain, chainCreated, backing },
       absence: keeper.absenceOf(facts.replicaId),
     });
     if (verdict.type === "declined") throw new DeclinedError(verdict.reason);

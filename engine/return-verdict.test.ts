@@ -46,6 +46,7 @@ function facts(generation: number, engineId: string, patch: Partial<ReplicaFacts
       rebuildInterrupted: false,
       heldGeneration: generation,
       witness: false,
+      backing: "",
     },
     ...patch,
   };

@@ -74,6 +74,8 @@ export interface ReplicaFacts {
   heldGeneration: number;
   /** it keeps the record alone, and no data */
   witness: boolean;
+  /** what its chain lies on: "none", or what the image's content is told by; "": not told */
+  backing: string;
 }
 
 export interface RecordedReply {

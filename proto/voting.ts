@@ -27,6 +27,7 @@ export const NO_DATA = {
     snapshots: [],
     unfit: "",
     rebuildInterrupted: false,
+    backing: "",
   },
 } satisfies Partial<ReplicaFacts>;
 

@@ -44,6 +44,12 @@ export const QCOW2_L1_ENTRIES_MAX = 4 << 20;
 /** Runs of a backing file's map: 256 GiB of 64 KiB clusters in no order at all. */
 export const QCOW2_RUNS_MAX = 4 << 20;
 
+/** What of a backing image is looked at to tell it from another one: bytes at its beginning, bytes from one further block to the next, and
+ * how many of those (64 GiB). A start waits for it: 20 ms where a disk takes 0.1 ms for a block of a 10 GiB image. */
+export const FINGERPRINT_HEAD_BYTES = 2 << 20;
+export const FINGERPRINT_STEP_BYTES = 64 << 20;
+export const FINGERPRINT_SAMPLES_MAX = 1024;
+
 /** Exponent of a qcow2 cluster's size: 512 bytes by the format, 2 MiB by qemu. */
 export const QCOW2_CLUSTER_BITS_MIN = 9;
 export const QCOW2_CLUSTER_BITS_MAX = 21;

@@ -75,6 +75,10 @@ export class OpenReplica {
     return replica;
   }
 
+  get backing(): string {
+    return this.opened.backing;
+  }
+
   get record(): ReplicaRecord {
     return this.record_;
   }

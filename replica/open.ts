@@ -2,7 +2,8 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Logger } from "pino";
-import { openStore, type NativeError, type ReplicaStore } from "../native/index.js";
+import { openStore, type Layer, type NativeError, type ReplicaStore } from "../native/index.js";
+import { backingFingerprint, NO_BACKING } from "./backing-fingerprint.js";
 import { isSameBoot, readBootId } from "./boot-id.js";
 import { createIfEmpty, ensureDirectory } from "./create.js";
 import { mayHaveLostWrites } from "./decide.js";
@@ -59,6 +60,8 @@ export interface OpenedReplica {
   bootId: string;
   /** Longhorn's counter at open, null without one */
   revision: number | null;
+  /** `ReplicaFacts.backing` */
+  backing: string;
 }
 
 /** @param onFatal the store's disk failed
@@ -114,6 +117,7 @@ export async function openReplica(
         record,
         bootId,
         revision,
+        backing: await backingOf(layers, log),
       };
     } catch (error) {
       await store.close();
@@ -134,6 +138,19 @@ function noteUse(
   if (backingFile === null || backingFile === directory.meta.backingFilePath)
     return setDirty(directory, true, files);
   return changeVolumeMeta(directory, { dirty: true, backingFilePath: backingFile }, files);
+}
+
+/** What cannot be read now may never be read: it does not keep the rest from being served. */
+async function backingOf(
+  { layers, backing }: { layers: Layer[]; backing: boolean },
+  log: Logger,
+): Promise<string> {
+  const [image] = layers;
+  if (!backing || image === undefined) return NO_BACKING;
+  return backingFingerprint(image).catch((err: unknown) => {
+    log.warn({ err, image: image.path }, "backing image cannot be told from others");
+    return "";
+  });
 }
 
 // An empty map in its place would say that nothing can differ from the other copies.

@@ -63,6 +63,7 @@ export class ReplicaDecisions {
       snapshots: directory.chain.slice(1).filter((name) => isKept(directory.disks.get(name))),
       heldGeneration: record.heldGeneration,
       witness: false,
+      backing: replica.backing,
     };
   }
 

@@ -69,6 +69,7 @@ export class UnusableReplica {
         unfit: this.reason,
         rebuildInterrupted: false,
         witness: false,
+        backing: "",
         size: this.size,
         record: member,
       },

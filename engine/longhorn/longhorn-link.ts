@@ -92,6 +92,7 @@ export class LonghornLink extends ReplicaLink {
       rebuildInterrupted: false,
       heldGeneration: this.#record?.generation ?? 0,
       witness: false,
+      backing: "",
     };
   }
 

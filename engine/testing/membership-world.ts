@@ -174,7 +174,7 @@ export class Steps {
         snapshots: [],
         unfit: "",
       },
-      ...{ rebuildInterrupted: false, heldGeneration: 0, witness: 1 << i === this.witness },
+      ...{ rebuildInterrupted: false, heldGeneration: 0, witness: 1 << i === this.witness, backing: "" },
     };
   }
 
