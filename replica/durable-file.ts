@@ -1,5 +1,5 @@
 /** Small files that are whole or absent after a power cut: written aside, synced, renamed, their directory synced. */
-import { open } from "node:fs/promises";
+import { open, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { diskFiles, type Files } from "./files.js";
 import { ReplicaError, systemError } from "./replica-error.js";
@@ -33,6 +33,18 @@ export async function replaceInCache(path: string, content: string, files: Files
 /** Makes names created, renamed or removed in a directory durable. */
 export async function syncDirectory(path: string): Promise<void> {
   await diskFiles.syncDirectory(path);
+}
+
+/** `existsSync` says no of what a disk that fails does not let it look at: what is there would pass for missing.
+ * @throws {ReplicaError} that cannot be told, naming `path` */
+export async function isThere(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
+    throw systemError(error, "find", path);
+  }
 }
 
 /** @param bytesMax a longer file is damaged, not read

@@ -1,7 +1,7 @@
 /** Who a replica is: from its record, or, for a directory that never had one, from what the operator says. */
 import { randomUUID } from "node:crypto";
-import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { isThere } from "./durable-file.js";
 import { readRecord, RECORD_NAME, type ReplicaRecord } from "./member-record.js";
 import { ReplicaError } from "./replica-error.js";
 
@@ -33,9 +33,9 @@ export async function identify(directory: string, given: Identity): Promise<Repl
   return record.volume === "" && given.volume !== null ? { ...record, volume: given.volume } : record;
 }
 
-function begin(directory: string, given: Identity): ReplicaRecord {
+async function begin(directory: string, given: Identity): Promise<ReplicaRecord> {
   // The map is only made by a daemon that had a record: without it, nobody knows which engine may write.
-  if (existsSync(join(directory, REGION_MAP_NAME))) {
+  if (await isThere(join(directory, REGION_MAP_NAME))) {
     throw new ReplicaError(
       "DAMAGED",
       `${join(directory, RECORD_NAME)} is missing, but ${REGION_MAP_NAME} is there`,

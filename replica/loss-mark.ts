@@ -4,16 +4,17 @@
  * write to the disk before other processes see it; a file system that cannot take it in takes nothing any more, and after
  * a restart of the machine the boot id tells.
  */
-import { existsSync } from "node:fs";
 import { link } from "node:fs/promises";
 import { join } from "node:path";
+import { isThere } from "./durable-file.js";
 import { diskFiles } from "./files.js";
 import { LOCK_NAME } from "./lock.js";
 
 const MARK_NAME = "aurochs.lost";
 
-export function isLossMarked(directory: string): boolean {
-  return existsSync(join(directory, MARK_NAME));
+/** @throws {ReplicaError} that cannot be told */
+export function isLossMarked(directory: string): Promise<boolean> {
+  return isThere(join(directory, MARK_NAME));
 }
 
 export async function markLoss(directory: string): Promise<void> {

@@ -1,5 +1,4 @@
 /** Opening one directory for service: locked, created if asked to, checked, its store open and the boot noted. */
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Logger } from "pino";
 import { openStore, type Layer, type NativeError, type ReplicaStore } from "../native/index.js";
@@ -8,6 +7,7 @@ import { isSameBoot, readBootId } from "./boot-id.js";
 import { createIfEmpty, ensureDirectory } from "./create.js";
 import { mayHaveLostWrites } from "./decide.js";
 import { changeVolumeMeta, setDirty, type ReplicaDirectory } from "./directory.js";
+import { isThere } from "./durable-file.js";
 import { diskFiles, type Files } from "./files.js";
 import { identify, REGION_MAP_NAME, type Identity } from "./identity.js";
 import { layersOf } from "./layers.js";
@@ -81,7 +81,7 @@ export async function openReplica(
     const bootId = await readBootId(path, options.bootIdFile ?? undefined);
     if (await finishIntent(path, files)) log.warn({}, "an interrupted operation was finished");
     const recorded = await identify(path, options);
-    checkRegionMap(path, recorded);
+    await checkRegionMap(path, recorded);
     if (await createIfEmpty(path, options)) log.info({ size: options.size }, "volume created");
     const { directory, removed } = await recover(path, files);
     if (removed.length > 0) log.warn({ files: removed }, "what an interrupted operation left was removed");
@@ -89,7 +89,7 @@ export async function openReplica(
       log.warn({ files: directory.leftovers }, "leftover files are ignored");
     for (const { error: err } of directory.damaged.values()) log.error({ err }, "a branch cannot be used");
     // Before the map, which would be one whose record is missing.
-    if (!existsSync(join(path, RECORD_NAME))) await writeRecord(path, recorded, files);
+    if (!(await isThere(join(path, RECORD_NAME)))) await writeRecord(path, recorded, files);
     const layers = await layersOf(directory, directory.chain, options.backingFile);
     const revision = await openRevision(path, options.revisionCounter);
     const stored = {
@@ -104,7 +104,7 @@ export async function openReplica(
       const record = await noteBoot(
         path,
         recorded,
-        { bootId, syncFailed: lost || isLossMarked(path) },
+        { bootId, syncFailed: lost || (await isLossMarked(path)) },
         { store, files, log },
       );
       await resumeTracking(store, record, log);
@@ -154,9 +154,9 @@ async function backingOf(
 }
 
 // An empty map in its place would say that nothing can differ from the other copies.
-function checkRegionMap(path: string, { member }: ReplicaRecord): void {
+async function checkRegionMap(path: string, { member }: ReplicaRecord): Promise<void> {
   const map = join(path, REGION_MAP_NAME);
-  if (member === null || existsSync(map)) return;
+  if (member === null || (await isThere(map))) return;
   throw new ReplicaError("MISSING", `${map} is missing, but ${RECORD_NAME} says that the replica was used`);
 }
 

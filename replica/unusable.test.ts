@@ -1,10 +1,10 @@
-import { writeFileSync } from "node:fs";
+import { symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
 import type { MemberRecord } from "../proto/control.js";
 import { ensureDirectory } from "./create.js";
 import { lockDirectory } from "./lock.js";
-import { markLoss } from "./loss-mark.js";
+import { isLossMarked, markLoss } from "./loss-mark.js";
 import { readRecord, writeRecord } from "./member-record.js";
 import { sampleDirectory } from "./ops/sample-directory.js";
 import { ReplicaError } from "./replica-error.js";
@@ -60,3 +60,10 @@ for (const { name, bootId, lostWrites = false, marked, expected } of CASES) {
     t.strictSame(await readRecord(directory), record);
   });
 }
+
+t.test("a mark that cannot be looked at is not taken for missing", async (t) => {
+  const directory = scratch(t);
+  t.notOk(await isLossMarked(directory));
+  symlinkSync("aurochs.lost", join(directory, "aurochs.lost")); // a loop: stands for a disk that fails
+  await t.rejects(isLossMarked(directory), { code: "IO_ERROR", message: /cannot find .*aurochs\.lost/ });
+});

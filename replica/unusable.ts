@@ -44,7 +44,7 @@ export class UnusableReplica {
     const bootId = await readBootId(directory, options.bootIdFile ?? undefined);
     const lostWrites =
       record.lostWrites ||
-      isLossMarked(directory) ||
+      (await isLossMarked(directory)) ||
       // Its map is not opened: any region may not have been known to be durable.
       mayHaveLostWrites(record.bootId, bootId, Infinity);
     const images = found.names.filter((name) => name.endsWith(".img"));

@@ -1,13 +1,13 @@
 /** FilesSync: every snapshot of another replica, with its meta, comes here. */
 import { status } from "@grpc/grpc-js";
 import { readdir, unlink } from "node:fs/promises";
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
 import { SyncAgentService, type FilesSyncRequest, type SyncFileInfo } from "../../proto/longhorn.js";
 import { RpcError, withContext } from "../../proto/rpc-error.js";
 import { unaryClient } from "../../proto/unary.js";
+import { isThere } from "../durable-file.js";
 import { bareHost, syncAgentAddress } from "./addresses.js";
 import { FILES_PER_SYNC_MAX, LONG_CALL_TIMEOUT_MS, TRIES_PER_FILE, TRY_PAUSE_MS } from "./limits.js";
 import { checkQuietFileName, isMetaFile, RECEIVING_SUFFIX } from "./names.js";
@@ -160,7 +160,7 @@ export class Rebuild {
       throw withContext(`replica ${source}`, error);
     }
     await file.commit(end.claim);
-    if (!existsSync(join(this.directory, toFileName)))
+    if (!(await isThere(join(this.directory, toFileName))))
       throw new Error(`replica ${source} sent file ${toFileName} without its content`);
     this.log.info({ file: toFileName, from: source, ...file.transferred }, "file synced");
   }
@@ -170,8 +170,8 @@ export class Rebuild {
     const wanted = new Set([...files.map(({ toFileName }) => toFileName), ...this.receivers.names]);
     for (const name of await readdir(this.directory)) {
       const file = name.slice(0, -RECEIVING_SUFFIX.length);
-      if (!name.endsWith(RECEIVING_SUFFIX) || wanted.has(file) || existsSync(join(this.directory, file)))
-        continue;
+      if (!name.endsWith(RECEIVING_SUFFIX) || wanted.has(file)) continue;
+      if (await isThere(join(this.directory, file))) continue;
       await unlink(join(this.directory, name));
       this.log.info({ file: name }, "a broken transfer's file was removed");
     }

@@ -9,11 +9,10 @@
  * old ones as written when it has not been able to note on the disk that they are.
  */
 import { createHash } from "node:crypto";
-import { existsSync } from "node:fs";
-import { open, rename, stat, unlink, type FileHandle } from "node:fs/promises";
+import { open, rename, unlink, type FileHandle } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { punchHole, type FileReceiver, type NativeError } from "../../native/index.js";
-import { readWholeFile, syncDirectory } from "../durable-file.js";
+import { isThere, readWholeFile, syncDirectory } from "../durable-file.js";
 import { allocatedRuns, freeForRewrite, readExactly } from "../file-runs.js";
 import { ReplicaError } from "../replica-error.js";
 import { Serial } from "../serial.js";
@@ -146,11 +145,11 @@ export class ReceivedFile {
 
   private async begin(size: number): Promise<boolean> {
     const aside = this.path + RECEIVING_SUFFIX;
-    const exists = existsSync(this.path);
     let file: FileHandle | null = null;
     try {
+      const exists = await isThere(this.path);
       const inPlace = exists && !isMetaFile(this.fileName);
-      const isDoubtful = existsSync(aside) && !isMetaFile(this.fileName);
+      const isDoubtful = (await isThere(aside)) && !isMetaFile(this.fileName);
       const resumes = !exists && isDoubtful;
       if (inPlace) {
         await (await open(aside, "w", 0o644)).close();
@@ -463,12 +462,8 @@ async function put(
   }
 }
 
-/** Is this file here, but only in parts? */
-export async function isPartial(directory: string, name: string): Promise<boolean> {
-  try {
-    await stat(join(directory, name + RECEIVING_SUFFIX));
-    return true;
-  } catch {
-    return false;
-  }
+/** Is this file here, but only in parts?
+ * @throws {ReplicaError} that cannot be told */
+export function isPartial(directory: string, name: string): Promise<boolean> {
+  return isThere(join(directory, name + RECEIVING_SUFFIX));
 }

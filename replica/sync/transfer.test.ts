@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import { createServer, request as httpRequest } from "node:http";
 import type { AddressInfo } from "node:net";
-import { existsSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { existsSync, statSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { copyFile, open, readFile, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import fc from "fast-check";
@@ -383,6 +383,15 @@ t.test(
     t.equal((await transfer({ from, to, fastSync: true })).sent, "skipped");
   },
 );
+
+t.test("a file of which it cannot be told whether it is whole is not taken for whole", async (t) => {
+  const directory = scratch(t);
+  await makeSparse(join(directory, NAME), MIB, [[0, MIB]]);
+  const mark = `${NAME}.receiving`;
+  symlinkSync(mark, join(directory, mark)); // a loop: stands for a disk that fails
+  await t.rejects(isPartial(directory, NAME), { code: "IO_ERROR" });
+  await t.rejects(new ReceivedFile(directory, NAME).open(MIB, true), /\.receiving/);
+});
 
 t.test("what came before a sync failed does not come again, but is written again", async (t) => {
   for (const existed of [false, true]) {
