@@ -86,20 +86,27 @@ export class BlockFile {
     }
   }
 
-  /** A sync failed: what was to be written never will be, unless it is written anew. */
-  failSync(): void {
-    for (const versions of this.pending.values()) for (const version of versions) version.order = Infinity;
+  /** A sync failed: what was to be written never will be, unless it is written anew. The cache shows it as long as it has it: of some
+   * blocks what is on the disk is read already. */
+  failSync(random: Random): void {
+    for (const [block, versions] of this.pending) {
+      if (random.chance(0.5)) this.lose(block, versions, random);
+      else for (const version of versions) version.order = Infinity;
+    }
   }
 
   cutPower(random: Random): void {
-    for (const [block, versions] of this.pending) {
-      const states = [this.durable.get(block) ?? null, ...versions.map(({ content }) => content)];
-      const survivor = survivorOf(states, random);
-      this.keep(block, survivor);
-      if (survivor === null) this.blocks.delete(block);
-      else this.blocks.set(block, survivor);
-    }
-    this.pending.clear();
+    for (const [block, versions] of this.pending) this.lose(block, versions, random);
+  }
+
+  /** Whatever the disk has by chance, it has for good. */
+  private lose(block: number, versions: readonly Version[], random: Random): void {
+    const states = [this.durable.get(block) ?? null, ...versions.map(({ content }) => content)];
+    const survivor = survivorOf(states, random);
+    this.keep(block, survivor);
+    if (survivor === null) this.blocks.delete(block);
+    else this.blocks.set(block, survivor);
+    this.pending.delete(block);
   }
 
   private keep(block: number, content: Content): void {

@@ -12,6 +12,7 @@ import { SimStore, type StoreRequest } from "./store.js";
 import { SimVolume } from "./volume.js";
 import { replacing, type Bug, type Method } from "./bug.js";
 import { CHAIN_BUGS } from "./chain-bugs.js";
+import { DISK_BUGS } from "./disk-bugs.js";
 import { ROT_BUGS } from "./rot-bugs.js";
 import { VOTER_BUGS } from "./voter-bugs.js";
 import { WITNESS_BUGS } from "./witness-bugs.js";
@@ -131,4 +132,5 @@ export const BUGS: Bug[] = [
   ...WITNESS_BUGS,
   ...VOTER_BUGS,
   ...ROT_BUGS,
+  ...DISK_BUGS,
 ];

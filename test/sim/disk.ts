@@ -6,9 +6,25 @@ import { BlockFile } from "./block-file.js";
 import { EPOCH_MS, runningProcess, simulation, type Process } from "./simulation.js";
 import type { Random } from "./random.js";
 
+/**
+ * What a disk may fail at: to read blocks of a file, or what a name stands for, or a small file; to write; to sync a file or a directory; to
+ * make a name, or to put one in another's place; to link, remove or cut off a file.
+ */
+export type DiskOp = "read" | "look" | "write" | "sync" | "name" | "trim";
+
+export const DISK_OPS: readonly DiskOp[] = ["read", "look", "write", "sync", "name", "trim"];
+
+/** What a disk does not do: each with this probability. */
+export interface Failing {
+  chance: number;
+  at: ReadonlySet<DiskOp>;
+}
+
 /** A small file's content, or a map's: replaced as a whole. */
 export class WholeFile<T> {
   private pending: T[] = [];
+  /** by a sync that failed: no other one writes what there was then */
+  private isDropped = false;
   /** how often it was replaced */
   changes = 0;
   private durable: T;
@@ -25,11 +41,24 @@ export class WholeFile<T> {
     this.content = content;
     this.changes++;
     this.pending.push(content);
+    this.isDropped = false;
   }
 
   sync(): void {
+    if (!this.isDropped) this.keep();
+  }
+
+  private keep(): void {
     this.durable = this.content;
     this.pending = [];
+    this.isDropped = false;
+  }
+
+  /** As `BlockFile.failSync`. */
+  failSync(random: Random): void {
+    if (this.pending.length === 0) return;
+    if (random.chance(0.5)) this.lose(random);
+    else this.isDropped = true;
   }
 
   /** Durable as it is now. */
@@ -38,10 +67,14 @@ export class WholeFile<T> {
   }
 
   cutPower(random: Random): void {
+    this.lose(random);
+  }
+
+  private lose(random: Random): void {
     const states = [this.durable, ...this.pending];
     const left = random.pick(states);
     this.content = this.pending.length > 0 && random.chance(0.3) ? this.torn(left) : left;
-    this.sync();
+    this.keep();
   }
 }
 
@@ -55,6 +88,8 @@ export class Inode {
   lockedBy: Process | null = null;
   /** of its names and its size */
   changes = 0;
+  /** of which each who had it open is told once */
+  failedSyncs = 0;
 
   constructor(
     readonly number: number,
@@ -84,6 +119,15 @@ export class Inode {
     this.data.endSync(this.data.beginSync());
   }
 
+  /** What was to be written is dropped, as by Linux: see `BlockFile.failSync`. */
+  failSync(): void {
+    const { random } = simulation();
+    this.failedSyncs++;
+    this.text.failSync(random);
+    this.data.failSync(random);
+    this.map?.failSync(random);
+  }
+
   cutPower(random: Random): void {
     this.text.cutPower(random);
     this.data.cutPower(random);
@@ -102,8 +146,9 @@ export class Disk {
   private inodes = 0;
   /** blocks that may still be allocated */
   freeBlocks = Infinity;
-  /** every write or sync fails with this probability */
-  failing = 0;
+  failing: Failing | null = null;
+  /** files that are the kernel's */
+  readonly sound = new Set<string>();
   /** how many times slower than usual */
   slowness = 1;
   /** the replica cannot tell any more what of it is durable */
@@ -189,11 +234,19 @@ export class Disk {
     return simulation().random.between(0.2, 4) * this.slowness;
   }
 
-  /** @throws what a disk that fails, or is full, says to a write */
-  check(path: string, blocks: number): void {
-    if (this.failing > 0 && simulation().random.chance(this.failing)) throw systemError("EIO", path);
+  /** @param blocks that it allocates
+   * @throws what a disk that fails, or is full, says */
+  check(op: DiskOp, path: string, blocks = 0): void {
+    if (this.fails(op, path)) throw systemError("EIO", path);
     if (blocks > this.freeBlocks) throw systemError("ENOSPC", path);
     this.freeBlocks -= blocks;
+  }
+
+  fails(op: DiskOp, path: string): boolean {
+    const { failing } = this;
+    return (
+      failing?.at.has(op) === true && !this.sound.has(path) && simulation().random.chance(failing.chance)
+    );
   }
 }
 

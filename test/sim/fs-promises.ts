@@ -1,5 +1,5 @@
 /** Stands in for `node:fs/promises`: as much of it as the replica uses. */
-import { diskOf, systemError, type Disk, type Inode } from "./disk.js";
+import { diskOf, systemError, type Disk, type DiskOp, type Inode } from "./disk.js";
 import { closeSync, newFileDescriptor } from "./fs.js";
 import { BLOCK_BYTES, BLOCK_SECTORS, bytesOf, SECTOR_BYTES, sectorsOf } from "./sectors.js";
 import { simulation } from "./simulation.js";
@@ -20,6 +20,15 @@ const DATA_FILE = /\.img(\.receiving)?$/;
 
 function cached<T>(disk: Disk, work: () => T): Promise<T> {
   return simulation().answer(disk.cachedMs(), work);
+}
+
+/** At a path that it names. */
+function at<T>(path: string, op: DiskOp, work: (disk: Disk) => T): Promise<T> {
+  const disk = diskOf(path);
+  return cached(disk, () => {
+    disk.check(op, path);
+    return work(disk);
+  });
 }
 
 function isDirectory(disk: Disk, path: string): boolean {
@@ -43,12 +52,23 @@ function statOf(disk: Disk, path: string): Stat {
 
 class FileHandle {
   private descriptor: number | null = null;
+  /** of the file's, that this one has been told of */
+  private failedSyncs: number;
 
   constructor(
     private readonly disk: Disk,
     private readonly path: string,
     private readonly inode: Inode | null,
-  ) {}
+  ) {
+    this.failedSyncs = inode?.failedSyncs ?? 0;
+  }
+
+  private cached<T>(op: DiskOp, work: () => T): Promise<T> {
+    return cached(this.disk, () => {
+      this.disk.check(op, this.path);
+      return work();
+    });
+  }
 
   get fd(): number {
     return (this.descriptor ??= newFileDescriptor(this.file));
@@ -64,22 +84,22 @@ class FileHandle {
   }
 
   stat(): Promise<Stat> {
-    return cached(this.disk, () => statOf(this.disk, this.path));
+    return this.cached("look", () => statOf(this.disk, this.path));
   }
 
   readFile(): Promise<string> {
-    return cached(this.disk, () => this.file.text.content.toString("utf8"));
+    return this.cached("look", () => this.file.text.content.toString("utf8"));
   }
 
   writeFile(content: string): Promise<void> {
     return cached(this.disk, () => {
-      this.disk.check(this.path, content === "" ? 0 : 1);
+      this.disk.check("write", this.path, content === "" ? 0 : 1);
       this.file.text.set(Buffer.from(content, "utf8"));
     });
   }
 
   truncate(bytes: number): Promise<void> {
-    return cached(this.disk, () => {
+    return this.cached("trim", () => {
       const { file } = this;
       if (!this.isData) {
         const content = Buffer.alloc(bytes);
@@ -100,8 +120,7 @@ class FileHandle {
     length: number,
     position: number,
   ): Promise<{ bytesRead: number; buffer: Buffer }> {
-    return cached(this.disk, () => {
-      this.disk.check(this.path, 0);
+    return this.cached("read", () => {
       const bytes = Math.max(0, Math.min(length, this.file.size - position));
       const content = this.isData
         ? dataOf(this.file, position, bytes)
@@ -121,10 +140,10 @@ class FileHandle {
       const { file } = this;
       const data = from.slice(at, at + length);
       if (this.isData) {
-        this.disk.check(this.path, Math.ceil(length / BLOCK_BYTES));
+        this.disk.check("write", this.path, Math.ceil(length / BLOCK_BYTES));
         putData(file, position, data);
       } else {
-        this.disk.check(this.path, 1);
+        this.disk.check("write", this.path, 1);
         const content = Buffer.alloc(Math.max(file.text.content.length, position + length));
         file.text.content.copy(content);
         content.set(data, position);
@@ -136,9 +155,17 @@ class FileHandle {
 
   sync(): Promise<void> {
     return simulation().answer(this.disk.syncMs(), () => {
-      this.disk.check(this.path, 0);
-      if (this.inode === null) this.disk.syncNames();
-      else this.inode.sync();
+      const { disk, inode } = this;
+      if (inode === null) {
+        disk.check("sync", this.path);
+        disk.syncNames();
+        return;
+      }
+      if (disk.fails("sync", this.path)) inode.failSync();
+      const isNews = this.failedSyncs !== inode.failedSyncs;
+      this.failedSyncs = inode.failedSyncs;
+      if (isNews) throw systemError("EIO", this.path);
+      inode.sync();
     });
   }
 
@@ -174,19 +201,21 @@ function putData({ data }: Inode, offset: number, bytes: Uint8Array): void {
 }
 
 export function open(path: string, flags = "r"): Promise<FileHandle> {
-  const disk = diskOf(path);
-  return cached(disk, () => {
+  return at(path, "look", (disk) => {
     const found = disk.names.get(path);
     if (found !== undefined) {
       if (flags === "wx") throw systemError("EEXIST", path);
-      if (flags.startsWith("w")) empty(found);
+      if (flags.startsWith("w")) {
+        disk.check("trim", path);
+        empty(found);
+      }
       return new FileHandle(disk, path, found);
     }
     if (flags.startsWith("r")) {
       if (!isDirectory(disk, path)) throw systemError("ENOENT", path);
       return new FileHandle(disk, path, null);
     }
-    disk.check(path, 1);
+    disk.check("name", path, 1);
     return new FileHandle(disk, path, disk.create(path));
   });
 }
@@ -198,8 +227,7 @@ function empty(inode: Inode): void {
 }
 
 export function readFile(path: string, encoding: "utf8"): Promise<string> {
-  const disk = diskOf(path);
-  return cached(disk, () => disk.find(path).text.content.toString(encoding));
+  return at(path, "look", (disk) => disk.find(path).text.content.toString(encoding));
 }
 
 export function writeFile(path: string, content: string): Promise<void> {
@@ -207,8 +235,7 @@ export function writeFile(path: string, content: string): Promise<void> {
 }
 
 export function readdir(path: string): Promise<string[]> {
-  const disk = diskOf(path);
-  return cached(disk, () => {
+  return at(path, "look", (disk) => {
     if (!isDirectory(disk, path)) throw systemError("ENOENT", path);
     const prefix = `${path}/`;
     const found: string[] = [];
@@ -220,34 +247,25 @@ export function readdir(path: string): Promise<string[]> {
 }
 
 export function stat(path: string): Promise<Stat> {
-  const disk = diskOf(path);
-  return cached(disk, () => statOf(disk, path));
+  return at(path, "look", (disk) => statOf(disk, path));
 }
 
 export { stat as lstat };
 
 export function rename(from: string, to: string): Promise<void> {
-  const disk = diskOf(from);
-  return cached(disk, () => {
-    disk.check(to, 0);
-    disk.rename(from, to);
-  });
+  return at(from, "name", (disk) => disk.rename(from, to));
 }
 
-/** Names alone: the journal takes them in, whatever becomes of it. */
 export function link(from: string, to: string): Promise<void> {
-  const disk = diskOf(from);
-  return cached(disk, () => disk.link(from, to));
+  return at(from, "trim", (disk) => disk.link(from, to));
 }
 
 export function unlink(path: string): Promise<void> {
-  const disk = diskOf(path);
-  return cached(disk, () => disk.unlink(path));
+  return at(path, "trim", (disk) => disk.unlink(path));
 }
 
 export function rm(path: string): Promise<void> {
-  const disk = diskOf(path);
-  return cached(disk, () => {
+  return at(path, "trim", (disk) => {
     for (const name of [...disk.names.keys()])
       if (name === path || name.startsWith(`${path}/`)) disk.unlink(name);
   });
@@ -255,8 +273,7 @@ export function rm(path: string): Promise<void> {
 
 /** @returns what `recursive` says: undefined, when nothing had to be made */
 export function mkdir(path: string): Promise<string | undefined> {
-  const disk = diskOf(path);
-  return cached(disk, () => {
+  return at(path, "look", (disk) => {
     if (isDirectory(disk, path)) return undefined;
     throw systemError("ENOENT", path);
   });

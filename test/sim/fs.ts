@@ -1,6 +1,6 @@
 /** Stands in for `node:fs`: the calls of it that do not wait, and the descriptors of lock files and sockets. */
 import { constants } from "node:fs";
-import { diskOf, type Inode } from "./disk.js";
+import { diskOf, type Disk, type Inode } from "./disk.js";
 import { runningProcess, type Process } from "./simulation.js";
 
 export { constants };
@@ -60,17 +60,30 @@ export function lockFile(fd: number): boolean {
   return true;
 }
 
+/** As Node's: what cannot be looked at is not there. */
 export function existsSync(path: string): boolean {
-  return diskOf(path).names.has(path);
+  const disk = diskOf(path);
+  try {
+    disk.check("look", path);
+  } catch {
+    return false;
+  }
+  return disk.names.has(path);
 }
 
 export function openSync(path: string): number {
   const disk = diskOf(path);
-  const inode = disk.names.get(path) ?? disk.create(path);
+  disk.check("look", path);
+  const inode = disk.names.get(path) ?? create(disk, path);
   const process = runningProcess();
   return newDescriptor(inode, () => {
     if (inode.lockedBy === process) inode.lockedBy = null;
   });
+}
+
+function create(disk: Disk, path: string): Inode {
+  disk.check("name", path, 1);
+  return disk.create(path);
 }
 
 export function ftruncateSync(): void {

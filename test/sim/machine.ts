@@ -38,6 +38,7 @@ export class Machine {
   ) {
     this.disk = new Disk(name);
     this.disk.create(this.bootIdFile);
+    this.disk.sound.add(this.bootIdFile);
     this.disk.create(`${this.directory}/lost+found`);
     network().hosts.set(name, { name, up: true, slowness: 1 });
     this.boot();

@@ -46,7 +46,9 @@ export function fileExtents(fd: number, begin: number, end: number): Promise<num
 /** Of whole blocks. */
 export function punchHole(fd: number, offset: number, length: number): Promise<void> {
   const { data } = inodeOf(fd);
+  const disk = diskOf(`/${runningProcess()?.machine}/`);
   return simulation().answer(0.05, () => {
+    disk.check("write", "a hole");
     for (const block of [...data.blocks.keys()])
       if (block * BLOCK_BYTES >= offset && (block + 1) * BLOCK_BYTES <= offset + length)
         data.set(block, null);
@@ -60,6 +62,7 @@ export function hashFile(path: string): { checksum: Promise<string>; cancel: () 
   const checksum = simulation().answer(disk.syncMs(), () => {
     if (cancelled) throw nativeError("ABORTED", "hashing was cancelled");
     const inode = disk.names.get(path);
+    disk.check("read", path);
     if (inode === undefined) throw systemError("ENOENT", path);
     const { blocks } = inode.data;
     let [high, low] = [0x811c9dc5, 0x1000193];

@@ -1,5 +1,6 @@
 /** What happens to a world, and when: made from a seed, before anything runs, so that steps can be left out. */
 import { chainStep, isChainStep, performChain, type ChainStep } from "./chain-steps.js";
+import { DISK_OPS, type DiskOp } from "./disk.js";
 import { Random } from "./random.js";
 import { VOLUME_BYTES, type World } from "./world.js";
 import { SECTOR_BYTES } from "./sectors.js";
@@ -13,11 +14,13 @@ export type Step = { at: number } & (
   | { do: "killEngine" | "hangEngine"; ms: number }
   | { do: "secondEngine"; host: number }
   | {
-      do: "killReplica" | "hangReplica" | "cutPower" | "slowDisk" | "slowNetwork" | "failDisk" | "fullDisk";
+      do: "killReplica" | "hangReplica" | "cutPower" | "slowDisk" | "slowNetwork" | "fullDisk";
       machine: number;
       ms: number;
       amount: number;
     }
+  /** absent: at everything */
+  | { do: "failDisk"; machine: number; ms: number; amount: number; of?: DiskOp[] }
   | { do: "startReplica"; machine: number }
   | { do: "block"; from: number; to: number; both: boolean; ms: number }
   | { do: "break"; a: number; b: number }
@@ -57,6 +60,8 @@ export interface Plan {
 
 /** ms that faults go on for. */
 const CHAOS_MS = 40_000;
+/** Longer than any plan. */
+const UNTIL_HEALED_MS = 3_600_000;
 /** When the first step is made: the volume is served by then. */
 const BEGIN_MS = 500;
 
@@ -169,6 +174,7 @@ const KINDS = [
   "slowDisk",
   "slowNetwork",
   "failDisk",
+  "failDisk",
   "fullDisk",
   "block",
   "block",
@@ -211,7 +217,11 @@ export function faultStep(at: number, random: Random, kind: (typeof KINDS)[numbe
     case "slowNetwork":
       return { at, do: kind, machine, ms, amount: random.pick([10, 100, 1_000]) };
     case "failDisk":
-      return { at, do: kind, machine, ms: Math.min(ms, 1_000), amount: random.pick([0.05, 0.5, 1]) };
+      return {
+        ...{ at, do: kind, machine, ms: random.pick([Math.min(ms, 1_000), ms, UNTIL_HEALED_MS]) },
+        ...{ amount: random.pick([0.02, 0.5, 1]) },
+        ...(random.chance(0.4) ? {} : { of: [random.pick(DISK_OPS), random.pick(DISK_OPS)] }),
+      };
     case "fullDisk":
       return { at, do: kind, machine, ms, amount: random.below(8) };
     default:
@@ -322,8 +332,11 @@ export function perform(world: World, step: Step): void {
     }
     case "failDisk": {
       const { disk } = machine(step.machine);
-      disk.failing = step.amount;
-      later(step.ms, () => (disk.failing = 0));
+      const failing = { chance: step.amount, at: new Set(step.of ?? DISK_OPS) };
+      disk.failing = failing;
+      later(step.ms, () => {
+        if (disk.failing === failing) disk.failing = null;
+      });
       return;
     }
     case "fullDisk": {

@@ -12,7 +12,7 @@ import type {
   StoreOptions,
   StoreStats,
 } from "../../native/index.js";
-import { diskOf, systemError, WholeFile, type Disk, type Inode } from "./disk.js";
+import { diskOf, systemError, WholeFile, type Disk, type DiskOp, type Inode } from "./disk.js";
 import {
   GRAIN_BYTES,
   packed,
@@ -66,13 +66,28 @@ export async function openStore(
   const found = disk.names.get(options.regionMapPath);
   const process = runningProcess();
   if (process === undefined) throw new Error("only a simulated process opens a store");
-  await simulation().answer(disk.cachedMs(), () => undefined);
+  const step = (op: DiskOp, delayMs: number, work: () => void) =>
+    simulation().answer(delayMs, () => {
+      if (disk.fails(op, options.regionMapPath))
+        throw nativeError("IO_ERROR", "the region map cannot be opened");
+      work();
+    });
+  await step("look", disk.cachedMs(), () => undefined);
   let damaged = 0;
   if (found?.map == null) {
-    const inode = found ?? disk.create(options.regionMapPath);
-    inode.map = new WholeFile<unknown>(map.regionsContent(), tornRegions);
-    await simulation().answer(disk.syncMs(), () => disk.syncNames());
+    await step("name", disk.cachedMs(), () => {
+      const inode = found ?? disk.create(options.regionMapPath);
+      inode.map = new WholeFile<unknown>(map.regionsContent(), tornRegions);
+    });
+    await step("sync", disk.syncMs(), () => disk.syncNames());
   } else {
+    const { map: file } = found;
+    // A process that was killed may have left bits that are not durable yet, or that a failed sync has dropped.
+    file.set(file.content);
+    await step("sync", disk.syncMs(), () => {
+      file.sync();
+      disk.syncNames();
+    });
     const regions = found.map.content as RegionContent;
     damaged = regions.damaged ? 1 : 0;
     const missed = disk.names.get(options.missedMapPath ?? "")?.map?.content as MissedContent | undefined;
@@ -96,6 +111,8 @@ export class SimStore implements ReplicaStore {
   private poison: string | null = null;
   private closing = false;
   private readonly unsynced = new Set<Inode>();
+  /** of each file, that this store has been told of */
+  private readonly failedSyncs = new Map<Inode, number>();
   /** what an earlier process wrote may not be durable yet */
   private changed = 1;
   private synced = 0;
@@ -127,7 +144,10 @@ export class SimStore implements ReplicaStore {
     private readonly onFatal: (error: NativeError) => void,
   ) {
     this.size_ = options.size;
-    for (const { inode } of layers) this.unsynced.add(inode);
+    for (const { inode } of layers) {
+      this.unsynced.add(inode);
+      this.failedSyncs.set(inode, inode.failedSyncs);
+    }
   }
 
   get size(): number {
@@ -155,7 +175,7 @@ export class SimStore implements ReplicaStore {
             request.done("IO_ERROR", this.poison, null);
             return;
           }
-          const refusal = this.refusal("read", 0);
+          const refusal = this.refusal("read");
           if (refusal !== null) {
             request.done(...refusal, null);
             return;
@@ -181,9 +201,9 @@ export class SimStore implements ReplicaStore {
     simulation().after(delayMs, this.process, work);
   }
 
-  private refusal(what: string, blocks: number): [StatusName, string] | null {
+  private refusal(op: DiskOp, blocks = 0): [StatusName, string] | null {
     try {
-      this.disk.check(what, blocks);
+      this.disk.check(op, "the store's", blocks);
       return null;
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
@@ -380,20 +400,29 @@ export class SimStore implements ReplicaStore {
     this.later(this.disk.syncMs(), () => {
       this.syncRunning = false;
       this.counts.syncs++;
-      const refusal = this.refusal("sync", 0);
-      if (refusal === null) {
-        for (const { inode, upTo } of files) inode.data.endSync(upTo);
-        this.synced = covers;
-      } else {
-        for (const { inode } of files) inode.data.failSync();
-        this.fail(refusal[1]);
-      }
+      const error = this.syncFiles(files);
+      if (error === "") this.synced = covers;
+      else this.fail(error);
       this.startSync();
       for (const { ticket, done } of waiters) {
         if (this.poison === null && ticket !== 0) this.map.settle(ticket);
         done(this.poison ?? "");
       }
     });
+  }
+
+  /** @returns "" or what one of them says, or has said to somebody else */
+  private syncFiles(files: readonly { inode: Inode; upTo: number }[]): string {
+    const refusal = this.refusal("sync");
+    let error = refusal?.[1] ?? "";
+    for (const { inode, upTo } of files) {
+      if (refusal !== null) inode.failSync();
+      else if (this.failedSyncs.get(inode) !== inode.failedSyncs)
+        error = `a sync of file ${inode.number} has failed`;
+      else inode.data.endSync(upTo);
+      this.failedSyncs.set(inode, inode.failedSyncs);
+    }
+    return error;
   }
 
   private fail(message: string): void {
@@ -464,16 +493,19 @@ export class SimStore implements ReplicaStore {
         return;
       }
       this.later(disk.cachedMs(), () => {
-        const refusal = this.refusal("map", 0);
+        const refusal = this.refusal("write");
         if (refusal !== null) {
           done(refusal[1]);
           return;
         }
         const file = step();
         this.later(disk.syncMs(), () => {
-          if (file === null) disk.syncNames();
+          const failed = this.refusal("sync");
+          if (failed !== null) file?.failSync(simulation().random);
+          else if (file === null) disk.syncNames();
           else file.sync();
-          next(index + 1);
+          if (failed === null) next(index + 1);
+          else done(failed[1]);
         });
       });
     };
@@ -540,9 +572,11 @@ export class SimStore implements ReplicaStore {
   }
 
   rewrite(): Promise<void> {
-    return simulation().answer(this.disk.syncMs(), () => {
-      const refusal = this.refusal("write", 0);
-      if (refusal !== null) throw nativeError("IO_ERROR", refusal[1]);
+    return this.step("write", this.disk.syncMs(), 0, () => {
+      if (this.disk.fails("sync", "the store's")) {
+        for (const { inode } of this.layers) inode.failSync();
+        throw nativeError("IO_ERROR", "a layer cannot be synced");
+      }
       for (const { inode } of this.layers) {
         for (const [block, sectors] of [...inode.data.blocks]) {
           const region = Math.floor((block * BLOCK_BYTES) / this.options.regionSize);
@@ -614,16 +648,22 @@ export class SimStore implements ReplicaStore {
   }
 
   async prepareHead(path: string, size: number): Promise<void> {
-    await simulation().answer(this.disk.cachedMs(), () => undefined);
+    await this.step("look", this.disk.cachedMs(), 0, () => undefined);
     // Not during a round, whose bits would be lost.
     if (size > this.size_) while (!(await this.fitMapFile(size)));
-    const layers = [...this.layers, { path, inode: this.disk.find(path) }];
-    this.prepared = { layers, size, mapFits: true };
+    this.prepared = { layers: [...this.layers, this.openLayer(path)], size, mapFits: true };
+  }
+
+  /** Whoever opens a file is told of syncs that fail from then on. */
+  private openLayer(path: string): LayerFile {
+    const inode = this.disk.find(path);
+    if (!this.failedSyncs.has(inode)) this.failedSyncs.set(inode, inode.failedSyncs);
+    return { path, inode };
   }
 
   /** @returns whether it could be done */
   private fitMapFile(size: number): Promise<boolean> {
-    return simulation().answer(this.disk.syncMs(), () => {
+    return this.step("sync", this.disk.syncMs(), 0, () => {
       if (this.mapRunning) return false;
       const inode = this.disk.find(this.options.regionMapPath);
       set(inode.map, this.map.resized(size).regionsContent()).sync();
@@ -632,8 +672,8 @@ export class SimStore implements ReplicaStore {
   }
 
   prepareLayers({ layers, size }: ChainOptions): Promise<void> {
-    return simulation().answer(this.disk.cachedMs(), () => {
-      const files = layers.map(({ path }) => ({ path, inode: this.disk.find(path) }));
+    return this.step("look", this.disk.cachedMs(), 0, () => {
+      const files = layers.map(({ path }) => this.openLayer(path));
       this.prepared = { layers: files, size, mapFits: false };
     });
   }
@@ -648,7 +688,12 @@ export class SimStore implements ReplicaStore {
         const inode = this.disk.find(this.options.regionMapPath);
         set(inode.map, this.map.regionsContent()).sync();
       };
-      await simulation().answer(prepared.mapFits ? 0.01 : this.disk.syncMs(), fit);
+      await simulation().answer(prepared.mapFits ? 0.01 : this.disk.syncMs(), () => {
+        const refusal = prepared.mapFits ? null : this.refusal("sync");
+        if (refusal === null) fit();
+        else this.fail(refusal[1]);
+      });
+      if (this.poison !== null) throw nativeError("IO_ERROR", this.poison);
       this.size_ = prepared.size;
     }
     // What was written to the former head is still to be synced.
@@ -684,12 +729,15 @@ export class SimStore implements ReplicaStore {
       const blocks = [...from.inode.data.blocks];
       const half = blocks.length >> 1;
       for (const part of [blocks.slice(0, half), blocks.slice(half)]) {
-        await this.step(this.disk.syncMs() * 2, part.length, () => {
+        await this.step("write", this.disk.syncMs() * 2, part.length, () => {
           for (const [block, sectors] of part) into.inode.data.set(block, sectors);
         });
       }
       const upTo = into.inode.data.beginSync();
-      await this.step(this.disk.syncMs(), 0, () => into.inode.data.endSync(upTo));
+      await this.step("write", this.disk.syncMs(), 0, () => {
+        const error = this.syncFiles([{ inode: into.inode, upTo }]);
+        if (error !== "") throw nativeError("IO_ERROR", error);
+      });
       this.layers = this.layers.filter((layer) => layer !== from);
       // Nothing of it is freed while the upper file may still be there.
       this.removed = new Set([...this.removed].filter((path) => path !== lower && path !== upper));
@@ -703,11 +751,11 @@ export class SimStore implements ReplicaStore {
     await this.whileBusy([layer], async () => {
       const hidden = [...this.head.data.blocks.keys()];
       await this.flush();
-      await this.step(this.disk.syncMs(), 0, () => {
+      await this.step("write", this.disk.syncMs(), 0, () => {
         for (const block of hidden) if (this.head.data.blocks.has(block)) layer.inode.data.set(block, null);
       });
       const upTo = layer.inode.data.beginSync();
-      await this.step(this.disk.syncMs(), 0, () => layer.inode.data.endSync(upTo));
+      await this.step("write", this.disk.syncMs(), 0, () => layer.inode.data.endSync(upTo));
     });
     onProgress(1, 1);
   }
@@ -724,11 +772,11 @@ export class SimStore implements ReplicaStore {
 
   /** @param blocks that it allocates
    * @throws {NativeError} */
-  private step(delayMs: number, blocks: number, work: () => void): Promise<void> {
+  private step<T>(op: DiskOp, delayMs: number, blocks: number, work: () => T): Promise<T> {
     return simulation().answer(delayMs, () => {
-      const refusal = this.refusal("a layer", blocks);
+      const refusal = this.refusal(op, blocks);
       if (refusal !== null) throw nativeError(...refusal);
-      work();
+      return work();
     });
   }
 

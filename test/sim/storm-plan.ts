@@ -1,4 +1,5 @@
 /** Plans for what hardly ever meets by chance: snapshots at the very moment of writes and power cuts, or while a replica is made equal. */
+import { DISK_OPS } from "./disk.js";
 import type { Plan, Step } from "./plan.js";
 import { Random } from "./random.js";
 import { SECTOR_BYTES } from "./sectors.js";
@@ -56,6 +57,60 @@ export function revertStormOf(seed: number): Plan {
       { at: back - 50, do: "slowDisk", machine, ms: 1_500, amount: random.pick([1, 10, 100]) },
       { at: back + random.between(0, 900), do: "revert", index: -1 },
     ];
+  });
+}
+
+/** A disk fails at some kinds of operation, now and then, while all that its replica may be in happens to it: daemons die and come back,
+ * machines lose their power, snapshots are taken, removed and merged, and replicas are made anew. */
+export function diskStormOf(seed: number): Plan {
+  return storm(seed, 4, (at, random) => {
+    const machine = random.below(2);
+    const of = Array.from({ length: 1 + random.below(2) }, () => random.pick(DISK_OPS));
+    const ms = random.between(1_000, 9_000);
+    const whileIt = () => at + random.between(0, ms);
+    const steps: Step[] = [
+      ...writes(at - 200, 100, random),
+      { at, do: "failDisk", machine, ms, amount: random.pick([0.02, 0.1, 0.3]), of },
+      ...writes(at + random.between(0, 500), 100, random),
+    ];
+    for (let i = 2 + random.below(5); i > 0; i--) {
+      const one = random.chance(0.8) ? machine : 1 - machine;
+      steps.push(
+        random.pick<Step>([
+          { at: whileIt(), do: "killReplica", machine: one, ms: random.between(50, 1_500), amount: 0 },
+          { at: whileIt(), do: "killReplica", machine: one, ms: random.between(50, 1_500), amount: 0 },
+          { at: whileIt(), do: "cutPower", machine: one, ms: random.between(50, 1_500), amount: 0 },
+          { at: whileIt(), do: "killEngine", ms: random.between(50, 1_500) },
+          { at: whileIt(), do: "snapshot" },
+          { at: whileIt(), do: "removeSnapshot", index: 0 },
+          { at: whileIt(), do: "purge" },
+          { at: whileIt(), do: "removeReplica", machine },
+          { at: whileIt(), do: "addReplica", machine, empty: random.chance(0.5) },
+          { at: whileIt(), do: "flush", ms: 0 },
+        ]),
+      );
+    }
+    // The other one loses its power at the very moment at which this one finds that it cannot sync.
+    if (random.chance(0.6)) {
+      const moment = whileIt();
+      const cutAt = moment + random.between(0, 12);
+      steps.push(
+        ...writes(moment - 60, 50, random),
+        {
+          at: moment - 2,
+          do: "failDisk",
+          machine,
+          ms,
+          amount: 1,
+          of: random.chance(0.7) ? ["sync"] : ["sync", "trim"],
+        },
+        { at: moment, do: "flush", ms: 0 },
+        { at: cutAt, do: "cutPower", machine: 1 - machine, ms: random.between(50, 1_500), amount: 0 },
+        { at: cutAt + random.between(0, 2_000), do: "killReplica", machine, ms: 50, amount: 0 },
+      );
+    }
+    if (random.chance(0.3)) steps.push({ at: at + ms + random.between(0, 1_000), do: "cutAll", ms: 500 });
+    return steps;
   });
 }
 

@@ -8,7 +8,7 @@ import { find } from "./find-bug.js";
 import type { Plan } from "./plan.js";
 import { play } from "./play.js";
 import { simulation } from "./simulation.js";
-import { powerStormOf, returnStormOf, revertStormOf } from "./storm-plan.js";
+import { diskStormOf, powerStormOf, returnStormOf, revertStormOf } from "./storm-plan.js";
 import { checkRegister } from "./voters-register.js";
 import { worldPlan, WORLDS } from "./worlds.js";
 
@@ -16,7 +16,7 @@ const PLANS = fileURLToPath(new URL("../../../test/sim/plans", import.meta.url))
 /** Seeds 1 to these: what takes a core some 30 s. */
 const REGISTER_SEEDS = 40;
 const STORM_SEEDS = 20;
-const STORMS = { power: powerStormOf, return: returnStormOf, revert: revertStormOf };
+const STORMS = { power: powerStormOf, return: returnStormOf, revert: revertStormOf, disk: diskStormOf };
 const SEEDS = { plain: 120, managed: 60, witness: 100, voters: 100, rot: 60 };
 
 const total = { passed: 0, failed: 0, skipped: 0 };

@@ -451,7 +451,7 @@ export class World {
     for (const machine of this.machines) {
       for (const other of this.machines) this.network.unblock(machine.name, other.name);
       const { disk } = machine;
-      Object.assign(disk, { failing: 0, freeBlocks: Infinity, slowness: 1 });
+      Object.assign(disk, { failing: null, freeBlocks: Infinity, slowness: 1 });
       const host = this.network.hosts.get(machine.name);
       if (host !== undefined) host.slowness = 1;
       machine.powerOn();
