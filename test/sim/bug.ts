@@ -1,12 +1,15 @@
 /** A deliberate bug: something that is taken away from a class, in this process alone. */
 
+import type { Plan } from "./plan.js";
 import type { WorldName } from "./worlds.js";
 
 export interface Bug {
   name: string;
   /** where it is looked for; absent: the plain one */
   world?: WorldName;
-  /** what a seed leads to, where that is no plan of a world */
+  /** absent: its world's */
+  plan?: (seed: number) => Plan;
+  /** what a seed leads to, where that is no plan at all */
   check?: (seed: number) => Promise<{ failure: Error | null }>;
   /** @returns what takes it out again */
   install: () => () => void;

@@ -5,7 +5,6 @@ import { SnapshotFollowers } from "../../engine/snapshot-followers.js";
 import type { Absence } from "../../proto/control.js";
 import { LiveChain } from "../../replica/live-chain.js";
 import { ReceivedFile } from "../../replica/sync/received-file.js";
-import { play } from "./play.js";
 import { powerStormOf, returnStormOf, revertStormOf } from "./storm-plan.js";
 import { replacing, type Bug } from "./bug.js";
 import { runningProcess } from "./simulation.js";
@@ -38,7 +37,7 @@ const BUGS: Bug[] = [
   },
   {
     name: "a snapshot is in the chain before it is durable",
-    check: (seed) => play(powerStormOf(seed)),
+    plan: powerStormOf,
     install: replacing(LiveChain, "commit", (commit) => {
       return async function (this: { store: SimStore }) {
         const { store } = this;
@@ -54,7 +53,7 @@ const BUGS: Bug[] = [
   },
   {
     name: "a replica comes back by what was known of it before a revert",
-    check: (seed) => play(revertStormOf(seed)),
+    plan: revertStormOf,
     install: replacing(RecordKeeper, "absenceOf", (absenceOf) => {
       return function (this: RecordKeeper, id: string) {
         const absence = absenceOf.call(this, id) as Absence | null;
@@ -103,7 +102,7 @@ const BUGS: Bug[] = [
   },
   {
     name: "snapshots that a replica took before it held everything are not copied",
-    check: (seed) => play(returnStormOf(seed)),
+    plan: returnStormOf,
     install: replacing(SnapshotFollowers, "copy", () => (slot: { doubtful: string[] }) => {
       slot.doubtful = [];
       return Promise.resolve();

@@ -31,8 +31,8 @@ function seconds(): number {
   return (performance.now() - started) / 1000;
 }
 
-async function tell(plan: Plan, failure: Error): Promise<void> {
-  say(`not ok - SEED=${plan.seed}: ${failure.message}`);
+/** Where it comes from, and with how few steps it still does. */
+async function lookInto(plan: Plan, failure: Error): Promise<void> {
   Error.stackTraceLimit = stackTraceLimit;
   const again = await play(plan);
   say(
@@ -66,8 +66,12 @@ async function checkRegisters({ first, count }: Range): Promise<boolean> {
   return failed === 0;
 }
 
+function readPlan(file: string): Plan {
+  return JSON.parse(readFileSync(file, "utf8")) as Plan;
+}
+
 async function playFile(file: string): Promise<boolean> {
-  const { failure } = await play(JSON.parse(readFileSync(file, "utf8")) as Plan, trace);
+  const { failure } = await play(readPlan(file), trace);
   say(failure === null ? `ok - ${file}` : `not ok - ${file}: ${failure.message}`);
   return failure === null;
 }
@@ -103,7 +107,13 @@ async function findBugs(text: string): Promise<boolean> {
   const bugs = BUGS.filter(({ name }) => name.includes(text));
   if (bugs.length === 0) say(`not ok - no bug has ${JSON.stringify(text)} in its name`);
   let found = bugs.length > 0;
-  for (const bug of bugs) found = (await find(bug)) && found;
+  const where = {
+    seed: options.seed ?? null,
+    plan: options.plan === undefined ? null : readPlan(options.plan),
+    // Of many it would take too long.
+    onFound: bugs.length > 1 ? () => Promise.resolve() : lookInto,
+  };
+  for (const bug of bugs) found = (await find(bug, where)) && found;
   return found;
 }
 
@@ -123,7 +133,8 @@ async function playSeeds(
     cpu = now;
     if (outcome.failure === null) continue;
     if (keepGoing !== true) {
-      await tell(plan, outcome.failure);
+      say(`not ok - SEED=${seed}: ${outcome.failure.message}`);
+      await lookInto(plan, outcome.failure);
       return false;
     }
     say(`not ok - SEED=${seed}: ${outcome.failure.message}`);
@@ -154,9 +165,9 @@ function cpuSeconds(): number {
 
 function main(): Promise<boolean> {
   const { plan, exhaustive, bug, register } = options;
+  if (bug !== undefined) return findBugs(bug);
   if (plan !== undefined) return playFile(plan);
   if (exhaustive !== undefined) return exhaustAll(exhaustive);
-  if (bug !== undefined) return findBugs(bug);
   const range = rangeOf(options);
   return register === true ? checkRegisters(range) : playAll(range);
 }

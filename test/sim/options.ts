@@ -84,7 +84,10 @@ export function readOptions(argv: string[]): Options {
     .option("--jobs <n>", "share the work between so many processes", whole, availableParallelism())
     .addOption(new Option("--job <k/n>").argParser(share).default(ALL).hideHelp())
     .option("--plan <file>", "play steps that were written down")
-    .option("--bug <text>", 'look for the deliberate bugs that have this in their names; "": for all')
+    .option(
+      "--bug <text>",
+      'look for the deliberate bugs that have this in their names; "": for all (with --seed, or --plan, there alone; of one it is shown what it leads to)',
+    )
     .addHelpText("after", "\nTRACE=1 in the environment tells everything that happens.");
   return command.allowExcessArguments(false).parse(argv).opts();
 }
