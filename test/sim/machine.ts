@@ -28,6 +28,7 @@ export class Machine {
   readonly disk: Disk;
   readonly processes = new Set<Process>();
   private boots = 0;
+  private clockAheadMs = 0;
   replica: { process: Process; hosted: HostedReplica | null } | null = null;
   /** the daemon is to be running */
   isWanted = false;
@@ -70,9 +71,16 @@ export class Machine {
 
   spawn(name: string): Process {
     const process = new Process(`${name}@${this.name}`, this.name);
+    process.clockAheadMs = this.clockAheadMs;
     this.processes.add(process);
     process.onDeath(() => this.processes.delete(process));
     return process;
+  }
+
+  /** For all that runs on it, now and later: a restart does not set the clock right. */
+  jumpClock(ms: number): void {
+    this.clockAheadMs += ms;
+    for (const process of this.processes) process.clockAheadMs = this.clockAheadMs;
   }
 
   /** Starts the daemon, now and whenever it has died. */

@@ -383,7 +383,7 @@ export function perform(world: World, step: Step): void {
       later(step.ms, () => (network.repetition = 0));
       return;
     case "jumpClock":
-      for (const process of machine(step.machine).processes) process.clockAheadMs += step.ms;
+      machine(step.machine).jumpClock(step.ms);
       return;
     default:
       step satisfies never;
