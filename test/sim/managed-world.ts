@@ -18,7 +18,7 @@ import { Violation } from "./model.js";
 import { Process } from "./simulation.js";
 import { SnapshotFiles } from "./snapshot-files.js";
 import { SECTOR_BYTES } from "./sectors.js";
-import { ATTENDED_MS, REPLICA_TIMEOUT_MS, VOLUME, VOLUME_BYTES, World, type Engine, type WorldOptions } from "./world.js"; // prettier-ignore
+import { ATTENDED_MS, REPLICA_TIMEOUT_MS, VOLUME, VOLUME_BYTES, World, type Decision, type Engine, type WorldOptions } from "./world.js"; // prettier-ignore
 
 const ENGINE_PORT = 9_500;
 const FRESH_MS = 5_000;
@@ -69,7 +69,7 @@ export class ManagedWorld extends World {
   // ---------------------------------------------------------------------------------------------- engines
 
   /** Replicas have to be closed before an engine opens them. */
-  protected override async serve(engine: Engine, log: Logger): Promise<AttachedVolume> {
+  protected override async serve(engine: Engine, decision: Decision, log: Logger): Promise<AttachedVolume> {
     const { process, machine } = engine;
     const before = this.replicas.map(({ replica }) => replica?.process);
     const inOrder = this.simulation.random.chance(0.3);
@@ -81,7 +81,7 @@ export class ManagedWorld extends World {
       {
         ...{ volume: VOLUME, instanceName: "", size: this.nominal, currentSize: this.size, frontend: "" },
         ...{ listen: { host: machine.name, port: ENGINE_PORT }, replicas: [], upgrade: false, portals: [] },
-        ...{ disableRevisionCounter: true, salvageRequested: this.acceptLostWrites, hasData: false },
+        ...{ disableRevisionCounter: true, salvageRequested: decision.acceptLostWrites, hasData: false },
         ...{ replicaTimeoutMs: REPLICA_TIMEOUT_MS, unmapMarkSnapChainRemoved: false, snapshotMaxSize: 0 },
         ...{ snapshotMaxCount: SNAPSHOTS_MAX, bootIdFile: machine.bootIdFile, runDirectory: "/run" },
         ...{
@@ -104,7 +104,7 @@ export class ManagedWorld extends World {
         if (engine.attached !== null) engine.attached = volume;
       },
     });
-    await controller.start(this.given(), this.nominal, this.size);
+    await controller.start(this.given(decision), this.nominal, this.size);
     await serveController(controller, { host: machine.name, port: ENGINE_PORT }, "simulated");
     this.controllers.set(engine, controller);
     process.onDeath(() => this.controllers.delete(engine));
@@ -113,10 +113,10 @@ export class ManagedWorld extends World {
   }
 
   /** Addresses of the replicas that a volume is started with. */
-  private given(): string[] {
+  private given({ acceptLostWrites }: Decision): string[] {
     const members = this.members();
     // Longhorn's manager salvages from those that failed last, never from one that it has removed, or that failed before others.
-    const given = this.replicas.filter(({ name }) => !this.acceptLostWrites || members.has(name));
+    const given = this.replicas.filter(({ name }) => !acceptLostWrites || members.has(name));
     return given.map(({ address }) => address);
   }
 

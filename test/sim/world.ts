@@ -42,6 +42,15 @@ export interface WorldOptions {
   trace: ((text: string) => void) | null;
 }
 
+/** Whoever starts an engine tells it so. */
+export interface Decision {
+  /** the replica that it is to start from; null: as the records say */
+  salvage: string | null;
+  acceptLostWrites: boolean;
+}
+
+const NO_DECISION: Decision = { salvage: null, acceptLostWrites: false };
+
 /** One engine process and what the initiator knows of it. */
 export class Engine {
   attached: AttachedVolume | null = null;
@@ -94,8 +103,8 @@ export class World {
   protected attendedAt = 0;
   /** volumes that did not start by themselves */
   salvaged = 0;
-  private salvage: string | null = null;
-  acceptLostWrites = false;
+  /** what somebody has decided after the last start, for the next one alone */
+  private decision: Decision = NO_DECISION;
 
   constructor(protected readonly options: WorldOptions) {
     this.simulation = beginSimulation(options.seed);
@@ -187,8 +196,10 @@ export class World {
       if (text === "replica state changed")
         this.replicaChanged(String(fields["replica"]), String(fields["to"]), String(fields["from"]));
     });
+    const { decision } = this;
+    this.decision = NO_DECISION;
     void process.run(() =>
-      this.serve(engine, log).then(
+      this.serve(engine, decision, log).then(
         (attached) => this.attached(engine, attached),
         (error: unknown) => {
           const { message } = error as Error;
@@ -201,7 +212,7 @@ export class World {
   }
 
   /** The engine's own code, until it serves. */
-  protected serve(engine: Engine, log: Logger): Promise<AttachedVolume> {
+  protected serve(engine: Engine, decision: Decision, log: Logger): Promise<AttachedVolume> {
     return AttachedVolume.attach({
       volume: VOLUME,
       size: VOLUME_BYTES,
@@ -211,8 +222,7 @@ export class World {
       replicaTimeoutMs: REPLICA_TIMEOUT_MS,
       waitMs: MEMBERS_WAIT_MS,
       witness: this.witnessAddress,
-      salvage: this.salvage,
-      acceptLostWrites: this.acceptLostWrites,
+      ...decision,
       after: null,
       copier: null,
       onHealth: (health: Health) => this.healthChanged(engine, health),
@@ -225,7 +235,6 @@ export class World {
   protected attached(engine: Engine, attached: AttachedVolume): void {
     engine.attached = attached;
     this.trace(`${engine.process.name} serves`);
-    this.salvage = null;
     for (const { address, state } of attached.replicas.replicas())
       if (state.mode === "ERR") this.holders.delete(machineOf(address));
     // What those before it had under way is done by now, or never.
@@ -245,19 +254,20 @@ export class World {
       this.trace(`${engine.process.name}: writes are lost: ${health.reason}`);
       // Somebody looks at it, and decides to go on.
       this.simulation.after(5_000, null, () => {
-        this.acceptLostWrites = true;
+        if (engine === this.engine) this.decision = { salvage: null, acceptLostWrites: true };
         engine.process.die();
       });
-    } else if (health.type === "served") this.acceptLostWrites = false;
+    }
   }
 
   /** Somebody knows which replica holds everything that was acknowledged, or goes by what is said of them where none does. What reads may have told
    * of writes that were not is given up. */
   private salvageHolder(evidence: string): void {
     const [holder] = this.holders;
-    if (holder !== undefined) this.salvage = `replica-${holder}`;
-    else if (!evidence.startsWith("LOST_WRITES:")) this.salvage = newestOfItself(evidence);
-    if (holder === undefined && !evidence.startsWith("SPLIT:")) this.acceptLostWrites = true;
+    let salvage: string | null = null;
+    if (holder !== undefined) salvage = `replica-${holder}`;
+    else if (!evidence.startsWith("LOST_WRITES:")) salvage = newestOfItself(evidence);
+    this.decision = { salvage, acceptLostWrites: holder === undefined && !evidence.startsWith("SPLIT:") };
     this.model.losePower();
     this.salvaged++;
   }
