@@ -147,6 +147,8 @@ export class Disk {
   /** blocks that may still be allocated */
   freeBlocks = Infinity;
   failing: Failing | null = null;
+  /** its file system takes no change any more, until the machine is started again */
+  isShut = false;
   /** files that are the kernel's */
   readonly sound = new Set<string>();
   /** how many times slower than usual */
@@ -179,6 +181,9 @@ export class Disk {
 
   link(from: string, to: string): void {
     const inode = this.find(from);
+    // Who has opened it has all in the cache that this takes: it fails where the file system has shut down, as after a journal's error.
+    if (this.fails("trim", from)) this.isShut = true;
+    if (this.isShut) throw systemError("EIO", to);
     if (this.names.has(to)) throw systemError("EEXIST", to);
     inode.changes++;
     this.change((names) => names.set(to, inode));
@@ -223,6 +228,7 @@ export class Disk {
     this.names.clear();
     for (const [path, inode] of this.durable) this.names.set(path, inode);
     this.journal = [];
+    this.isShut = false;
     for (const inode of all) inode.cutPower(random);
   }
 
@@ -244,6 +250,7 @@ export class Disk {
 
   fails(op: DiskOp, path: string): boolean {
     const { failing } = this;
+    if (this.isShut && op !== "read" && op !== "look" && !this.sound.has(path)) return true;
     return (
       failing?.at.has(op) === true && !this.sound.has(path) && simulation().random.chance(failing.chance)
     );

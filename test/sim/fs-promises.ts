@@ -257,7 +257,7 @@ export function rename(from: string, to: string): Promise<void> {
 }
 
 export function link(from: string, to: string): Promise<void> {
-  return at(from, "trim", (disk) => disk.link(from, to));
+  return at(from, "look", (disk) => disk.link(from, to));
 }
 
 export function unlink(path: string): Promise<void> {

@@ -464,6 +464,7 @@ export class World {
       Object.assign(disk, { failing: null, freeBlocks: Infinity, slowness: 1 });
       const host = this.network.hosts.get(machine.name);
       if (host !== undefined) host.slowness = 1;
+      if (disk.isShut) this.cutPower(machine, 0);
       machine.powerOn();
       for (const process of machine.processes) this.simulation.resume(process);
     }
