@@ -16,6 +16,7 @@ import { ManageError } from "./exit-codes.js";
 import { showList, showOne } from "./show.js";
 import { parseLabel } from "./snapshot-commands.js";
 import { fieldsText, tableText, type Column, type Paint } from "./table.js";
+import { unknownJobsOf } from "./unknown-jobs.js";
 import { list } from "./words.js";
 
 /** Of what a new job makes, where nothing else is asked for: the manager wants one at least. */
@@ -141,7 +142,10 @@ function addAssignment(
         async ({ client, flags, terminal }, volume, name) => {
           const { data } = await client.act("volumes", volume, act, { name, isGroup: flags.group ?? false });
           const names = data.map((one) => (one.isGroup ? `group ${one.name}` : one.name));
-          const text = names.length === 0 ? `${volume} has no jobs` : `${volume} has ${list(names)}`;
+          const unknown = (await unknownJobsOf(client, volume)).map((one) => one.name);
+          const lacking = unknown.length === 0 ? "" : `; ${list(unknown)} ${unknown.length === 1 ? "is" : "are"} not there yet`; // prettier-ignore
+          const text =
+            names.length === 0 ? `${volume} has no jobs` : `${volume} has ${list(names)}${lacking}`;
           terminal.out(flags.json === true ? `${JSON.stringify(data)}\n` : `${text}\n`);
         },
       ),

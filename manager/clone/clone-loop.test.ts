@@ -56,6 +56,19 @@ t.test(
   },
 );
 
+t.test("a copy that is given up lets its source go, of which no snapshot could be taken", async (t) => {
+  const rig = await start(t);
+  await rig.makeVolume("from");
+  rig.engines.createSnapshot = () => Promise.reject(new OperationError("FAILED", "input/output error"));
+  await rig.makeVolume("to", CLONE);
+  const { snapshot } = (await rig.until("Volume", "to", isState("initiated"))).status.cloneStatus;
+  await rig.until("Snapshot", snapshot, ({ status }) => status.error !== "");
+  await rig.store.delete("Volume", "to");
+  await rig.untilGone("Snapshot", snapshot);
+  await rig.until("Volume", "from", ({ status }) => status.state === "detached");
+  t.strictSame(await rig.tickets("from"), []);
+});
+
 t.test("nobody gets a volume before it is whole, and its source keeps what is copied", async (t) => {
   const rig = await start(t);
   await rig.makeVolume("from");

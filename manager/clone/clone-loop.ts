@@ -17,6 +17,9 @@ import { WAIT_PERIOD_MS } from "./limits.js";
 
 type Volume = Resource<"Volume">;
 
+/** Label of the snapshot that is made to be copied: into what. */
+const CLONED_INTO = "longhorn.io/for-cloning-volume";
+
 export function startCloneLoop(store: Store, engines: EngineOperations, events: Events, log: Logger): Loop {
   const rounds = new Rounds(store, engines, tellAs(events, "longhorn-volume-controller"), (name) => loop.add(name)); // prettier-ignore
   const loop = new Loop("clone", store, (name) => rounds.reconcile(name), log);
@@ -58,6 +61,7 @@ class Rounds {
     const source = this.#sources.get(name) ?? "";
     if (volume === null || isDeleted(volume)) {
       await this.#hold(await store.get("Volume", source), name, false);
+      await this.#forgetSnapshot(name);
       if (volume === null) {
         this.#sources.delete(name);
         this.#copies.delete(name);
@@ -148,12 +152,19 @@ class Rounds {
       spec: {
         createSnapshot: true,
         volume: metadata.name,
-        labels: { "longhorn.io/for-cloning-volume": target },
+        labels: { [CLONED_INTO]: target },
       },
     };
     await this.store.create(object).catch((error: unknown) => {
       if (!(error instanceof StoreError) || error.code !== "EXISTS") throw error;
     });
+  }
+
+  /** One that could not be taken yet would have the source attached for it. */
+  async #forgetSnapshot(target: string): Promise<void> {
+    for (const { metadata, spec, status } of await this.store.list("Snapshot"))
+      if (spec.labels[CLONED_INTO] === target && status.creationTime === "")
+        await this.store.delete("Snapshot", metadata.name, metadata.uid);
   }
 
   /** The end is not waited for: a manager that ends before leaves the copy to the engines, and finds it by what they say. */

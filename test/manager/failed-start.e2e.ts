@@ -30,7 +30,14 @@ t.test("an engine that cannot be started says why, and the volume is free again"
   );
   const volume = await system.untilVolume("data", "attaching", ({ state }) => state === "attaching");
   const facts = { volume, nodes: await manager.list("nodes"), events: await manager.list("events") };
-  const { findings } = explain({ ...facts, settings: new Map(), source: null, now: Date.now() });
+  const { findings } = explain({
+    ...facts,
+    settings: new Map(),
+    source: null,
+    unfinishedCopies: [],
+    unknownJobs: [],
+    now: Date.now(),
+  });
   t.match(findings, [{ evidence: [why], next: [/Install open-iscsi/, /tried again/] }]);
   await manager.act("volumes", "data", "detach", { attachmentID: "test" });
   await system.untilVolume("data", "detached", ({ state }) => state === "detached");

@@ -36,17 +36,27 @@ t.test("a volume is salvaged from a copy that its engine and its witness know to
   renameSync(disk, `${disk}-away`);
   mkdirSync(disk);
   await manager.act("volumes", "data", "attach", { hostId: behind.hostId, attachmentID: "test" });
-  await system.until("its engine to refuse", async () => {
-    const events = await manager.list("events");
-    return events.some(
-      ({ event }) => event.reason === "FailedStarting" && event.involvedObject.kind === "Engine",
-    );
-  });
+  const refusals = async () => {
+    const events = (await manager.list("events")).map(({ event }) => event);
+    const starts = events.filter(({ reason, involvedObject }) => reason === "FailedStarting" && involvedObject.kind === "Engine"); // prettier-ignore
+    return starts.reduce((sum, { count }) => sum + count, 0);
+  };
+  await system.until("its engine to refuse", async () => (await refusals()) > 0);
   const refuses = (input: { names: string[]; force?: boolean }, message: RegExp) =>
     t.rejects(manager.act("volumes", "data", "salvage", input), { message });
   await refuses({ names: [behind.name], force: true }, /it is being attached/);
   await manager.act("volumes", "data", "detach", { attachmentID: "test" });
   await system.untilVolume("data", "detached", ({ state }) => state === "detached");
+  // Who is to become a copy of it has it attached, and keeps it.
+  await manager.create("volumes", { name: "copy", size: String(16 * MIB), numberOfReplicas: 2, frontend: "iscsi", dataSource: "vol://data" }); // prettier-ignore
+  const before = await refusals();
+  await system.until("its engine to refuse again", async () => (await refusals()) > before);
+  await refuses({ names: [behind.name], force: true }, /it is being attached/);
+  await t.rejects(manager.delete("volumes", "data"), { message: /copy/ });
+  t.match(await system.explain("data"), /into copy, .* neither deleted nor salvaged by force\.\n.*aurochs volume delete copy/); // prettier-ignore
+  t.match(await system.explain("copy"), /aurochs explain data\n.*lets data go .*aurochs volume delete copy/);
+  await manager.delete("volumes", "copy");
+  await system.untilVolume("data", "detached for good", ({ state, volumeAttachment }) => state === "detached" && Object.keys(volumeAttachment.attachments).length === 0); // prettier-ignore
   await refuses({ names: [behind.name] }, /only a volume that is detached and faulted/);
   await refuses({ names: [newest.name, behind.name], force: true }, /one replica alone/);
   await manager.act("volumes", "data", "salvage", { names: [behind.name], force: true });

@@ -7,7 +7,7 @@ import { RestClient } from "../../rest-client/client.js";
 import { UnreachableError } from "../../rest-client/errors.js";
 import type { ItemOf } from "../../rest-client/resources.js";
 import { IscsiIo, type VersionRun } from "../tools/iscsi-io.js";
-import { startDaemon, waitFor, type Daemon } from "../tools/process.js";
+import { run, startDaemon, waitFor, type Daemon } from "../tools/process.js";
 
 const TIMEOUT_MS = 120_000;
 
@@ -88,6 +88,13 @@ export class System {
     const { pid } = this.#ready().manager;
     if (pid !== null) process.kill(pid, "SIGKILL");
     await waitFor("another manager", TIMEOUT_MS, () => (this.#ready().manager.pid === pid ? undefined : true)); // prettier-ignore
+  }
+
+  /** @returns what `aurochs explain` says of a volume, each step on one line */
+  async explain(volume: string): Promise<string> {
+    const text = await run("bin/aurochs", ["explain", volume, "--json", "--url", this.url]);
+    const { findings } = JSON.parse(text) as { findings: { what: string; next: string[] }[] };
+    return findings.flatMap(({ what, next }) => [what, ...next]).join("\n");
   }
 
   /** Values of series, by their names and labels as they are written. */

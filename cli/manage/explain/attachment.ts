@@ -2,6 +2,7 @@
 import type { Volume } from "../../../rest-client/resources.js";
 import { nodeOf, oneLine, ticketName } from "../volume-text.js";
 import { list, moment } from "../words.js";
+import { giveUp } from "./changes.js";
 import { awayOf, command, named, nodeProblem, placesOf, type Facts, type Finding } from "./facts.js";
 
 type Ticket = Volume["volumeAttachment"]["attachments"][string];
@@ -89,7 +90,8 @@ function onItsWay(facts: Facts): Pick<Finding, "evidence" | "next"> {
 const STARTS_MANY = 3;
 
 /** An engine that cannot be started, or ends again and again. */
-function restarts({ volume, events, now }: Facts): Pick<Finding, "evidence" | "next"> | null {
+function restarts(facts: Facts): Pick<Finding, "evidence" | "next"> | null {
+  const { volume, events, now } = facts;
   const of = (reason: string) => events.findLast(({ event }) => event.involvedObject.kind === "Engine" && event.reason === reason)?.event; // prettier-ignore
   const [started, stopped, failed] = [of("Start"), of("Stop"), of("FailedStarting")];
   const attached = events.findLast(({ event }) => event.reason === "Attached")?.event.lastTimestamp ?? "";
@@ -98,7 +100,7 @@ function restarts({ volume, events, now }: Facts): Pick<Finding, "evidence" | "n
     const fix = failed.message.includes("iscsiadm is not installed") ? ["Install open-iscsi on the node: the frontend blockdev needs it."] : []; // prettier-ignore
     return {
       evidence: [`${oneLine(failed.message)}, ${moment(failed.lastTimestamp, now)}`],
-      next: [...fix, `It is tried again by itself. More is in the log of ${name}, where the agent of its node keeps logs (${name}.log).`, ...(fix.length === 0 && volume.replicas.length > 1 ? fromOne(volume) : [])], // prettier-ignore
+      next: [...fix, `It is tried again by itself. More is in the log of ${name}, where the agent of its node keeps logs (${name}.log).`, ...(fix.length === 0 && volume.replicas.length > 1 ? fromOne(facts) : [])], // prettier-ignore
     };
   }
   if (started === undefined || stopped === undefined || stopped.count < STARTS_MANY) return null;
@@ -113,13 +115,17 @@ function restarts({ volume, events, now }: Facts): Pick<Finding, "evidence" | "n
 }
 
 /** When what its engine waits for does not come back. */
-function fromOne({ name, state }: Volume): string[] {
-  const detach = state === "detached" ? "" : `${command("volume", "detach", name)}, and then `;
+function fromOne({ volume: { name, state }, unfinishedCopies }: Facts): string[] {
+  const detached = state === "detached" ? [] : [command("volume", "detach", name)];
+  // What becomes a copy of it would have it attached again.
+  const steps = [...(unfinishedCopies.length === 0 ? [] : [giveUp(unfinishedCopies)]), ...detached];
+  const detach = steps.map((step) => `${step}, and then `).join("");
   return [`Only if copies that its engine waits for are gone for good: ${detach}${command("volume", "salvage", name, "REPLICA", "--force")} has it start from that one alone when it is attached. What was written without it may be lost with that.`]; // prettier-ignore
 }
 
 /** Nothing is in its way, and nobody uses it. */
-export function unwanted({ volume, events, now }: Facts): Finding[] {
+export function unwanted(facts: Facts): Finding[] {
+  const { volume, events, now } = facts;
   const isWanted = Object.keys(volume.volumeAttachment.attachments).length > 0;
   if (isWanted || volume.state !== "detached") return [];
   const last = events.findLast(
@@ -131,7 +137,7 @@ export function unwanted({ volume, events, now }: Facts): Finding[] {
       evidence: last === undefined ? [] : [`${last.event.message}, ${moment(last.event.lastTimestamp, now)}`],
       next: [
         `To use it: ${command("volume", "attach", volume.name, "NODE")}`,
-        ...("salvage" in volume.actions ? fromOne(volume) : []),
+        ...("salvage" in volume.actions ? fromOne(facts) : []),
       ],
     },
   ];

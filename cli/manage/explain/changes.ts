@@ -1,6 +1,7 @@
 /** What is being changed of a volume and is not done: its size, its origin, its snapshots, its end. */
+import type { Volume } from "../../../rest-client/resources.js";
 import { nodeOf, oneLine } from "../volume-text.js";
-import { count, moment, size, timeOf } from "../words.js";
+import { count, list, moment, size, timeOf } from "../words.js";
 import { awayOf, command, named, nodeProblem, placesOf, type Facts, type Finding } from "./facts.js";
 
 export function growth({ volume, now }: Facts): Finding[] {
@@ -49,7 +50,35 @@ export function copying(facts: Facts): Finding[] {
         next: [`There is nothing in it to be kept: ${command("volume", "delete", volume.name)}, then ${command("volume", "clone", source?.name ?? "SOURCE", volume.name)}`], // prettier-ignore
       },
     ];
-  return [{ what, evidence, next: source === null ? ["Its source is gone: it cannot be completed."] : [] }];
+  return [{ what, evidence, next: source === null ? ["Its source is gone: it cannot be completed."] : untilAttached(volume.name, source) }]; // prettier-ignore
+}
+
+function untilAttached(copy: string, source: Volume): string[] {
+  if (source.state === "attached") return [];
+  return [
+    `It goes on by itself when its source is attached. What is in the way of that: ${command("explain", source.name)}`,
+    `To give it up, which lets ${source.name} go (there is nothing in it to be kept): ${command("volume", "delete", copy)}`,
+  ];
+}
+
+/** What becomes a copy of it holds it until it is one. */
+export function copied({ volume, unfinishedCopies }: Facts): Finding[] {
+  if (unfinishedCopies.length === 0 || volume.state === "attached" || volume.state === "deleting") return [];
+  const isOne = unfinishedCopies.length === 1;
+  return [
+    {
+      what: `The volume is to be copied into ${list(unfinishedCopies)}, and is attached for that as soon as it can be. Until ${isOne ? "that copy is" : "those copies are"} whole or given up, it is neither deleted nor salvaged by force.`,
+      evidence: [],
+      next: [
+        `Only if it is not to be had as it is: ${giveUp(unfinishedCopies)} (there is nothing in ${isOne ? "it" : "them"} to be kept). Copy it anew when it can be attached.`,
+      ],
+    },
+  ];
+}
+
+/** @param unfinishedCopies not empty */
+export function giveUp(unfinishedCopies: readonly string[]): string {
+  return list(unfinishedCopies.map((name) => command("volume", "delete", name)));
 }
 
 function sourceText({ source }: Facts): string[] {

@@ -2,9 +2,10 @@
 import { currentCopies, nodeOf, oneLine } from "../volume-text.js";
 import { count, moment } from "../words.js";
 import { attachment, unwanted } from "./attachment.js";
-import { copying, deletion, growth, restoring, snapshots } from "./changes.js";
+import { copied, copying, deletion, growth, restoring, snapshots } from "./changes.js";
 import { copies } from "./copies.js";
 import { nodeProblem, type Facts, type Finding, type Rule } from "./facts.js";
+import { unknownJobs } from "./jobs.js";
 import { lost } from "./lost.js";
 import { leaving, unplaced } from "./places.js";
 import { unwitnessed } from "./witness.js";
@@ -23,6 +24,7 @@ const RULES: readonly Rule[] = [
   lost,
   deletion,
   attachment,
+  copied,
   copies,
   unplaced,
   copying,
@@ -31,6 +33,7 @@ const RULES: readonly Rule[] = [
   leaving,
   unwitnessed,
   snapshots,
+  unknownJobs,
 ];
 
 const WARNINGS_MAX = 5;

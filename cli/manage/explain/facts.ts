@@ -13,6 +13,10 @@ export interface Facts {
   settings: ReadonlyMap<string, string>;
   /** that it is copied from; null: it is not, or that one is gone */
   source: Volume | null;
+  /** names of volumes that become copies of it, and are not whole yet */
+  unfinishedCopies: readonly string[];
+  /** that it has, and that are not there */
+  unknownJobs: readonly { name: string; isGroup: boolean }[];
   /** ms since the epoch */
   now: number;
 }

@@ -1,6 +1,7 @@
 /** A volume whose copies have all failed. What may be lost by a step is said with it. */
 import type { Replica } from "../volume-text.js";
 import { duration, list, moment } from "../words.js";
+import { giveUp } from "./changes.js";
 import {
   ALL_READY,
   awayOf,
@@ -106,7 +107,11 @@ function bringBack(
 }
 
 /** What is left when the newest copy is gone for good. */
-function ifGone({ volume }: Facts, away: readonly Replica[], others: readonly Replica[]): string[] {
+function ifGone(
+  { volume, unfinishedCopies }: Facts,
+  away: readonly Replica[],
+  others: readonly Replica[],
+): string[] {
   const [best] = [...others].sort((a, b) => failedAt(b) - failedAt(a));
   if (best === undefined) return [];
   const latest = Math.max(...away.map(failedAt));
@@ -114,6 +119,6 @@ function ifGone({ volume }: Facts, away: readonly Replica[], others: readonly Re
   return [
     `Only if ${list(away.map(named))} ${away.length === 1 ? "is" : "are"} gone for good: ${command("volume", "salvage", volume.name, best.name)} ` +
       `tries ${named(best)}, which failed ${ago < 1_000 ? "at the same time" : `${duration(ago)} earlier`}. What was written ${ago < 1_000 ? "last" : "in between"} may be lost with that. ` +
-      `An engine still refuses the copy if its records say that another one went on without it: ${command("volume", "detach", volume.name)}, and then the same command with --force, has it start from that copy alone.`,
+      `An engine still refuses the copy if its records say that another one went on without it: ${[...(unfinishedCopies.length === 0 ? [] : [giveUp(unfinishedCopies)]), command("volume", "detach", volume.name)].join(", then ")}, and then the same command with --force, has it start from that copy alone.`,
   ];
 }

@@ -86,11 +86,23 @@ export const CASES: Readonly<Record<string, Facts>> = {
   growing: facts({ size: "21474836480", controllers: [controller({ isExpanding: true })] }),
   "could not grow": facts({ size: "21474836480", controllers: [controller({ lastExpansionError: "replica data-r-2: no space left on device", lastExpansionFailedAt: "2026-01-01T11:58:00Z" })] }), // prettier-ignore
   "waits for its source": facts({ ...CLONE, cloneStatus: clone("initiated", { nextAllowedAttemptAt: "2026-01-01T12:02:00Z" }) }, { source: facts({ name: "other" }).volume }), // prettier-ignore
+  "waits for a source that cannot be attached": facts({ ...CLONE, cloneStatus: clone("initiated", { attemptCount: 0 }), conditions: { Clone: condition("Clone", "True", "CloneInProgress", "volume other is waited for: it has to be attached") } }, { source: facts({ ...DETACHED, state: "attaching", name: "other" }).volume }), // prettier-ignore
+  "cannot be attached, and is to be copied": facts({ ...DETACHED, state: "attaching", replicas: [replica(1, { mode: "" }), replica(2, { mode: "", running: false })], volumeAttachment: tickets(ticket("node-1", false, { attachmentID: "volume-clone-controller-copy", attachmentType: "volume-clone-controller" })) }, { nodes: TWO_DOWN, unfinishedCopies: ["copy"], events: [event("FailedStarting", "data-e-0 cannot be started: exit status 1: gave up waiting after 30000 ms: replica r2 has not answered", "Warning", 8)] }), // prettier-ignore
+  "faulted, and is to be copied": facts({ ...FAULTED, replicas: [failed(1, 10), failed(2, 50)] }, { nodes: TWO_DOWN, unfinishedCopies: ["copy", "another"] }), // prettier-ignore
   "could not be copied": facts({ ...CLONE, cloneStatus: clone("failed") }),
   "has no such snapshot to be copied": facts({ ...CLONE, cloneStatus: clone("failed", { attemptCount: 0 }), conditions: { Clone: condition("Clone", "False", "CloneFailure", "volume other has no snapshot typo") } }, { source: facts({ name: "other" }).volume }), // prettier-ignore
   "no node for a witness": facts({ conditions: { Witnessed: condition("Witnessed", "False", "NoNode", "there is no node without a copy that could hold a witness") } }), // prettier-ignore
   "a witness does not answer": facts({ conditions: { Witnessed: condition("Witnessed", "False", "WitnessDoesNotCount", "does not answer: connection refused") } }), // prettier-ignore
   "many snapshots": facts({ conditions: { TooManySnapshots: condition("TooManySnapshots", "True", "TooManySnapshots", "volume data has 101 snapshots") } }), // prettier-ignore
+  "it has jobs that are not there": facts(
+    {},
+    {
+      unknownJobs: [
+        { name: "nightly", isGroup: false },
+        { name: "weekly", isGroup: true },
+      ],
+    },
+  ),
   "a purge failed": facts({ purgeStatus: [{ replica: "data-r-2", error: "input/output error", isPurging: false, progress: 0, state: "error" }] }), // prettier-ignore
   "being filled from a backup": facts({ ...DETACHED, restoreRequired: true, volumeAttachment: tickets(ticket("node-1", true)) }), // prettier-ignore
   "being deleted, and a node is away": facts({ ...DETACHED, state: "deleting" }, { nodes: TWO_DOWN }),

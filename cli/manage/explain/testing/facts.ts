@@ -90,6 +90,8 @@ export function facts(volume: object, change: Partial<Facts> = {}): Facts {
     nodes: [node("node-1"), node("node-2"), node("node-3")],
     events: [],
     source: null,
+    unfinishedCopies: [],
+    unknownJobs: [],
     now: NOW,
     ...change,
     settings: new Map([...SETTINGS, ...(change.settings ?? [])]),
