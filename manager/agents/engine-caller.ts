@@ -61,7 +61,15 @@ const CODES: Partial<Record<status, OperationError["code"]>> = {
   [status.ALREADY_EXISTS]: "REFUSED",
 };
 
+/** What engines and replicas say as Longhorn's do, without a code of its own. */
+const SAID: readonly [RegExp, OperationError["code"]][] = [
+  [/snapshot \S+ is already existing/, "REFUSED"],
+  [/target snapshot \S+ is not found/, "MISSING"],
+];
+
 export function operationError(error: unknown): OperationError {
-  const code = error instanceof RpcError ? (CODES[error.code] ?? "FAILED") : "FAILED";
-  return new OperationError(code, errorText(error), { cause: error });
+  const text = errorText(error);
+  const said = SAID.find(([pattern]) => pattern.test(text))?.[1];
+  const code = error instanceof RpcError ? (CODES[error.code] ?? said ?? "FAILED") : "FAILED";
+  return new OperationError(code, text, { cause: error });
 }

@@ -67,6 +67,13 @@ t.test("a volume's life: made, attached, snapshotted, changed, expanded, detache
   await client.act(volume, "trimFilesystem");
   t.strictSame(rig.engines.asked.slice(-2), ["purge data", "trim data on node-1"]);
 
+  await modify(rig.store, "Volume", "data", "spec", ({ spec }) => {
+    spec.disableFrontend = true;
+  });
+  const none = { status: 404, message: /snapshot of volume data: none is not found/ };
+  for (const action of ["snapshotDelete", "snapshotRevert"])
+    await t.rejects(client.act(volume, action, { name: "none" }), none, action);
+
   const object = await client.act(volume, "snapshotCRCreate", { labels: { a: "b" } });
   t.match(object, {
     name: /^snap-[0-9a-f]{16}$/,

@@ -32,6 +32,21 @@ await manager.create("volumes", { name: "from", size: SIZE, numberOfReplicas: 2,
 await system.untilVolume("from", "detached", ({ state }) => state === "detached");
 const from = await system.attach("from", "node-1");
 
+t.test("of those who take a snapshot of one name at once one does, and the others are told so", async (t) => {
+  for (let i = 0; i < 5; i++) {
+    const name = `same-${i}`;
+    const all = await Promise.allSettled(Array.from({ length: 3 }, () => manager.act("volumes", "from", "snapshotCreate", { name }))); // prettier-ignore
+    const refused = all.flatMap((one) => (one.status === "rejected" ? [one.reason as unknown] : []));
+    t.match(refused, [{ status: 422, message: /exist/ }, { status: 422 }]);
+    t.equal(refused.length, 2);
+  }
+  await t.rejects(manager.act("volumes", "from", "snapshotDelete", { name: "none" }), {
+    status: 404,
+    message: /none is not found/,
+  });
+  for (let i = 0; i < 5; i++) await manager.act("volumes", "from", "snapshotDelete", { name: `same-${i}` });
+});
+
 t.test("copies of a snapshot and of a volume hold what those held, and nothing else", async (t) => {
   await write(from, 16 * MIB, 7);
   await takeSnapshot("from", "first");

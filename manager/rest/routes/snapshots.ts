@@ -64,6 +64,13 @@ async function runningEngine(backend: Backend, name: string): Promise<Resource<"
   return engine;
 }
 
+/** An engine takes the removal of one that it does not have for done.
+ * @throws {ApiError} it has none of that name */
+async function needSnapshot({ engines }: Backend, engine: Resource<"Engine">, name: string): Promise<void> {
+  if (!Object.hasOwn(await engines.listSnapshots(engine), name))
+    throw missing(`snapshot of volume ${engine.spec.volumeName}:`, name);
+}
+
 async function givenName(call: Call): Promise<string> {
   const { name = "" } = checkInput("snapshotInput", await call.body(), { uses: ["name"], needs: ["name"] });
   if (name === "") throw new ApiError("INVALID", "snapshotInput: name is empty");
@@ -111,7 +118,9 @@ async function deleteSnapshot(backend: Backend, volume: string, call: Call): Pro
     throw new ApiError("INVALID", "snapshotInput: name: volume-head is no snapshot");
   if (isBeingCloned(await backend.store.list("Volume"), volume, name))
     throw new ApiError("REFUSED", `snapshot ${name} of volume ${volume} is being copied into another volume`);
-  await backend.engines.deleteSnapshot(await runningEngine(backend, volume), name);
+  const engine = await runningEngine(backend, volume);
+  await needSnapshot(backend, engine, name);
+  await backend.engines.deleteSnapshot(engine, name);
   return reply(backend, volume);
 }
 
@@ -124,6 +133,7 @@ async function revert(backend: Backend, volume: string, call: Call): Promise<Rep
   if (spec.Standby) throw new ApiError("REFUSED", `volume ${volume} is a standby volume`);
   if (!spec.disableFrontend)
     throw new ApiError("REFUSED", `volume ${volume} has to be attached with its frontend disabled: somebody may be using it`); // prettier-ignore
+  await needSnapshot(backend, engine, name);
   await backend.engines.revertToSnapshot(engine, name);
   return EMPTY;
 }
