@@ -36,17 +36,27 @@ export class Cluster {
   readonly #agents = new Map<string, Daemon>();
   #manager: Daemon | null = null;
   #client: RestClient | null = null;
+  /** of the first manager; those that come after it are found there, too */
+  #url = "http://127.0.0.1:0";
 
-  private constructor(nodes: number) {
+  private constructor(
+    nodes: number,
+    private readonly environment: NodeJS.ProcessEnv,
+  ) {
     this.nodes = Array.from({ length: nodes }, (_, index) => ({
       ...{ name: `node-${index + 1}`, index, address: this.#network.address(index) },
       ...{ directory: join(this.directory, `node-${index + 1}`), inside: this.#network.inside(index) },
     }));
   }
 
-  /** All nodes are ready when it resolves. */
-  static async start(t: { teardown: (end: () => Promise<void>) => void }, nodes: number): Promise<Cluster> {
-    const cluster = new Cluster(nodes);
+  /** All nodes are ready when it resolves.
+   * @param environment of the agents, and of what they start */
+  static async start(
+    t: { teardown: (end: () => Promise<void>) => void },
+    nodes: number,
+    environment = process.env,
+  ): Promise<Cluster> {
+    const cluster = new Cluster(nodes, environment);
     t.teardown(() => cluster.end());
     await cluster.#network.make(nodes);
     for (const node of cluster.nodes) {
@@ -61,6 +71,11 @@ export class Cluster {
   get client(): RestClient {
     if (this.#client === null) throw new Error("no manager was started");
     return this.#client;
+  }
+
+  /** Where managers are, one after the other: "http://127.0.0.1:PORT" */
+  get url(): string {
+    return this.#url;
   }
 
   get managerPid(): number {
@@ -87,7 +102,12 @@ export class Cluster {
       ...["--listen", `${node.address}:${AGENT_PORT}`, "--data-path", join(node.directory, "disk")],
       ...["--boot-id-file", join(node.directory, "boot")],
     ];
-    const agent = startDaemon(program, [...rest, ...args], {}, join(node.directory, "agent.log"));
+    const agent = startDaemon(
+      program,
+      [...rest, ...args],
+      { env: this.environment },
+      join(node.directory, "agent.log"),
+    );
     this.#agents.set(node.name, agent);
   }
 
@@ -96,7 +116,7 @@ export class Cluster {
     const ready = join(this.directory, "ready.json");
     rmSync(ready, { force: true });
     const args = [
-      ...["manager", "--state-dir", join(this.directory, "manager"), "--listen", "127.0.0.1:0"],
+      ...["manager", "--state-dir", join(this.directory, "manager"), "--listen", new URL(this.#url).host],
       ...["--ready-file", ready, "--setting", "default-replica-count=2"],
       ...this.nodes.flatMap((node) => ["--node", `${node.name}=${addressOf(node)}:${AGENT_PORT + 3}`]),
     ];
@@ -108,6 +128,7 @@ export class Cluster {
       if (manager.child.exitCode !== null) throw new Error(`the manager ended:\n${manager.output()}`);
       return undefined;
     });
+    this.#url = new URL(url).origin;
     this.#client = new RestClient({ url, token: null });
   }
 

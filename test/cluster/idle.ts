@@ -12,7 +12,18 @@ export interface NodeCost {
   privateBytes: number;
   /** of one core, per cent */
   cpu: number;
+  /** of all processes there */
+  costliest: ProcessCost;
 }
+
+export interface ProcessCost {
+  pid: number;
+  /** its program and the first words after it */
+  command: string;
+  cpu: number;
+}
+
+const COMMAND_WORDS = 6;
 
 const CLOCK_TICKS = 100;
 
@@ -21,9 +32,10 @@ export async function costOfIdling(cluster: Cluster, seconds: number): Promise<N
   const volumes = await cluster.client.list("volumes");
   const pids = new Map<string, number[]>();
   for (const node of cluster.nodes) pids.set(node.name, await cluster.pids(node));
-  const ticks = (name: string) => (pids.get(name) ?? []).reduce((sum, pid) => sum + ticksOf(pid), 0);
-  const before = new Map(cluster.nodes.map(({ name }) => [name, ticks(name)]));
+  const before = new Map([...pids.values()].flat().map((pid) => [pid, ticksOf(pid)]));
   await sleep(seconds * 1000);
+  const cpuOf = (pid: number) => ((ticksOf(pid) - (before.get(pid) ?? 0)) / CLOCK_TICKS / seconds) * 100;
+  const costs = new Map(cluster.nodes.map(({ name }) => [name, (pids.get(name) ?? []).map((pid): ProcessCost => ({ pid, command: commandOf(pid), cpu: cpuOf(pid) }))])); // prettier-ignore
   return cluster.nodes.map(({ name }) => ({
     name,
     engines: volumes.filter(({ controllers }) => (controllers ?? []).some((one) => one.hostId === name))
@@ -31,7 +43,8 @@ export async function costOfIdling(cluster: Cluster, seconds: number): Promise<N
     replicas: volumes.flatMap(({ replicas }) => replicas).filter(({ hostId }) => hostId === name).length,
     processes: pids.get(name)?.length ?? 0,
     privateBytes: (pids.get(name) ?? []).reduce((sum, pid) => sum + privateBytesOf(pid), 0),
-    cpu: ((ticks(name) - (before.get(name) ?? 0)) / CLOCK_TICKS / seconds) * 100,
+    cpu: (costs.get(name) ?? []).reduce((sum, { cpu }) => sum + cpu, 0),
+    costliest: (costs.get(name) ?? []).reduce((most, one) => (one.cpu > most.cpu ? one : most), { pid: 0, command: "", cpu: 0 }), // prettier-ignore
   }));
 }
 
@@ -44,6 +57,11 @@ export async function costOfManager(
   const before = ticksOf(pid);
   await sleep(seconds * 1000);
   return { privateBytes: privateBytesOf(pid), cpu: ((ticksOf(pid) - before) / CLOCK_TICKS / seconds) * 100 };
+}
+
+function commandOf(pid: number): string {
+  const words = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0").filter(Boolean);
+  return words.slice(0, COMMAND_WORDS).join(" ");
 }
 
 function ticksOf(pid: number): number {

@@ -1,17 +1,20 @@
 /**
- * Managers and agents are killed at random moments while volumes are made, attached, moved and removed, and others are written
- * and read all the time. In the end nothing is lost, half-made, stuck or left over.
+ * Managers, agents and a CSI driver are killed at random moments while volumes are made, attached, moved and removed, by REST and by CSI,
+ * and others are written and read all the time. In the end nothing is lost, half-made, stuck or left over.
  */
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { RestError } from "../../rest-client/errors.js";
 import { sleep, waitFor } from "../tools/process.js";
 import { numbers } from "../tools/random.js";
-import type { Cluster, ClusterNode } from "./cluster.js";
+import { Initiator } from "../tools/initiator/initiator.js";
+import { Cluster, type ClusterNode } from "./cluster.js";
+import { CsiUser } from "./csi-user.js";
 import { STEP_MS } from "./limits.js";
 import { patiently } from "./patiently.js";
 import { Workload } from "./workload.js";
 
+const NODES = 3;
 const SIZE = 64 << 20;
 
 /** ms between a kill and the next start, and between two kills, at most. */
@@ -19,7 +22,7 @@ const GONE_MS = 700;
 const PEACE_MS = 1_500;
 
 export class Kills {
-  killed = 0;
+  readonly killed = { managers: 0, agents: 0, drivers: 0 };
   /** volumes that were made, used on two nodes, and removed */
   lives = 0;
   readonly #below: (below: number) => number;
@@ -28,9 +31,14 @@ export class Kills {
 
   constructor(
     private readonly cluster: Cluster,
+    readonly csi: CsiUser,
     private readonly seed: number,
   ) {
     this.#below = numbers(seed);
+  }
+
+  get count(): number {
+    return this.killed.managers + this.killed.agents + this.killed.drivers;
   }
 
   /** @throws something was lost, failed, or did not end */
@@ -43,16 +51,17 @@ export class Kills {
       this.#steady.push(workload);
       await workload.begin(node.name);
     }
-    const user = this.#live();
-    // Its end is waited for below; until then it must not count as unhandled.
-    user.catch(() => undefined);
-    while (this.killed < kills) {
+    this.csi.startDriver();
+    const users = [this.#live(), this.csi.live(() => this.#over)];
+    // Their ends are waited for below; until then they must not count as unhandled.
+    for (const user of users) user.catch(() => undefined);
+    while (this.count < kills) {
       await this.#kill();
       await sleep(this.#below(PEACE_MS));
       for (const one of this.#steady) one.check();
     }
     this.#over = true;
-    await user;
+    for (const user of users) await user;
     for (const one of this.#steady) {
       await one.pause();
       await one.verify();
@@ -61,20 +70,35 @@ export class Kills {
     await this.#nothingIsLeft();
   }
 
+  summary(): string {
+    const { managers, agents, drivers } = this.killed;
+    const { lives, calls } = this.csi;
+    return `${this.count} kills: ${managers} of managers, ${agents} of agents, ${drivers} of CSI drivers; ${this.lives} volumes came and went by REST, ${lives} by CSI with ${calls.answered} calls answered, ${calls.cutOff} cut off and ${calls.refused} refused; nothing was left of them`;
+  }
+
   kill(): void {
     for (const one of this.#steady) one.kill();
   }
 
   async #kill(): Promise<void> {
-    const { nodes } = this.cluster;
-    const which = this.#below(nodes.length + 1);
-    const node = nodes[which];
-    if (node === undefined) await this.cluster.killManager();
-    else await this.cluster.killAgent(node);
+    const { cluster } = this;
+    const node = cluster.nodes[this.#below(cluster.nodes.length + 2)];
+    if (node !== undefined) {
+      await this.#replace(() => cluster.killAgent(node), () => cluster.startAgent(node, { rebooted: false })); // prettier-ignore
+      this.killed.agents++;
+    } else if (this.#below(2) === 0) {
+      await this.#replace(() => cluster.killManager(), () => cluster.startManager()); // prettier-ignore
+      this.killed.managers++;
+    } else {
+      await this.#replace(() => this.csi.killDriver(), () => this.csi.startDriver()); // prettier-ignore
+      this.killed.drivers++;
+    }
+  }
+
+  async #replace(kill: () => Promise<void>, start: () => Promise<void> | void): Promise<void> {
+    await kill();
     await sleep(this.#below(GONE_MS));
-    if (node === undefined) await this.cluster.startManager();
-    else this.cluster.startAgent(node, { rebooted: false });
-    this.killed++;
+    await start();
   }
 
   /** One volume after the other. */
@@ -143,6 +167,24 @@ export class Kills {
       .filter((directory) => ![...names].some((name) => directory.startsWith(`${name}-`)));
     return [...volumes, ...instances, ...directories];
   }
+}
+
+/** On a cluster of its own, with a CSI driver on its first node.
+ * @param t ends all of it */
+export async function startKills(
+  t: { teardown: (end: () => Promise<void> | void) => void },
+  seed: number,
+): Promise<Kills> {
+  const initiator = await Initiator.make();
+  t.teardown(() => initiator.end());
+  const cluster = await Cluster.start(t, NODES, initiator.environment());
+  const [first] = cluster.nodes;
+  if (first === undefined) throw new Error("no node");
+  const csi = new CsiUser(cluster, first, initiator, seed);
+  t.teardown(() => csi.end());
+  const kills = new Kills(cluster, csi, seed);
+  t.teardown(() => kills.kill());
+  return kills;
 }
 
 function directoriesOf({ directory }: ClusterNode): string[] {

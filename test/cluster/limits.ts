@@ -30,3 +30,5 @@ export const REPLENISH_S = 25;
 export const IDLE_ENGINES = 4;
 export const IDLE_GIB = 10;
 export const IDLE_BYTES_MAX = 300 * MIB;
+/** Of one core, per cent, that all of it may take. */
+export const IDLE_CPU_MAX = 3;

@@ -4,14 +4,14 @@ import { attachAgainAndAgain } from "./attachments.js";
 import { Cluster } from "./cluster.js";
 import { Drill, type Step } from "./drill.js";
 import { costOfIdling, costOfManager, type NodeCost } from "./idle.js";
-import { Kills } from "./kills.js";
-import { FULL_VOLUMES, IDLE_BYTES_MAX, IDLE_ENGINES, IDLE_GIB, NODES } from "./limits.js";
+import { startKills } from "./kills.js";
+import { FULL_VOLUMES, IDLE_BYTES_MAX, IDLE_CPU_MAX, IDLE_ENGINES, IDLE_GIB, NODES } from "./limits.js";
 
 const IDLE_S = 60;
 
 const USAGE = `usage: test/cluster/run drill [--seed S]        the first users' ${NODES} nodes and ${FULL_VOLUMES.length} volumes: each node is drained,
                                                 restarted and comes back, one is unplugged, one's disk is full
-       test/cluster/run kills N [--seed S]      managers and agents are killed N times while volumes come and go
+       test/cluster/run kills N [--seed S]      managers, agents and a CSI driver are killed N times while volumes come and go
        test/cluster/run attachments N           a volume is attached and detached N times
        test/cluster/run idle                    ${NODES} nodes with ${IDLE_ENGINES} engines and twice as many replicas each: what they cost
 KEEP=1 leaves the logs where they are.`;
@@ -82,12 +82,10 @@ async function drill(ends: Ends, seed: number): Promise<void> {
 }
 
 async function kills(ends: Ends, seed: number, count: number): Promise<void> {
-  const cluster = await start(ends, 3);
-  const loop = new Kills(cluster, seed);
-  ends.push(() => loop.kill());
+  const loop = await startKills({ teardown: (one) => ends.push(one) }, seed);
   const began = Date.now();
   await loop.run(count);
-  console.log(`seed ${seed}: ${loop.killed} kills in ${((Date.now() - began) / 1000).toFixed(0)} s; ${loop.lives} volumes came and went, nothing was left of them`); // prettier-ignore
+  console.log(`seed ${seed}: ${((Date.now() - began) / 1000).toFixed(0)} s; ${loop.summary()}`);
 }
 
 async function attachments(ends: Ends, count: number): Promise<void> {
@@ -96,16 +94,19 @@ async function attachments(ends: Ends, count: number): Promise<void> {
   console.log(`${count} times: attached after ${median.toFixed(0)} ms (median), ${p99.toFixed(0)} (p99), ${longest.toFixed(0)} (longest); processes left per node: ${processes.join(", ")}`); // prettier-ignore
 }
 
-/** @throws a node costs more memory than users can spare, or has not the engines and replicas that this is about */
+/** @throws a node costs more memory or processor than users can spare, or has not the engines and replicas that this is about */
 async function idle(ends: Ends, seed: number): Promise<void> {
   const cluster = await start(ends, NODES);
   const days = new Drill(cluster, Array.from({ length: NODES * IDLE_ENGINES }, () => IDLE_GIB), seed, (line) => console.log(line)); // prettier-ignore
   ends.push(() => days.kill());
   await days.begin();
   for (const one of days.workloads) await one.pause();
-  for (const { name, engines, replicas, privateBytes } of await sayCosts(cluster)) {
+  const limits = `at most ${mib(IDLE_BYTES_MAX)} MiB private and ${IDLE_CPU_MAX} % of a core are allowed on a node`;
+  console.log(`idle: ${limits}`);
+  for (const { name, engines, replicas, privateBytes, cpu, costliest } of await sayCosts(cluster)) {
     if (engines !== IDLE_ENGINES || replicas !== 2 * IDLE_ENGINES) throw new Error(`${name} has ${engines} engines and ${replicas} replicas`); // prettier-ignore
     if (privateBytes > IDLE_BYTES_MAX) throw new Error(`${name}: ${mib(privateBytes)} MiB, and ${mib(IDLE_BYTES_MAX)} are allowed`); // prettier-ignore
+    if (cpu > IDLE_CPU_MAX) throw new Error(`${name}: ${cpu.toFixed(2)} % of a core, and ${IDLE_CPU_MAX} % are allowed; most of it, ${costliest.cpu.toFixed(2)} %, is process ${costliest.pid}: ${costliest.command}`); // prettier-ignore
   }
   await days.end();
 }
