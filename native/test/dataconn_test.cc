@@ -106,11 +106,107 @@ TEST(Dataconn, ABadRangeIsAnErrorAndTouchesNothing) {
   ExpectError(client.Ask(DataconnType::kRead, 5, kSize - 512, 1024), 5, "unexpected EOF");
   ExpectError(client.Ask(DataconnType::kWrite, 6, 0, 1024, data), 6, "the data are not as long as the range");
   ExpectError(client.Ask(DataconnType::kRead, 7, 0, 512, data), 7, "data where none belong");
-  ExpectError(client.Ask(DataconnType::kWrite, 8, 100, 512, data), 8,
-              "the range is not a multiple of 512 bytes");
+  ExpectError(client.Ask(DataconnType::kWrite, 8, kSize - 511, 512, data), 8, past);
   ExpectError(client.Ask(DataconnType::kRead, 9, 0, UINT32_MAX), 9, "the range is too long");
+  ExpectError(client.Ask(DataconnType::kRead, 10, kSize - 1, 2), 10, "unexpected EOF");
   EXPECT_EQ(replica.Do([&] { return replica.store.submitted; }), 0u);
-  EXPECT_EQ(client.Ask(DataconnType::kPing, 10, 0, 0).head.sequence, 10u);
+  EXPECT_EQ(client.Ask(DataconnType::kPing, 11, 0, 0).head.sequence, 11u);
+}
+
+TEST(Dataconn, RangesOfAnyAlignmentAreWrittenAndReadAndKeepTheirNeighbours) {
+  Replica replica(kSize);
+  DataconnClient client(replica.address);
+  std::string expected(8 * 512, 'o');
+  client.Ask(DataconnType::kWrite, 1, 0, expected.size(), expected);
+  struct Range {
+    uint32_t offset, length;
+  };
+  uint32_t sequence = 1;
+  for (auto [offset, length] : {Range{100, 12},
+                                {0, 1},
+                                {511, 1},
+                                {500, 24},
+                                {512, 700},
+                                {1030, 506},
+                                {1000, 2000},
+                                {1537, 511},
+                                {8 * 512 - 1, 1},
+                                {1, 8 * 512 - 2}}) {
+    std::string data(length, static_cast<char>('a' + sequence % 26));
+    DataconnReply written = client.Ask(DataconnType::kWrite, ++sequence, offset, length, data);
+    EXPECT_EQ(written.head.type, static_cast<uint32_t>(DataconnType::kResponse));
+    EXPECT_EQ(written.head.offset, offset);
+    EXPECT_EQ(written.head.size, length);
+    expected.replace(offset, length, data);
+    EXPECT_EQ(client.Ask(DataconnType::kRead, ++sequence, 0, expected.size()).data, expected) << offset;
+    DataconnReply read = client.Ask(DataconnType::kRead, ++sequence, offset, length);
+    EXPECT_EQ(read.head.size, length);
+    EXPECT_EQ(read.data, data);
+  }
+  // To the very end.
+  EXPECT_EQ(client.Ask(DataconnType::kWrite, 1, kSize - 3, 3, "end").head.size, 3u);
+  EXPECT_EQ(client.Ask(DataconnType::kRead, 2, kSize - 4, 4).data, std::string("\0end", 4));
+}
+
+TEST(Dataconn, WritesOfPartsOfASectorLoseNothingOfEachOtherOnWhicheverConnection) {
+  Replica replica(kSize);
+  DataconnClient first(replica.address), second(replica.address);
+  first.Ask(DataconnType::kPing, 0, 0, 0);
+  second.Ask(DataconnType::kPing, 0, 0, 0);
+  replica.Do([&] { replica.store.hold = true; });
+  first.Send(DataconnType::kWrite, 1, 500, 100, std::string(100, 'a'));
+  second.Send(DataconnType::kWrite, 1, 600, 100, std::string(100, 'b'));
+  first.Send(DataconnType::kWrite, 2, 512 + 300, 100, std::string(100, 'c'));
+  second.Send(DataconnType::kWrite, 2, 1024, 512, std::string(512, 'd'));
+  first.Send(DataconnType::kUnmap, 3, 4096, 4096);
+  first.Send(DataconnType::kWrite, 4, 4096 + 10, 10, std::string(10, 'e'));
+  for (DataconnClient* client : {&first, &second}) client->Ask(DataconnType::kPing, 5, 0, 0);
+  // All that the store has at a time is done together.
+  while (replica.Do([&] {
+    auto held = std::exchange(replica.store.held, {});
+    for (StoreRequest* request : held) replica.store.Execute(request);
+    return !held.empty();
+  })) {
+  }
+  for (DataconnClient* client : {&first, &first, &first, &first, &second, &second})
+    EXPECT_EQ(client->Receive().head.type, static_cast<uint32_t>(DataconnType::kResponse));
+  replica.Do([&] { replica.store.hold = false; });
+  EXPECT_EQ(first.Ask(DataconnType::kRead, 5, 500, 412).data,
+            std::string(100, 'a') + std::string(100, 'b') + std::string(112, '\0') + std::string(100, 'c'));
+  EXPECT_EQ(first.Ask(DataconnType::kRead, 6, 4096 + 10, 10).data, std::string(10, 'e'));
+}
+
+TEST(Dataconn, AWriteThatWaitsForItsSectorsNeverReachesTheStoreOnceItsConnectionHasEnded) {
+  Replica replica(kSize);
+  DataconnClient client(replica.address);
+  client.Ask(DataconnType::kPing, 0, 0, 0);
+  replica.Do([&] { replica.store.hold = true; });
+  for (uint32_t i = 1; i <= 3; ++i) client.Send(DataconnType::kWrite, i, i * 10, 10, std::string(10, 'x'));
+  client.Ask(DataconnType::kPing, 4, 0, 0);
+  EXPECT_EQ(replica.Do([&] { return replica.store.submitted; }), 1u)
+      << "one reads the sector, the others wait";
+  std::promise<void> fenced;
+  std::future<void> future = fenced.get_future();
+  replica.Do([&] { replica.server->Fence(nullptr, [&] { fenced.set_value(); }); });
+  EXPECT_EQ(future.wait_for(std::chrono::milliseconds(20)), std::future_status::timeout);
+  replica.Do([&] { replica.store.ReleaseHeld(); });
+  future.wait();
+  DataconnClient next(replica.address);
+  EXPECT_EQ(next.Ask(DataconnType::kRead, 1, 0, 100).data, std::string(100, '\0'));
+  EXPECT_EQ(replica.Do([&] { return replica.store.changed; }), 0u);
+}
+
+TEST(Dataconn, AWriteWhoseSectorCannotBeReadIsAnErrorAndLetsTheNextOneGo) {
+  Replica replica(kSize);
+  DataconnClient client(replica.address);
+  replica.Do([&] {
+    replica.store.failure = [](const StoreRequest& request) {
+      return request.kind == StoreRequest::Kind::kRead ? Status::kIoError : Status::kOk;
+    };
+  });
+  ExpectError(client.Ask(DataconnType::kWrite, 1, 10, 10, std::string(10, 'x')), 1, "injected");
+  EXPECT_EQ(client.Ask(DataconnType::kWrite, 2, 0, 512, std::string(512, 'y')).head.size, 512u);
+  EXPECT_EQ(replica.Do([&] { return replica.store.changed; }), 1u);
 }
 
 TEST(Dataconn, AFullDiskIsToldInTheTextThatLonghornsEngineLooksFor) {

@@ -116,6 +116,18 @@ TEST(VolumeSocket, ALongMessageBecomesSeveralOperations) {
   EXPECT_TRUE(read.data == data);
 }
 
+TEST(VolumeSocket, RangesOfAnyAlignmentKeepTheirNeighbours) {
+  Served served;
+  DataconnClient client(served.path);
+  std::string expected(kPayloadBytesMax + 1024, 'o');
+  client.Ask(DataconnType::kWrite, 1, 0, expected.size(), expected);
+  expected.replace(5, kPayloadBytesMax + 700, std::string(kPayloadBytesMax + 700, 'n'));
+  DataconnReply written = client.Ask(DataconnType::kWrite, 2, 5, kPayloadBytesMax + 700,
+                                     std::string(kPayloadBytesMax + 700, 'n'));
+  EXPECT_EQ(written.head.size, kPayloadBytesMax + 700);
+  EXPECT_TRUE(client.Ask(DataconnType::kRead, 3, 3, expected.size() - 3).data == expected.substr(3));
+}
+
 TEST(VolumeSocket, ErrorsAreThoseOfLonghornsEngine) {
   Served served;
   DataconnClient client(served.path);

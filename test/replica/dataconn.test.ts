@@ -72,6 +72,35 @@ t.test("writes past the end are refused, and the replica goes on", async (t) => 
   longhorn.close();
 });
 
+t.test(
+  "ranges of any alignment are served, and writers of one sector lose nothing of each other",
+  async (t) => {
+    const home = new Home(t);
+    const { running } = await home.start();
+    const writers = await Promise.all([1, 2, 3, 4, 5, 6].map(() => dataconnTo(running)));
+    const [begin, length, step] = [4096 + 500, 1100, 7];
+    const expected = Buffer.alloc(length);
+    // In turn around the range, so that neighbours come by different connections at once.
+    const write = async (longhorn: Dataconn, index: number) => {
+      for (let at = index * step; at < length; at += writers.length * step) {
+        const piece = Buffer.alloc(Math.min(step, length - at), index + 1);
+        piece.copy(expected, at);
+        t.match(await longhorn.ask(TYPE.WRITE, begin + at, piece.length, piece), {
+          type: TYPE.RESPONSE,
+          size: piece.length,
+        });
+      }
+    };
+    await Promise.all(writers.map(write));
+    const [reader] = writers;
+    t.ok((await reader?.ask(TYPE.READ, begin, length))?.data.equals(expected));
+    t.ok((await reader?.ask(TYPE.READ, begin - 1, 1))?.data.equals(Buffer.alloc(1)), "what was there before");
+    t.ok((await reader?.ask(TYPE.READ, begin + length, 3))?.data.equals(Buffer.alloc(3)));
+    t.match(await reader?.ask(TYPE.WRITE, SIZE - 1, 2, Buffer.alloc(2)), { type: TYPE.ERROR });
+    for (const longhorn of writers) longhorn.close();
+  },
+);
+
 t.test("a replica that is killed tells Longhorn's engine every write that it has answered", async (t) => {
   const home = new Home(t);
   await (await home.start({ revisionCounter: true })).kill("SIGTERM");

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/event_loop.h"
+#include "base/range_locks.h"
 #include "store/store.h"
 #include "stream/http2_server.h"
 #include "stream/message.h"
@@ -124,6 +125,7 @@ class DataServer final : private EventLoop::Handler, private EventLoop::CycleTas
   std::map<uint64_t, std::unique_ptr<ServerStream>> streams_;
   std::vector<std::unique_ptr<Arrival>> arrivals_;
   std::vector<std::unique_ptr<ServerConnection>> connections_;
+  RangeLocks dataconn_locks_;
   std::map<uint64_t, std::unique_ptr<ReplicaDataconn>> dataconns_;
   RevisionFile revision_;
   uint64_t next_stream_ = 1;

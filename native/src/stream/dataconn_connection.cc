@@ -38,14 +38,15 @@ std::string DataconnErrorText(Status status, const char* message) {
   return status == Status::kIoError ? "input/output error" : StatusName(status);
 }
 
-DataconnConnection::DataconnConnection(EventLoop* loop, int fd, const Limits& limits)
-    : loop_(loop), limits_(limits), fd_(fd) {
+DataconnConnection::DataconnConnection(EventLoop* loop, int fd, const Limits& limits, RangeLocks* locks)
+    : loop_(loop), limits_(limits), fd_(fd), locks_(locks) {
   loop_->Add(fd_, interest_, this);
 }
 
 DataconnConnection::~DataconnConnection() {
-  if (fd_ < 0) return;
+  while (DataconnChange* change = changes_.PopFront()) delete change;
   loop_->Forget(this);
+  if (fd_ < 0) return;
   loop_->Remove(fd_);
   close(fd_);
 }
@@ -81,6 +82,7 @@ void DataconnConnection::OnReady(uint32_t events) {
 }
 
 void DataconnConnection::AtEndOfCycle() {
+  StartGranted();
   if (fd_ < 0) return;
   if (!blocked_ && !output_.empty()) {
     OutputQueue::Result result = output_.Flush(fd_);
@@ -196,7 +198,7 @@ void DataconnConnection::TakeMessage() {
     end = end / kUnmapGrainBytes * kUnmapGrainBytes;
   }
   if (begin >= end) return Send(head_.sequence, head_.offset, DataconnType::kResponse, 0, Slice());
-  Begin(kind, begin, end - begin);
+  Begin(kind, begin, end);
 }
 
 std::string DataconnConnection::Refusal(Kind kind) const {
@@ -206,31 +208,112 @@ std::string DataconnConnection::Refusal(Kind kind) const {
   uint64_t size = served_size(), offset = static_cast<uint64_t>(head_.offset);
   if (head_.offset < 0 || offset > size || head_.size > size - offset)
     return PastTheEnd(kind, head_.offset, head_.size);
-  if (kind == Kind::kUnmap) return "";
-  if (offset % kSectorBytes != 0 || head_.size % kSectorBytes != 0)
-    return "the range is not a multiple of 512 bytes";
   return "";
 }
 
-void DataconnConnection::Begin(Kind kind, uint64_t offset, uint64_t length) {
-  Slice payload = std::exchange(data_, Slice());
-  if (kind == Kind::kRead) payload = Slice::Allocate(static_cast<uint32_t>(length));
-  DataconnAsk ask{head_.sequence, head_.offset, payload.length};
+void DataconnConnection::Begin(Kind kind, uint64_t begin, uint64_t end) {
+  uint64_t first = begin / kSectorBytes * kSectorBytes;
+  uint64_t last = (end + kSectorBytes - 1) / kSectorBytes * kSectorBytes;
+  DataconnAsk ask;
+  ask.sequence = head_.sequence;
+  ask.offset = head_.offset;
+  ask.size = static_cast<uint32_t>(end - begin);
+  ask.skipped = static_cast<uint32_t>(begin - first);
+  Slice data = std::exchange(data_, Slice());
+  Slice payload;
+  if (kind == Kind::kWrite && first == begin && last == end) {
+    payload = std::exchange(data, Slice());
+  } else if (kind != Kind::kUnmap) {
+    payload = Slice::Allocate(static_cast<uint32_t>(last - first));
+  }
+  ask.held_bytes = data.length + payload.length;
   ++requests_;
   payload_bytes_ += ask.held_bytes;
-  Submit(kind, ask, offset, length, std::move(payload));
+  if (kind == Kind::kRead) return Submit(kind, ask, first, last - first, std::move(payload));
+  BeginChange(kind, ask, first, last, std::move(data), std::move(payload));
+}
+
+void DataconnConnection::BeginChange(Kind kind, const DataconnAsk& ask, uint64_t begin, uint64_t end,
+                                     Slice data, Slice payload) {
+  auto* change = new DataconnChange;
+  change->connection = this;
+  change->kind = kind;
+  change->ask = ask;
+  change->ask.change = change;
+  change->begin = begin;
+  change->end = end;
+  change->writer = true;
+  bool ends_inside = (ask.skipped + ask.size) % kSectorBytes != 0;
+  bool is_one_sector = end - begin == kSectorBytes;
+  change->keeps_first = ask.skipped > 0 || (is_one_sector && ends_inside);
+  change->keeps_last = ends_inside && !is_one_sector;
+  change->data = std::move(data);
+  change->payload = std::move(payload);
+  changes_.PushBack(change);
+  if (locks_->Acquire(change)) return Proceed(change);
+  ++waiting_changes_;
+}
+
+void DataconnConnection::Proceed(DataconnChange* change) {
+  // It may be over when Submit returns.
+  const DataconnAsk ask = change->ask;
+  const uint64_t begin = change->begin, end = change->end;
+  if (std::exchange(change->keeps_first, false))
+    return Submit(Kind::kRead, ask, begin, kSectorBytes, change->payload.Sub(0, kSectorBytes));
+  if (std::exchange(change->keeps_last, false)) {
+    Slice place = change->payload.Sub(change->payload.length - kSectorBytes, kSectorBytes);
+    return Submit(Kind::kRead, ask, end - kSectorBytes, kSectorBytes, std::move(place));
+  }
+  if (change->data) {
+    memcpy(change->payload.data() + ask.skipped, change->data.data(), change->data.length);
+    change->data = Slice();
+  }
+  change->is_carried_out = true;
+  Submit(change->kind, ask, begin, end - begin, std::move(change->payload));
+}
+
+void DataconnConnection::Granted(DataconnChange* change) {
+  granted_.push_back(change);
+  loop_->RunAtEndOfCycle(this);
+}
+
+void DataconnConnection::StartGranted() {
+  if (granted_.empty()) return;
+  for (DataconnChange* change : std::exchange(granted_, {})) {
+    --waiting_changes_;
+    if (fd_ >= 0) {
+      Proceed(change);
+    } else {
+      EndRequest(change->ask);
+    }
+  }
+  if (fd_ < 0 && idle()) Emptied();
 }
 
 void DataconnConnection::EndRequest(const DataconnAsk& ask) {
   --requests_;
   payload_bytes_ -= ask.held_bytes;
+  if (ask.change == nullptr) return;
+  std::vector<RangeLocks::Entry*> ready;
+  DataconnChange* change = ask.change;
+  locks_->Release(change, &ready);
+  changes_.Remove(change);
+  delete change;
+  for (RangeLocks::Entry* entry : ready) {
+    auto* next = static_cast<DataconnChange*>(entry);
+    next->connection->Granted(next);
+  }
 }
 
-void DataconnConnection::Answer(const DataconnAsk& ask, uint64_t size, Slice data) {
+void DataconnConnection::Answer(const DataconnAsk& ask, uint64_t freed, Slice data) {
+  DataconnChange* change = ask.change;
+  if (fd_ >= 0 && change != nullptr && !change->is_carried_out) return Proceed(change);
+  bool is_unmap = change != nullptr && change->kind == Kind::kUnmap;
   EndRequest(ask);
   if (fd_ < 0) return;
-  Send(ask.sequence, ask.offset, DataconnType::kResponse,
-       static_cast<uint32_t>(std::min<uint64_t>(size, UINT32_MAX)), std::move(data));
+  auto size = is_unmap ? static_cast<uint32_t>(std::min<uint64_t>(freed, UINT32_MAX)) : ask.size;
+  if (data) data = data.Sub(ask.skipped, ask.size);
+  Send(ask.sequence, ask.offset, DataconnType::kResponse, size, std::move(data));
 }
 
 void DataconnConnection::AnswerError(const DataconnAsk& ask, DataconnType type, const std::string& text) {

@@ -7,7 +7,8 @@
 namespace aurochs {
 
 ReplicaDataconn::ReplicaDataconn(DataServer* server, EventLoop* loop, uint64_t id, int fd)
-    : DataconnConnection(loop, fd, {server->options_.max_requests, server->options_.max_payload_in_flight}),
+    : DataconnConnection(loop, fd, {server->options_.max_requests, server->options_.max_payload_in_flight},
+                         &server->dataconn_locks_),
       server_(server),
       id_(id) {}
 
@@ -41,22 +42,22 @@ void ReplicaDataconn::Answer(ServerRequest* request, Status status, const char* 
   bool is_read = request->kind == StoreRequest::Kind::kRead;
   if (status != Status::kOk)
     return AnswerError(request->ask, DataconnType::kError, DataconnErrorText(status, message));
-  if (is_read) return DataconnConnection::Answer(request->ask, request->length, std::move(request->payload));
-  uint64_t size = request->length;
+  if (is_read) return DataconnConnection::Answer(request->ask, 0, std::move(request->payload));
+  uint64_t freed = 0;
   if (request->kind == StoreRequest::Kind::kUnmap) {
     uint64_t now = server_->store_->allocated_bytes();
-    size = request->allocated_before > now ? request->allocated_before - now : 0;
+    freed = request->allocated_before > now ? request->allocated_before - now : 0;
   }
-  if (!server_->revision_.kept()) return DataconnConnection::Answer(request->ask, size, Slice());
+  if (!server_->revision_.kept()) return DataconnConnection::Answer(request->ask, freed, Slice());
   // Those that one sync has made durable are counted together.
-  uncounted_.push_back({request->ask, size});
+  uncounted_.push_back({request->ask, freed});
   server_->ScheduleSweep();
 }
 
 void ReplicaDataconn::AnswerCounted(int revision_error) {
-  for (const auto& [ask, size] : std::exchange(uncounted_, {})) {
+  for (const auto& [ask, freed] : std::exchange(uncounted_, {})) {
     if (revision_error == 0) {
-      DataconnConnection::Answer(ask, size, Slice());
+      DataconnConnection::Answer(ask, freed, Slice());
     } else {
       AnswerError(ask, DataconnType::kError,
                   DataconnErrorText(Status::kIoError, "the revision counter cannot be written"));
@@ -66,7 +67,9 @@ void ReplicaDataconn::AnswerCounted(int revision_error) {
 }
 
 void ReplicaDataconn::Ended(const std::string& reason) {
-  server_->SourceEnded(id_, requests() - static_cast<uint32_t>(uncounted_.size()), reason);
+  server_->SourceEnded(id_, submitted() - static_cast<uint32_t>(uncounted_.size()), reason);
 }
+
+void ReplicaDataconn::Emptied() { server_->ScheduleSweep(); }
 
 }  // namespace aurochs

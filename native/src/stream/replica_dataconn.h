@@ -30,10 +30,11 @@ class ReplicaDataconn final : public RequestSource, public DataconnConnection {
   std::string PastTheEnd(Kind kind, int64_t offset, uint32_t length) const override;
   void Submit(Kind kind, const DataconnAsk& ask, uint64_t offset, uint64_t length, Slice payload) override;
   void Ended(const std::string& reason) override;
+  void Emptied() override;
 
   DataServer* server_;
   uint64_t id_;
-  /// Changes that are durable, and the bytes that each wrote or freed.
+  /// Changes that are durable, and the bytes that each freed.
   std::vector<std::pair<DataconnAsk, uint64_t>> uncounted_;
 };
 

@@ -6,9 +6,9 @@
 
 #include "base/intrusive_list.h"
 #include "base/limits.h"
+#include "base/range_locks.h"
 #include "stream/replica_client.h"
 #include "volume/backend.h"
-#include "volume/range_locks.h"
 
 namespace aurochs {
 

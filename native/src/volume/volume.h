@@ -12,11 +12,11 @@
 #include <vector>
 
 #include "base/event_loop.h"
+#include "base/range_locks.h"
 #include "volume/backend.h"
 #include "volume/divergence.h"
 #include "volume/flight.h"
 #include "volume/latency.h"
-#include "volume/range_locks.h"
 #include "volume/slot.h"
 
 namespace aurochs {

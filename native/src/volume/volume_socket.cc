@@ -24,7 +24,8 @@ constexpr int64_t kAcceptRestMs = 1000;
 class VolumeDataconn final : public DataconnConnection {
  public:
   VolumeDataconn(VolumeSocket* socket, EventLoop* loop, int fd)
-      : DataconnConnection(loop, fd, {kSocketRequestsMax, kSocketPayloadBytesMax}), socket_(socket) {
+      : DataconnConnection(loop, fd, {kSocketRequestsMax, kSocketPayloadBytesMax}, &socket->locks_),
+        socket_(socket) {
     Accept();
   }
 
@@ -95,6 +96,7 @@ class VolumeDataconn final : public DataconnConnection {
   }
 
   void Ended(const std::string& reason) override { socket_->ConnectionEnded(reason); }
+  void Emptied() override { socket_->ScheduleSweep(); }
 
   VolumeSocket* socket_;
 };

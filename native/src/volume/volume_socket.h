@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/event_loop.h"
+#include "base/range_locks.h"
 #include "volume/backend.h"
 
 namespace aurochs {
@@ -53,6 +54,7 @@ class VolumeSocket final : private EventLoop::Handler, private EventLoop::CycleT
   int fd_;
   Listener* listener_;
   EventLoop::TimerId rest_timer_ = 0;
+  RangeLocks locks_;
   std::vector<std::unique_ptr<VolumeDataconn>> connections_;
   std::function<void()> closed_;
 };

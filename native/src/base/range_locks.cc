@@ -1,4 +1,4 @@
-#include "volume/range_locks.h"
+#include "base/range_locks.h"
 
 #include <algorithm>
 

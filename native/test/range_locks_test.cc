@@ -1,11 +1,11 @@
 // Who waits for whom.
+#include "base/range_locks.h"
+
 #include <gtest/gtest.h>
 
 #include <deque>
 #include <random>
 #include <vector>
-
-#include "volume/range_locks.h"
 
 namespace aurochs {
 namespace {

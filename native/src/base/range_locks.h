@@ -9,7 +9,7 @@ namespace aurochs {
 
 /// A writer waits for every overlapping writer that came before it, a reader as well; nobody waits for
 /// readers. An urgent writer waits for nobody that still waits itself: those wait for it. The search is
-/// linear: the caller bounds the number of entries (kVolumeOperationsMax).
+/// linear: the caller bounds the number of entries.
 class RangeLocks {
  public:
   struct Entry {
