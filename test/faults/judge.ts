@@ -26,6 +26,8 @@ export interface Result {
   seconds: number;
   counts: Counts;
   promises: Record<PromiseName, Judgement>;
+  /** what was otherwise than the scenario says */
+  notes: string[];
   /** where its logs are; null: all was kept, they are removed */
   logs: string | null;
 }
@@ -61,6 +63,8 @@ export async function judge(name: string, scenario: Scenario, seed: number, fold
     for (const { kind, outcome } of operations)
       if (outcome.type === "error") breaks("errors", `${kind}: ${outcome.sense}`);
     for (const { what, clear } of world.said) if (!clear) breaks("clear", what);
+    for (const { what, held } of world.strikes) if (!held) breaks("struck", `not so: ${what}`);
+    if (world.strikes.length === 0) breaks("struck", "nothing was done that had an effect");
     if (scenario.except.equal === undefined && !broken.has("healthy"))
       for (const difference of await stopAndCompare(world)) breaks("equal", difference);
   } finally {
@@ -85,7 +89,7 @@ export async function judge(name: string, scenario: Scenario, seed: number, fold
   if (!failed) rmSync(folder, { recursive: true, force: true });
   return {
     ...{ scenario: name, about: scenario.about, seed, seconds: (Date.now() - begin) / 1000 },
-    ...{ counts: count(operations), promises, logs: failed ? folder : null },
+    ...{ counts: count(operations), promises, notes: world.notes, logs: failed ? folder : null },
   };
 }
 

@@ -10,6 +10,7 @@ export const PROMISES = {
   equal: "the copies are equal",
   healthy: "healthy again by itself",
   clear: "what is wrong is said clearly",
+  struck: "what was done took hold",
 } as const;
 
 export type PromiseName = keyof typeof PROMISES;

@@ -38,6 +38,9 @@ export class ForgetfulDisk {
   private readonly backing: string;
   private readonly fuse: string;
   private daemon: Daemon | undefined;
+  private fault: DiskFault = "none";
+  /** told how many requests have met a fault, or a power cut, when that is over */
+  onMet: (fault: string, requests: number) => void = () => undefined;
 
   private constructor(private readonly workDir: string) {
     this.mountPoint = join(workDir, "mnt");
@@ -76,10 +79,13 @@ export class ForgetfulDisk {
   /** From here on every access fails, until `powerOff` and `powerOn`. */
   cutPower({ seed, keep, granule }: Cut): void {
     writeFileSync(join(this.fuse, "cut"), `${seed} ${keep} ${granule}\n`);
+    this.onMet("power cut", 1);
   }
 
   /** Makes it a bad disk, or a good one again, see `forgetful_disk.cc`. */
   fail(fault: DiskFault): void {
+    if (this.fault !== "none") this.onMet(this.fault, Number(readFileSync(join(this.fuse, "fault"), "utf8")));
+    this.fault = fault;
     writeFileSync(join(this.fuse, "fault"), `${fault}\n`);
   }
 

@@ -6,7 +6,8 @@
 //
 // Writing to the file `fault` makes it a bad disk until the next line: "none"; "read-error", "write-error" or
 // "sync-error", with N: after N more such requests they fail with EIO; "read-only": writes fail with EROFS;
-// "slow", with N: each request takes N ms longer; "hang": none is answered.
+// "slow", with N: each request takes N ms longer; "hang": none is answered. Read, it tells how many requests
+// have met the present fault.
 //
 // usage: forgetful_disk MOUNTPOINT BACKING_FILE (in the foreground)
 
@@ -56,6 +57,7 @@ class Fault {
     const std::lock_guard lock(mutex_);
     kind_ = static_cast<Kind>(known - kNames.begin());
     number_ = number;
+    met_ = 0;
     changed_.notify_all();
     return true;
   }
@@ -63,6 +65,7 @@ class Fault {
   // 0, or what the request fails with; waits first, if it is that kind of fault.
   int Meet(Request request) {
     std::unique_lock lock(mutex_);
+    met_ += kind_ == Kind::kHang;
     changed_.wait(lock, [this] { return kind_ != Kind::kHang; });
     switch (kind_) {
       case Kind::kNone:
@@ -75,8 +78,11 @@ class Fault {
       case Kind::kSyncError:
         return request == Request::kSync ? Count() : 0;
       case Kind::kReadOnly:
-        return request == Request::kWrite ? -EROFS : 0;
+        if (request != Request::kWrite) return 0;
+        ++met_;
+        return -EROFS;
       case Kind::kSlow: {
+        ++met_;
         const auto pause = std::chrono::milliseconds(number_);
         lock.unlock();
         std::this_thread::sleep_for(pause);
@@ -86,13 +92,21 @@ class Fault {
     return 0;
   }
 
+  uint64_t met() {
+    const std::lock_guard lock(mutex_);
+    return met_;
+  }
+
  private:
   enum class Kind { kNone, kReadError, kWriteError, kSyncError, kReadOnly, kSlow, kHang };
   static inline const std::vector<std::string> kNames = {
       "none", "read-error", "write-error", "sync-error", "read-only", "slow", "hang"};
 
   int Count() {
-    if (number_ == 0) return -EIO;
+    if (number_ == 0) {
+      ++met_;
+      return -EIO;
+    }
     --number_;
     return 0;
   }
@@ -101,6 +115,7 @@ class Fault {
   std::condition_variable changed_;
   Kind kind_ = Kind::kNone;
   uint64_t number_ = 0;
+  uint64_t met_ = 0;
 };
 
 // Calls come from several threads, so that one that hangs does not keep the files `cut` and `fault` from
@@ -264,8 +279,9 @@ int Read(const char* path, char* out, size_t length, off_t offset, fuse_file_inf
     const int failed = fault.Meet(Request::kRead);
     return failed != 0 ? failed : disk.Read(out, length, offset);
   }
-  const std::string status = disk.Status();
-  if (!Is(path, "/status") || static_cast<size_t>(offset) >= status.size()) return 0;
+  if (!Is(path, "/status") && !Is(path, "/fault")) return 0;
+  const std::string status = Is(path, "/fault") ? std::to_string(fault.met()) : disk.Status();
+  if (static_cast<size_t>(offset) >= status.size()) return 0;
   length = std::min(length, status.size() - offset);
   memcpy(out, status.data() + offset, length);
   return static_cast<int>(length);

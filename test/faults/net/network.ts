@@ -21,12 +21,23 @@ export interface Weather {
   duplicate?: number;
 }
 
+/** Frames of one direction, since the weather there was last good. */
+export interface Met {
+  lost: number;
+  /** delayed or duplicated */
+  changed: number;
+}
+
 let networks = 0;
 
 export class Network {
   readonly #tag = ++networks;
   #switch: ChildProcessWithoutNullStreams | null = null;
   #answers: AsyncIterator<string> | null = null;
+  readonly #met = new Map<string, Met>();
+  readonly #bad = new Map<string, Weather>();
+  /** told what has met bad weather, by direction, when it is good everywhere again */
+  onGood: (met: ReadonlyMap<string, Met>) => void = () => undefined;
 
   private constructor(private readonly hosts: readonly string[]) {}
 
@@ -61,7 +72,25 @@ export class Network {
   async set(from: string, to: string, weather: Weather): Promise<void> {
     const { drop = 0, delayMs = 0, jitterMs = 0, duplicate = 0 } = weather;
     this.#switch?.stdin.write(`${from} ${to} ${drop} ${delayMs} ${jitterMs} ${duplicate}\n`);
-    await this.#answer();
+    const { lost, changed } = await this.#answer();
+    const direction = `${from}>${to}`;
+    if (this.#bad.has(direction)) {
+      const met = this.#met.get(direction) ?? { lost: 0, changed: 0 };
+      this.#met.set(direction, { lost: met.lost + lost, changed: met.changed + changed });
+    }
+    const isBad = drop > 0 || delayMs > 0 || jitterMs > 0 || duplicate > 0;
+    if (isBad) this.#bad.set(direction, weather);
+    else if (this.#bad.delete(direction) && this.#bad.size === 0) {
+      this.onGood(new Map(this.#met));
+      this.#met.clear();
+    }
+  }
+
+  /** Frames that were lost in one direction where the weather is bad now. */
+  async lost(from: string, to: string): Promise<number> {
+    const weather = this.#bad.get(`${from}>${to}`);
+    if (weather !== undefined) await this.set(from, to, weather);
+    return this.#met.get(`${from}>${to}`)?.lost ?? 0;
   }
 
   /** Both directions. */
@@ -116,9 +145,11 @@ export class Network {
     await this.#answer();
   }
 
-  async #answer(): Promise<void> {
+  async #answer(): Promise<Met> {
     const answer = await this.#answers?.next();
-    if (answer?.value !== "ok") throw new Error(`the switch says ${String(answer?.value)}`);
+    const [, lost, changed] = /^ok (\d+) (\d+)$/.exec(String(answer?.value)) ?? [];
+    if (lost === undefined) throw new Error(`the switch says ${String(answer?.value)}`);
+    return { lost: Number(lost), changed: Number(changed) };
   }
 
   #number(host: string): number {

@@ -4,9 +4,10 @@
 //
 //   usage: packet_switch NAME...       the n-th host (from 1) has the MAC address 02:00:00:00:00:n
 //
-// Each line of standard input is one rule and answered by "ok": FROM TO DROP DELAY_MS JITTER_MS DUPLICATE,
-// with DROP and DUPLICATE in per cent. Jitter reorders. What is called a frame here may be one of up to 64
-// KiB that the sender's kernel has not cut yet.
+// Each line of standard input is one rule: FROM TO DROP DELAY_MS JITTER_MS DUPLICATE, with DROP and DUPLICATE
+// in per cent. Jitter reorders. The answer is "ok" and how many frames the rule before it has lost, and how
+// many it has delayed or duplicated. What is called a frame here may be one of up to 64 KiB that the sender's
+// kernel has not cut yet.
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -25,6 +26,7 @@
 #include <map>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -43,6 +45,9 @@ struct Rule {
   double delay_ms = 0;
   double jitter_ms = 0;
   double duplicate_percent = 0;
+  // what came of it, frames
+  unsigned long long lost = 0;
+  unsigned long long changed = 0;
 };
 
 struct Delayed {
@@ -86,14 +91,19 @@ void Deliver(size_t to, const char* frame, size_t length) {
 }
 
 void Forward(size_t from, size_t to, const char* frame, size_t length) {
-  const Rule& rule = rules[from][to];
+  Rule& rule = rules[from][to];
   const int copies = Random(100) < rule.duplicate_percent ? 2 : 1;
   for (int copy = 0; copy < copies; ++copy) {
-    if (Random(100) < rule.drop_percent) continue;
+    if (Random(100) < rule.drop_percent) {
+      ++rule.lost;
+      continue;
+    }
+    rule.changed += copy > 0;
     const double delay = rule.delay_ms + (rule.jitter_ms > 0 ? Random(rule.jitter_ms) : 0);
     if (delay <= 0) {
       Deliver(to, frame, length);
     } else if (delayed.size() < kDelayedMax) {
+      ++rule.changed;
       delayed.emplace(NowMs() + delay, Delayed{to, std::string(frame, length)});
     }
   }
@@ -138,8 +148,12 @@ bool ReadRules() {
     const int fields = sscanf(input.substr(0, end).c_str(), "%31s %31s %lf %lf %lf %lf", from, to,
                               &rule.drop_percent, &rule.delay_ms, &rule.jitter_ms, &rule.duplicate_percent);
     const bool good = fields == 6 && IndexOf(from) < names.size() && IndexOf(to) < names.size();
-    if (good) rules[IndexOf(from)][IndexOf(to)] = rule;
-    puts(good ? "ok" : "error: FROM TO DROP DELAY_MS JITTER_MS DUPLICATE");
+    if (good) {
+      std::swap(rules[IndexOf(from)][IndexOf(to)], rule);
+      printf("ok %llu %llu\n", rule.lost, rule.changed);
+    } else {
+      puts("error: FROM TO DROP DELAY_MS JITTER_MS DUPLICATE");
+    }
     fflush(stdout);
   }
   return true;
@@ -160,7 +174,7 @@ int main(int argc, char** argv) {
   std::vector<pollfd> ready;
   for (const int fd : sockets) ready.push_back({fd, POLLIN, 0});
   ready.push_back({STDIN_FILENO, POLLIN, 0});
-  puts("ok");
+  puts("ok 0 0");
   fflush(stdout);
   for (;;) {
     timespec wait = {};

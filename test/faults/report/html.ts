@@ -11,25 +11,27 @@ const LABEL = 260;
 const CELL = { width: 84, height: 20 };
 const HEAD = 40;
 
+export const STYLE = `
+  body { font: 14px/1.4 sans-serif; margin: 2em; color: #263238 }
+  table { border-collapse: collapse } td, th { padding: 2px 10px; text-align: left; vertical-align: top }
+  tr:nth-child(even) { background: #f5f7f8 } pre { white-space: pre-wrap }
+`;
+
 /** @param finds bugs that were planted */
 export function page(results: readonly Result[], finds: readonly Find[]): string {
   return `<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Aurochs: fault rig</title>
-<style>
-  body { font: 14px/1.4 sans-serif; margin: 2em; color: #263238 }
-  table { border-collapse: collapse } td, th { padding: 2px 10px; text-align: left; vertical-align: top }
-  tr:nth-child(even) { background: #f5f7f8 } pre { white-space: pre-wrap }
-</style>
+<style>${STYLE}</style>
 <h1>Fault rig</h1>
 <pre>${escape(summary(results))}</pre>
-${results.length > 0 ? picture(results) + scenarioTable(results) : ""}
+${results.length > 0 ? scenarioPicture(results) + scenarioTable(results) : ""}
 ${finds.length > 0 ? findTable(finds) : ""}
 </html>
 `;
 }
 
 /** Scenario by promise: kept, broken, not promised; all rounds of a scenario in one row. */
-function picture(results: readonly Result[]): string {
+export function scenarioPicture(results: readonly Result[]): string {
   const scenarios = [...new Set(results.map(({ scenario }) => scenario))];
   const width = LABEL + NAMES.length * CELL.width;
   const height = HEAD + scenarios.length * CELL.height;
@@ -60,13 +62,13 @@ function worstOf(types: readonly Judgement["type"][]): Judgement["type"] {
   return types.includes("kept") ? "kept" : "open";
 }
 
-function scenarioTable(results: readonly Result[]): string {
-  const rows = results.map(({ scenario, about, seed, seconds, counts, promises }) => {
+export function scenarioTable(results: readonly Result[]): string {
+  const rows = results.map(({ scenario, about, seed, seconds, counts, promises, notes }) => {
     const { reads, writes, unmaps, flushes, errors, lost } = counts;
     const seen = Object.entries(promises).flatMap(([name, judged]) =>
       judged.type === "broken" ? [`${name}: ${judged.seen.join("; ")}`] : [],
     );
-    const remark = [about, ...seen].map(escape).join("<br>");
+    const remark = [about, ...notes, ...seen].map(escape).join("<br>");
     return row([scenario, seed, seconds.toFixed(1), reads, writes, unmaps, flushes, errors, lost], remark);
   });
   const heads = ["scenario", "seed", "s", "reads", "writes", "unmaps", "flushes", "errors", "unanswered", ""];
@@ -80,16 +82,16 @@ function findTable(finds: readonly Find[]): string {
   return table("Bugs planted on purpose", ["bug", "scenario", "rounds", "s to find", ""], rows);
 }
 
-function table(title: string, heads: readonly string[], rows: readonly string[]): string {
+export function table(title: string, heads: readonly string[], rows: readonly string[]): string {
   const head = heads.map((each) => `<th>${each}</th>`).join("");
   return `<h2>${title}</h2>\n<table><tr>${head}</tr>\n${rows.join("\n")}\n</table>\n`;
 }
 
 /** @param remark HTML */
-function row(cells: readonly (string | number)[], remark: string): string {
+export function row(cells: readonly (string | number)[], remark: string): string {
   return `<tr>${cells.map((cell) => `<td>${escape(String(cell))}</td>`).join("")}<td>${remark}</td></tr>`;
 }
 
-function escape(text: string): string {
+export function escape(text: string): string {
   return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 }

@@ -7,13 +7,14 @@ const SIGN: Record<Judgement["type"], string> = { kept: "ok", broken: "BROKEN", 
 
 /** One scenario: what was kept; of what was broken what was seen, and how to see it again. */
 export function line(result: Result): string {
-  const { scenario, seed, seconds, promises, logs } = result;
+  const { scenario, seed, seconds, promises, notes, logs } = result;
   const signs = (Object.keys(PROMISES) as PromiseName[])
     .map((name) => `${name} ${SIGN[promises[name].type]}`)
     .join("  ");
   const told = [
     `${scenario.padEnd(28)} ${seconds.toFixed(1).padStart(5)} s  ${signs}  (${operationsOf(result)})`,
   ];
+  told.push(...notes.map((note) => `  note: ${note}`));
   for (const [name, judgement] of Object.entries(promises)) {
     if (judgement.type !== "broken") continue;
     told.push(`  ${PROMISES[name as PromiseName]}: broken`, ...judgement.seen.map((seen) => `    ${seen}`));

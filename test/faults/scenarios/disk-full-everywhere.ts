@@ -2,7 +2,7 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { sleep } from "../../tools/process.js";
 import { scenario } from "../scenario.js";
-import { fill } from "../world/ballast.js";
+import { fill, isFull } from "../world/ballast.js";
 
 export default scenario(
   "all disks are full, and have room again later: writes fail meanwhile, no copy is lost",
@@ -17,6 +17,7 @@ export default scenario(
     const ballasts = replicas.map(({ directory }) => join(directory, "..", "ballast"));
     await world.moment();
     for (const ballast of ballasts) fill(ballast);
+    for (const { directory } of replicas) world.struck("the disk is full", isFull(directory));
     await sleep(3_000);
     const status = await engine.status();
     world.clearly("a copy serves all the time", status?.replicas.some(({ mode }) => mode === "RW") === true);

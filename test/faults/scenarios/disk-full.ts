@@ -1,7 +1,7 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { scenario } from "../scenario.js";
-import { fill } from "../world/ballast.js";
+import { fill, isFull } from "../world/ballast.js";
 
 export default scenario(
   "a replica's disk is full; it has room again, and the replica is started again",
@@ -15,6 +15,7 @@ export default scenario(
     const ballast = join(a.directory, "..", "ballast");
     await world.moment();
     fill(ballast);
+    world.struck("the disk is full", isFull(a.directory));
     const { replicas } = await engine.until(
       "the replica to be left out",
       ({ replicas }) => replicas[0]?.mode === "ERR",

@@ -1,5 +1,7 @@
 import { scenario } from "../scenario.js";
 
+const FENCED = 4;
+
 export default scenario("two engines take the volume from each other, several times", {}, async (world) => {
   const load = await world.addLoad(world.otherEngine);
   load.run();
@@ -7,7 +9,7 @@ export default scenario("two engines take the volume from each other, several ti
     await world.moment();
     await world.otherEngine.mustStart();
     world.switchEngines();
-    await world.otherEngine.process.ended();
+    world.struck("the other engine was fenced", (await world.otherEngine.process.ended()) === FENCED);
     await world.loads[(times + 1) % 2]?.progress(200);
   }
 });

@@ -9,6 +9,8 @@ export default scenario(
     await sleep(4_000);
     await world.load.progress(300);
     world.endLies();
-    world.clearly("the log names it", readFileSync(world.engine.log, "utf8").includes("CHECKSUM_MISMATCH"));
+    const isNamed = readFileSync(world.engine.log, "utf8").includes("CHECKSUM_MISMATCH");
+    world.struck("data arrive damaged", isNamed);
+    world.clearly("the log names it", isNamed);
   },
 );

@@ -13,6 +13,8 @@ export default scenario(
     await second.mustStart();
     world.switchEngines();
     await load.progress(500);
-    world.clearly("the first engine ends as one that was fenced", (await first.process.ended()) === FENCED);
+    const end = await first.process.ended();
+    world.struck("the first engine has lost the volume", end !== 0);
+    world.clearly("the first engine ends as one that was fenced", end === FENCED);
   },
 );

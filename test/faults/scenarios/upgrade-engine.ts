@@ -7,6 +7,7 @@ export default scenario("the engine is upgraded under load, three times", { quic
     const { process } = engine;
     await engine.mustStart(["--upgrade"]);
     await process.ended();
+    world.struck("another process serves", engine.process !== process);
     await load.progress(300);
   }
 });

@@ -1,5 +1,5 @@
 /** Fills file systems. */
-import { closeSync, fsyncSync, openSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, openSync, statfsSync, writeSync } from "node:fs";
 
 /** Writes a file until there is no room for a single block more. */
 export function fill(path: string): void {
@@ -17,4 +17,10 @@ export function fill(path: string): void {
   } finally {
     closeSync(file);
   }
+}
+
+/** Whether the file system has no room for a block more. */
+export function isFull(path: string): boolean {
+  const { bavail, bsize } = statfsSync(path);
+  return bavail * bsize < 4096;
 }

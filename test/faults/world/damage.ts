@@ -1,5 +1,5 @@
 /** Damages a replica's file while nobody has it open, and brings it back as it was. */
-import { copyFileSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { Engine } from "./engine.js";
 import { lastLines } from "./host-process.js";
@@ -25,6 +25,10 @@ export function flip(path: string, at?: number): void {
 
 export function truncate(path: string): void {
   writeFileSync(path, readFileSync(path).subarray(0, 10));
+}
+
+function isSame(one: string, other: string): boolean {
+  return existsSync(one) && readFileSync(one).equals(readFileSync(other));
 }
 
 /** The file, or the directory and what is missing there. */
@@ -54,6 +58,7 @@ export async function playDamage(
   const path = fileOf(replica, pattern);
   copyFileSync(path, `${world.folder}/kept`);
   damage(path);
+  world.struck(`${basename(path)} is not what it was`, !isSame(path, `${world.folder}/kept`));
   replica.start();
   await sleep(START_MS);
   await load.progress(500);

@@ -6,7 +6,7 @@ import { run, sleep, waitFor } from "../../tools/process.js";
 import { PATIENCE_MS, STATUS_INTERVAL_MS, VOLUME_BYTES } from "../limits.js";
 import type { Network } from "../net/network.js";
 import type { CommandLine } from "./command-line.js";
-import { HostProcess, lastLines } from "./host-process.js";
+import { HostProcess, lastLines, type Command } from "./host-process.js";
 import type { Answer, EngineStatus, Question } from "./observer.js";
 import { VOLUME } from "./replica.js";
 
@@ -25,6 +25,7 @@ export class Engine {
   /** of all starts, and of all but the first */
   readonly flags: string[] = [];
   laterFlags: string[] = [];
+  onStruck: NonNullable<Command["onStruck"]> = () => undefined;
   #process: HostProcess | null = null;
   #observer: HostProcess | null = null;
   #answers: AsyncIterator<string> | null = null;
@@ -81,6 +82,7 @@ export class Engine {
       ],
       env: this.env,
       log: this.log,
+      onStruck: this.onStruck,
     });
     this.#process = process;
     const isReady = async (): Promise<boolean> =>

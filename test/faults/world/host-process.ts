@@ -14,10 +14,16 @@ export interface Command {
   log: string;
   /** stdin and stdout are pipes */
   talks?: boolean;
+  /** told whether a signal that stops or kills it did so */
+  onStruck?: (what: string, held: boolean) => void;
 }
+
+/** ms until a process that gets SIGSTOP has stopped */
+const STOPPED_MS = 2_000;
 
 export class HostProcess {
   readonly #child: ChildProcess;
+  readonly #onStruck: NonNullable<Command["onStruck"]>;
   #end: number | NodeJS.Signals | null = null;
 
   constructor(command: Command) {
@@ -35,7 +41,11 @@ export class HostProcess {
     });
     closeSync(log);
     this.#child.once("error", () => (this.#end = -1));
-    this.#child.once("close", (code, signal) => (this.#end = code ?? signal));
+    this.#child.once("close", (code, signal) => {
+      this.#end = code ?? signal;
+      if (signal === "SIGKILL") this.#onStruck(`process ${this.pid} is killed`, true);
+    });
+    this.#onStruck = command.onStruck ?? (() => undefined);
     // A line to a process that has ended shows as a missing answer.
     this.#child.stdin?.on("error", () => undefined);
   }
@@ -58,7 +68,16 @@ export class HostProcess {
   }
 
   signal(signal: NodeJS.Signals): void {
-    if (this.#end === null) this.#child.kill(signal);
+    if (this.#end !== null) return;
+    this.#child.kill(signal);
+    if (signal === "SIGSTOP") this.#onStruck(`process ${this.pid} stands still`, this.#hasStopped());
+  }
+
+  #hasStopped(): boolean {
+    const deadline = Date.now() + STOPPED_MS;
+    const isStopped = (): boolean => / \(.*\) T /s.test(readFileSync(`/proc/${this.pid}/stat`, "utf8"));
+    while (!isStopped()) if (Date.now() > deadline) return false;
+    return true;
   }
 
   /** Waits until it has ended. @param patienceMs how long */

@@ -23,6 +23,7 @@ export class Replica {
   flags: string[] = [];
   /** what happens to its files while it is not there */
   beforeStart: () => void = () => undefined;
+  onStruck: NonNullable<Command["onStruck"]> = () => undefined;
   #process: HostProcess | null = null;
   #boots = 0;
 
@@ -66,6 +67,7 @@ export class Replica {
       ],
       env: this.env,
       log: this.log,
+      onStruck: this.onStruck,
     };
   }
 

@@ -14,7 +14,7 @@ import { AUROCHS, type CommandLine } from "./command-line.js";
 import { Engine } from "./engine.js";
 import { HostProcess } from "./host-process.js";
 import { Replica, REPLICA_PORT } from "./replica.js";
-import { Witness, WITNESS_HOST } from "./witness.js";
+import { Witness, WITNESS_HOST, witnessCounts } from "./witness.js";
 
 /** replicas, engines, initiators */
 const HOSTS = ["a", "b", "e", "f", "i"] as const;
@@ -40,6 +40,10 @@ export class World {
   readonly cuts: Time[] = [];
   /** what was said clearly, and what was not */
   readonly said: { what: string; clear: boolean }[] = [];
+  /** what was done, and whether it took hold */
+  readonly strikes: { what: string; held: boolean }[] = [];
+  /** what was otherwise than the scenario says */
+  readonly notes: string[] = [];
   readonly #liars: HostProcess[] = [];
   /** undone in the end, the last one first: disks, further processes */
   readonly #cleanUps: (() => Promise<void>)[] = [];
@@ -69,6 +73,13 @@ export class World {
     if (this.witness !== null)
       for (const engine of [this.engine, this.otherEngine])
         engine.flags.push("--witness", this.witness.address);
+    const onStruck = (what: string, held: boolean): void => this.struck(what, held);
+    for (const one of [...this.replicas, this.engine, this.otherEngine]) one.onStruck = onStruck;
+    if (this.witness !== null) this.witness.onStruck = onStruck;
+    network.onGood = (met) => {
+      const touched = [...met.values()].some(({ lost, changed }) => lost + changed > 0);
+      this.struck("frames are lost, delayed or doubled", touched);
+    };
   }
 
   get replicas(): [Replica, Replica] {
@@ -105,8 +116,7 @@ export class World {
     for (const replica of this.replicas) replica.start();
     this.witness?.start();
     await this.engine.mustStart();
-    if (this.witness !== null)
-      await this.engine.until("the witness to count", ({ witness }) => witness?.member === true);
+    if (this.witness !== null) await witnessCounts(this.engine, true);
     const load = await this.addLoad(this.engine);
     load.run();
     await load.progress(200);
@@ -176,19 +186,43 @@ export class World {
 
   /** Puts a replica's data on a disk of its own. Before it is started. */
   async disk(replica: Replica, type: "ext4" | "xfs" = "ext4", mebibytes = 512): Promise<ForgetfulDisk> {
-    const disk = await ForgetfulDisk.make(type, mebibytes);
-    this.finally(async () => {
+    const disk = await this.#makeDisk(type, mebibytes, async () => {
       if (replica.isRunning) await replica.kill();
-      await disk.remove();
     });
     replica.directory = join(disk.mountPoint, "replica");
     this.disks.set(replica, disk);
     return disk;
   }
 
+  /** The same for what a witness keeps. */
+  async diskOf(witness: Witness, mebibytes = 64): Promise<ForgetfulDisk> {
+    const disk = await this.#makeDisk("ext4", mebibytes, () => witness.kill());
+    witness.directory = join(disk.mountPoint, "witness");
+    return disk;
+  }
+
+  async #makeDisk(
+    type: "ext4" | "xfs",
+    mebibytes: number,
+    free: () => Promise<void>,
+  ): Promise<ForgetfulDisk> {
+    const disk = await ForgetfulDisk.make(type, mebibytes);
+    disk.onMet = (fault, requests) => this.struck(`${requests} requests met: ${fault}`, requests > 0);
+    this.finally(async () => {
+      await free();
+      await disk.remove();
+    });
+    return disk;
+  }
+
   /** Notes whether something that is wrong was said clearly. */
   clearly(what: string, clear: boolean): void {
     this.said.push({ what, clear });
+  }
+
+  /** Notes whether what was done had an effect: a scenario in which nothing happens proves nothing. */
+  struck(what: string, held: boolean): void {
+    this.strikes.push({ what, held });
   }
 
   /** Does `undo` in the end, however the scenario goes. */
@@ -210,6 +244,7 @@ export class World {
     await this.engine.end();
     // One on a disk that hangs ends when the disk is taken away.
     for (const replica of this.replicas) if (replica.isRunning) replica.process.signal("SIGKILL");
+    this.witness?.thaw();
     await this.witness?.kill();
     for (const undo of this.#cleanUps.reverse()) await undo();
     await this.network.remove();
