@@ -102,6 +102,10 @@ export function readdirSync(): string[] {
 export function mkdirSync(): void {
   // There are no directories but by the names of what is in them.
 }
+/** Sockets have no names here. */
+export function rmSync(): void {
+  // None is to be taken away.
+}
 const absent = (): never => {
   throw new Error("not simulated");
 };
