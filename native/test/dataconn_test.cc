@@ -196,6 +196,27 @@ TEST(Dataconn, AWriteThatWaitsForItsSectorsNeverReachesTheStoreOnceItsConnection
   EXPECT_EQ(replica.Do([&] { return replica.store.changed; }), 0u);
 }
 
+TEST(Dataconn, AWriteThatWasJustGivenItsSectorsGivesThemBackWhenItsConnectionEnds) {
+  Replica replica(kSize);
+  DataconnClient client(replica.address);
+  client.Ask(DataconnType::kPing, 0, 0, 0);
+  replica.Do([&] { replica.store.hold = true; });
+  client.Send(DataconnType::kWrite, 1, 0, 512, std::string(512, 'a'));
+  client.Send(DataconnType::kWrite, 2, 0, 512, std::string(512, 'b'));
+  client.Ask(DataconnType::kPing, 3, 0, 0);
+  std::promise<void> fenced;
+  // In one cycle of the loop: at its end the second one would be started.
+  replica.Do([&] {
+    replica.store.ReleaseHeld();
+    replica.server->Fence(nullptr, [&] { fenced.set_value(); });
+  });
+  fenced.get_future().wait();
+  DataconnClient next(replica.address);
+  EXPECT_EQ(next.Ask(DataconnType::kRead, 1, 0, 512).data, std::string(512, 'a'));
+  EXPECT_EQ(next.Ask(DataconnType::kWrite, 2, 0, 512, std::string(512, 'c')).head.size, 512u);
+  EXPECT_EQ(replica.Do([&] { return replica.store.changed; }), 2u);
+}
+
 TEST(Dataconn, AWriteWhoseSectorCannotBeReadIsAnErrorAndLetsTheNextOneGo) {
   Replica replica(kSize);
   DataconnClient client(replica.address);

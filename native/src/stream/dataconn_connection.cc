@@ -64,7 +64,6 @@ void DataconnConnection::End(const std::string& reason) {
   auto bytes = farewell.Encode();
   output_.AppendCopy(bytes.data(), bytes.size());
   output_.Flush(fd_);  // as far as it goes: the end of the connection says the same
-  loop_->Forget(this);
   loop_->Remove(fd_);
   close(std::exchange(fd_, -1));
   data_ = Slice();
@@ -82,6 +81,7 @@ void DataconnConnection::OnReady(uint32_t events) {
 }
 
 void DataconnConnection::AtEndOfCycle() {
+  // Also when it has ended since: whoever waits for the same sectors would wait for ever.
   StartGranted();
   if (fd_ < 0) return;
   if (!blocked_ && !output_.empty()) {
