@@ -33,7 +33,7 @@ export class InstanceKeeper {
 
   /** Starts or stops it, and looks how it is.
    * @param specOf what is to be started there; asked only when it is
-   * @param isHeld it is deleted, and still kept: it is not stopped, and started when it was wanted
+   * @param isHeld it is deleted, and still kept: it runs as long as it is wanted, as any other
    * @throws {RpcError} the agent does not do it */
   async keep(object: Kept, specOf: SpecOf, isHeld = false): Promise<Presence> {
     const { spec } = object;
@@ -44,7 +44,7 @@ export class InstanceKeeper {
     const isWanted = spec.desireState === "running" && (!isDeleted(object) || isHeld);
     const state = instance?.status?.state ?? "";
     // Of one that is deleted nobody else notes that it failed, and starts it again.
-    const isToGo = state === "stopped" || (isHeld ? isWanted && state === "error" : !isWanted);
+    const isToGo = state === "stopped" || !isWanted || (isHeld && state === "error");
     if (isWanted && instance === null) {
       const wanted = await specOf(agent);
       if (wanted !== null) await this.#start(object, wanted, calls);

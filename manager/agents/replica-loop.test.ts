@@ -63,7 +63,10 @@ class Rig {
     const volume = await store.create({ kind: "Volume", name: "v", finalizers: [FINALIZER], spec: {} });
     for (const suffix of ["a", "b"]) {
       const made = newReplica(volume, suffix === "a" ? DISK : { ...DISK, node: "node-2" }, suffix, "");
-      await store.create({ ...made, spec: { ...made.spec, healthyAt: "2030-01-01T00:00:00Z" } });
+      await store.create({
+        ...made,
+        spec: { ...made.spec, healthyAt: "2030-01-01T00:00:00Z", desireState: "running" },
+      });
     }
     await store.create({
       ...{ kind: "Engine", name: "v-e-0" },
@@ -146,7 +149,6 @@ t.test("a replica that is deleted stays until its engine goes on without it", as
 
 t.test("one that its engine does not let go is started again when its process ends", async (t) => {
   const rig = await Rig.start(t);
-  await modify(rig.store, "Replica", "v-r-a", "spec", ({ spec }) => (spec.desireState = "running"));
   rig.report({ "a:1": ReplicaMode.RW, "b:1": ReplicaMode.ERR });
   await rig.store.delete("Replica", "v-r-a");
   await rig.pause();
@@ -170,6 +172,19 @@ t.test("after an engine that did not end in order no data are removed", async (t
   await modify(rig.store, "Volume", "v", "status", ({ status }) => (status.state = "detached"));
   await rig.untilGone();
   t.strictSame(rig.asked, ["stop"]);
+});
+
+t.test("one that stays is stopped with its volume", async (t) => {
+  const rig = await Rig.start(t);
+  await rig.store.delete("Replica", "v-r-a");
+  await rig.engine({ currentState: "stopped" });
+  await modify(rig.store, "Volume", "v", "status", ({ status }) => (status.state = "detaching"));
+  await rig.pause();
+  t.strictSame(rig.asked, [], "what the next engine is given may be what the volume is attached to again");
+  await modify(rig.store, "Replica", "v-r-a", "spec", ({ spec }) => (spec.desireState = "stopped"));
+  while (rig.asked.length === 0) await rig.pause();
+  t.strictSame(rig.asked, ["stop"]);
+  t.not(await rig.store.get("Replica", "v-r-a"), null);
 });
 
 t.test("one that is no copy is not waited for", async (t) => {

@@ -76,15 +76,25 @@ t.test("what becomes somebody's is no orphan any more, also while it is being de
 t.test("orphans are deleted by themselves after a while, if the setting says so", async (t) => {
   const rig = await start(t, { "orphan-resource-auto-deletion": "replica-data", "orphan-resource-auto-deletion-grace-period": "600" }); // prettier-ignore
   await rig.makeVolume("new");
-  rig.engines.directories.set("node-1/main", [directory("lost-12345678"), directory("new-12345678")]);
+  await rig.makeVolume("doubtful");
+  await rig.store.create({
+    ...{ kind: "Replica", name: "doubtful-r-1", labels: ownLabels("doubtful") },
+    spec: { volumeName: "doubtful", active: true, healthyAt: "2030-01-01T00:00:00Z", lastHealthyAt: "2030-01-01T00:00:00Z", lastFailedAt: "2030-01-01T00:00:01Z" }, // prettier-ignore
+  });
+  const names = ["lost", "new", "doubtful"];
+  rig.engines.directories.set("node-1/main", names.map((name) => directory(`${name}-12345678`))); // prettier-ignore
   look(t, rig);
-  const orphans = await found(rig, 2);
-  const [lost, last] = ["lost", "new"].map((name) => orphans.find(({ spec }) => spec.parameters["DataName"] === `${name}-12345678`)?.metadata.name ?? ""); // prettier-ignore
+  const orphans = await found(rig, 3);
+  const [lost, last, older] = names.map((name) => orphans.find(({ spec }) => spec.parameters["DataName"] === `${name}-12345678`)?.metadata.name ?? ""); // prettier-ignore
   await rig.until("Orphan", lost ?? "", ({ status }) => status.conditions.length > 0);
   t.strictSame(rig.engines.asked, []);
   await rig.set("orphan-resource-auto-deletion-grace-period", "0");
   await rig.untilGone("Orphan", lost ?? "");
   t.ok(await rig.store.get("Orphan", last ?? ""), "the volume has no other copy");
+  t.ok(
+    await rig.store.get("Orphan", older ?? ""),
+    "the other copy has failed since it was whole, and may be behind",
+  );
   t.strictSame(rig.engines.asked, ["remove directory node-1/main/lost-12345678"]);
 });
 

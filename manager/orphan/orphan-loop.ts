@@ -9,7 +9,7 @@ import type { NodeOperations } from "../operations.js";
 import { loadSettings } from "../settings/stored.js";
 import { letGo, StoreError, type Store } from "../store/store.js";
 import { isSalvaging } from "../volume/forced-salvage.js";
-import { hasData, hasFailed } from "../volume/modes.js";
+import { isWholeBeyondDoubt } from "../volume/replica-rules.js";
 import { decideOrphans, type OrphanWorld } from "./decide.js";
 import { instancesOf, namedBy, type ScannedDisk } from "./found.js";
 import { RESCAN_MS, SCAN_PERIOD_MS } from "./limits.js";
@@ -84,7 +84,8 @@ async function named(store: Store) {
 }
 
 async function volumesWithoutCopy(store: Store): Promise<Set<string>> {
-  const whole = (await store.list("Replica")).filter((replica) => hasData(replica) && !hasFailed(replica));
+  // One that failed, and was only named to count again, may not be what an engine starts from.
+  const whole = (await store.list("Replica")).filter(isWholeBeyondDoubt);
   const safe = new Set(whole.map(({ spec }) => spec.volumeName));
   // What a salvage is to be had from has not been proved yet.
   const without = (await store.list("Volume")).filter(

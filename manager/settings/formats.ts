@@ -71,7 +71,7 @@ function isUrl(value: string): boolean {
 
 /** "team:" is for taints of any effect, ":" for all taints. */
 function isToleration(one: string): boolean {
-  const [, key = "", value, effect = ""] = /^([^:=]*)(?:=([^:=]*))?:([^:]*)$/.exec(one) ?? [];
+  const [, key = "", value, effect = ""] = /^([^:=]*)(?:=([^:=]*))?: *([^:]*)$/.exec(one) ?? [];
   if (!one.includes(":") || (effect !== "" && !EFFECTS.includes(effect))) return false;
   if (key === "") return value === undefined && one.startsWith(":");
   return isLabelKey(key) && isLabelValue(value ?? "");

@@ -8,6 +8,7 @@ t.test("a manager that is upgraded says so, and leaves what was set", async (t) 
   for (const [version, count] of [
     ["1.2.3", "2"],
     ["1.3.0", "1"],
+    ["1.4.0", "no number, and not looked at"],
   ] as const) {
     await makeMissingSettings(store, version, new Map([["default-replica-count", count]]));
     const settings = await loadSettings(store);

@@ -10,19 +10,19 @@ export async function loadSettings(store: Store): Promise<SettingValues> {
 
 /** Makes an object of every setting that has none, with its default: clients list and change them. That of the release says which one runs.
  * @param version our own
- * @param given what some of them are to be instead, by name
+ * @param given what some of them are to be instead, by name; those that there are already stay, and are not looked at
  * @throws {InvalidSetting} */
 export async function makeMissingSettings(
   store: Store,
   version: string,
   given: ReadonlyMap<string, string>,
 ): Promise<void> {
+  const present = new Set((await store.list("Setting")).map(({ metadata }) => metadata.name));
   const values = new Map<string, string>();
   for (const [name, value] of given) {
     if (!isSetting(name)) throw new InvalidSetting(`setting ${name} is not known`);
-    values.set(name, checkSetting(name, value));
+    if (!present.has(name)) values.set(name, checkSetting(name, value));
   }
-  const present = new Set((await store.list("Setting")).map(({ metadata }) => metadata.name));
   for (const name of Object.keys(DEFINITIONS) as SettingName[]) {
     if (present.has(name)) continue;
     const value = values.get(name) ?? definitionOf(name).default;

@@ -99,6 +99,49 @@ t.test(
   },
 );
 
+t.test("a copy that is to go is what an engine starts from while the other one is away", async (t) => {
+  const cluster = attached();
+  cluster.ticket = "";
+  settle(cluster);
+  const [going, away] = cluster.replicas;
+  if (going === undefined || away === undefined) throw new Error("none");
+  cluster.down.add(away.spec.nodeID);
+  Object.assign(going.metadata, { deletionTimestamp: "2030-01-01T00:00:00Z" });
+  settle(cluster);
+  t.strictSame(cluster.upkeep, [], "nothing is attached for what cannot be done now");
+  cluster.ticket = NODES.find((node) => node !== away.spec.nodeID) ?? "";
+  settle(cluster);
+  t.match(cluster.volume?.status, { state: "attached", robustness: "degraded" });
+  t.ok(
+    cluster.replicas.some(({ metadata }) => metadata.name === going.metadata.name),
+    "it has all that there is",
+  );
+  cluster.down.delete(away.spec.nodeID);
+  settle(cluster, 30);
+  t.match(cluster.volume?.status, { state: "attached", robustness: "healthy" });
+  t.notOk(cluster.replicas.some(({ metadata }) => metadata.name === going.metadata.name));
+  t.equal(cluster.current.size, 2);
+});
+
+t.test("a copy that is away has failed when an engine serves without it, and not before", async (t) => {
+  const cluster = attached();
+  cluster.ticket = "";
+  settle(cluster);
+  const [away, there] = cluster.replicas;
+  if (away === undefined || there === undefined) throw new Error("none");
+  cluster.down.add(away.spec.nodeID);
+  const failedAt = () => cluster.replicas.find(({ metadata }) => metadata.name === away.metadata.name)?.spec.failedAt; // prettier-ignore
+  cluster.ticket = there.spec.nodeID;
+  cluster.unfit.add(there.spec.nodeID);
+  settle(cluster);
+  t.ok(cluster.starts > 1);
+  t.equal(failedAt(), "");
+  cluster.unfit.clear();
+  settle(cluster, 60, 10_000);
+  t.equal(cluster.volume?.status.state, "attached");
+  t.not(failedAt(), "");
+});
+
 t.test("a replica whose disk is lost is stopped, and not tried again before the disk is back", async (t) => {
   const cluster = attached();
   cluster.settings.set("replica-replenishment-wait-interval", "86400");

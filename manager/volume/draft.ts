@@ -53,6 +53,12 @@ export class Draft {
     return this.replicas.filter(({ metadata }) => modes[metadata.name] === mode);
   }
 
+  /** The engine has a copy that readers can be given, which may be one that is to go. */
+  get isReadable(): boolean {
+    const { currentState, replicaModeMap } = this.engine?.status ?? {};
+    return currentState === "running" && Object.values(replicaModeMap ?? {}).includes("RW");
+  }
+
   /** Its node answers, and its disk is there. */
   isThere(replica: Resource<"Replica">): boolean {
     return this.world.reachable.has(replica.spec.nodeID) && !this.isOnLostDisk(replica);

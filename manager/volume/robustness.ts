@@ -28,7 +28,7 @@ function judgeAttached(draft: Draft, engine: Resource<"Engine">): void {
   if (engine.status.currentState !== "running") return;
   const whole = draft.inMode("RW").length;
   // Without any the engine waits for the last one, and nothing has changed for its users.
-  if (whole === 0) return;
+  if (!draft.isReadable) return;
   const isHealthy = whole >= wantedReplicas(volume);
   if (isHealthy) volume.status.lastDegradedAt = "";
   else if (volume.status.lastDegradedAt === "") volume.status.lastDegradedAt = draft.now;
@@ -53,8 +53,9 @@ function set(draft: Draft, robustness: string, type: "Normal" | "Warning", becau
   draft.event(type, REASONS[robustness] ?? "", `volume ${metadata.name} became ${robustness}${because}`);
 }
 
-/** There were data, and no replica with them is counted on any more. */
+/** There were data, and no replica with them is counted on any more. One that is to go is until an engine serves without it. */
 function isLost(draft: Draft): boolean {
+  if (draft.going.length > 0) return false;
   if (hasLostAll(draft)) return true;
   const withData = draft.replicas.filter(hasData);
   return withData.length > 0 && withData.every(hasFailed);

@@ -94,7 +94,6 @@ function start(draft: Draft): void {
   if (engine.spec.nodeID !== nodeID) forgetFailedStarts(engine);
   if (engineHasToWait(draft, engine, offered(draft))) return;
   // Those that are away with their nodes or disks: an engine that knows where they were takes them back.
-  for (const replica of away) if (hasData(replica) && !isGoing(replica)) fail(draft, replica);
   const known = away.filter((replica) => hasData(replica) && replica.status.port > 0);
   Object.assign(engine.spec, {
     nodeID,
@@ -145,7 +144,11 @@ function awaitEngine(draft: Draft, engine: Resource<"Engine">): void {
   }
   if (currentState === "running") keepRunning(draft);
   const serves = endpoint !== "" || engine.spec.disableFrontend || engine.spec.frontend === "";
-  if (currentState !== "running" || !serves || draft.inMode("RW").length === 0) return;
+  if (currentState !== "running" || !serves || !draft.isReadable) return;
+  // It has recorded that it goes on without them, and not before: until then one of them may be what the next start needs.
+  const served = [...draft.inMode("RW"), ...draft.inMode("WO")];
+  for (const replica of draft.replicas)
+    if (hasData(replica) && !draft.isThere(replica) && !served.includes(replica)) fail(draft, replica);
   forgetFailedStarts(engine);
   forgetBadEnd(engine);
   volume.status.state = "attached";

@@ -32,10 +32,13 @@ export function upkeepOf(draft: Draft): Upkeep[] {
   return UPKEEPS.filter((type) => (isIdle || draft.world.held.has(type)) && NEEDED[type](draft));
 }
 
-/** What is made in the place of a copy that was removed is not broken off either. */
+/** While a copy is away an engine may not start, and the volume would be kept from a salvage: it waits for that, or for who uses it next. What
+ * is made in the place of a copy that was removed is not broken off either. */
 function needsRemoval(draft: Draft): boolean {
+  const { going, replicas } = draft;
+  const areThere = [...going, ...replicas.filter(isWhole)].every((replica) => draft.isThere(replica));
   const isHeld = draft.world.held.has("volume-eviction-controller");
-  return draft.going.length > 0 || (isHeld && (draft.created.length > 0 || isGaining(draft)));
+  return (going.length > 0 && areThere) || (isHeld && (draft.created.length > 0 || isGaining(draft)));
 }
 
 function needsEviction(draft: Draft): boolean {

@@ -40,7 +40,7 @@ export function keepWitness(draft: Draft): void {
     for (const witness of witnesses) draft.delete(witness);
     return;
   }
-  const isUsed = draft.replicas.some(({ spec }) => spec.desireState === "running");
+  const isUsed = [...draft.replicas, ...draft.going].some(({ spec }) => spec.desireState === "running");
   for (const witness of witnesses) {
     if (witness.status.currentState === "error") witness.metadata.annotations[FAILED_AT] = draft.now;
     // On a disk that is lost it would begin anew, as another one.

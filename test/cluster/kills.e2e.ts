@@ -10,4 +10,5 @@ t.test(`seed ${seed}`, async (t) => {
   t.comment(kills.summary());
   t.ok(kills.lives > 0, `${kills.lives} volumes came and went`);
   t.ok(kills.csi.lives > 0, `and ${kills.csi.lives} by CSI`);
+  t.ok(kills.killed.drivers > 0, `whose driver was killed ${kills.killed.drivers} times`);
 });

@@ -106,7 +106,7 @@ export class Kills {
     const { nodes } = this.cluster;
     const some = () => (nodes[this.#below(nodes.length)] as ClusterNode).name;
     while (!this.#over) {
-      const name = `short-${++this.lives}`;
+      const name = `short-${this.lives + 1}`;
       await this.#patiently((client) => client.create("volumes", { name, size: String(SIZE), frontend: "iscsi" }).catch(ignoreExisting)); // prettier-ignore
       const workload = new Workload(() => this.cluster.client, name, SIZE, this.seed + this.lives);
       for (const node of [some(), some()]) {
@@ -119,6 +119,7 @@ export class Kills {
       await waitFor(`volume ${name} to be gone`, STEP_MS, () =>
         this.#patiently(async (client) => ((await client.get("volumes", name)) === null ? true : undefined)),
       );
+      this.lives++;
     }
   }
 

@@ -52,4 +52,9 @@ for (const copies of [2, 3])
       t.strictSame(volume.replicas.map(({ dataPath }) => dataPath).sort(), directories.sort(), "there are no others"); // prettier-ignore
       for (const node of nodes) volume = await use(node.name);
     }
+    const [removed] = volume.replicas;
+    await client.act("volumes", NAME, "replicaRemove", { name: removed?.name ?? "" });
+    await until("attached for that", ({ state }) => state !== "detached");
+    for (const node of nodes) volume = await use(node.name);
+    t.notOk(volume.replicas.some(({ name }) => name === removed?.name), "also when somebody wants it elsewhere meanwhile"); // prettier-ignore
   });

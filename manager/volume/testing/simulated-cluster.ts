@@ -43,6 +43,8 @@ export class SimulatedCluster {
   begun = 0;
   /** when something has to be decided even if nothing changes, as was said last */
   lookAgainAt: number | null = null;
+  /** what it has to be attached for while nobody uses it, as was said last */
+  upkeep: Plan["upkeep"] = [];
   /** node of the only ticket; "": none */
   ticket = "";
   /** copies that hold all that was acknowledged; empty: nothing was written yet */
@@ -114,6 +116,7 @@ export class SimulatedCluster {
     });
     for (const { reason, message } of plan.events) this.log.push(`  ${reason}: ${message}`);
     this.lookAgainAt = plan.lookAgainAt;
+    this.upkeep = plan.upkeep;
     this.volume = plan.volume;
     if (plan.engine !== null) this.engine = plan.engine;
     const kept = new Map(plan.witnesses.map((witness) => [witness.metadata.name, witness]));
@@ -216,8 +219,8 @@ export class SimulatedCluster {
   #isHeld(replica: Resource<"Replica">): boolean {
     const { volume, engine, replicas } = this;
     if (volume === null || isDeleted(volume) || !isToBeRecorded(replica, volume)) return false;
-    if (!replicas.some((one) => one !== replica && isWholeBeyondDoubt(one))) return false;
-    if (engine?.status.currentState !== "running" || this.down.has(engine.spec.nodeID)) return true;
+    if (engine?.status.currentState !== "running" || this.down.has(engine.spec.nodeID))
+      return replicas.some((one) => one !== replica && isWholeBeyondDoubt(one));
     const { replicaModeMap: modes } = engine.status;
     return modes[replica.metadata.name] !== undefined || !Object.values(modes).includes("RW");
   }
@@ -262,7 +265,12 @@ export class SimulatedCluster {
       else if (was === "WO") modes[name] = "RW";
       else modes[name] = was === "RW" ? "RW" : "WO";
     }
-    const whole = Object.keys(modes).filter((name) => modes[name] === "RW");
+    const isWhole = (name: string) => modes[name] === "RW";
+    // What it is to give up it keeps until it can do without.
+    if (!Object.keys(modes).some(isWhole))
+      for (const [name, was] of Object.entries(before))
+        if (was === "RW" && modes[name] === undefined && this.#serves(name)) modes[name] = was;
+    const whole = Object.keys(modes).filter(isWhole);
     // The last one is waited for.
     if (whole.length === 0) return;
     status.replicaModeMap = modes;
