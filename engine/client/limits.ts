@@ -6,6 +6,9 @@ export const CALL_TIMEOUT_MS = 180_000;
 /** ms in which a replica says what it is: it has that in memory, and clients of the controller wait for it. */
 export const QUERY_TIMEOUT_MS = 30_000;
 
+/** looks in a row at what somebody else is doing that may fail. */
+export const QUERY_FAILURES_MAX = 2;
+
 /** ms for a replica to be closed after it was removed: it makes everything durable. */
 export const CLOSE_WAIT_MS = 60_000;
 

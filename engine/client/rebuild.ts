@@ -1,9 +1,16 @@
 /** Adding a replica to a running volume, driven from outside in Longhorn's order of calls. Broken off, it is gone on with. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { ReplicaMode, type SyncFileInfo } from "../../proto/longhorn.js";
+import { isUnavailable } from "../../proto/rpc-error.js";
 import { hostOf, grpcAddress } from "./addresses.js";
 import type { ReplicaConnection } from "./connections.js";
-import { CLOSE_WAIT_MS, LONG_CALL_TIMEOUT_MS, POLL_MS, QUERY_TIMEOUT_MS } from "./limits.js";
+import {
+  CLOSE_WAIT_MS,
+  LONG_CALL_TIMEOUT_MS,
+  POLL_MS,
+  QUERY_FAILURES_MAX,
+  QUERY_TIMEOUT_MS,
+} from "./limits.js";
 import { isHeadFile, purgeStatus } from "./snapshots.js";
 import { getReplica, type ListedReplica, type VolumeClient } from "./volume.js";
 
@@ -60,14 +67,18 @@ export async function addReplica(
   const isResumed = mode === "WO" && state === "rebuilding";
   await createReplica(volume, added, true);
   try {
-    await makeWhole(volume, added, options, isResumed);
+    await fill(volume, added, options, isResumed);
   } catch (error) {
-    await takeBack(volume, added).catch(() => undefined);
+    await takeBack(volume, added, isResumed).catch(() => undefined);
     throw error;
   }
+  // From here on it is the engine's: what cannot be verified it sets to ERR itself, and may still be at it when this call has failed.
+  await verifyRebuild(volume, address, instanceName);
+  await volume.withReplica(address, (replica) => setRebuilding(replica, false), instanceName);
 }
 
-async function makeWhole(
+/** Brings the files that the copies have, and has them loaded. */
+async function fill(
   volume: VolumeClient,
   added: NewReplica,
   options: RebuildOptions,
@@ -87,22 +98,32 @@ async function makeWhole(
       ),
     instanceName,
   );
-  await verifyRebuild(volume, address, instanceName);
-  await volume.withReplica(address, (replica) => setRebuilding(replica, false), instanceName);
 }
 
 /** A rebuild that has failed ends in ERR, as one does that cannot be verified: while it is WO all writes go to it, and no other replica can be
- * added. Where somebody still copies to it (another caller, or what was begun here, past a time limit), that can be gone on with. */
-async function takeBack(volume: VolumeClient, { address, instanceName }: NewReplica): Promise<void> {
+ * added. Where somebody may still copy to it (another caller, or what was begun here, past a time limit), that can be gone on with. */
+async function takeBack(
+  volume: VolumeClient,
+  { address, instanceName }: NewReplica,
+  isResumed: boolean,
+): Promise<void> {
   if ((await modeOf(volume, address)) !== "WO") return;
-  const isCopying = await rebuildStatus(volume, address).then(
-    ({ isRebuilding }) => isRebuilding,
-    () => false,
-  );
-  if (isCopying) return;
+  if (!(await isGivenUp(volume, address, isResumed))) return;
   await volume.engine.call(`failed to set replica ${address} to ERR`, (calls, options) =>
     calls.replicaUpdate({ address: { address, instanceName }, mode: ReplicaMode.ERR }, options),
   );
+}
+
+/** Whether surely nobody copies to it any more.
+ * @param isResumed somebody else began, and may have gone further than this caller */
+async function isGivenUp(volume: VolumeClient, address: string, isResumed: boolean): Promise<boolean> {
+  try {
+    const { isRebuilding, state } = await rebuildStatus(volume, address);
+    return !isRebuilding && (!isResumed || state === "error");
+  } catch (error) {
+    // An agent that is not there copies nothing; one that does not answer may.
+    return !isResumed && isUnavailable(error);
+  }
 }
 
 /** Adds a replica to a volume that is being restored: its data come with the next restore. */
@@ -179,9 +200,15 @@ async function closed(volume: VolumeClient, { address, instanceName }: NewReplic
 /** Waits for what somebody who is gone has begun.
  * @returns whether that was all */
 async function areFilesSynced(volume: VolumeClient, { address }: NewReplica): Promise<boolean> {
+  let failures = 0;
   for (;;) {
-    const { isRebuilding, state } = await rebuildStatus(volume, address);
-    if (!isRebuilding) return state === "complete";
+    try {
+      const { isRebuilding, state } = await rebuildStatus(volume, address);
+      if (!isRebuilding) return state === "complete";
+      failures = 0;
+    } catch (error) {
+      if (++failures > QUERY_FAILURES_MAX) throw error;
+    }
     await sleep(POLL_MS);
   }
 }

@@ -1,8 +1,11 @@
 /** The `longhorn` command, byte for byte, against a controller on replicas in memory. */
+import { status } from "@grpc/grpc-js";
+import { connect, createServer, type AddressInfo, type Socket } from "node:net";
 import t from "tap";
 import { io } from "../../cli/longhorn/command.js";
 import { run } from "../../cli/longhorn/run.js";
 import { ReplicaMode } from "../../proto/longhorn.js";
+import { RpcError } from "../../proto/rpc-error.js";
 import { CALL, Rig, SIZE, VOLUME } from "./rig.js";
 import type { TwinReplica } from "./twin-replica.js";
 
@@ -252,11 +255,77 @@ t.test("a replica to which nothing can be copied is taken back, and can be added
   });
   t.match(await add(added), { code: 1 });
   t.equal(await rig.modes(), "RW RW WO", "what somebody still copies is not given up");
-  added.syncState = "complete";
+  added.syncFrom(copy);
   added.faults.clear();
   t.match(await add(added), { code: 0 });
   t.equal(await rig.modes(), "RW RW RW");
 });
+
+t.test("a replica is left WO where somebody may still be at it", async (t) => {
+  const rig = new Rig(t);
+  await rig.volume(1);
+  const [copy] = rig.twins;
+  if (copy === undefined) throw new Error("no replica");
+  const added = await rig.addTwin();
+  added.peers.set(copy.address.replace("tcp://", ""), copy);
+  const door = await openDoor(rig.address);
+  t.teardown(() => door.close());
+  const add = () =>
+    longhorn("--url", door.address, "add-replica", "--size", `${SIZE}`, "--current-size", `${SIZE}`, added.address); // prettier-ignore
+  const late = () => Promise.reject(new RpcError(status.DEADLINE_EXCEEDED, "no answer in time"));
+  added.faults.set("filesSync", () => {
+    added.faults.set("replicaRebuildStatus", late);
+    return late();
+  });
+  t.match(await add(), { code: 1, stderr: /no answer in time/ });
+  t.equal(await rig.modes(), "RW WO", "it does not say whether it is still copied to");
+
+  added.syncFrom(copy);
+  let queries = 0;
+  added.faults.set("replicaRebuildStatus", () => (++queries <= 2 ? late() : Promise.resolve()));
+  added.faults.set("replicaReload", late);
+  t.match(
+    await add(),
+    { code: 1, stderr: /failed to reload replica/ },
+    "two queries that fail do not end it",
+  );
+  t.equal(await rig.modes(), "RW WO", "somebody else began it");
+
+  let goOn = () => {};
+  const waits = new Promise<void>((resolve) => (goOn = resolve));
+  let reloads = 0;
+  added.faults.set("replicaReload", async () => {
+    if (++reloads === 1) return;
+    door.cut();
+    await waits;
+  });
+  t.match(await add(), { code: 1, stderr: /failed to verify rebuilt replica/ });
+  t.equal(await rig.modes(), "RW WO", "the engine goes on verifying");
+  goOn();
+  await rig.calls.replicaVerifyRebuild({ address: added.address }, CALL);
+  t.equal(await rig.modes(), "RW RW");
+});
+
+/** A way to an engine whose connections can be cut. */
+async function openDoor(address: string): Promise<{ address: string; cut: () => void; close: () => void }> {
+  const { hostname, port } = new URL(`tcp://${address}`);
+  const sockets = new Set<Socket>();
+  const server = createServer((near) => {
+    const far = connect(Number(port), hostname);
+    for (const socket of [near, far]) {
+      sockets.add(socket);
+      socket.on("error", () => undefined).on("close", () => sockets.delete(socket));
+    }
+    near.pipe(far).pipe(near);
+  });
+  const cut = () => sockets.forEach((socket) => socket.destroy());
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const close = () => {
+    cut();
+    server.close();
+  };
+  return { address: `127.0.0.1:${(server.address() as AddressInfo).port}`, cut, close };
+}
 
 t.test("a snapshot that has rotted is told so", async (t) => {
   const rig = new Rig(t);

@@ -42,6 +42,7 @@ export type Call =
   | "inheritedRegions"
   | "agreed"
   | "filesSync"
+  | "replicaRebuildStatus"
   | "snapshotClone";
 
 export class TwinReplica {
@@ -337,8 +338,9 @@ export class TwinReplica {
         if (this.syncState !== "in_progress") this.syncState = "";
         return Promise.resolve({});
       },
-      replicaRebuildStatus: () =>
-        Promise.resolve({
+      replicaRebuildStatus: async () => {
+        await this.#noted("replicaRebuildStatus", () => undefined);
+        return {
           ...{
             isRebuilding: this.syncState === "in_progress",
             state: this.syncState,
@@ -346,7 +348,8 @@ export class TwinReplica {
             error: "",
           },
           ...{ fromReplicaAddress: "", fromReplicaAddressList: [] },
-        }),
+        };
+      },
     };
     return handlers as Handlers<typeof SyncAgentService>;
   }
@@ -424,7 +427,7 @@ export class TwinReplica {
       size: String(this.backend.size),
       sectorSize: 512,
       backingFile: this.backingFile,
-      state: !this.isOpen ? "closed" : this.isLonghorns && this.rebuilding ? "rebuilding" : "dirty",
+      state: !this.isOpen ? "closed" : this.rebuilding ? "rebuilding" : "dirty",
       chain: this.#chain.filter((file) => this.#snapshots.get(file)?.disk.removed !== true),
       disks: Object.fromEntries([[head, headDisk], ...snapshots]),
       remainSnapshots: this.maxCount - kept.length,
