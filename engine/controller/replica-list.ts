@@ -188,6 +188,8 @@ export class ReplicaList {
         settle: () => this.#fromCopy(address, (source) => copyRevision(source, entry)),
       });
       if (entry.isFile) await setRebuilding(entry, false);
+      // In turn with whoever changes a setting, which it may have been too busy to take.
+      else await this.changes.run(() => this.settings.pushAll(entry));
       entry.rebuild = null;
       this.state.log.info({ replica: address }, "replica rebuilt");
     } catch (error) {

@@ -1,5 +1,5 @@
 /** Settings of a volume that its replicas have to know, and what they limit. */
-import { errorText } from "../../proto/rpc-error.js";
+import { errorText, isUnimplemented } from "../../proto/rpc-error.js";
 import type { ReplicaEntry } from "./replica-entry.js";
 import { maxCountRefusal, maxSizeRefusal, snapshotRefusal } from "./snapshot-limits.js";
 import type { VolumeState } from "./volume-state.js";
@@ -56,15 +56,21 @@ export class Settings {
     await this.#tellAll((entry) => this.#pushUnmapMark(entry));
   }
 
-  /** As where a snapshot is taken: whoever does not take it in the time after which it would be dropped is dropped, since its next
-   * snapshot, or unmap, could be another one than the copies'.
-   * @throws {Error} no copy took it */
+  /** As where a snapshot is taken: a copy that does not take it in the time after which it would be dropped is dropped, since its next
+   * snapshot, or unmap, could be another one than the others'. One that is rebuilt, and may be busy with that, is told again as the last
+   * step of it; an older one of Longhorn's, which does not know the setting, is a good copy all the same.
+   * @throws {Error} no copy took it, or one does not know it */
   async #tellAll(tell: (entry: ReplicaEntry) => Promise<unknown>): Promise<void> {
     const { state } = this;
     if (state.attached === null) return;
     const failures = await failuresOf(state.written(), tell);
     if (state.isInVain(failures)) throw state.failureOf(failures);
-    for (const [peer, error] of failures) await state.attached.replicas.fail(peer, errorText(error));
+    const unknown = new Map([...failures].filter(([, error]) => isUnimplemented(error)));
+    for (const [peer, error] of failures) {
+      if (unknown.has(peer) || state.entryAt(peer).rebuild !== null) continue;
+      await state.attached.replicas.fail(peer, errorText(error));
+    }
+    if (unknown.size > 0) throw state.failureOf(unknown);
   }
 
   /** Tells replicas of a volume that is being started.

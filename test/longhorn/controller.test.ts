@@ -289,6 +289,36 @@ for (const [call, set] of [
     t.equal(await rig.modes(), "RW ERR");
   });
 
+t.test("a replica that does not know a setting is dropped for nothing", async (t) => {
+  const rig = new Rig(t);
+  await rig.volume(2);
+  rig.twins[1]?.faults.set("snapshotMaxCountSet", () =>
+    Promise.reject(new RpcError(status.UNIMPLEMENTED, "unknown method SnapshotMaxCountSet")),
+  );
+  await t.rejects(rig.calls.volumeSnapshotMaxCountSet({ count: 10 }, CALL), { code: status.UNIMPLEMENTED });
+  t.equal(await rig.modes(), "RW RW");
+  t.equal(rig.twins[0]?.maxCount, 10);
+});
+
+t.test("a replica that is too busy with its rebuild to take a setting is told again", async (t) => {
+  const rig = new Rig(t);
+  await rig.volume(1, { replicaTimeoutMs: 500 });
+  const [copy] = rig.twins;
+  const added = await rig.addTwin();
+  const { address } = added;
+  await rig.calls.controllerReplicaCreate({ address, snapshotRequired: true, mode: ReplicaMode.WO }, CALL);
+  added.faults.set("snapshotMaxCountSet", () => new Promise<never>(() => undefined));
+  await rig.calls.volumeSnapshotMaxCountSet({ count: 10 }, CALL);
+  t.equal(await rig.modes(), "RW WO");
+  t.equal(added.maxCount, 250);
+  added.faults.clear();
+  await rig.calls.replicaPrepareRebuild({ address }, CALL);
+  if (copy !== undefined) added.syncFrom(copy);
+  await rig.calls.replicaVerifyRebuild({ address }, CALL);
+  t.equal(await rig.modes(), "RW RW");
+  t.equal(added.maxCount, 10);
+});
+
 t.test("copies on a backing file and copies on none are not one volume", async (t) => {
   const rig = new Rig(t);
   await rig.volume(2);
