@@ -176,8 +176,11 @@ export class HostedReplica {
     const { fd, served } = this.socket;
     this.socket = null;
     // While it listens nobody else takes its place.
-    if (served.dataSocket !== "") rmSync(served.dataSocket, { force: true });
-    closeSync(fd);
+    try {
+      if (served.dataSocket !== "") rmSync(served.dataSocket, { force: true });
+    } finally {
+      closeSync(fd);
+    }
   }
 
   /** The open replica; one that is closed is opened. Only within `run`.

@@ -98,10 +98,24 @@ TEST_P(Store, AMappedLayerIsReadWhereItsMapSays) {
   EXPECT_EQ(ReadBack(store, 1 << 20, 4096), tail);
   std::vector<std::pair<uint64_t, uint64_t>> extents = {{8192, 12288}, {1 << 20, 4096}};
   EXPECT_EQ(store.Extents(0, kVolume), extents);
-  options.layers[0].map = {{8192, 8192, 0}, {4096, 4096, 0}};
   store.Close();
-  TestStore disordered(options);
-  EXPECT_EQ(disordered.error(), directory_.At("image") + ": the layer map is not ascending at offset 4096");
+  options.layers[0].cluster_bytes = 4096;
+  const LayerPiece first{8192, 8192, 0};
+  const LayerPiece unsound[] = {
+      {4096, 4096, 0},                // below the one before it
+      {16384, UINT64_MAX - 4096, 0},  // its end wraps around
+      {16384, 4096, UINT64_MAX - 1},  // that in the file does
+      {16384, 8192, 0, 100},          // larger than a compressed cluster
+      {16384, 4096, 0, 3 * 4096},     // of more bytes than one takes
+      {16384, 4096, UINT64_MAX - 4096, 4097},
+  };
+  for (const LayerPiece& piece : unsound) {
+    options.layers[0].map = {first, piece};
+    TestStore refused(options);
+    EXPECT_EQ(refused.error(), directory_.At("image") +
+                                   ": the layer map is not ascending, or out of bounds, at offset " +
+                                   std::to_string(piece.offset));
+  }
 }
 
 TEST_P(Store, UnmapGivesSpaceBackWhereNothingIsBelow) {
