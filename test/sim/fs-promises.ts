@@ -257,7 +257,10 @@ export function rename(from: string, to: string): Promise<void> {
 }
 
 export function link(from: string, to: string): Promise<void> {
-  return at(from, "look", (disk) => disk.link(from, to));
+  const disk = diskOf(from);
+  return cached(disk, () => {
+    disk.link(from, to);
+  });
 }
 
 export function unlink(path: string): Promise<void> {
