@@ -181,7 +181,7 @@ export const phases: Phase[] = [
   endToEnd(
     "cluster",
     "nodes that are restarted, unplugged and full, managers and agents that are killed, under load",
-    18,
+    28,
   ),
   endToEnd(
     "csi",
