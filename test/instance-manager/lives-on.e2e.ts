@@ -3,6 +3,7 @@ import { mkdirSync, rmdirSync, symlinkSync } from "node:fs";
 import { join, resolve } from "node:path";
 import t from "tap";
 import { EXIT } from "../../engine/exit-codes.js";
+import { isErrno } from "../../replica/sync/os-text.js";
 import { IscsiIo } from "../tools/iscsi-io.js";
 import { commandLine, isAlive, waitFor } from "../tools/process.js";
 import { Agent, CALL, killProcess, WAIT_MS, type Running } from "./agent.js";
@@ -80,7 +81,16 @@ t.test("an engine that crashes while its record cannot be written is back when i
   await io.write(0, 4096, 1);
   const pid = await agent.pid("vol-e-0");
   const inTheWay = join(agent.stateDirectory, "instances", "vol-e-0.json.tmp");
-  mkdirSync(inTheWay);
+  // The agent may be writing the record at this moment: what the engine tells of itself goes there, too.
+  await waitFor("no record to be half written", WAIT_MS, () => {
+    try {
+      mkdirSync(inTheWay);
+      return true;
+    } catch (error) {
+      if (isErrno(error, "EEXIST")) return undefined;
+      throw error;
+    }
+  });
   await killProcess(pid);
   await waitFor("the reason to be told", WAIT_MS, async () => {
     const { status } = await agent.get("vol-e-0");
