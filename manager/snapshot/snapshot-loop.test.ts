@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import t, { type Test } from "tap";
-import { FINALIZER } from "../objects/resource.js";
+import { FINALIZER, type Resource } from "../objects/resource.js";
 import { OperationError } from "../operations.js";
 import { modify } from "../store/store.js";
 import { LoopRig } from "../testing/loops.js";
@@ -66,6 +66,50 @@ t.test(
     t.strictSame(asked, ["deleteSnapshot vol one", "purge vol"]);
   },
 );
+
+t.test("what is asked for while no node can take the volume is done when one can", async (t) => {
+  const rig = await start(t);
+  await rig.makeVolume("vol", { dataLocality: "strict-local", numberOfReplicas: 1 });
+  await rig.attach("vol", "node-1");
+  await rig.detach("vol");
+  await rig.makeVolume("other");
+  /** Whatever was asked for before has been looked at. */
+  const makeOther = async (name: string) => {
+    await makeSnapshot(rig, "other", name);
+    await rig.until("Snapshot", name, ({ status }) => status.readyToUse);
+    await rig.until("Volume", "other", ({ status }) => status.state === "detached");
+  };
+  await rig.setReady("node-1", false);
+  await makeSnapshot(rig, "vol", "one");
+  await makeOther("first");
+  t.strictSame(await rig.tickets("vol"), []);
+  await rig.setReady("node-1", true);
+  await rig.until("Snapshot", "one", ({ status }) => status.readyToUse);
+  await rig.until("Volume", "vol", ({ status }) => status.state === "detached");
+  await rig.setReady("node-1", false);
+  await rig.store.delete("Snapshot", "one");
+  await makeOther("second");
+  t.strictSame(await rig.tickets("vol"), []);
+  await rig.setReady("node-1", true);
+  await rig.until("Snapshot", "one", ({ status }) => status.markRemoved);
+});
+
+t.test("a node that fails before it has begun with a snapshot has its place taken by another", async (t) => {
+  const rig = await start(t);
+  await rig.makeVolume("vol", { numberOfReplicas: 1 });
+  await rig.attach("vol", "node-1");
+  await rig.detach("vol");
+  const [replica] = await rig.store.list("Replica", ownLabels("vol"));
+  const home = replica?.spec.nodeID ?? "";
+  await rig.setReady(home, false);
+  await makeSnapshot(rig, "vol", "one");
+  const isAwaitingCopy = ({ spec, status }: Resource<"Volume">) => status.state === "attaching" && spec.nodeID !== ""; // prettier-ignore
+  const { spec } = await rig.until("Volume", "vol", isAwaitingCopy);
+  t.not(spec.nodeID, home);
+  await rig.setReady(spec.nodeID, false);
+  await rig.setReady(home, true);
+  await rig.until("Snapshot", "one", ({ status }) => status.readyToUse);
+});
 
 t.test("what is below the head stays, marked, until a newer one is taken", async (t) => {
   const rig = await withSnapshot(t);

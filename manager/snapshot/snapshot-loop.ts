@@ -39,10 +39,13 @@ export function startSnapshotLoop(
     .follow("Snapshot", ({ spec }) => [spec.volume])
     .follow("Engine", ({ spec }) => [spec.volumeName])
     .follow("Volume", ({ metadata }) => [metadata.name])
+    .follow("Node", () => rounds.unserved)
     .follow("Setting", ({ metadata }) => (SETTINGS.has(metadata.name) ? all() : []));
 }
 
 class Rounds {
+  /** volumes without an engine that runs, whose snapshots wait for one: which nodes are ready counts for them */
+  readonly unserved = new Set<string>();
   /** ms since 1970, by volume: only a bound on how often a purge is asked for */
   readonly #purgedAt = new Map<string, number>();
 
@@ -60,6 +63,7 @@ class Rounds {
     );
     if (volume === null || isDeleted(volume)) {
       this.#purgedAt.delete(name);
+      this.unserved.delete(name);
       for (const object of objects) await this.#release(object);
       return null;
     }
@@ -139,6 +143,9 @@ class Rounds {
     const { name } = volume.metadata;
     const held = (await store.get("VolumeAttachment", name))?.spec.attachmentTickets ?? {};
     const isIdle = engine.status.currentState !== "running";
+    // Noted before nodes are read: a change that comes later is followed.
+    if (isIdle && waiting.length > 0) this.unserved.add(name);
+    else this.unserved.delete(name);
     const ids = waiting
       .map(({ metadata }) => workTicketId(TICKET_TYPE, metadata.name))
       .filter((id) => isIdle || held[id] !== undefined);

@@ -68,6 +68,13 @@ export class LoopRig {
     if (changed === null) await this.store.create({ kind: "Setting", name, spec: { value } });
   }
 
+  async setReady(node: string, isReady: boolean): Promise<void> {
+    await modify(this.store, "Node", node, "status", ({ status }) => {
+      for (const condition of status.conditions)
+        if (condition.type === "Ready") condition.status = isReady ? "True" : "False";
+    });
+  }
+
   async makeVolume(
     name: string,
     spec: Partial<SpecOf<"Volume">> = {},
