@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import t from "tap";
+import { status } from "@grpc/grpc-js";
+import t, { type Test } from "tap";
 import type { Volume } from "../native/index.js";
 import type { ChangeRequest, MemberRecord } from "../proto/control.js";
+import { RpcError } from "../proto/rpc-error.js";
 import { Dropping } from "./dropping.js";
 import { JointChanges } from "./joint-change.js";
 import { NOTHING_STORED } from "./record-keeper.js";
@@ -17,6 +19,10 @@ class Replica {
   readonly calls: string[] = [];
   cannotPrepare = false;
   hangs = false;
+  /** records that are not stored, as they come after what takes long */
+  unheard = 0;
+  /** what takes long makes another head in the end */
+  changesLate = false;
   readonly stored: MemberRecord[] = [];
   readonly slot: Slot;
 
@@ -24,6 +30,10 @@ class Replica {
     const link = {
       identify: () => Promise.resolve({ chain: [`volume-head-00${this.head}.img`], chainCreated: [""] }),
       record: (_volume: string, _id: string, record: MemberRecord) => {
+        if (this.unheard > 0) {
+          if (--this.unheard === 0 && this.changesLate) this.head++;
+          return Promise.reject(new Error("no answer in time"));
+        }
         this.stored.push(record);
         return Promise.resolve();
       },
@@ -60,8 +70,21 @@ function changesOf(replicas: Replica[], more: Partial<Volume> = {}): JointChange
   return new JointChanges(roster, dropping, new SnapshotFollowers(roster, dropping, null));
 }
 
-/** @param doing addresses of those that make a change although they do not say so */
-async function unanswered(doing: string[], reverts = false) {
+/** `performance.now` stands still. @returns lets ms pass */
+function stoppedClock(t: Test): (ms: number) => void {
+  const real = Object.getOwnPropertyDescriptor(performance, "now");
+  let now = 0;
+  Object.defineProperty(performance, "now", { configurable: true, value: () => now });
+  t.teardown(() => {
+    if (real === undefined) Reflect.deleteProperty(performance, "now");
+    else Object.defineProperty(performance, "now", real);
+  });
+  return (ms) => void (now += ms);
+}
+
+/** @param doing addresses of those that make a change although they do not say so
+ * @param failed how many then count as failed */
+async function unanswered(doing: string[], failed: number, reverts = false) {
   const replicas = [new Replica(0, "a"), new Replica(1, "b"), new Replica(2, "c")];
   const failures = await changesOf(replicas).make({
     reverts,
@@ -71,12 +94,12 @@ async function unanswered(doing: string[], reverts = false) {
       return Promise.reject(new Error("no answer in time"));
     },
   });
-  t.equal(failures.size, 3);
+  t.equal(failures.size, failed);
   return { replicas, modes: replicas.map(({ slot }) => slot.state.mode).join(" ") };
 }
 
 void t.test("who made a change of which nobody told is no copy beside those that did not", async (t) => {
-  const { replicas, modes } = await unanswered(["b"]);
+  const { replicas, modes } = await unanswered(["b"], 3);
   t.equal(modes, "RW ERR RW");
   const last = replicas[0]?.stored.at(-1);
   t.strictSame(last?.members, ["a", "c"]);
@@ -87,12 +110,52 @@ void t.test("who made a change of which nobody told is no copy beside those that
 });
 
 void t.test("where all refused, or all made it, all stay", async (t) => {
-  t.equal((await unanswered([])).modes, "RW RW RW");
-  t.equal((await unanswered(["a", "b", "c"])).modes, "RW RW RW");
+  t.equal((await unanswered([], 3)).modes, "RW RW RW");
+  t.equal((await unanswered(["a", "b", "c"], 0)).modes, "RW RW RW", "and it is made");
+});
+
+void t.test(
+  "I/O waits for a revert that nobody has answered, until it cannot be made any more",
+  async (t) => {
+    for (const isMade of [false, true]) {
+      const replicas = [new Replica(0, "a"), new Replica(1, "b")];
+      const events: string[] = [];
+      const resume = () => Promise.resolve(void events.push("resumed"));
+      const make = changesOf(replicas, { resume }).make({
+        reverts: true,
+        apply: () => {
+          // The disk is at it: whatever comes after it waits.
+          for (const replica of replicas) Object.assign(replica, { unheard: 8, changesLate: isMade });
+          return Promise.reject(new Error("no answer in time"));
+        },
+      });
+      while (replicas.some(({ unheard }) => unheard > 0)) {
+        t.strictSame(events, []);
+        await sleep(5);
+      }
+      if (isMade) for (const replica of replicas) replica.head++;
+      t.equal((await make).size, isMade ? 0 : 2);
+      t.strictSame(events, ["resumed"]);
+      t.strictSame(replicas.map(({ slot }) => slot.state.mode).join(" "), "RW RW");
+      t.equal(replicas[0]?.stored.at(-1)?.reverting, "");
+    }
+  },
+);
+
+void t.test("copies that are full, and so record nothing, go on as they were", async (t) => {
+  const replicas = [new Replica(0, "a"), new Replica(1, "b")];
+  const failures = await changesOf(replicas).make({
+    apply: () => {
+      for (const replica of replicas) replica.unheard = Infinity;
+      return Promise.reject(new RpcError(status.UNKNOWN, "no space left on device"));
+    },
+  });
+  t.equal(failures.size, 2);
+  t.equal(replicas.map(({ slot }) => slot.state.mode).join(" "), "RW RW");
 });
 
 void t.test("who made a revert lacks more than what it misses from then on", async (t) => {
-  const { replicas, modes } = await unanswered(["a"], true);
+  const { replicas, modes } = await unanswered(["a"], 3, true);
   t.equal(modes, "ERR RW RW");
   t.match(
     replicas[1]?.stored.at(-1)?.absent,
@@ -122,19 +185,13 @@ void t.test(
 );
 
 void t.test("flushes become short before I/O is held; not without end", async (t) => {
-  const real = Object.getOwnPropertyDescriptor(performance, "now");
-  let now = 0;
-  Object.defineProperty(performance, "now", { configurable: true, value: () => now });
-  t.teardown(() => {
-    if (real === undefined) Reflect.deleteProperty(performance, "now");
-    else Object.defineProperty(performance, "now", real);
-  });
+  const pass = stoppedClock(t);
   const take = async (flushMs: number[]) => {
     const events: string[] = [];
     const volume: Partial<Volume> = {
       flush: () => {
         events.push("flush");
-        now += flushMs.shift() ?? 0;
+        pass(flushMs.shift() ?? 0);
         return Promise.resolve();
       },
       quiesce: () => Promise.resolve(void events.push("held")),

@@ -1,6 +1,7 @@
 /** A change that every replica of a volume makes between the same two writes: a snapshot, a revert, an expansion. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { CommitSnapshotRequest, PrepareSnapshotRequest } from "../proto/control.js";
+import { isUnanswered } from "../proto/rpc-error.js";
 import type { Dropping, Failing } from "./dropping.js";
 import {
   AGREEMENT_RETRY_MS,
@@ -11,6 +12,7 @@ import {
   RECONNECT_DELAY_MS,
 } from "./limits.js";
 import { speaksLonghorn } from "./plain-file/file-link.js";
+import { FencedError } from "./replica-link.js";
 import type { Roster } from "./roster.js";
 import type { Slot } from "./slot.js";
 import type { SnapshotFollowers } from "./snapshot-followers.js";
@@ -59,6 +61,24 @@ interface Head {
 
 type Heads = ReadonlyMap<Slot, Head>;
 
+/** A change that is being made, while I/O is held. */
+interface Attempt {
+  change: JointChange;
+  prepared: Prepared | null;
+  /** before it */
+  heads: Heads;
+  /** of the heads that a revert makes, RFC 3339 */
+  created: string;
+  then: Then | null;
+  /** by address */
+  failures: Map<string, Error>;
+  /** what a replica was asked for may still be done: it gave no answer */
+  pending: boolean;
+}
+
+/** `again`: nothing was asked of anybody, as a replica went away meanwhile. `unknown`: nobody is known to have made the change. */
+type Outcome = "ended" | "again" | "unknown";
+
 /** The number of the last change in two parts: of the process, as the engine's id is, whatever is started in it anew. */
 let lastChange = 0;
 
@@ -70,7 +90,8 @@ export class JointChanges {
   ) {}
 
   /** Makes the change on all active replicas while no I/O is under way. Those that fail are dropped if one that may be read
-   * succeeded; else those stay that are as they were. One that is no copy yet takes a snapshot as well, if it can.
+   * succeeded; else those stay that are as they were. One that is no copy yet takes a snapshot as well, if it can. Where nobody
+   * answers, I/O waits until it is known who made it: what is written would be lost with a revert that is still to come.
    * @param then what is to be done before I/O goes on, once a replica that may be read has made the change
    * @returns failures by address; empty when all succeeded
    * @throws {Error} when a replica is away for too long, or nothing is served any more; what `then` throws */
@@ -83,8 +104,11 @@ export class JointChanges {
       if (change.reverts === true && heads.size < this.roster.members().length)
         throw new Error("a replica does not tell what its head is: try again later");
       if (prepared !== null) await this.#flushShortly();
-      const failures = await this.#held(() => this.#apply(change, prepared, heads, then));
-      if (failures !== null) return failures;
+      const attempt = {
+        ...{ change, prepared, heads, created: createdUnlike(heads), then },
+        ...{ failures: new Map<string, Error>(), pending: false },
+      };
+      if ((await this.#held(() => this.#attempt(attempt))) === "ended") return attempt.failures;
     }
   }
 
@@ -101,13 +125,13 @@ export class JointChanges {
   }
 
   async #held<T>(work: () => Promise<T>): Promise<T> {
-    const { volume, decisions, counts, log } = this.roster;
+    const { volume, counts, log } = this.roster;
     const begin = performance.now();
     // Not as a decision: what is in flight may need one to end.
     await volume.quiesce();
     const drained = performance.now();
     try {
-      return await decisions.run(work);
+      return await work();
     } finally {
       await volume.resume();
       const end = performance.now();
@@ -180,50 +204,71 @@ export class JointChanges {
     return Promise.race([did, left()]).finally(() => (ended = true));
   }
 
-  /** @returns null when a replica went away meanwhile */
-  async #apply(
-    { apply, harmless = () => false, reverts = false, snapshot }: JointChange,
-    prepared: Prepared | null,
-    heads: Heads,
-    then: Then | null,
-  ): Promise<Map<string, Error> | null> {
+  async #attempt(attempt: Attempt): Promise<Outcome> {
+    const { decisions, signal } = this.roster;
+    let outcome = await decisions.run(() => this.#apply(attempt));
+    while (outcome === "unknown") {
+      outcome = await decisions.run(() => this.#lookWhoDid(attempt));
+      // Meanwhile those that went away come back, or are let go.
+      if (outcome === "unknown") await sleep(RECONNECT_DELAY_MS, undefined, { signal });
+    }
+    return outcome;
+  }
+
+  async #apply(attempt: Attempt): Promise<Outcome> {
     const { roster, dropping, followers } = this;
+    const { prepared, heads, failures } = attempt;
+    const { reverts = false, harmless = () => false, snapshot } = attempt.change;
     if (!followers.areExpected(isFollowed(snapshot)) || this.#unsettled() !== null || roster.end !== null)
-      return null;
+      return "again";
     const present = roster.members();
-    if (prepared !== null && !present.every((slot) => prepared.slots.includes(slot))) return null;
-    if (reverts && !present.every((slot) => heads.has(slot))) return null;
-    const created = createdUnlike(heads);
-    if (reverts) await dropping.beginRevert(created);
+    if (prepared !== null && !present.every((slot) => prepared.slots.includes(slot))) return "again";
+    if (reverts && !present.every((slot) => heads.has(slot))) return "again";
+    if (reverts) await dropping.beginRevert(attempt.created);
     const slots = roster.members();
-    const failures = new Map<string, Error>();
     // A snapshot may come to lie below its head.
     for (const { link, index } of slots)
       if (speaksLonghorn(link)) await roster.volume.setUnmapZeroes(index, false);
     const make = async (slot: Slot) => {
-      if (snapshot !== undefined && prepared?.slots.includes(slot) === true) {
-        const request = { ...roster.openingRequest(slot), change: prepared.change };
-        await slot.link.commitSnapshot(request, snapshot.commitTimeoutMs);
-      } else await apply(slot.address, created);
+      try {
+        await this.#makeOn(slot, attempt);
+      } catch (error) {
+        failures.set(slot.address, error as Error);
+      }
     };
-    await Promise.all(
-      slots.map((slot) =>
-        make(slot).catch((error: unknown) => void failures.set(slot.address, error as Error)),
-      ),
-    );
-    const survives = slots.some(({ address, state }) => state.mode === "RW" && !failures.has(address));
+    await Promise.all(slots.map(make));
     const failing = slots.flatMap((slot) => {
       const error = failures.get(slot.address);
       return error === undefined || harmless(error) ? [] : [{ slot, cause: error.message }];
     });
-    if (survives && snapshot !== undefined && isFollowed(snapshot))
-      failing.push(...(await followers.take(snapshot.request.name, make)));
+    const survives = slots.some(({ address, state }) => state.mode === "RW" && !failures.has(address));
+    attempt.pending = [...failures.values()].some(mayStillDo);
     // One that gave no answer may have made the change all the same.
-    if (!survives && failing.length > 0) failing.splice(0, failing.length, ...(await this.#unlike(heads)));
+    if (!survives && failing.length > 0) return "unknown";
+    return this.#settle(attempt, survives, failing);
+  }
+
+  async #makeOn(slot: Slot, { change, prepared, created }: Attempt): Promise<void> {
+    const { apply, snapshot } = change;
+    if (snapshot === undefined || prepared?.slots.includes(slot) !== true) {
+      await apply(slot.address, created);
+      return;
+    }
+    const request = { ...this.roster.openingRequest(slot), change: prepared.change };
+    await slot.link.commitSnapshot(request, snapshot.commitTimeoutMs);
+  }
+
+  /** @param survives one that may be read has made the change */
+  async #settle(attempt: Attempt, survives: boolean, failing: Failing[]): Promise<Outcome> {
+    const { snapshot, reverts = false } = attempt.change;
+    if (survives && snapshot !== undefined && isFollowed(snapshot)) {
+      const make = (slot: Slot) => this.#makeOn(slot, attempt);
+      failing.push(...(await this.followers.take(snapshot.request.name, make)));
+    }
     if (failing.length > 0) await this.#drop(failing);
-    if (reverts) await dropping.endRevert();
-    if (survives) await then?.();
-    return failures;
+    if (reverts) await this.dropping.endRevert();
+    if (survives) await attempt.then?.();
+    return "ended";
   }
 
   /** Each change makes another head. @returns their files, of those that tell */
@@ -238,28 +283,32 @@ export class JointChanges {
   }
 
   /** Where none is known to have made the change: one that is as it was stays, and with it those that are known to be as it is. When
-   * nobody is, all have made it, or may have.
-   * @param before the heads then
-   * @returns the others */
-  async #unlike(before: Heads): Promise<Failing[]> {
+   * nobody is, all have made it, or may have. Whoever has not answered may be at it until it has stored another record. */
+  async #lookWhoDid(attempt: Attempt): Promise<Outcome> {
     const { roster, dropping } = this;
-    const deadline = performance.now() + JOINT_CHANGE_WAIT_MS;
-    while (!(await dropping.renew()) && performance.now() < deadline && !roster.signal.aborted)
-      await sleep(RECONNECT_DELAY_MS, undefined, { signal: roster.signal }).catch(() => undefined);
+    const { heads: before, failures } = attempt;
+    if (roster.end !== null) throw new Error(`the volume is not served: ${roster.end.reason}`);
+    if (roster.someAway()) return "unknown";
+    if (attempt.pending && !(await dropping.renew())) return "unknown";
+    attempt.pending = false;
     const slots = roster.members();
     const after = await this.#heads(slots);
+    const copies = slots.filter(({ state }) => state.mode === "RW");
+    if (!copies.some((slot) => after.has(slot))) return "unknown";
     const did = (slot: Slot): "unknown" | "nothing" | "change" => {
       const [then, now] = [before.get(slot), after.get(slot)];
       if (then === undefined || now === undefined) return "unknown";
       return then.file === now.file ? "nothing" : "change";
     };
-    const copies = slots.filter(({ state }) => state.mode === "RW");
     const copyThat = (done: string) => copies.find((slot) => did(slot) === done);
     const stays = copyThat("nothing") ?? copyThat("change") ?? copies[0];
     const isLike = (slot: Slot) =>
       slot === stays || (did(slot) !== "unknown" && stays && did(slot) === did(stays));
+    const survives = stays !== undefined && did(stays) === "change";
+    if (survives) for (const { address } of slots.filter(isLike)) failures.delete(address);
     const cause = "it is not known to have done what the others did about a change";
-    return slots.filter((slot) => !isLike(slot)).map((slot) => ({ slot, cause }));
+    const failing = slots.filter((slot) => !isLike(slot)).map((slot) => ({ slot, cause }));
+    return this.#settle(attempt, survives, failing);
   }
 
   /** I/O waits for this: those that failed may hold other data than the others by now, and must not be read again. */
@@ -281,6 +330,11 @@ export class JointChanges {
     if (left.length === 0 || (await this.dropping.drop(left))) return this.dropping.endRevert();
     this.roster.later(() => this.#dropLater(left), AGREEMENT_RETRY_MS);
   }
+}
+
+/** Not when it was refused, or failed: whoever says so is done with it. */
+function mayStillDo(error: Error): boolean {
+  return !(error instanceof FencedError) && isUnanswered(error);
 }
 
 /** Now, or the first second after it that is not when one of `heads` was created. */

@@ -69,6 +69,12 @@ export function isExpired(error: unknown): boolean {
   return error instanceof RpcError && CODE_NAMES[error.code] === "DeadlineExceeded";
 }
 
+/** Whoever was called may have done what it was asked, or be about to: no answer of its own came. */
+export function isUnanswered(error: unknown): boolean {
+  const silent: readonly string[] = ["Canceled", "DeadlineExceeded", "Unavailable"];
+  return !(error instanceof RpcError) || silent.includes(CODE_NAMES[error.code]);
+}
+
 /** It will not do what it was asked: it would be wrong, or is not allowed as things are. */
 export function isRefusal(error: unknown): error is RpcError {
   const refusals: readonly string[] = ["InvalidArgument", "FailedPrecondition", "Aborted"];
