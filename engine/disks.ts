@@ -7,8 +7,18 @@ const META_SUFFIX = ".meta";
 /** By data file name. */
 export type Disks = ReadonlyMap<string, DiskInfo>;
 
-/** Without the head and the backing file. */
-export function snapshotsOf({ disks, head, backingFile }: Replica): Disks {
+/** Whether a file is that of a head, or its meta. */
+export function isHeadFile(file: string): boolean {
+  return /^volume-head-\d+\.img(\.meta)?$/.test(file);
+}
+
+/** Without the backing file and the head, also without one from before, whose name a failing disk has kept: no other replica has it. */
+export function snapshotsOf(replica: Replica): Disks {
+  return new Map([...besideHead(replica)].filter(([name]) => !isHeadFile(name)));
+}
+
+/** All that may have to go where other snapshots come. */
+export function besideHead({ disks, head, backingFile }: Replica): Disks {
   return new Map(Object.entries(disks).filter(([name]) => name !== head && name !== backingFile));
 }
 

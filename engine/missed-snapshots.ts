@@ -14,7 +14,7 @@ import { connectReplica, connectSyncAgent, type ReplicaConnection, type SyncAgen
 import { LONG_CALL_TIMEOUT_MS } from "./client/limits.js";
 import { snapshotFile, snapshotName } from "./client/snapshots.js";
 import { SNAPSHOT_ROUNDS_MAX } from "./limits.js";
-import { bytesOf, filesOf, snapshotsOf, unlike, type Disks } from "./disks.js";
+import { besideHead, bytesOf, filesOf, snapshotsOf, unlike, type Disks } from "./disks.js";
 import { now } from "./timestamp.js";
 
 const NO_DISKS: Disks = new Map();
@@ -146,7 +146,7 @@ export class MissedSnapshots {
 
   async #removeOthers(there: Disks): Promise<void> {
     const { target } = this;
-    for (const name of snapshotsOf(await replicaOf(target)).keys()) {
+    for (const name of besideHead(await replicaOf(target)).keys()) {
       if (there.has(name)) continue;
       await target.replica.call(
         `failed to remove disk ${name} of replica ${target.address}`,

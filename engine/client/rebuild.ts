@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { ReplicaMode, type SyncFileInfo } from "../../proto/longhorn.js";
 import { isUnavailable } from "../../proto/rpc-error.js";
+import { isHeadFile } from "../disks.js";
 import { hostOf, grpcAddress } from "./addresses.js";
 import type { ReplicaConnection } from "./connections.js";
 import {
@@ -11,7 +12,7 @@ import {
   QUERY_FAILURES_MAX,
   QUERY_TIMEOUT_MS,
 } from "./limits.js";
-import { isHeadFile, purgeStatus } from "./snapshots.js";
+import { purgeStatus } from "./snapshots.js";
 import { getReplica, type ListedReplica, type VolumeClient } from "./volume.js";
 
 export interface NewReplica {

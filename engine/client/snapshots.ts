@@ -8,11 +8,6 @@ import type { ListedReplica, VolumeClient } from "./volume.js";
 /** The head's bare name: no snapshot has it. */
 export const HEAD = "volume-head";
 
-/** Whether a file is that of a head, or its meta. */
-export function isHeadFile(file: string): boolean {
-  return /^volume-head-\d+\.img(\.meta)?$/.test(file);
-}
-
 /** The bare name of a snapshot's file. */
 export function snapshotName(file: string): string {
   return file.replace(/^volume-snap-/, "").replace(/\.img$/, "");

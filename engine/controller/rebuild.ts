@@ -4,7 +4,7 @@ import { hostOf } from "../client/addresses.js";
 import { using, type SyncAgentConnection } from "../client/connections.js";
 import { LONG_CALL_TIMEOUT_MS } from "../client/limits.js";
 import { snapshotFile } from "../client/snapshots.js";
-import { bytesOf, filesOf, snapshotsOf, unlike } from "../disks.js";
+import { besideHead, bytesOf, filesOf, snapshotsOf, unlike } from "../disks.js";
 import { FILE_SYNC_TIMEOUT_S } from "./limits.js";
 import type { ReplicaEntry } from "./replica-entry.js";
 
@@ -20,7 +20,7 @@ export async function prepareRebuild(source: ReplicaEntry, target: ReplicaEntry)
     );
   });
   await setRevision(target, 0);
-  for (const name of snapshotsOf(await target.get()).keys()) {
+  for (const name of besideHead(await target.get()).keys()) {
     if (wanted.has(name)) continue;
     await target.call(`failed to remove disk ${name} of replica ${target.peer}`, (calls, options) =>
       calls.diskRemove({ name, force: true }, options),
