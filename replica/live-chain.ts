@@ -8,6 +8,7 @@ import type { OnProgress, ReplicaStore } from "../native/index.js";
 import type { PrepareSnapshotRequest } from "../proto/control.js";
 import { childrenByParent } from "./chain.js";
 import { openDirectory, type ReplicaDirectory } from "./directory.js";
+import { foldFile } from "./fold-files.js";
 import { newestWith, type EngineChange, type EngineChanges } from "./engine-change.js";
 import { layersOf } from "./layers.js";
 import { SNAPSHOT_PREPARED_MS_MAX } from "./limits.js";
@@ -63,10 +64,14 @@ export class LiveChain {
   private readonly untilSettled: (() => void)[] = [];
   /** layers are merged or pruned, out of turn */
   private working = false;
-  /** until the directory has one file, or the store has both anew */
+  /** files of a branch become one: no chain that has them may be read or written meanwhile */
+  private folding = false;
+  /** until the directory has one file, or the store has both anew where it had one */
   private merging: Merge | null = null;
   /** files that were to go are still there, and aurochs.intent says so: until the next change, which is to replace or outdate it */
   private leftOver = false;
+  /** heads before, which kept their names beside those of their snapshots */
+  private oldHeads: PreparedSnapshot[] = [];
   private readonly store: ReplicaStore;
 
   /** @param onBroken directory and store do not agree any more: nothing may be served until the replica is opened anew
@@ -155,10 +160,15 @@ export class LiveChain {
     const { path } = this.directory;
     const rename = () => this.store.renameLayer(join(path, prepared.oldHead), join(path, prepared.file));
     await this.change(() => this.orBreak(rename), false);
-    await finishSnapshot(path, prepared).catch((err: unknown) => {
+    await this.dropOldHead(prepared);
+    this.log.info({ snapshot: prepared.file, head: prepared.head.file, held }, "snapshot taken");
+  }
+
+  private async dropOldHead(prepared: PreparedSnapshot): Promise<void> {
+    await finishSnapshot(this.directory.path, prepared).catch((err: unknown) => {
+      this.oldHeads.push(prepared);
       this.log.warn({ err }, "the old head's name is left over");
     });
-    this.log.info({ snapshot: prepared.file, head: prepared.head.file, held }, "snapshot taken");
   }
 
   /** Undoes what was prepared, if anything was. */
@@ -250,7 +260,7 @@ export class LiveChain {
       if (reload) await this.orBreak(() => this.reloadStore());
       else if (isLive)
         await this.orBreak(() => this.store.renameLayer(join(path, source), join(path, target)));
-      if (merged) this.merging = null;
+      if (merging?.target === target && merging.source === source) this.merging = null;
     }, reload);
     await this.noteRemoved();
   }
@@ -295,6 +305,13 @@ export class LiveChain {
     }
   }
 
+  /** The same with files of a branch, which the store knows nothing of. Resolves when nothing is written to them any more. */
+  async fold(source: string, target: string, onProgress: OnProgress): Promise<void> {
+    const { path } = this.directory;
+    this.folding = true;
+    await foldFile(join(path, target), join(path, source), onProgress).finally(() => (this.folding = false));
+  }
+
   /** Somebody else is about to do that with the files: unmap leaves both alone until they are replaced, or reloaded. What it
    * freed in between a read and a write of theirs would be there again. */
   async expectMerge(source: string, target: string): Promise<void> {
@@ -319,8 +336,10 @@ export class LiveChain {
     if (err !== null) this.log.warn({ err }, "files that were to be removed are left over");
   }
 
-  /** One more try at what is left over. Nothing in memory knows of these files any more. */
+  /** One more try at what is left over. Nothing in memory knows of these files any more. And once a snapshot has become another
+   * file, nobody could tell an old head from data of its own. */
   private async finishRemoval(): Promise<void> {
+    for (const prepared of this.oldHeads.splice(0)) await this.dropOldHead(prepared);
     if (!this.leftOver) return;
     this.leftOver = false;
     await finishIntent(this.directory.path).catch((err: unknown) => {
@@ -354,7 +373,8 @@ export class LiveChain {
 
   private async switchStore(): Promise<void> {
     await this.store.switchLayers();
-    this.merging = null;
+    // It has both files anew. Whoever else is at them is not done.
+    if (this.merging?.done === true) this.merging = null;
   }
 
   private async layers(directory: ReplicaDirectory) {
@@ -388,7 +408,7 @@ export class LiveChain {
 
   private refuseWhileBusy(): void {
     if (this.pending !== null) throw new ReplicaError("REFUSED", "a snapshot is being taken");
-    if (this.working) throw new ReplicaError("REFUSED", "replica is purging snapshots");
+    if (this.working || this.folding) throw new ReplicaError("REFUSED", "replica is purging snapshots");
   }
 
   private takePending(): PreparedSnapshot | null {

@@ -11,11 +11,9 @@
  *
  * What is left to do follows from the directory alone.
  */
-import { join } from "node:path";
 import type { Logger } from "pino";
 import type { OnProgress } from "../native/index.js";
 import { removedDisks } from "./chain.js";
-import { foldFile } from "./fold-files.js";
 import type { HostedReplica } from "./hosted-replica.js";
 import type { LiveChain } from "./live-chain.js";
 import { removalActions, type RemovalAction } from "./ops/prepare-remove.js";
@@ -135,10 +133,8 @@ export class Purge {
   }
 
   private async merge(source: string, target: string, onProgress: OnProgress): Promise<void> {
-    const { path, chain } = this.chain.directory;
-    if (chain.includes(source)) return this.chain.merge(source, target, onProgress);
-    // Branches are not open in the store.
-    const fold = foldFile(join(path, target), join(path, source), (bytes, total) => {
+    if (this.chain.directory.chain.includes(source)) return this.chain.merge(source, target, onProgress);
+    const fold = this.chain.fold(source, target, (bytes, total) => {
       if (this.hosted.current?.purge !== this) throw closed();
       onProgress(bytes, total);
     });

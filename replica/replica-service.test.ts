@@ -283,6 +283,17 @@ t.test("what of a removed disk is left over goes before the next change", async 
   t.notOk(existsSync(join(path, "aurochs.intent")));
 });
 
+t.test("an old head's name that a failing disk has kept goes before the next change", async (t) => {
+  const { call, path } = await created(t);
+  const strange = join(path, `${HEADS[0]}.checksum`);
+  mkdirSync(strange);
+  t.match(await call("replicaSnapshot", { name: "a", created: CREATED }), { chain: [HEADS[1], snap("a")] });
+  t.ok(existsSync(join(path, HEADS[0] ?? "")));
+  rmdirSync(strange);
+  await call("replicaSnapshot", { name: "b", created: CREATED });
+  t.notOk(existsSync(join(path, HEADS[0] ?? "")));
+});
+
 t.test("a replica that a client has closed is opened by ReplicaOpen alone", async (t) => {
   const { call, address } = await created(t);
   const { calls, close } = unaryClient(ReplicaControl, address);
@@ -612,43 +623,63 @@ t.test("what is unmapped while a purge in another process copies it does not com
   t.ok((await open().store.read(8192, 8192)).equals(Buffer.alloc(8192)));
 });
 
-t.test("a replica is not closed while a purge writes to a branch, which ends then", async (t) => {
-  const { call, open: opened, hosted, path } = await created(t);
-  const { store } = opened();
-  for (const name of ["a", "b", "c"]) {
-    for (const at of [0, MIB]) await store.write(at, Buffer.alloc(4096, name));
-    await call("replicaSnapshot", { name, created: CREATED, userCreated: true });
-  }
-  await call("replicaRevert", { name: snap("a"), created: CREATED });
-  await call("diskMarkAsRemoved", { name: "b" });
-  const file = await open(join(path, snap("b")));
-  const handles = Object.getPrototypeOf(file) as object;
-  await file.close();
-  const write = Reflect.get(handles, "write") as (...args: unknown[]) => Promise<unknown>;
-  let goOn = () => {};
-  const gate = new Promise<void>((resolve) => (goOn = resolve));
-  let writes = 0;
-  t.capture(handles as { write: typeof write }, "write", async function (this: unknown, ...args) {
-    if (writes++ === 0) await gate;
-    return write.apply(this, args);
-  });
-  const purge = hosted.current?.purge;
-  const purged = purge?.run();
-  while (writes === 0) await sleep(1);
-  let isClosed = false;
-  const closing = call("replicaClose").then(() => (isClosed = true));
-  await sleep(100);
-  t.notOk(isClosed);
-  goOn();
-  await Promise.all([closing, purged]);
-  const folded = readFileSync(join(path, snap("b")));
-  t.same(
-    [0, MIB].map((at) => folded.toString("latin1", at, at + 1)),
-    ["c", "b"],
-    "the first part only",
-  );
-  t.match(purge?.status, { state: "error", error: "the replica was closed" });
+t.test("a purge in another process is at its files also when the volume is reverted meanwhile", async (t) => {
+  const { call, open, operations, path } = await withRemoved(t, ["a", "b", "c", "d"], ["b", "c"]);
+  await operations("b");
+  await call("replicaRevert", { name: snap("d"), created: CREATED });
+  await call("diskMarkAsRemoved", { name: "d" });
+  const copied = readFileSync(join(path, snap("c"))).subarray(8192, 12288);
+  await open().store.unmap(8192, 4096);
+  const fd = openSync(join(path, snap("b")), "r+");
+  writeSync(fd, copied, 0, copied.length, 8192);
+  closeSync(fd);
+  await call("diskReplace", { source: snap("b"), target: snap("c") });
+  t.ok((await open().store.read(8192, 4096)).equals(Buffer.alloc(4096)));
 });
+
+t.test(
+  "a replica is neither reverted nor closed while a purge writes to a branch, which ends then",
+  async (t) => {
+    const { call, open: opened, hosted, path } = await created(t);
+    const { store } = opened();
+    for (const name of ["a", "b", "c"]) {
+      for (const at of [0, MIB]) await store.write(at, Buffer.alloc(4096, name));
+      await call("replicaSnapshot", { name, created: CREATED, userCreated: true });
+    }
+    await call("replicaRevert", { name: snap("a"), created: CREATED });
+    await call("diskMarkAsRemoved", { name: "b" });
+    const file = await open(join(path, snap("b")));
+    const handles = Object.getPrototypeOf(file) as object;
+    await file.close();
+    const write = Reflect.get(handles, "write") as (...args: unknown[]) => Promise<unknown>;
+    let goOn = () => {};
+    const gate = new Promise<void>((resolve) => (goOn = resolve));
+    let writes = 0;
+    t.capture(handles as { write: typeof write }, "write", async function (this: unknown, ...args) {
+      if (writes++ === 0) await gate;
+      return write.apply(this, args);
+    });
+    const purge = hosted.current?.purge;
+    const purged = purge?.run();
+    while (writes === 0) await sleep(1);
+    // What were freed in its files from then on would come back.
+    const toBranch = { name: snap("c"), created: CREATED };
+    await t.rejects(call("replicaRevert", toBranch), { message: /replica is purging snapshots/ });
+    let isClosed = false;
+    const closing = call("replicaClose").then(() => (isClosed = true));
+    await sleep(100);
+    t.notOk(isClosed);
+    goOn();
+    await Promise.all([closing, purged]);
+    const folded = readFileSync(join(path, snap("b")));
+    t.same(
+      [0, MIB].map((at) => folded.toString("latin1", at, at + 1)),
+      ["c", "b"],
+      "the first part only",
+    );
+    t.match(purge?.status, { state: "error", error: "the replica was closed" });
+  },
+);
 
 t.test("a snapshot that is not committed in time is undone in turn", async (t) => {
   const { hosted, path } = await created(t);

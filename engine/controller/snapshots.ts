@@ -2,8 +2,10 @@
 import { randomUUID } from "node:crypto";
 import { ReplicaMode } from "../../proto/longhorn.js";
 import { withContext } from "../../proto/rpc-error.js";
+import { using } from "../client/connections.js";
 import { HEAD, snapshotFile } from "../client/snapshots.js";
 import type { FrontendSwitch } from "./frontend-switch.js";
+import type { ReplicaEntry } from "./replica-entry.js";
 import type { Settings } from "./settings.js";
 import { now } from "../timestamp.js";
 import { inTwoParts } from "./snapshot-request.js";
@@ -58,6 +60,8 @@ export class Snapshots {
       if (disk.removed) throw new Error(`cannot revert to removed snapshot ${name}`);
     }
     if (this.frontend.isUp) throw new Error("volume frontend enabled, aborting snapshot revert");
+    // It would refuse, and be dropped for it if another one did not.
+    for (const entry of readable) await this.#refuseWhilePurging(entry);
     const failures = await state.running().replicas.changeTogether({
       reverts: true,
       apply: (peer, created) =>
@@ -72,6 +76,24 @@ export class Snapshots {
     if (failures.size >= readable.length)
       throw withContext(`failed to revert to ${file} on all replicas`, state.failureOf(failures));
     state.log.info({ snapshot: name, failed: [...failures.keys()] }, "volume reverted");
+  }
+
+  async #refuseWhilePurging(entry: ReplicaEntry): Promise<void> {
+    const { log, options } = this.state;
+    if (entry.isFile) return;
+    const asked = using(entry.syncAgent(), (agent) =>
+      agent.call(
+        `failed to get snapshot purge status for replica ${agent.address}`,
+        (calls, callOptions) => calls.snapshotPurgeStatus({}, callOptions),
+        options.replicaTimeoutMs,
+      ),
+    );
+    const answer = await asked.catch((err: unknown) => {
+      log.warn({ replica: entry.address, err }, "replica does not say whether it purges snapshots");
+      return null;
+    });
+    if (answer?.isPurging === true)
+      throw new Error(`cannot revert while replica ${entry.address} is purging snapshots: try again later`);
   }
 }
 
