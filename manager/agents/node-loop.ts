@@ -14,7 +14,7 @@ import { instanceManagerName, instanceManagerStatus } from "./instance-manager.j
 import { CALL_TIMEOUT_MS, DISK_RETRY_MS } from "./limits.js";
 import { nodeEvents } from "./node-events.js";
 import { createNode, giveFirstDisk } from "./new-node.js";
-import { nodeStatus } from "./node-status.js";
+import { nodeStatus, statusAt } from "./node-status.js";
 
 const CALL = { timeoutMs: CALL_TIMEOUT_MS };
 
@@ -88,19 +88,20 @@ async function keepDisks(
   { node }: AgentCalls,
   problems: Map<string, string>,
 ): Promise<void> {
+  // First those that are elsewhere now: their paths may be other disks'.
+  for (const [name, { path }] of [...agent.disks]) {
+    if (spec.disks[name]?.path === path) continue;
+    await node.diskForget({ name }, CALL);
+    agent.disks.delete(name);
+  }
   for (const [name, { path }] of Object.entries(spec.disks)) {
     if (agent.disks.has(name)) continue;
     try {
-      const found = await node.diskInit({ name, path, uuid: status.diskStatus[name]?.diskUUID ?? "" }, CALL);
-      agent.disks.set(name, found);
+      const uuid = statusAt(path, status.diskStatus[name])?.diskUUID ?? "";
+      agent.disks.set(name, await node.diskInit({ name, path, uuid }, CALL));
     } catch (error) {
       problems.set(name, errorText(error));
     }
-  }
-  for (const name of [...agent.disks.keys()]) {
-    if (Object.hasOwn(spec.disks, name)) continue;
-    await node.diskForget({ name }, CALL);
-    agent.disks.delete(name);
   }
 }
 

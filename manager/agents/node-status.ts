@@ -78,8 +78,9 @@ function readiness({ metadata, status }: Node, agent: NodeNews["agent"]): News {
 function diskStatus(node: Node, name: string, isNodeReady: boolean, news: NodeNews): Found {
   const { agent, problems, replicas, rules, now } = news;
   const wanted = node.spec.disks[name];
-  const before = node.status.diskStatus[name];
-  const told = agent?.isReached === true ? agent.disks.get(name) : undefined;
+  const before = statusAt(wanted?.path, node.status.diskStatus[name]);
+  const tells = agent?.isReached === true ? agent.disks.get(name) : undefined;
+  const told = tells?.path === wanted?.path ? tells : undefined;
   const diskUUID = before?.diskUUID || told?.uuid || "";
   const there = replicas.filter(({ spec }) => diskUUID !== "" && spec.diskID === diskUUID);
   const found = {
@@ -100,6 +101,11 @@ function diskStatus(node: Node, name: string, isNodeReady: boolean, news: NodeNe
     : { type: "Ready", status: "False", reason: "NodeNotReady", message: `node ${node.metadata.name} is not ready` }; // prettier-ignore
   const conditions = [ready, pressure(found, wanted?.storageReserved ?? 0, ready.status === "True", rules)];
   return { ...found, conditions: conditions.map((one) => dated(one, before?.conditions ?? [], now)) };
+}
+
+/** What is known of a disk that is to be at a path: one of its name may have been elsewhere before. */
+export function statusAt(path: string | undefined, found: Found | undefined): Found | undefined {
+  return found?.diskPath === path ? found : undefined;
 }
 
 function diskReadiness(

@@ -95,7 +95,7 @@ function clusterNode(
       reserved: disk.storageReserved,
       scheduled: there.reduce((sum, { spec: { volumeSize } }) => sum + bytesOf(volumeSize), 0),
       replicaCount: there.length,
-      refusal: diskRefusal(disk, found?.conditions, uuid),
+      refusal: diskRefusal(disk, found),
       isLost: found?.conditions.some(isLoss) ?? false,
       evicting: disk.evictionRequested,
     };
@@ -120,10 +120,7 @@ export function takesReplicas({ spec, status }: Resource<"Node">): boolean {
   const isWanted = spec.allowScheduling && !spec.evictionRequested;
   return (
     isWanted &&
-    Object.entries(spec.disks).some(([name, disk]) => {
-      const { conditions, diskUUID = "" } = status.diskStatus[name] ?? {};
-      return diskRefusal(disk, conditions, diskUUID) === null;
-    })
+    Object.entries(spec.disks).some(([name, disk]) => diskRefusal(disk, status.diskStatus[name]) === null)
   );
 }
 
@@ -141,11 +138,13 @@ function nodeRefusal(
 }
 
 function diskRefusal(
-  { allowScheduling, evictionRequested, diskType }: Resource<"Node">["spec"]["disks"][string],
-  conditions: readonly Condition[] | undefined,
-  uuid: string,
+  { allowScheduling, evictionRequested, diskType, path }: Resource<"Node">["spec"]["disks"][string],
+  found: Resource<"Node">["status"]["diskStatus"][string] | undefined,
 ): string | null {
-  if (conditions === undefined || uuid === "") return "the disk was not looked at yet";
+  // What is known may be of one that had its name before, elsewhere.
+  if (found === undefined || found.diskUUID === "" || found.diskPath !== path)
+    return "the disk was not looked at yet";
+  const { conditions } = found;
   if (!isTrue(conditions, "Ready")) return `the disk is not ready${because(conditions, "Ready")}`;
   if (!allowScheduling) return "scheduling is switched off for the disk";
   if (evictionRequested) return "the disk is evicted";

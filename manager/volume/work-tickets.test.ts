@@ -16,7 +16,7 @@ function node(name: string, spec: object = {}, disk = is("Schedulable")): Resour
   const disks = { main: { path: "/d", allowScheduling: true } };
   const status = {
     conditions: [is("Ready")],
-    diskStatus: { main: { diskUUID: "u", conditions: [is("Ready"), disk] } },
+    diskStatus: { main: { diskUUID: "u", diskPath: "/d", conditions: [is("Ready"), disk] } },
   };
   return {
     kind: "Node",
@@ -33,6 +33,7 @@ t.test("a strict-local volume without a copy is worked on where one can be made"
     node("a", { allowScheduling: false }),
     node("a", { evictionRequested: true }),
     node("a", { disks: {} }),
+    node("a", { disks: { main: { path: "/elsewhere", allowScheduling: true } } }),
     node("a", {}, is("Schedulable", "False")),
   ];
   for (const one of unfit) {

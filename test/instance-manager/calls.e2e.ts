@@ -213,6 +213,14 @@ t.test("disks are known by their file, and only unused replica directories go", 
   await remove("orphan");
   t.notOk(existsSync(join(path, "replicas", "orphan")));
   t.ok(existsSync(join(outside, "file")), "what a link leads to stays");
+  const moved = await calls.diskInit({ name: "one", path: join(agent.directory, "moved") }, CALL);
+  t.match(moved, { ready: true, path: /moved$/ });
+  t.not(moved.uuid, disk.uuid);
+  t.strictSame((await calls.diskScan({ name: "one" }, CALL)).replicas, []);
+  await remove("vol-r-1");
+  t.ok(existsSync(join(path, "replicas", "vol-r-1", "volume.meta")), "what runs where the disk was is left alone"); // prettier-ignore
+  await calls.diskInit({ name: "one", path, uuid: disk.uuid }, CALL);
+  t.match((await calls.diskScan({ name: "one" }, CALL)).replicas, [{ name: "vol-r-1", hosted: true }]);
   await agent.remove("vol-r-1");
   await remove("vol-r-1");
 

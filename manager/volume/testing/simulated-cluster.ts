@@ -76,6 +76,7 @@ export class SimulatedCluster {
     const disk = { path: `/${name}`, allowScheduling: true };
     const found = {
       diskUUID: `${name}-disk`,
+      diskPath: disk.path,
       storageMaximum: 1000 * GIB,
       storageAvailable: 900 * GIB,
       conditions,
