@@ -61,10 +61,16 @@ const CODES: Partial<Record<status, OperationError["code"]>> = {
   [status.ALREADY_EXISTS]: "REFUSED",
 };
 
-/** What engines and replicas say as Longhorn's do, without a code of its own. */
+/** What engines and replicas say as Longhorn's do, without a code of its own: engine.md sections 7.6, 7.7, 8.1 and 8.2. */
 const SAID: readonly [RegExp, OperationError["code"]][] = [
   [/snapshot \S+ is already existing/, "REFUSED"],
   [/target snapshot \S+ is not found/, "MISSING"],
+  [/snapshot count usage \d+ is equal or larger than|snapshot count total is already too big/, "REFUSED"],
+  [/snapshot free space \d+ is not enough/, "REFUSED"],
+  [/filesystem is already being frozen/, "REFUSED"],
+  [/cannot (remove a snapshot|purge snapshots) because \S+ is (rebuilding|already purging)/, "REFUSED"],
+  [/can only mark snapshot as removed from replica in mode RW/, "REFUSED"],
+  [/not valid state to revert|cannot revert to removed snapshot|aborting snapshot revert/, "REFUSED"],
 ];
 
 export function operationError(error: unknown): OperationError {

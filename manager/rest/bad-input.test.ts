@@ -1,6 +1,18 @@
 /** What is wrong is refused, with words that name it, and nothing is changed. */
+import { status } from "@grpc/grpc-js";
 import t from "tap";
+import { purgeSnapshots, removeSnapshot } from "../../engine/client/snapshots.js";
+import type { VolumeClient } from "../../engine/client/volume.js";
+import type { FrontendSwitch } from "../../engine/controller/frontend-switch.js";
+import { snapshotRefusal } from "../../engine/controller/snapshot-limits.js";
+import { Snapshots } from "../../engine/controller/snapshots.js";
+import type { Settings } from "../../engine/controller/settings.js";
+import type { VolumeState } from "../../engine/controller/volume-state.js";
+import { ReplicaMode } from "../../proto/longhorn.js";
+import { errorText, RpcError } from "../../proto/rpc-error.js";
+import { operationError } from "../agents/engine-caller.js";
 import { startRig, type Rig } from "./testing/rig.js";
+import { modify } from "../store/store.js";
 import { addNodes, attach } from "./testing/world.js";
 
 type Case = [what: string, method: string, path: string, body: unknown, status: number, message: RegExp];
@@ -336,6 +348,54 @@ const CASES: Case[] = [
   ["an unknown schema", "GET", "/v1/schemas/none", undefined, 404, /schema none is not found/],
 ];
 
+const GIB = 2 ** 30;
+
+/** An engine with snapshots, of which it takes no more. */
+const full = (usage: object, limits: object = {}) =>
+  new Error(
+    snapshotRefusal(
+      [{ snapshotCountUsage: 1, snapshotCountTotal: 1, snapshotSizeUsage: 0, headFileSize: 0, ...usage }],
+      { maxCount: 250, maxSize: 0, ...limits },
+    ) ?? "it is not full",
+  );
+
+/** The client of an engine with one replica. */
+const client = (replica: object, mode = "RW") =>
+  ({
+    replicas: () => Promise.resolve([{ address: "10.0.0.1:10000", mode }]),
+    replica: () => Promise.resolve({ rebuilding: false, ...replica }),
+    withSyncAgent: () => Promise.resolve({ isPurging: true }),
+  }) as unknown as VolumeClient;
+
+/** Of an engine with one replica. */
+const revert = (mode: number, { removed = false, isUp = false }) => {
+  const state = {
+    inMode: (asked: number) => (asked === mode ? [{}] : []),
+    heardFrom: () => Promise.resolve([{ disks: { "volume-snap-s.img": { removed } } }]),
+  };
+  const frontend = { isUp } as unknown as FrontendSwitch;
+  return new Snapshots(state as unknown as VolumeState, {} as unknown as Settings, frontend).revert("s");
+};
+
+/** What the engine itself says, without a code: clients of Longhorn's know it by its words. */
+const REFUSALS: [what: string, action: string, operation: string, refused: () => Promise<unknown>][] = [
+  ["as many snapshots as are allowed", "snapshotCreate", "createSnapshot", () => Promise.reject(full({ snapshotCountUsage: 250 }))], // prettier-ignore
+  ["as many files as are possible", "snapshotCreate", "createSnapshot", () => Promise.reject(full({ snapshotCountTotal: 250 }))], // prettier-ignore
+  ["snapshots as large as they may be", "snapshotCreate", "createSnapshot", () => Promise.reject(full({ headFileSize: GIB }, { maxSize: 1 }))], // prettier-ignore
+  ["deletion during a rebuild", "snapshotDelete", "deleteSnapshot", () => removeSnapshot(client({ rebuilding: true }), "s")], // prettier-ignore
+  ["deletion beside a copy that is none", "snapshotDelete", "deleteSnapshot", () => removeSnapshot(client({}, "ERR"), "s")], // prettier-ignore
+  ["a purge during a rebuild", "snapshotPurge", "purge", () => purgeSnapshots(client({ rebuilding: true }), true)], // prettier-ignore
+  ["a purge during another one", "snapshotPurge", "purge", () => purgeSnapshots(client({}), false)],
+  ["a revert during a rebuild", "snapshotRevert", "revert", () => revert(ReplicaMode.WO, {})],
+  [
+    "a revert to what is removed",
+    "snapshotRevert",
+    "revert",
+    () => revert(ReplicaMode.RW, { removed: true }),
+  ],
+  ["a revert under users", "snapshotRevert", "revert", () => revert(ReplicaMode.RW, { isUp: true })],
+];
+
 /** All objects, without what is only told of them. */
 async function stored({ store }: Rig): Promise<unknown[]> {
   const kinds = ["Volume", "VolumeAttachment", "Snapshot", "Replica", "Engine", "Node", "Setting", "RecurringJob"] as const; // prettier-ignore
@@ -370,4 +430,24 @@ t.test("bad input", async (t) => {
   t.strictSame(await stored(rig), before, "nothing is changed");
   t.strictSame(rig.errors, []);
   t.ok((await rig.call("GET", VOL)).status === 200);
+});
+
+t.test("what an engine does not do in its present state is refused, in its own words", async (t) => {
+  const rig = await startRig(t);
+  await addNodes(rig);
+  await rig.call("POST", "/v1/volumes", { name: "vol", size: "1Gi", numberOfReplicas: 2 });
+  await attach(rig, "vol");
+  await modify(rig.store, "Volume", "vol", "spec", ({ spec }) => {
+    spec.disableFrontend = true;
+  });
+  t.equal((await rig.call("POST", act("snapshotCreate"), { name: "s" })).status, 200);
+  for (const [what, action, operation, refused] of REFUSALS) {
+    const said = await refused().then(() => "nothing was refused", errorText);
+    const passedOn = new RpcError(status.UNKNOWN, `failed at engine 10.0.0.1:10000: ${said}`);
+    rig.engines.failures.set(operation, operationError(passedOn));
+    const body = action === "snapshotPurge" ? undefined : { name: action === "snapshotCreate" ? "new" : "s" };
+    const { json, text } = await rig.call("POST", act(action), body);
+    t.match(json, { type: "error", status: 422, message: passedOn.message }, `${what}: ${text}`);
+  }
+  t.strictSame(rig.errors, []);
 });
