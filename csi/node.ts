@@ -17,6 +17,7 @@ import { invalid, notFound, notNow, refused } from "./errors.js";
 import { cryptKeyOf } from "./host/crypt.js";
 import { deviceSize, numberOf, waitForDevice } from "./host/device.js";
 import { growFileSystem } from "./host/file-systems.js";
+import { resolvedPath } from "./host/resolved-path.js";
 import { LUKS_HEADER_BYTES } from "./limits.js";
 import { Locks } from "./locks.js";
 import { sizeOf } from "./size.js";
@@ -48,47 +49,47 @@ export function nodeHandlers(driver: Driver): Handlers<typeof Node> {
       }),
 
     nodeStageVolume: async (request) => {
-      needPath("staging", request.stagingTargetPath);
+      const stagingPath = await needPath("staging", request.stagingTargetPath);
       const access = accessOf(request.volumeCapability);
       needId(request.volumeId);
       await locked(request.volumeId, "staging", async () =>
-        staging.stage(await stagedOf(driver, request, access)),
+        staging.stage(await stagedOf(driver, request, stagingPath, access)),
       );
       return {};
     },
 
     nodeUnstageVolume: async ({ volumeId, stagingTargetPath }) => {
       needId(volumeId);
-      needPath("staging", stagingTargetPath);
-      await locked(volumeId, "unstaging", () => staging.unstage(volumeId, stagingTargetPath));
+      const stagingPath = await needPath("staging", stagingTargetPath);
+      await locked(volumeId, "unstaging", () => staging.unstage(volumeId, stagingPath));
       return {};
     },
 
     nodePublishVolume: async (request) => {
-      needPath("target", request.targetPath);
-      needPath("staging", request.stagingTargetPath);
+      const target = await needPath("target", request.targetPath);
+      const stagingPath = await needPath("staging", request.stagingTargetPath);
       const access = accessOf(request.volumeCapability);
       needId(request.volumeId);
       await locked(request.volumeId, "publication", async () => {
-        const staged = await stagedOf(driver, request, access);
-        await staging.publish(staged, request.targetPath, request.readonly);
+        const staged = await stagedOf(driver, request, stagingPath, access);
+        await staging.publish(staged, target, request.readonly);
       });
       return {};
     },
 
     nodeUnpublishVolume: async ({ volumeId, targetPath }) => {
       needId(volumeId);
-      needPath("target", targetPath);
-      await locked(volumeId, "unpublication", () => staging.unpublish(targetPath));
+      const target = await needPath("target", targetPath);
+      await locked(volumeId, "unpublication", () => staging.unpublish(target));
       return {};
     },
 
     nodeGetVolumeStats: async ({ volumeId, volumePath }) => {
       needId(volumeId);
-      needVolumePath(volumePath);
+      const path = await needVolumePath(volumePath);
       const volume = await needVolume(manager, volumeId);
-      const usage = await usageOf(driver, volume, volumePath);
-      const fault = volumeFault(volume, driver.node) ?? (await mountFault(driver, volumePath));
+      const usage = await usageOf(driver, volume, path);
+      const fault = volumeFault(volume, driver.node) ?? (await mountFault(driver, path));
       return {
         usage,
         volumeCondition: { abnormal: fault !== null, message: fault ?? "the volume is healthy" },
@@ -98,11 +99,11 @@ export function nodeHandlers(driver: Driver): Handlers<typeof Node> {
     nodeExpandVolume: async ({ volumeId, volumePath, capacityRange, volumeCapability, secrets }) => {
       if (volumeCapability !== null) accessOf(volumeCapability);
       needId(volumeId);
-      needVolumePath(volumePath);
+      const path = await needVolumePath(volumePath);
       const volume = await needVolume(manager, volumeId);
       if (volume.state !== "attached") throw refused(`volume ${volumeId} is ${volume.state}, not attached`);
       const size = sizeOf(capacityRange, Number(volume.size));
-      await locked(volumeId, "expansion", () => expand(driver, volume, volumePath, size, secrets));
+      await locked(volumeId, "expansion", () => expand(driver, volume, path, size, secrets));
       return { capacityBytes: size };
     },
   };
@@ -113,22 +114,30 @@ function needId(volume: string): void {
   if (volume.includes("/") || volume.startsWith(".")) throw notFound(`volume ${JSON.stringify(volume)} is not found`); // prettier-ignore
 }
 
-/** One where nothing is mounted is found to be so later. */
-function needVolumePath(path: string): void {
+/** One where nothing is mounted is found to be so later.
+ * @returns as the kernel tells it */
+async function needVolumePath(path: string): Promise<string> {
   if (path === "") throw invalid("the volume path is missing");
+  return resolvedPath(path);
 }
 
-function needPath(what: string, path: string): void {
+/** @returns as the kernel tells it */
+async function needPath(what: string, path: string): Promise<string> {
   if (path === "") throw invalid(`the ${what} path is missing`);
   if (!path.startsWith("/")) throw invalid(`the ${what} path ${JSON.stringify(path)} is not absolute`);
+  return resolvedPath(path);
 }
 
-type Given = Pick<NodeStageVolumeRequest, "volumeId" | "stagingTargetPath" | "secrets" | "volumeContext">;
+type Given = Pick<NodeStageVolumeRequest, "volumeId" | "secrets" | "volumeContext">;
 
 /** What the manager says of the volume, and what was asked for.
  * @throws {RpcError} INVALID_ARGUMENT: it is not attached here; ABORTED: it cannot be used now */
-async function stagedOf({ manager, node, host }: Driver, given: Given, access: Access): Promise<Staged> {
-  const { volumeId, stagingTargetPath: stagingPath, secrets, volumeContext } = given;
+async function stagedOf(
+  { manager, node, host }: Driver,
+  { volumeId, secrets, volumeContext }: Given,
+  stagingPath: string,
+  access: Access,
+): Promise<Staged> {
   const volume = await needVolume(manager, volumeId);
   if (volume.frontend !== "blockdev" || volume.disableFrontend)
     throw invalid(`volume ${volumeId} has no device: its frontend is ${volume.disableFrontend ? "disabled" : JSON.stringify(volume.frontend)}`); // prettier-ignore

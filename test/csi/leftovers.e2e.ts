@@ -1,11 +1,11 @@
-/** What others have left: sessions that ended under a mount, mounts on mounts. */
+/** What others have left: sessions that ended under a mount, mounts on mounts; and links on the way to where they are. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
 import { run, waitFor } from "../tools/process.js";
-import { CsiSystem, NODE, mounted } from "./system.js";
+import { block, CsiSystem, NODE, mounted } from "./system.js";
 
 const options = { timeoutMs: 110_000 };
 const NOT_ATTACHED = /not attached/;
@@ -88,3 +88,41 @@ t.test(
     await controller.deleteVolume({ volumeId }, options);
   },
 );
+
+t.test("what is mounted is found by paths with a symbolic link, and with a slash at their end", async (t) => {
+  const pods = join(system.directory, "pods");
+  const link = join(system.directory, "link");
+  symlinkSync(pods, link);
+  for (const [name, volumeCapability] of [
+    ["linked", mounted("ext4")],
+    ["linked-block", block()],
+  ] as const) {
+    // prettier-ignore
+    const isBlock = volumeCapability.block !== null;
+    const [staging, target] = [`${name}-staging`, `${name}-target`];
+    mkdirSync(join(pods, staging));
+    const { volume } = await controller.createVolume({ name, capacityRange: { requiredBytes: 64 << 20, limitBytes: 0 }, volumeCapabilities: [volumeCapability], parameters: { numberOfReplicas: "2" } }, options); // prettier-ignore
+    const volumeId = volume?.volumeId ?? "";
+    const staged = isBlock ? join(pods, staging, volumeId) : join(pods, staging);
+    const published = { volumeId, nodeId: NODE, volumeCapability };
+    await controller.controllerPublishVolume(published, options);
+    // Whatever way it is given, it is one place.
+    const ways = [link, `${link}/../link`, pods];
+    const places = ways.map((way) => ({ volumeId, stagingTargetPath: `${way}/${staging}/`, targetPath: `${way}/${target}/`, volumeCapability })); // prettier-ignore
+    for (const place of places) await node.nodeStageVolume(place, options);
+    t.strictSame(system.mounted(), [staged]);
+    for (const place of places) await node.nodePublishVolume(place, options);
+    t.strictSame(system.mounted(), [staged, join(pods, target)]);
+    for (const { targetPath: volumePath } of places)
+      t.match(await node.nodeGetVolumeStats({ volumeId, volumePath }, options), { volumeCondition: { abnormal: false } }); // prettier-ignore
+    const [place = {}] = places;
+    t.match(await node.nodeExpandVolume({ ...place, volumePath: join(link, target) }, options), { capacityBytes: 64 << 20 }); // prettier-ignore
+    await node.nodeUnpublishVolume(place, options);
+    t.strictSame(system.mounted(), [staged]);
+    t.notOk(existsSync(join(pods, target)));
+    await node.nodeUnstageVolume(place, options);
+    t.strictSame(system.mounted(), []);
+    await controller.controllerUnpublishVolume(published, options);
+    await controller.deleteVolume({ volumeId }, options);
+  }
+});

@@ -20,6 +20,11 @@ export function mounted(fsType: string, mountFlags: string[] = []): VolumeCapabi
   return { block: null, mount: { fsType, mountFlags, volumeMountGroup: "" }, accessMode };
 }
 
+/** Of a volume that is used as the device that it is. */
+export function block(): VolumeCapability {
+  return { block: {}, mount: null, accessMode: { mode: AccessModeType.SINGLE_NODE_WRITER } };
+}
+
 export class CsiSystem {
   #driver: Daemon | null = null;
 
