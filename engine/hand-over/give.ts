@@ -13,7 +13,7 @@ export interface Offered {
 
 /** Holds all I/O and lets the replicas go; connections of initiators stay, and get no answer.
  * @param offered null when nobody can log in
- * @throws {Error} what is under way does not end in time; then all goes on */
+ * @throws {Error} what is under way does not end in time, or copies differ; then all goes on */
 export async function holdAndRelease(
   attached: AttachedVolume,
   offered: Offered | null,
@@ -23,6 +23,7 @@ export async function holdAndRelease(
   try {
     unit = offered === null ? null : await withDeadline(offered.suspend(), HOLD_MS);
     await attached.hold(HOLD_MS);
+    await refuseUnequal(attached);
   } catch (error) {
     offered?.resume();
     throw error;
@@ -32,4 +33,12 @@ export async function holdAndRelease(
     log.warn({ err }, "replicas could not be released"),
   );
   return { unit, generation: attached.replicas.generation };
+}
+
+/** Only this engine knows where copies differ after a write that failed, until another one has recorded itself. If that one dies before, and
+ * this one goes on, nobody would compare them. */
+async function refuseUnequal({ volume }: AttachedVolume): Promise<void> {
+  if (volume.stats().differing === 0) return;
+  await volume.resume();
+  throw new Error("copies are being made equal after a write that failed: try again later");
 }
