@@ -570,6 +570,33 @@ t.test("what its engine does not reach is made elsewhere, once", async (t) => {
   t.equal(cluster.log.filter((line) => line.includes("made v-r-")).length, 4);
 });
 
+t.test("a copy that comes back is tried while its engine takes no new one", async (t) => {
+  const cluster = attached();
+  const away = nodesOf(cluster).find((node) => node !== "a") ?? "";
+  const name = cluster.replicas.find(({ spec }) => spec.nodeID === away)?.metadata.name ?? "";
+  cluster.isFull = true;
+  cluster.crash(name);
+  cluster.down.add(away);
+  const made = () => cluster.log.filter((line) => line.includes("made v-r-")).length - 2;
+  settle(cluster, 360, 10_000);
+  t.equal(cluster.volume?.status.robustness, "degraded");
+  t.ok(made() > 2, "another one is tried");
+  t.ok(made() < 16, `${made()} were made in an hour`);
+  cluster.down.clear();
+  settle(cluster, 30);
+  t.equal(cluster.volume?.status.robustness, "healthy");
+  t.ok(cluster.current.has(name));
+  cluster.down.add(away);
+  settle(cluster, 120, 10_000);
+  cluster.isFull = false;
+  settle(cluster, 60, 10_000);
+  t.equal(cluster.volume?.status.robustness, "healthy");
+  t.notOk(
+    nodesOf(cluster).every((node) => node === "a" || node === away),
+    "there is another one instead",
+  );
+});
+
 t.test("a node is left for one where a failed copy is, which is made equal again", async (t) => {
   const cluster = attached("a", 3);
   const away = nodesOf(cluster).find((node) => node !== "a") ?? "";
@@ -588,7 +615,8 @@ t.test("a node is left for one where a failed copy is, which is made equal again
 type Step =
   | { do: "decide" | "work" }
   | { do: "wait"; seconds: number }
-  | { do: "down" | "up" | "evict" | "keep" | "attach"; node: string }
+  | { do: "down" | "up" | "cut" | "join" | "evict" | "keep" | "attach"; node: string }
+  | { do: "fill" | "drain" }
   | { do: "detach" }
   | { do: "crash" | "force"; which: number }
   | { do: "count"; replicas: number };
@@ -600,6 +628,8 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     weight: 2,
     arbitrary: fc.record({ do: fc.constant("wait" as const), seconds: fc.constantFrom(1, 30, 700, 200_000) }),
   },
+  { weight: 1, arbitrary: fc.record({ do: fc.constantFrom("cut" as const, "join" as const), node }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constantFrom("fill" as const, "drain" as const) }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constantFrom("down" as const, "up" as const, "evict" as const, "keep" as const, "attach" as const), node }) }, // prettier-ignore
   { weight: 1, arbitrary: fc.record({ do: fc.constant("detach" as const) }) },
   {
@@ -636,6 +666,18 @@ function take(cluster: SimulatedCluster, step: Step): void {
       return;
     case "up":
       cluster.down.delete(step.node);
+      return;
+    case "cut":
+      cluster.cut.add(step.node);
+      return;
+    case "join":
+      cluster.cut.delete(step.node);
+      return;
+    case "fill":
+      cluster.isFull = true;
+      return;
+    case "drain":
+      cluster.isFull = false;
       return;
     case "evict": {
       setEviction(step.node, true);
@@ -864,6 +906,8 @@ t.test(
             for (const one of steps) if (one.do !== "count" || !isLocal) take(cluster, one);
             cluster.log.push("all is well again");
             cluster.down.clear();
+            cluster.cut.clear();
+            cluster.isFull = false;
             if (isDeleted) {
               cluster.delete();
               settle(cluster, 40);

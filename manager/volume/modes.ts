@@ -3,6 +3,7 @@ import type { Resource } from "../objects/resource.js";
 import { isCloning } from "./cloning.js";
 import type { Draft } from "./draft.js";
 import { noteLeftOut } from "./left-out.js";
+import { forgetRefusals, noteRefusal } from "./refusals.js";
 import { parseTime } from "./time.js";
 
 /** Of a volume that was attached once: replicas of it that hold nothing would be passed off as its data. */
@@ -17,7 +18,10 @@ export function noteModes(draft: Draft): void {
   for (const replica of draft.inMode("RW")) {
     const { spec } = replica;
     const isSeen = isWhole(replica) && parseTime(spec.lastHealthyAt) > parseTime(spec.lastFailedAt);
-    if (spec.healthyAt === "") spec.healthyAt = draft.now;
+    if (spec.healthyAt === "") {
+      spec.healthyAt = draft.now;
+      forgetRefusals(draft);
+    }
     spec.failedAt = "";
     // What has ended is waited for by its engine, without any other.
     if (hasEnded(replica)) continue;
@@ -25,7 +29,10 @@ export function noteModes(draft: Draft): void {
     if (!isSeen) spec.lastHealthyAt = draft.now;
     noteSteady(draft, replica);
   }
-  for (const replica of draft.inMode("ERR")) fail(draft, replica);
+  for (const replica of draft.inMode("ERR")) {
+    if (!hasData(replica) && !hasFailed(replica)) noteRefusal(draft);
+    fail(draft, replica);
+  }
   for (const replica of draft.replicas) noteLeftOut(draft, replica, couldBeTaken(draft, replica));
   const { volume } = draft;
   if (!isCloning(volume) && draft.replicas.some(hasData)) volume.metadata.annotations[HAS_DATA] = "true";

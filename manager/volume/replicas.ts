@@ -13,6 +13,7 @@ import { isLeftOut } from "./left-out.js";
 import { homeOf, isStrictlyLocal } from "./locality.js";
 import { hasData, hasFailed, hasLostAll, isWhole } from "./modes.js";
 import { newReplica } from "./objects.js";
+import { isPausing } from "./refusals.js";
 import { hasEndedBadly, REBUILD_TRIES_MAX, tryAgain } from "./restart.js";
 import { explainRefusals, noteScheduled, type Unplaced } from "./scheduled.js";
 import { parseTime } from "./time.js";
@@ -235,7 +236,7 @@ function balance(draft: Draft, whole: readonly Resource<"Replica">[]): null {
   if (draft.created.length > 0 || (mode !== "least-effort" && mode !== "best-effort")) return null;
   const pressure = settings.number("replica-auto-balance-disk-pressure-percentage");
   const found = better(world.cluster, want(draft, whole.map(takenBy), ""), mode, pressure);
-  if (found === null || !mayRebuildOn(draft, found.node)) return null;
+  if (found === null || isPausing(draft) || !mayRebuildOn(draft, found.node)) return null;
   const place = { node: found.node, diskUUID: found.disk.uuid, diskPath: found.disk.path };
   draft.create(newReplica(volume, place, world.newSuffix(), homeOf(volume, draft.replicas)));
   return null;
@@ -249,7 +250,9 @@ function add(draft: Draft, taken: Taken[], node: string): Unplaced | null {
   const { volume, world } = draft;
   const found = place(world.cluster, want(draft, taken, node));
   if (!found.placed) return { failures: found.failures, refusals: found.refusals, local: false };
-  if (volume.status.state === "attached" && !mayRebuildOn(draft, found.node)) {
+  const isAttached = volume.status.state === "attached";
+  if (isAttached && isPausing(draft)) return null;
+  if (isAttached && !mayRebuildOn(draft, found.node)) {
     draft.lookAgain(world.now + RETRY_MS);
     return null;
   }

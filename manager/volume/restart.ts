@@ -2,7 +2,7 @@
 import { forgetAnnotation, type Resource } from "../objects/resource.js";
 import type { Draft } from "./draft.js";
 import { hasFailed } from "./modes.js";
-import { parseTime } from "./time.js";
+import { parseTime, pauseMs } from "./time.js";
 
 /** After so many rebuilds that failed, another replica is made in its place. */
 export const REBUILD_TRIES_MAX = 5;
@@ -76,8 +76,7 @@ export function engineHasToWait(
 ): boolean {
   const failed = failedStarts(metadata);
   if (failed === null || offered.some((name) => !failed.with.includes(name))) return false;
-  const pause = Math.min(ENGINE_RESTART_MS.first * 2 ** (failed.count - 1), ENGINE_RESTART_MS.max);
-  const at = parseTime(failed.at) + pause;
+  const at = parseTime(failed.at) + pauseMs(failed.count, ENGINE_RESTART_MS);
   if (draft.world.now >= at) return false;
   draft.lookAgain(at);
   return true;

@@ -7,6 +7,7 @@ import { wish } from "../tickets.js";
 import { decideVolume } from "../decide.js";
 import { counts, isLeftBehind } from "../forced-salvage.js";
 import { isToBeRecorded } from "../removal.js";
+import { hasData } from "../modes.js";
 import { isWholeBeyondDoubt } from "../replica-rules.js";
 import { checkSpec, checkStatus } from "../../objects/check.js";
 import type { Kind } from "../../objects/kinds.js";
@@ -16,6 +17,9 @@ import { SettingValues } from "../../settings/settings.js";
 import type { Plan } from "../world.js";
 
 const GIB = 2 ** 30;
+
+/** Rounds in which an engine refuses a new copy until that is given up. */
+const REFUSALS_MAX = 3;
 
 type Instance = Resource<"Engine" | "Replica" | "Witness">;
 
@@ -35,6 +39,8 @@ export class SimulatedCluster {
   readonly declined = new Set<string>();
   /** nodes that no engine reaches, although all else does */
   readonly cut = new Set<string>();
+  /** it has as many snapshots as it may have, so that no new copy is taken in */
+  isFull = false;
   /** engines tell what they do with a copy that has come back a moment after it runs */
   isLate = false;
   /** of engines */
@@ -53,6 +59,8 @@ export class SimulatedCluster {
   #wasAttached = false;
   /** processes, in this round */
   readonly #began = new Set<string>();
+  /** by new copy, how often */
+  readonly #refusals = new Map<string, number>();
   #ports = 10_000;
   #names = 0;
 
@@ -256,13 +264,18 @@ export class SimulatedCluster {
     return replica?.status.currentState === "running" && !this.down.has(node) && !this.cut.has(node);
   }
 
-  /** What an engine does with its replicas: those it has lost are ERR; those that are back or new are made equal. */
+  /** What an engine does with its replicas: those it has lost are ERR; those that are back or new are made equal. One that is new, and that it
+   * refuses, it does not list: it is ERR when it was refused often enough. */
   #serve({ spec, status }: Resource<"Engine">): void {
     const before = status.replicaModeMap;
     const modes: Record<string, string> = {};
     for (const name of Object.keys(spec.replicaAddressMap)) {
       const was = before[name];
-      if (!this.#serves(name) || this.#isNew(name) || this.declined.has(name)) modes[name] = "ERR";
+      if (was === undefined && this.#isRefused(name)) {
+        const refusals = (this.#refusals.get(name) ?? 0) + 1;
+        this.#refusals.set(name, refusals);
+        if (refusals >= REFUSALS_MAX) modes[name] = "ERR";
+      } else if (!this.#serves(name) || this.#isNew(name) || this.declined.has(name)) modes[name] = "ERR";
       else if (was === "WO") modes[name] = "RW";
       else modes[name] = was === "RW" ? "RW" : "WO";
     }
@@ -276,6 +289,11 @@ export class SimulatedCluster {
     if (whole.length === 0) return;
     status.replicaModeMap = modes;
     this.#setCurrent(whole);
+  }
+
+  #isRefused(name: string): boolean {
+    const isEmpty = this.replicas.some((one) => one.metadata.name === name && !hasData(one));
+    return isEmpty && (this.isFull || !this.#serves(name) || this.#isNew(name) || this.declined.has(name));
   }
 
   #isNew(name: string): boolean {
