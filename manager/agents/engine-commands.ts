@@ -32,7 +32,7 @@ export function nextCommands(engine: Resource<"Engine">, known: Known): EngineCo
   const { replicas, healthy, witness, wantedWitness: wanted } = known;
   const witnessCommands: EngineCommand[] =
     wanted === null || hasAll(witness, wanted) ? [] : [{ command: "set-witness", address: wanted }];
-  return [...settingsOf(engine), ...witnessCommands, ...replicaCommand(engine, replicas, healthy)];
+  return [...settingsOf(engine), ...witnessCommands, ...replicaCommands(engine, replicas, healthy)];
 }
 
 /** Voters that are away are asked in vain, and may come back. */
@@ -58,7 +58,7 @@ function settingsOf(engine: Resource<"Engine">): EngineCommand[] {
   return commands;
 }
 
-function replicaCommand(
+function replicaCommands(
   { spec, status }: Resource<"Engine">,
   replicas: readonly ReportedReplica[],
   healthy: ReadonlySet<string>,
@@ -72,10 +72,13 @@ function replicaCommand(
   }
   if (whole.length === 0 || status.isExpanding) return [];
   const present = new Map(replicas.map(({ address, mode }) => [address, mode]));
-  for (const [address, name] of wanted) {
+  const toAdd = [...wanted].filter(([address, name]) => {
     const mode = present.get(address);
-    const isUnfinished = mode !== undefined && mode !== "RW" && !healthy.has(name);
-    if (mode === undefined || isUnfinished) return [{ command: "add-replica", name, address }];
-  }
-  return [];
+    return mode === undefined || (mode !== "RW" && !healthy.has(name));
+  });
+  // The engine takes one at a time; which it refuses is in the way of no other.
+  const isTaken = replicas.some(({ mode }) => mode === "WO");
+  return toAdd
+    .filter(([address]) => !isTaken || present.get(address) === "WO")
+    .map(([address, name]) => ({ command: "add-replica", name, address }));
 }

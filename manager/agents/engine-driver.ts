@@ -45,6 +45,16 @@ export class EngineDriver {
     return this.#driven.get(engine)?.adding ?? new Set();
   }
 
+  /** Replicas that it was tried to make whole as often as that is tried. */
+  givenUp({ metadata, spec, status }: Resource<"Engine">): string[] {
+    const driven = this.#driven.get(metadata.name);
+    if (driven?.uuid !== status.uuid) return [];
+    const triesOf = (key: string) => driven.failures.get(key)?.count ?? 0;
+    return Object.entries(spec.replicaAddressMap)
+      .filter(([name, address]) => triesOf(keyOf({ command: "add-replica", name, address })) >= ADD_TRIES_MAX)
+      .map(([name]) => name);
+  }
+
   forget(engine: string): void {
     this.#driven.delete(engine);
   }
@@ -59,6 +69,7 @@ export class EngineDriver {
   drive(engine: Resource<"Engine">, commands: readonly EngineCommand[]): number | null {
     const driven = this.#of(engine);
     if (driven.busy || this.#stopped) return null;
+    forgetGone(engine, driven);
     let earliest = Infinity;
     for (const command of commands) {
       const { notBefore = 0 } = driven.failures.get(keyOf(command)) ?? {};
@@ -194,12 +205,24 @@ export class EngineDriver {
   }
 }
 
+/** The next replica may have the address of one that is gone, and has no failures yet. */
+function forgetGone({ spec }: Resource<"Engine">, { failures }: Driven): void {
+  const wanted = new Set(
+    Object.entries(spec.replicaAddressMap).map(([name, address]) =>
+      keyOf({ command: "add-replica", name, address }),
+    ),
+  );
+  for (const key of failures.keys())
+    if (key.startsWith("add-replica ") && !wanted.has(key)) failures.delete(key);
+}
+
 function keyOf(command: EngineCommand): string {
   switch (command.command) {
     case "remove-replica":
-    case "add-replica":
     case "set-witness":
       return `${command.command} ${command.address}`;
+    case "add-replica":
+      return `${command.command} ${command.name} ${command.address}`;
     case "expand":
       return `${command.command} ${command.size}`;
     default:

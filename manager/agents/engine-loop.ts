@@ -8,7 +8,7 @@ import { bytesOf } from "../objects/bytes.js";
 import { isDeleted, type Resource } from "../objects/resource.js";
 import { loadSettings } from "../settings/stored.js";
 import { letGo, type Store } from "../store/store.js";
-import { wasWhole } from "../volume/modes.js";
+import { hasData, wasWhole } from "../volume/modes.js";
 import { ownLabels } from "../volume/objects.js";
 import { addressOf, isServing } from "../volume/serving.js";
 import { isComplete } from "../volume/witness.js";
@@ -58,7 +58,8 @@ async function reconcile(
   if (presence.is === "waiting") return null;
   const failure = presence.is === "reached" ? newFailure(engine, presence.instance) : null;
   const { purgeStatus } = engine.status;
-  observe(engine, presence, driver.adding(name), formatTime(Date.now()));
+  const refused = await neverWhole(store, driver.givenUp(engine));
+  observe(engine, presence, driver.adding(name), refused, formatTime(Date.now()));
   const stored = await store.updateStatus(engine);
   await tellPurges(store, events, stored, purgeFailures(stored, purgeStatus));
   if (failure !== null) keeper.tellFailedStart(stored, failure);
@@ -96,6 +97,7 @@ function observe(
   engine: Resource<"Engine">,
   presence: Exclude<Presence, { is: "waiting" }>,
   adding: ReadonlySet<string>,
+  refused: readonly string[],
   now: string,
 ): void {
   const { status, metadata } = engine;
@@ -109,7 +111,7 @@ function observe(
   const report = agent.engines.get(metadata.name);
   if (status.currentState !== "running" || report?.uuid !== status.uuid) return;
   const portal = formatHostPort({ host: agent.address.host, port: status.port + 1 });
-  Object.assign(status, reportedStatus(engine, report, portal, adding, now));
+  Object.assign(status, reportedStatus(engine, report, portal, adding, refused, now));
 }
 
 /** @returns `ip:port`, of voters with commas between them; "": the volume has none; null: not enough of it runs now */
@@ -121,6 +123,12 @@ async function witnessOf(store: Store, { spec }: Resource<"Engine">): Promise<st
   const serving = witnesses.filter(isServing);
   if (!isComplete(witnesses) || serving.length * 2 <= witnesses.length) return null;
   return serving.map(addressOf).sort().join(",");
+}
+
+/** What was whole once is not given up: it is tried on and on, in the way of none. */
+async function neverWhole(store: Store, names: readonly string[]): Promise<string[]> {
+  const replicas = await Promise.all(names.map((name) => store.get("Replica", name)));
+  return replicas.flatMap((replica) => (replica === null || hasData(replica) ? [] : [replica.metadata.name]));
 }
 
 /** One that was away while the volume grew is not of its size: the engine takes it only as a new one. */

@@ -34,12 +34,14 @@ export function replicasOf({ replicas }: EngineReport): ReportedReplica[] {
 /** @param host of the node: where initiators reach the engine's target
  * @param targetPort of that target
  * @param adding names of replicas that are being made whole, whatever the engine says of them between two attempts
+ * @param refused names of new ones that were given up: those that the engine does not list have failed
  * @param now RFC 3339 */
 export function reportedStatus(
   { spec, status }: Resource<"Engine">,
   report: EngineReport,
   portal: string,
   adding: ReadonlySet<string>,
+  refused: readonly string[],
   now: string,
 ): Partial<Status> {
   const { volume, witness } = report;
@@ -48,8 +50,11 @@ export function reportedStatus(
     const name = nameOf.get(address);
     return name === undefined ? [] : [{ name, address, mode: adding.has(name) ? "WO" : mode }];
   });
-  const modes = Object.fromEntries(present.map(({ name, mode }) => [name, mode]));
-  const since = present.map(({ name, mode }) => {
+  const modes = Object.fromEntries([
+    ...refused.map((name) => [name, "ERR"] as const),
+    ...present.map(({ name, mode }) => [name, mode] as const),
+  ]);
+  const since = Object.entries(modes).map(([name, mode]) => {
     const before = status.replicaTransitionTimeMap[name];
     return [name, status.replicaModeMap[name] === mode && before !== undefined ? before : now];
   });
