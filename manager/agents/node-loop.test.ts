@@ -6,6 +6,7 @@ import type { NewResource, Resource } from "../objects/resource.js";
 import { SqliteStore } from "../store/sqlite-store.js";
 import type { Agent } from "./agent.js";
 import { Agents, type AgentListener } from "./agents.js";
+import { instanceManagerName } from "./instance-manager.js";
 import { startNodeLoop } from "./node-loop.js";
 import { nodeStatus } from "./node-status.js";
 
@@ -102,7 +103,8 @@ class MovedDisks {
       this.tell = listener;
       return () => undefined;
     };
-    const agents = { get: () => this.agent, list: () => [this.agent], watch } as unknown as Agents;
+    const get = (node: string) => (node === this.agent.node ? this.agent : null);
+    const agents = { get, list: () => [this.agent], watch } as unknown as Agents;
     const events = { record: () => undefined } as unknown as Events;
     const loop = startNodeLoop(this.store, agents, events, pino({ level: "silent" }));
     t.teardown(() => loop.stop());
@@ -168,3 +170,31 @@ t.test("what is told, or was known, of a disk at another path makes none ready",
     t.match(diskStatus, { d: { diskPath: "/b", diskUUID: "", storageMaximum: 0, conditions: [{ status: "Unknown" }, { status: "False" }] } }); // prettier-ignore
   }
 });
+
+t.test(
+  "a node that was removed leaves no object of its agent, also one that an earlier manager has left",
+  async (t) => {
+    const rig = await MovedDisks.start(t, {});
+    const managers = ["node-1", "removed", "left"].map((node) => ({ kind: "InstanceManager" as const, name: instanceManagerName(node), spec: { nodeID: node } })); // prettier-ignore
+    for (const one of managers) await rig.store.create(one);
+    // No agent is known for it.
+    await rig.store.create({ kind: "Node", name: "removed", spec: { name: "removed" } });
+    const untilGone = (node: string) =>
+      new Promise<void>((resolve) => {
+        const end = rig.store.watch("InstanceManager", {
+          onChange: ({ change, object }) => {
+            if (change !== "DELETED" || object.spec.nodeID !== node) return;
+            end();
+            resolve();
+          },
+        });
+      });
+    const gone = { left: untilGone("left"), removed: untilGone("removed") };
+    rig.run(t);
+    await gone.left;
+    t.ok(await rig.store.get("InstanceManager", instanceManagerName("removed")), "its node is there");
+    await rig.store.delete("Node", "removed");
+    await gone.removed;
+    t.ok(await rig.store.get("InstanceManager", instanceManagerName("node-1")));
+  },
+);

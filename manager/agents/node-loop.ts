@@ -26,6 +26,7 @@ export function startNodeLoop(store: Store, agents: Agents, events: Events, log:
     .follow("Node", ({ metadata }) => [metadata.name])
     .follow("Replica", ({ spec }) => [spec.nodeID])
     .follow("Setting", all)
+    .follow("InstanceManager", ({ spec }) => (agents.get(spec.nodeID) === null ? [spec.nodeID] : []))
     .alsoEnds(
       agents.watch(({ node }, { of }) => {
         // What engines report is no matter of the node.
@@ -38,7 +39,11 @@ async function reconcile(store: Store, agents: Agents, events: Events, name: str
   const agent = agents.get(name);
   const settings = await loadSettings(store);
   let node = (await store.get("Node", name)) ?? (agent === null ? null : await createNode(store, name));
-  if (node === null) return null;
+  if (node === null) {
+    // It was removed, by an earlier manager perhaps, and none of our agents is there.
+    await store.delete("InstanceManager", instanceManagerName(name));
+    return null;
+  }
   const problems = new Map<string, string>();
   const calls = agent?.calls ?? null;
   let noFirstDisk: Error | null = null;

@@ -108,9 +108,10 @@ function isDue(
 /** Whether a directory is there, nobody's, and may be removed: where there is doubt it stays. */
 function findDirectory({ node, disks, named }: OrphanWorld, { spec }: Orphan): Finding {
   const { DataName = "", DiskName = "", DiskUUID = "" } = spec.parameters;
-  if (named.directories.has(DataName)) return { is: "gone" };
+  // What is on a node that was removed is not ours to look after.
+  if (node === null || named.directories.has(DataName)) return { is: "gone" };
   const away = (reason: string): Finding => ({ is: "unreachable", reason });
-  if (node === null || !isTrue(node.status.conditions, "Ready")) return away("NodeUnavailable");
+  if (!isTrue(node.status.conditions, "Ready")) return away("NodeUnavailable");
   if (node.spec.evictionRequested) return away("NodeEvicted");
   const disk = node.spec.disks[DiskName];
   const scanned = disks.find(({ name }) => name === DiskName);
@@ -123,8 +124,8 @@ function findDirectory({ node, disks, named }: OrphanWorld, { spec }: Orphan): F
 
 function findInstance({ node, instances, named }: OrphanWorld, { spec }: Orphan): Finding {
   const { InstanceName = "", InstanceUUID = "" } = spec.parameters;
-  if (named.instances.has(InstanceName)) return { is: "gone" };
-  if (node === null || instances === null) return { is: "unreachable", reason: "NodeUnavailable" };
+  if (node === null || named.instances.has(InstanceName)) return { is: "gone" };
+  if (instances === null) return { is: "unreachable", reason: "NodeUnavailable" };
   const one = instances.found.find(({ name, uuid }) => name === InstanceName && uuid === InstanceUUID);
   return one === undefined ? { is: "gone" } : { is: "there", reason: one.state };
 }

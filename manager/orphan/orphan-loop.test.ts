@@ -10,10 +10,13 @@ const start = (t: Test, settings: Record<string, string> = {}) => LoopRig.start(
 
 const directory = (name: string, changes: object = {}) => ({ name, hosted: false, size: 4096, ...changes });
 
+const instance = (name: string, type: string) => ({ spec: { name, dataEngine: "v1" as const }, status: { conditions: {}, endpoint: "", errorMsg: "", listen: "", portEnd: 0, portStart: 0, resourceVersion: 0, state: "running", targetPortEnd: 0, targetPortStart: 0, type, ublkID: 0, uuid: "u1" } }); // prettier-ignore
+
 /** The loop looks at what is on the nodes now. */
-function look(t: Test, { store, engines, events, log }: LoopRig): void {
+function look(t: Test, { store, engines, events, log }: LoopRig): { stop: () => Promise<void> } {
   const loop = startOrphanLoop(store, engines, events, log);
   t.teardown(() => loop.stop());
+  return loop;
 }
 
 async function found({ store }: LoopRig, count: number): Promise<Resource<"Orphan">[]> {
@@ -111,12 +114,29 @@ t.test("on a node that is away, or is evicted, only the object goes", async (t) 
   t.strictSame(rig.engines.asked, []);
 });
 
+t.test("of a node that was removed the objects go, and what is there stays", async (t) => {
+  const settings = { "orphan-resource-auto-deletion": "replica-data;instance", "orphan-resource-auto-deletion-grace-period": "600" }; // prettier-ignore
+  const rig = await start(t, settings);
+  rig.engines.directories.set("node-1/main", [directory("lost-12345678")]);
+  await modify(rig.store, "InstanceManager", "im-1", "status", ({ status }) => {
+    status.instanceReplicas = { "gone-r-0": instance("gone-r-0", "replica") };
+  });
+  const first = look(t, rig);
+  const orphans = await found(rig, 2);
+  await first.stop();
+  await rig.set("orphan-resource-auto-deletion-grace-period", "0");
+  await rig.store.delete("Node", "node-1");
+  look(t, rig);
+  for (const { metadata } of orphans) await rig.untilGone("Orphan", metadata.name);
+  t.strictSame(rig.engines.asked, []);
+  t.equal(rig.engines.directories.get("node-1/main")?.length, 1);
+});
+
 t.test("processes that no object names are orphans; what fails is told and tried again", async (t) => {
   const rig = await start(t);
   await rig.makeVolume("vol");
-  const one = (name: string, type: string) => [name, { spec: { name, dataEngine: "v1" }, status: { conditions: {}, endpoint: "", errorMsg: "", listen: "", portEnd: 0, portStart: 0, resourceVersion: 0, state: "running", targetPortEnd: 0, targetPortStart: 0, type, ublkID: 0, uuid: "u1" } }] as const; // prettier-ignore
   await modify(rig.store, "InstanceManager", "im-1", "status", ({ status }) => {
-    status.instanceEngines = Object.fromEntries([one("vol-e-0", "engine"), one("gone-e-0", "engine")]);
+    status.instanceEngines = { "vol-e-0": instance("vol-e-0", "engine"), "gone-e-0": instance("gone-e-0", "engine") }; // prettier-ignore
   });
   rig.engines.removals.push(new OperationError("FAILED", "busy"));
   look(t, rig);
