@@ -615,7 +615,7 @@ t.test("a node is left for one where a failed copy is, which is made equal again
 type Step =
   | { do: "decide" | "work" }
   | { do: "wait"; seconds: number }
-  | { do: "down" | "up" | "cut" | "join" | "evict" | "keep" | "attach"; node: string }
+  | { do: "down" | "up" | "evict" | "keep" | "attach"; node: string }
   | { do: "fill" | "drain" }
   | { do: "detach" }
   | { do: "crash" | "force"; which: number }
@@ -628,7 +628,6 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     weight: 2,
     arbitrary: fc.record({ do: fc.constant("wait" as const), seconds: fc.constantFrom(1, 30, 700, 200_000) }),
   },
-  { weight: 1, arbitrary: fc.record({ do: fc.constantFrom("cut" as const, "join" as const), node }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constantFrom("fill" as const, "drain" as const) }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constantFrom("down" as const, "up" as const, "evict" as const, "keep" as const, "attach" as const), node }) }, // prettier-ignore
   { weight: 1, arbitrary: fc.record({ do: fc.constant("detach" as const) }) },
@@ -666,12 +665,6 @@ function take(cluster: SimulatedCluster, step: Step): void {
       return;
     case "up":
       cluster.down.delete(step.node);
-      return;
-    case "cut":
-      cluster.cut.add(step.node);
-      return;
-    case "join":
-      cluster.cut.delete(step.node);
       return;
     case "fill":
       cluster.isFull = true;
@@ -906,7 +899,6 @@ t.test(
             for (const one of steps) if (one.do !== "count" || !isLocal) take(cluster, one);
             cluster.log.push("all is well again");
             cluster.down.clear();
-            cluster.cut.clear();
             cluster.isFull = false;
             if (isDeleted) {
               cluster.delete();
