@@ -882,6 +882,21 @@ t.test("a volume with more than a hundred snapshots says so", (t) => {
   t.end();
 });
 
+/** Two copies came to be on one node, and stayed there. */
+const GIVEN_UP_AND_BACK: Step[] = [
+  { do: "crash", which: 0 },
+  { do: "decide" },
+  { do: "work" },
+  { do: "count", replicas: 1 },
+  { do: "decide" },
+  { do: "down", node: "b" },
+  { do: "work" },
+  { do: "decide" },
+  { do: "wait", seconds: 700 },
+  { do: "decide" },
+  { do: "count", replicas: 3 },
+];
+
 t.test(
   "whatever happens in whatever order: no whole copy too many is given up, and all is well in the end",
   async () => {
@@ -918,7 +933,7 @@ t.test(
           }
         },
       ),
-      { numRuns },
+      { numRuns, examples: [[false, false, false, GIVEN_UP_AND_BACK]] },
     );
   },
 );

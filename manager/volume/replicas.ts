@@ -79,7 +79,7 @@ function replanAttached(draft: Draft): Unplaced | null {
   const { numberOfReplicas } = draft.volume.spec;
   if (whole.length < numberOfReplicas) return replenish(draft);
   if (whole.length > numberOfReplicas) return removeSurplus(draft, whole);
-  return evict(draft, whole) ?? bringHome(draft, whole) ?? balance(draft, whole);
+  return evict(draft, whole) ?? bringHome(draft, whole) ?? spread(draft, whole) ?? balance(draft, whole);
 }
 
 /** One that is made equal, or was made just now and does not serve yet: its end is waited for. Nor is anything known of copies while
@@ -227,6 +227,15 @@ function bringHome(draft: Draft, whole: readonly Resource<"Replica">[]): Unplace
   }
   const unplaced = add(draft, whole.map(takenBy), home);
   return unplaced === null ? null : { ...unplaced, local: true };
+}
+
+/** One that its engine had left out for long was given up on, another one put beside it, and then it came back: one more elsewhere,
+ * and one of the two is too many. */
+function spread(draft: Draft, whole: readonly Resource<"Replica">[]): null {
+  const taken = whole.map(takenBy);
+  const isApart = new Set(taken.map(({ node }) => node)).size === taken.length;
+  if (!isApart && draft.created.length === 0 && !want(draft, taken, "").shares.node) add(draft, taken, "");
+  return null;
 }
 
 function balance(draft: Draft, whole: readonly Resource<"Replica">[]): null {
