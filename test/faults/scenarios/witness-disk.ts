@@ -1,6 +1,8 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
+import { RECONNECT_GRACE_MS } from "../../../engine/limits.js";
 import type { ForgetfulDisk } from "../../powercut/forgetful-disk.js";
+import { sleep } from "../../tools/process.js";
 import { scenario } from "../scenario.js";
 import { fill, isFull } from "../world/ballast.js";
 import { witnessCounts } from "../world/witness.js";
@@ -23,6 +25,8 @@ export default scenario(
     const ballast = join(witness.directory, "..", "ballast");
     const leaveOut = async (repair: () => Promise<void>): Promise<void> => {
       await b.kill();
+      // The engine waits for it first, and asks the witness then.
+      await sleep(RECONNECT_GRACE_MS + 1_000);
       await world.moment(3_000);
       await repair();
       await engine.until("the replica to be left out", ({ replicas }) => replicas[1]?.mode === "ERR");

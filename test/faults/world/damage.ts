@@ -31,9 +31,11 @@ function isSame(one: string, other: string): boolean {
   return existsSync(one) && readFileSync(one).equals(readFileSync(other));
 }
 
-/** The file, or the directory and what is missing there. */
+/** The file, or the directory and what is missing there: a disk's metadata are told by the disk's name. */
 function names(said: string, path: string): boolean {
-  return said.includes(dirname(path)) && said.includes(basename(path));
+  const name = basename(path);
+  const missing = `metadata for ${name.replace(/\.meta$/, "")}`;
+  return said.includes(dirname(path)) && (said.includes(name) || said.includes(missing));
 }
 
 /** The cause that the engine tells; where nobody asks it for one, its log. */

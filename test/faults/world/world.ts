@@ -78,7 +78,7 @@ export class World {
     if (this.witness !== null) this.witness.onStruck = onStruck;
     network.onGood = (met) => {
       const touched = [...met.values()].some(({ lost, changed }) => lost + changed > 0);
-      this.struck("frames are lost, delayed or doubled", touched);
+      this.struck(`frames ${[...met.keys()].join(", ")} are lost, delayed or doubled`, touched);
     };
   }
 
