@@ -71,6 +71,7 @@ const SAID: readonly [RegExp, OperationError["code"]][] = [
   [/cannot (remove a snapshot|purge snapshots) because \S+ is (rebuilding|already purging)/, "REFUSED"],
   [/can only mark snapshot as removed from replica in mode RW/, "REFUSED"],
   [/not valid state to revert|cannot revert to removed snapshot|aborting snapshot revert/, "REFUSED"],
+  [/cannot revert while replica \S+ is purging snapshots/, "REFUSED"],
 ];
 
 export function operationError(error: unknown): OperationError {

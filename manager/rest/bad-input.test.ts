@@ -369,8 +369,10 @@ const client = (replica: object, mode = "RW") =>
 
 /** Of an engine with one replica. */
 const revert = (mode: number, { removed = false, isUp = false }) => {
+  const syncAgent = () => ({ call: () => Promise.resolve({ isPurging: true }), close: () => undefined });
   const state = {
-    inMode: (asked: number) => (asked === mode ? [{}] : []),
+    options: {},
+    inMode: (asked: number) => (asked === mode ? [{ address: "10.0.0.1:10000", syncAgent }] : []),
     heardFrom: () => Promise.resolve([{ disks: { "volume-snap-s.img": { removed } } }]),
   };
   const frontend = { isUp } as unknown as FrontendSwitch;
@@ -394,6 +396,7 @@ const REFUSALS: [what: string, action: string, operation: string, refused: () =>
     () => revert(ReplicaMode.RW, { removed: true }),
   ],
   ["a revert under users", "snapshotRevert", "revert", () => revert(ReplicaMode.RW, { isUp: true })],
+  ["a revert during a purge", "snapshotRevert", "revert", () => revert(ReplicaMode.RW, {})],
 ];
 
 /** All objects, without what is only told of them. */
