@@ -214,6 +214,8 @@ t.test("snapshots, settings, jobs and events", async (t) => {
     code: 1,
     err: "aurochs: volume data has to be attached with its frontend disabled: somebody may be using it\n",
   });
+  t.match(await aurochs("snapshot", "delete", "data", "one", "typo", "--yes"), { code: 4, err: "aurochs: snapshot of data: typo is not found\n" }); // prettier-ignore
+  t.notMatch((await aurochs("snapshot", "list", "data")).out, /removed/, "none of them");
   t.match(await aurochs("snapshot", "delete", "data", "one", "--yes"), { code: 0, out: "one of data removed\n" }); // prettier-ignore
   t.equal(
     timeless((await aurochs("snapshot", "list", "data")).out).replace(/ +AGE/g, " AGE"),

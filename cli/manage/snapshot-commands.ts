@@ -86,18 +86,17 @@ export function addSnapshotCommands(snapshot: Command): void {
     );
 }
 
-/** @returns whether that is done; or it is asked for, where an engine has to be started first */
+/** All of them, or none where one is not known.
+ * @returns whether that is done; or it is asked for, where an engine has to be started first */
 async function remove(call: Call<unknown>, volume: string, names: readonly string[]): Promise<boolean> {
   const { client } = call;
-  if ((await need(call, volume)).state === "attached") {
-    for (const name of names) await client.act("volumes", volume, "snapshotDelete", { name });
-    return true;
-  }
-  const { data } = await client.act("volumes", volume, "snapshotCRList", {});
+  const isAttached = (await need(call, volume)).state === "attached";
+  const { data } = await client.act("volumes", volume, isAttached ? "snapshotList" : "snapshotCRList", {});
   const unknown = names.find((name) => !data.some((one) => one.name === name));
   if (unknown !== undefined) throw missing(`snapshot of ${volume}:`, unknown);
-  for (const name of names) await client.act("volumes", volume, "snapshotCRDelete", { name });
-  return false;
+  for (const name of names)
+    await client.act("volumes", volume, isAttached ? "snapshotDelete" : "snapshotCRDelete", { name });
+  return isAttached;
 }
 
 export function parseLabel(text: string): [string, string] {
