@@ -72,6 +72,7 @@ export const phases: Phase[] = [
   {
     name: "format",
     about: "prettier and clang-format",
+    aside: true,
     command: ["npm", "run", "-s", "format:check"],
     count: "check",
     timeoutMs: 4 * MINUTE_MS,
@@ -79,6 +80,7 @@ export const phases: Phase[] = [
   {
     name: "lint",
     about: "eslint",
+    aside: true,
     command: ["npm", "run", "-s", "lint"],
     count: "check",
     timeoutMs: 6 * MINUTE_MS,
