@@ -142,6 +142,26 @@ void t.test(
   },
 );
 
+void t.test("a change waits until it is known who made the one before", async (t) => {
+  const replicas = [new Replica(0, "a"), new Replica(1, "b")];
+  const changes = changesOf(replicas);
+  const reverted = changes.make({
+    reverts: true,
+    apply: () => {
+      for (const replica of replicas) replica.unheard = 8;
+      return Promise.reject(new Error("no answer in time"));
+    },
+  });
+  const taken = changes.make({
+    apply: () => {
+      for (const replica of replicas) replica.head++;
+      return Promise.resolve();
+    },
+  });
+  t.equal((await reverted).size, 2, "what the other one does to the heads is none of it");
+  t.equal((await taken).size, 0);
+});
+
 void t.test("copies that are full, and so record nothing, go on as they were", async (t) => {
   const replicas = [new Replica(0, "a"), new Replica(1, "b")];
   const failures = await changesOf(replicas).make({

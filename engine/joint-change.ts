@@ -83,6 +83,9 @@ type Outcome = "ended" | "again" | "unknown";
 let lastChange = 0;
 
 export class JointChanges {
+  /** the last one that was asked for; never rejects */
+  #last: Promise<unknown> = Promise.resolve();
+
   constructor(
     private readonly roster: Roster,
     private readonly dropping: Dropping,
@@ -95,7 +98,14 @@ export class JointChanges {
    * @param then what is to be done before I/O goes on, once a replica that may be read has made the change
    * @returns failures by address; empty when all succeeded
    * @throws {Error} when a replica is away for too long, or nothing is served any more; what `then` throws */
-  async make(change: JointChange, then: Then | null = null): Promise<Map<string, Error>> {
+  make(change: JointChange, then: Then | null = null): Promise<Map<string, Error>> {
+    // Heads tell who made the one before.
+    const made = this.#last.then(() => this.#make(change, then));
+    this.#last = made.catch(() => undefined);
+    return made;
+  }
+
+  async #make(change: JointChange, then: Then | null): Promise<Map<string, Error>> {
     const deadline = performance.now() + JOINT_CHANGE_WAIT_MS;
     for (;;) {
       await this.#allPresent(change, deadline);
