@@ -55,7 +55,8 @@ export async function lookAt(path: string): Promise<Found> {
   return { state: meta.head === "" ? "creating" : "volume", meta, names };
 }
 
-async function listNames(path: string): Promise<string[]> {
+/** @throws {ReplicaError} */
+export async function listNames(path: string): Promise<string[]> {
   let names: string[];
   try {
     names = await readdir(path);

@@ -11,6 +11,7 @@ import {
   rmSync,
   statSync,
   truncateSync,
+  writeFileSync,
   writeSync,
 } from "node:fs";
 import { open } from "node:fs/promises";
@@ -281,6 +282,15 @@ t.test("what of a removed disk is left over goes before the next change", async 
   await call("replicaSnapshot", { name: "d", created: CREATED });
   t.notOk(existsSync(join(path, snap("b"))));
   t.notOk(existsSync(join(path, "aurochs.intent")));
+});
+
+t.test("a file that has the next head's name since the directory was opened is passed over", async (t) => {
+  const { call, path } = await created(t);
+  writeFileSync(join(path, HEADS[1] ?? ""), "");
+  t.match(await call("replicaSnapshot", { name: "a", created: CREATED }), { chain: [HEADS[2], snap("a")] });
+  writeFileSync(join(path, `${HEADS[3]}.meta`), "");
+  const reverted = await call("replicaRevert", { name: snap("a"), created: CREATED });
+  t.match(reverted, { chain: [HEADS[4], snap("a")] });
 });
 
 t.test("an old head's name that a failing disk has kept goes before the next change", async (t) => {

@@ -3,7 +3,7 @@
  * before `volume.meta` names it, and that one rename is the point of no return.
  */
 import { join } from "node:path";
-import type { ReplicaDirectory } from "../directory.js";
+import { listNames, type ReplicaDirectory } from "../directory.js";
 import { CHECKSUM_SUFFIX, formatDiskMeta, META_SUFFIX, type DiskMeta } from "../disk-meta.js";
 import { headName, headNumber } from "../disk-names.js";
 import { ASIDE_SUFFIX, replaceInCache } from "../durable-file.js";
@@ -23,9 +23,12 @@ export interface NewHead {
   text: string;
 }
 
-/** The head's name after the present one. Numbers whose files an interrupted operation left behind are passed over. */
-export function nextHead({ meta, disks, damaged, leftovers }: ReplicaDirectory): string {
-  const taken = (name: string) => disks.has(name) || damaged.has(name) || leftovers.includes(name);
+/** The head's name after the present one. Numbers whose files an interrupted operation left behind are passed over, also where a
+ * failing disk has kept them since the directory was opened.
+ * @throws {ReplicaError} */
+export async function nextHead({ path, meta }: ReplicaDirectory): Promise<string> {
+  const names = new Set(await listNames(path));
+  const taken = (name: string) => names.has(name) || names.has(name + META_SUFFIX);
   let number = (headNumber(meta.head) ?? 0) + 1;
   while (taken(headName(number))) number++;
   return headName(number);

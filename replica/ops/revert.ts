@@ -23,7 +23,7 @@ export async function revert(
 ): Promise<Outcome> {
   const { path, disks, meta: volume } = directory;
   const ancestors = await checkRevert(directory, file);
-  const head = { file: nextHead(directory), meta: headMeta(file, created), size: volume.size };
+  const head = { file: await nextHead(directory), meta: headMeta(file, created), size: volume.size };
   const text = formatVolumeMeta(volumeMetaWith(volume, head));
   const discard = { [volume.head]: await inodeOf(join(path, volume.head)) };
   // It holds from the moment that volume.meta names the new head.

@@ -92,7 +92,7 @@ export async function prepareSnapshot(
   const { userCreated, created, labels } = request;
   const meta = { ...old, removed: false, userCreated, created, labels };
   const head = {
-    file: nextHead(directory),
+    file: await nextHead(directory),
     meta: headMeta(file, created),
     size: request.size ?? volume.size,
   };
@@ -119,7 +119,7 @@ export async function clearWay(
   name: string,
   files: Files = diskFiles,
 ): Promise<void> {
-  for (const file of [snapshotFile(name), nextHead(directory)])
+  for (const file of [snapshotFile(name), await nextHead(directory)])
     await files.removeTree(join(directory.path, file + META_SUFFIX + ASIDE_SUFFIX));
 }
 
