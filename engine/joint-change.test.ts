@@ -21,6 +21,9 @@ class Replica {
   hangs = false;
   /** records that are not stored, as they come after what takes long */
   unheard = 0;
+  isFull = false;
+  /** in its turn */
+  answers = true;
   /** what takes long makes another head in the end */
   changesLate = false;
   readonly stored: MemberRecord[] = [];
@@ -34,9 +37,14 @@ class Replica {
           if (--this.unheard === 0 && this.changesLate) this.head++;
           return Promise.reject(new Error("no answer in time"));
         }
+        if (this.isFull) return Promise.reject(new RpcError(status.UNKNOWN, "no space left on device"));
         this.stored.push(record);
         return Promise.resolve();
       },
+      inheritedRegions: () =>
+        this.answers
+          ? Promise.resolve({ regionSize: 1, bitmap: new Uint8Array() })
+          : Promise.reject(new RpcError(status.DEADLINE_EXCEEDED, "no answer in time")),
       prepareSnapshot: ({ change }: ChangeRequest) => {
         this.calls.push(`prepare ${change}`);
         if (this.hangs) return new Promise(() => undefined);
@@ -141,6 +149,46 @@ void t.test(
     }
   },
 );
+
+void t.test(
+  "full copies, of which one has not answered, go on when all have answered something else",
+  async (t) => {
+    const pass = stoppedClock(t);
+    const [a, b] = [new Replica(0, "a"), new Replica(1, "b")];
+    const made = changesOf([a, b]).make({
+      apply: (address) => {
+        for (const replica of [a, b]) replica.isFull = true;
+        b.answers = false;
+        if (address === "a") return Promise.reject(new RpcError(status.UNKNOWN, "no space left on device"));
+        return Promise.reject(new RpcError(status.DEADLINE_EXCEEDED, "no answer in time"));
+      },
+    });
+    const isOver = () => Promise.race([made.then(() => true), sleep(200).then(() => false)]);
+    t.notOk(await isOver());
+    pass(60_000);
+    t.notOk(await isOver(), "b may be at it");
+    b.answers = true;
+    t.equal((await made).size, 2);
+    for (const replica of [a, b]) replica.isFull = false;
+    t.equal(`${a.slot.state.mode} ${b.slot.state.mode}`, "RW RW");
+  },
+);
+
+void t.test("an end of the volume is not kept waiting by a change that nobody has answered", async (t) => {
+  const replicas = [new Replica(0, "a"), new Replica(1, "b")];
+  const changes = changesOf(replicas);
+  const made = changes.make({
+    apply: () => {
+      for (const replica of replicas) replica.unheard = Infinity;
+      return Promise.reject(new Error("no answer in time"));
+    },
+  });
+  await sleep(100);
+  changes.breakOff();
+  await t.rejects(made, { message: /ends before it is known who made the change/ });
+  // What is to be recorded is tried on and on.
+  for (const replica of replicas) replica.unheard = 0;
+});
 
 void t.test("a change waits until it is known who made the one before", async (t) => {
   const replicas = [new Replica(0, "a"), new Replica(1, "b")];

@@ -74,6 +74,8 @@ interface Attempt {
   failures: Map<string, Error>;
   /** what a replica was asked for may still be done: it gave no answer */
   pending: boolean;
+  /** of `performance.now`: until then a call that is on its way is waited for where nobody can record anything */
+  until: number;
 }
 
 /** `again`: nothing was asked of anybody, as a replica went away meanwhile. `unknown`: nobody is known to have made the change. */
@@ -85,6 +87,7 @@ let lastChange = 0;
 export class JointChanges {
   /** the last one that was asked for; never rejects */
   #last: Promise<unknown> = Promise.resolve();
+  #isBrokenOff = false;
 
   constructor(
     private readonly roster: Roster,
@@ -105,6 +108,11 @@ export class JointChanges {
     return made;
   }
 
+  /** Whoever made the one that nobody has answered is not waited for any more: the volume is about to end, and the next start looks. */
+  breakOff(): void {
+    this.#isBrokenOff = true;
+  }
+
   async #make(change: JointChange, then: Then | null): Promise<Map<string, Error>> {
     const deadline = performance.now() + JOINT_CHANGE_WAIT_MS;
     for (;;) {
@@ -116,7 +124,7 @@ export class JointChanges {
       if (prepared !== null) await this.#flushShortly();
       const attempt = {
         ...{ change, prepared, heads, created: createdUnlike(heads), then },
-        ...{ failures: new Map<string, Error>(), pending: false },
+        ...{ failures: new Map<string, Error>(), pending: false, until: Infinity },
       };
       if ((await this.#held(() => this.#attempt(attempt))) === "ended") return attempt.failures;
     }
@@ -216,13 +224,20 @@ export class JointChanges {
 
   async #attempt(attempt: Attempt): Promise<Outcome> {
     const { decisions, signal } = this.roster;
+    this.#isBrokenOff = false;
     let outcome = await decisions.run(() => this.#apply(attempt));
+    attempt.until = performance.now() + JOINT_CHANGE_WAIT_MS;
     while (outcome === "unknown") {
+      this.#checkNotBrokenOff();
       outcome = await decisions.run(() => this.#lookWhoDid(attempt));
       // Meanwhile those that went away come back, or are let go.
       if (outcome === "unknown") await sleep(RECONNECT_DELAY_MS, undefined, { signal });
     }
     return outcome;
+  }
+
+  #checkNotBrokenOff(): void {
+    if (this.#isBrokenOff) throw new Error("the volume ends before it is known who made the change");
   }
 
   async #apply(attempt: Attempt): Promise<Outcome> {
@@ -293,13 +308,15 @@ export class JointChanges {
   }
 
   /** Where none is known to have made the change: one that is as it was stays, and with it those that are known to be as it is. When
-   * nobody is, all have made it, or may have. Whoever has not answered may be at it until it has stored another record. */
+   * nobody is, all have made it, or may have. Whoever has not answered may be at it until it has stored another record; where none
+   * can be stored, as on full disks, until it has answered something else in its turn, and what was on its way has come. */
   async #lookWhoDid(attempt: Attempt): Promise<Outcome> {
     const { roster, dropping } = this;
     const { heads: before, failures } = attempt;
     if (roster.end !== null) throw new Error(`the volume is not served: ${roster.end.reason}`);
     if (roster.someAway()) return "unknown";
-    if (attempt.pending && !(await dropping.renew())) return "unknown";
+    if (attempt.pending && !(await dropping.renew()))
+      if (performance.now() < attempt.until || !(await this.#haveAnswered())) return "unknown";
     attempt.pending = false;
     const slots = roster.members();
     const after = await this.#heads(slots);
@@ -319,6 +336,18 @@ export class JointChanges {
     const cause = "it is not known to have done what the others did about a change";
     const failing = slots.filter((slot) => !isLike(slot)).map((slot) => ({ slot, cause }));
     return this.#settle(attempt, survives, failing);
+  }
+
+  /** Whether all members have answered what was asked for in turn with changes. */
+  async #haveAnswered(): Promise<boolean> {
+    const { roster } = this;
+    const answers = roster.members().map((slot) =>
+      slot.link.inheritedRegions(roster.request(slot)).then(
+        () => true,
+        (error: unknown) => !mayStillDo(error as Error),
+      ),
+    );
+    return (await Promise.all(answers)).every(Boolean);
   }
 
   /** I/O waits for this: those that failed may hold other data than the others by now, and must not be read again. */

@@ -342,6 +342,11 @@ export class ReplicaSet {
     return this.#jointChanges.make(change);
   }
 
+  /** See JointChanges. */
+  breakOffChange(): void {
+    this.#jointChanges.breakOff();
+  }
+
   /** All replicas that are written have become larger. @param size bytes */
   grow(size: number): Promise<void> {
     return this.#roster.grow(size);

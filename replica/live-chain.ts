@@ -165,10 +165,16 @@ export class LiveChain {
   }
 
   private async dropOldHead(prepared: PreparedSnapshot): Promise<void> {
-    await finishSnapshot(this.directory.path, prepared).catch((err: unknown) => {
+    try {
+      await finishSnapshot(this.directory.path, prepared);
+    } catch (err) {
       this.oldHeads.push(prepared);
       this.log.warn({ err }, "the old head's name is left over");
-    });
+      return;
+    }
+    // It was read again meanwhile, perhaps.
+    const disks = new Map(this.directory.disks);
+    if (disks.delete(prepared.oldHead)) this.replica.directory = { ...this.directory, disks };
   }
 
   /** Undoes what was prepared, if anything was. */
@@ -283,6 +289,7 @@ export class LiveChain {
       this.replica.directory = directory;
       this.leftOver = false;
       await this.orBreak(() => this.switchStore());
+      this.merging = null;
     });
     await this.noteRemoved();
     this.log.info({ chain: directory.chain }, "reloaded");
@@ -373,7 +380,7 @@ export class LiveChain {
 
   private async switchStore(): Promise<void> {
     await this.store.switchLayers();
-    // It has both files anew. Whoever else is at them is not done.
+    // It has both files anew. Somebody else who is at them is not done.
     if (this.merging?.done === true) this.merging = null;
   }
 

@@ -206,6 +206,8 @@ export class Controller {
 
   /** Frontend down, replicas closed; the volume can be started again. */
   shutdown(): Promise<void> {
+    // It may wait for copies that nobody reaches.
+    this.#state.attached?.replicas.breakOffChange();
     return this.#changes.run(() => this.#start.shutdown());
   }
 
