@@ -210,15 +210,26 @@ void t.test("a change waits until it is known who made the one before", async (t
   t.equal((await taken).size, 0);
 });
 
-void t.test("copies that are full, and so record nothing, go on as they were", async (t) => {
+void t.test("what all have refused cannot come again", async (t) => {
   const replicas = [new Replica(0, "a"), new Replica(1, "b")];
-  const failures = await changesOf(replicas).make({
+  const apply = () => Promise.reject(new RpcError(status.UNKNOWN, "no space left on device"));
+  t.equal((await changesOf(replicas).make({ apply })).size, 2);
+  for (const { stored } of replicas) t.equal(stored.length, 1, "it is refused behind another record");
+});
+
+void t.test("copies that are full, and so record nothing, go on as they were after a while", async (t) => {
+  const pass = stoppedClock(t);
+  const replicas = [new Replica(0, "a"), new Replica(1, "b")];
+  const made = changesOf(replicas).make({
     apply: () => {
-      for (const replica of replicas) replica.unheard = Infinity;
+      for (const replica of replicas) replica.isFull = true;
       return Promise.reject(new RpcError(status.UNKNOWN, "no space left on device"));
     },
   });
-  t.equal(failures.size, 2);
+  await sleep(100);
+  pass(60_000);
+  t.equal((await made).size, 2);
+  for (const replica of replicas) replica.isFull = false;
   t.equal(replicas.map(({ slot }) => slot.state.mode).join(" "), "RW RW");
 });
 

@@ -72,8 +72,6 @@ interface Attempt {
   then: Then | null;
   /** by address */
   failures: Map<string, Error>;
-  /** what a replica was asked for may still be done: it gave no answer */
-  pending: boolean;
   /** of `performance.now`: until then a call that is on its way is waited for where nobody can record anything */
   until: number;
 }
@@ -124,7 +122,7 @@ export class JointChanges {
       if (prepared !== null) await this.#flushShortly();
       const attempt = {
         ...{ change, prepared, heads, created: createdUnlike(heads), then },
-        ...{ failures: new Map<string, Error>(), pending: false, until: Infinity },
+        ...{ failures: new Map<string, Error>(), until: Infinity },
       };
       if ((await this.#held(() => this.#attempt(attempt))) === "ended") return attempt.failures;
     }
@@ -267,7 +265,6 @@ export class JointChanges {
       return error === undefined || harmless(error) ? [] : [{ slot, cause: error.message }];
     });
     const survives = slots.some(({ address, state }) => state.mode === "RW" && !failures.has(address));
-    attempt.pending = [...failures.values()].some(mayStillDo);
     // One that gave no answer may have made the change all the same.
     if (!survives && failing.length > 0) return "unknown";
     return this.#settle(attempt, survives, failing);
@@ -308,16 +305,15 @@ export class JointChanges {
   }
 
   /** Where none is known to have made the change: one that is as it was stays, and with it those that are known to be as it is. When
-   * nobody is, all have made it, or may have. Whoever has not answered may be at it until it has stored another record; where none
-   * can be stored, as on full disks, until it has answered something else in its turn, and what was on its way has come. */
+   * nobody is, all have made it, or may have. Whoever has not answered may be at it, and a call come late, until another record is
+   * stored; where none can be, as on full disks, until all have answered something else in turn, and what was on its way has come. */
   async #lookWhoDid(attempt: Attempt): Promise<Outcome> {
     const { roster, dropping } = this;
     const { heads: before, failures } = attempt;
     if (roster.end !== null) throw new Error(`the volume is not served: ${roster.end.reason}`);
     if (roster.someAway()) return "unknown";
-    if (attempt.pending && !(await dropping.renew()))
+    if (!(await dropping.renew()))
       if (performance.now() < attempt.until || !(await this.#haveAnswered())) return "unknown";
-    attempt.pending = false;
     const slots = roster.members();
     const after = await this.#heads(slots);
     const copies = slots.filter(({ state }) => state.mode === "RW");
