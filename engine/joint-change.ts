@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { CommitSnapshotRequest, PrepareSnapshotRequest } from "../proto/control.js";
 import { isUnanswered } from "../proto/rpc-error.js";
+import { DecisionQueue } from "./decision-queue.js";
 import type { Dropping, Failing } from "./dropping.js";
 import {
   AGREEMENT_RETRY_MS,
@@ -83,15 +84,17 @@ type Outcome = "ended" | "again" | "unknown";
 let lastChange = 0;
 
 export class JointChanges {
-  /** the last one that was asked for; never rejects */
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #changes: DecisionQueue;
   #isBrokenOff = false;
 
   constructor(
     private readonly roster: Roster,
     private readonly dropping: Dropping,
     private readonly followers: SnapshotFollowers,
-  ) {}
+  ) {
+    const { signal, onError } = roster;
+    this.#changes = new DecisionQueue({ signal, onError });
+  }
 
   /** Makes the change on all active replicas while no I/O is under way. Those that fail are dropped if one that may be read
    * succeeded; else those stay that are as they were. One that is no copy yet takes a snapshot as well, if it can. Where nobody
@@ -101,9 +104,7 @@ export class JointChanges {
    * @throws {Error} when a replica is away for too long, or nothing is served any more; what `then` throws */
   make(change: JointChange, then: Then | null = null): Promise<Map<string, Error>> {
     // Heads tell who made the one before.
-    const made = this.#last.then(() => this.#make(change, then));
-    this.#last = made.catch(() => undefined);
-    return made;
+    return this.#changes.run(() => this.#make(change, then));
   }
 
   /** Whoever made the one that nobody has answered is not waited for any more: the volume is about to end, and the next start looks. */
