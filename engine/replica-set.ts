@@ -298,8 +298,8 @@ export class ReplicaSet {
         this.#reconnecting.begin(slot, remedy.reason);
         break;
       case "wait":
-        slot.silent = { reason: remedy.reason, bytesReceived: this.#bytesReceived(slot) };
-        roster.later(() => this.#checkSilent(slot, event), RECONNECT_DELAY_MS);
+        slot.silent = { reason: remedy.reason };
+        await this.#checkSilent(slot, event);
         break;
       case "gather":
         if (event.type === "failed")
@@ -319,14 +319,14 @@ export class ReplicaSet {
   async #checkSilent(slot: Slot, event: SlotEvent): Promise<void> {
     const roster = this.#roster;
     if (slot.silent === null || slot.state.mode === "ERR" || slot.state.mode === "AWAY") return;
-    if (this.#bytesReceived(slot) !== slot.silent.bytesReceived) slot.silent = null;
+    if (!this.#isSilent(slot)) slot.silent = null;
     else if (roster.otherCopy(slot)) await this.#handle(slot, event);
     else roster.later(() => this.#checkSilent(slot, event), RECONNECT_DELAY_MS);
     roster.publish();
   }
 
-  #bytesReceived({ index }: Slot): number {
-    return this.#roster.volume.stats().slots[index]?.bytesReceived ?? 0;
+  #isSilent({ index }: Slot): boolean {
+    return this.#roster.volume.stats().slots[index]?.timedOut === true;
   }
 
   // -------------------------------------------------------------------------------------------- what others ask

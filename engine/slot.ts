@@ -13,7 +13,7 @@ export interface Slot extends Holder {
   facts: ReplicaFacts | null;
   state: ReplicaState;
   /** set while the last copy leaves operations unanswered */
-  silent: { reason: string; bytesReceived: number } | null;
+  silent: { reason: string } | null;
   /** set when it came back having lost writes, and no better copy is there */
   lost: string | null;
   /** how often its stream has ended, and how often it had when it was last connected */

@@ -122,9 +122,9 @@ export interface SlotStats {
   mode: SlotMode;
   inFlight: number;
   held: number;
+  /** a timeout was reported, and nothing was answered since */
+  timedOut: boolean;
   crcErrors: number;
-  bytesSent: number;
-  bytesReceived: number;
 }
 
 export interface OperationLatency {

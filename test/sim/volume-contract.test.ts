@@ -92,7 +92,7 @@ abstract class Side {
         this.volume.stats();
       const seen = slots
         .slice(0, SLOTS)
-        .map(({ connected, mode, inFlight, held, crcErrors }) => ({ connected, mode, inFlight, held, crcErrors })); // prettier-ignore
+        .map(({ connected, mode, inFlight, held, timedOut, crcErrors }) => ({ connected, mode, inFlight, held, timedOut, crcErrors })); // prettier-ignore
       return { reads, writes, flushes, unmaps, readBytes, writtenBytes, failed, inFlight, differing, seen };
     } catch (error) {
       return (error as NativeError).code;

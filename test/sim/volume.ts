@@ -67,7 +67,6 @@ interface Slot {
   held: Set<SlotRequest>;
   timedOut: boolean;
   crcErrors: number;
-  bytesReceived: number;
 }
 
 class Flight {
@@ -162,7 +161,6 @@ export class SimVolume implements Simulated {
     held: new Set(),
     timedOut: false,
     crcErrors: 0,
-    bytesReceived: 0,
   }));
   private readonly flights = new Set<Flight>();
   private parked: Operation[] = [];
@@ -371,9 +369,8 @@ export class SimVolume implements Simulated {
       mode: slot.mode,
       inFlight: slot.requests.size + slot.held.size,
       held: slot.held.size,
+      timedOut: slot.timedOut,
       crcErrors: slot.crcErrors,
-      bytesSent: 0,
-      bytesReceived: slot.bytesReceived,
     }));
     // Written out, as in all that is made often: to spread takes several times as long.
     const { counts } = this;
@@ -609,7 +606,6 @@ export class SimVolume implements Simulated {
   private receive(index: number, end: End, message: ToEngine): void {
     const slot = this.slot(index);
     if (slot.end !== end) return;
-    slot.bytesReceived++;
     switch (message.type) {
       case "rejected": {
         this.connectionFailed(index, message.status, message.message);

@@ -534,9 +534,8 @@ Napi::Value VolumeObject::Stats(const Napi::CallbackInfo& info) {
     slot.Set("mode", ModeName(from.mode));
     slot.Set("inFlight", number(from.in_flight));
     slot.Set("held", number(from.held));
+    slot.Set("timedOut", from.timed_out);
     slot.Set("crcErrors", number(from.crc_errors));
-    slot.Set("bytesSent", number(from.bytes_sent));
-    slot.Set("bytesReceived", number(from.bytes_received));
     slots.Set(i, slot);
   }
   auto latency_of = [env, number](const LatencyCounts& from) {

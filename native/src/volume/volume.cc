@@ -291,6 +291,7 @@ Volume::Stats Volume::stats() const {
     out.mode = slot.mode;
     out.in_flight = slot.in_flight();
     out.held = slot.held.size();
+    out.timed_out = slot.timed_out;
     out.crc_errors = slot.crc_errors + (slot.client ? slot.client->crc_errors() : 0);
     out.bytes_sent = slot.bytes_sent + (slot.client ? slot.client->bytes_sent() : 0);
     out.bytes_received = slot.bytes_received + (slot.client ? slot.client->bytes_received() : 0);

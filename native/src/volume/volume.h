@@ -62,6 +62,8 @@ class Volume final : public Backend, public ReplicaClient::Owner, public EventLo
     SlotMode mode = SlotMode::kOff;
     uint64_t in_flight = 0;
     uint64_t held = 0;
+    /// A timeout was reported and nothing was answered since.
+    bool timed_out = false;
     uint64_t crc_errors = 0;
     uint64_t bytes_sent = 0;
     uint64_t bytes_received = 0;
