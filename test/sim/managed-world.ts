@@ -112,6 +112,11 @@ export class ManagedWorld extends World {
     return attached.volume;
   }
 
+  /** As an engine's process that is told to end: what changes all replicas ends first. */
+  protected override async detach(engine: Engine): Promise<void> {
+    await this.controllers.get(engine)?.shutdown();
+  }
+
   /** Addresses of the replicas that a volume is started with. */
   private given({ acceptLostWrites }: Decision): string[] {
     const members = this.members();

@@ -302,7 +302,11 @@ export class World {
     const attached = engine?.attached;
     if (engine == null || attached == null || engine.open.size > 0) return;
     const end = () => this.simulation.after(0, null, () => engine.process.die());
-    engine.process.run(() => attached.detach()).then(end, end);
+    engine.process.run(() => this.detach(engine, attached)).then(end, end);
+  }
+
+  protected async detach(_engine: Engine, attached: AttachedVolume): Promise<void> {
+    await attached.detach();
   }
 
   // ---------------------------------------------------------------------------------------------- power
