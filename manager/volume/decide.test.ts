@@ -192,6 +192,41 @@ t.test(
   },
 );
 
+t.test(
+  "what does not end on a disk that hangs keeps no volume from being detached, and used elsewhere",
+  async (t) => {
+    const cluster = attached();
+    cluster.settings.set("replica-replenishment-wait-interval", "86400");
+    const [lost, other] = cluster.replicas;
+    if (lost === undefined || other === undefined) throw new Error("two copies");
+    const { name } = lost.metadata;
+    const of = () => cluster.replicas.find(({ metadata }) => metadata.name === name);
+    const node = cluster.nodes.find(({ metadata }) => metadata.name === lost.spec.nodeID);
+    const condition = node?.status.diskStatus["d"]?.conditions[0] ?? {};
+    cluster.hanging.add(lost.spec.nodeID);
+    cluster.ticket = "";
+    settle(cluster);
+    t.equal(cluster.volume?.status.state, "detaching", "it is waited for until the disk is known to be lost");
+    Object.assign(condition, { status: "False", reason: "NoDiskInfo" });
+    settle(cluster);
+    t.equal(cluster.volume?.status.state, "detached");
+    t.match(of(), { spec: { failedAt: "" }, status: { currentState: "stopping" } }, "no engine went on without it"); // prettier-ignore
+    cluster.ticket = NODES.find((one) => one !== "a" && one !== lost.spec.nodeID) ?? "";
+    settle(cluster);
+    t.match(cluster.volume?.status, {
+      state: "attached",
+      currentNodeID: cluster.ticket,
+      robustness: "degraded",
+    });
+    t.strictSame([...cluster.current], [other.metadata.name]);
+    t.not(of()?.spec.failedAt, "");
+    Object.assign(condition, { status: "True", reason: "" });
+    cluster.hanging.clear();
+    settle(cluster);
+    t.match(cluster.volume?.status, { state: "attached", robustness: "healthy" });
+  },
+);
+
 t.test("a witness whose disk is lost is not started, nor waited for, until that is back", async (t) => {
   const cluster = attached();
   cluster.ticket = "";

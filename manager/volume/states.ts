@@ -56,6 +56,14 @@ function isStopped(draft: Draft, instance: Resource<"Engine"> | Resource<"Replic
   return !draft.world.reachable.has(instance.spec.nodeID);
 }
 
+/** On a disk that hangs it ends when that goes on, if ever. It has been asked to, and no engine is left that it could serve: one that
+ * comes next fences it, and none is started there. */
+function isReplicaStopped(draft: Draft, replica: Resource<"Replica">): boolean {
+  return (
+    isStopped(draft, replica) || (replica.status.currentState === "stopping" && draft.isOnLostDisk(replica))
+  );
+}
+
 function rest(draft: Draft): void {
   if (draft.engine !== null) draft.engine.spec.desireState = "stopped";
   for (const { spec } of allOf(draft)) spec.desireState = "stopped";
@@ -203,7 +211,7 @@ function stop(draft: Draft): void {
     replica.spec.desireState = "stopped";
   }
   for (const { spec } of draft.going) spec.desireState = "stopped";
-  if (!allOf(draft).every((replica) => isStopped(draft, replica))) return;
+  if (!allOf(draft).every((replica) => isReplicaStopped(draft, replica))) return;
   status.state = "detached";
   const from = status.currentNodeID;
   status.currentNodeID = "";

@@ -39,6 +39,8 @@ export class SimulatedCluster {
   readonly declined = new Set<string>();
   /** nodes that no engine reaches, although all else does */
   readonly cut = new Set<string>();
+  /** nodes on whose disks replicas do not end */
+  readonly hanging = new Set<string>();
   /** it has as many snapshots as it may have, so that no new copy is taken in */
   isFull = false;
   /** engines tell what they do with a copy that has come back a moment after it runs */
@@ -215,7 +217,9 @@ export class SimulatedCluster {
     const isHeld = isDeleted(instance) && instance.kind === "Replica" && this.#isHeld(instance as Resource<"Replica">); // prettier-ignore
     const wanted = isDeleted(instance) && !isHeld ? "stopped" : spec.desireState;
     if (wanted === "running" && ["", "stopped"].includes(status.currentState)) this.#begin(instance);
-    if (wanted === "stopped" && status.currentState !== "stopped")
+    const isStuck = instance.kind === "Replica" && this.hanging.has(spec.nodeID) && isBegun(status.currentState); // prettier-ignore
+    if (wanted === "stopped" && isStuck) status.currentState = "stopping";
+    else if (wanted === "stopped" && status.currentState !== "stopped")
       Object.assign(status, { currentState: "stopped", port: 0 });
     if (!isDeleted(instance) || isHeld || !["", "stopped"].includes(status.currentState)) return;
     if (instance.kind === "Engine") this.engine = null;
@@ -314,6 +318,10 @@ export class SimulatedCluster {
   delete(): void {
     if (this.volume !== null) markDeleted(this.volume);
   }
+}
+
+function isBegun(state: string): boolean {
+  return ["running", "stopping"].includes(state);
 }
 
 function isEngine(instance: Instance): instance is Resource<"Engine"> {
