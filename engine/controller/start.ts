@@ -109,13 +109,14 @@ export class Start {
   ): Promise<void> {
     const { state } = this;
     this.#unfit = new Map();
-    const found = await this.#open(entries, succession?.crashed ?? false);
+    const resumes = succession?.crashed ?? false;
+    const found = await this.#open(entries, resumes);
     checkAlike(found.map(({ entry }) => entry.address));
-    if (succession?.crashed === true && succession.after !== null)
-      await checkLast(found, succession.after, this.options.engineId);
-    let opened = await finishExpansion(found, size);
-    const sizes = (await currentCopies(opened, sizeOf)).map(({ replica }) => sizeOf(replica));
-    state.size = volumeSizeAtStart(size, currentSize, sizes);
+    if (resumes && succession?.after != null) await checkLast(found, succession.after, this.options.engineId);
+    // An engine that is started again is told the size of when it was started first: it may have grown the volume since.
+    const nominal = resumes ? Math.max(size, ...(await currentSizes(found))) : size;
+    let opened = await finishExpansion(found, nominal);
+    state.size = volumeSizeAtStart(nominal, currentSize, await currentSizes(opened));
     const { disableRevisionCounter, upgrade } = state.options;
     for (const { entry, replica } of opened) {
       if (sizeOf(replica) !== state.size)
@@ -365,6 +366,10 @@ export class Start {
 
 function sizeOf({ size }: Replica): number {
   return Number(size);
+}
+
+async function currentSizes(opened: Opened[]): Promise<number[]> {
+  return (await currentCopies(opened, sizeOf)).map(({ replica }) => sizeOf(replica));
 }
 
 function isBacked({ backingFile }: Replica): boolean {

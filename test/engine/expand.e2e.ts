@@ -135,3 +135,43 @@ t.test("one copy grew, and everything ended: the volume starts from the other", 
   const [first, second] = await Promise.all(nodes.map(({ directory }) => viewsOf(directory)));
   t.strictSame(first, second);
 });
+
+for (const [title, isWhole] of [
+  ["an engine that crashed after the volume grew, and is started as before, serves the whole of it", true],
+  ["one that crashed when one copy had grown has the other one grow as well", false],
+] as const)
+  t.test(title, async (t) => {
+    const cluster = new LonghornCluster(SIZE);
+    t.teardown(() => cluster.end());
+    const nodes = [await cluster.addNode(), await cluster.addNode()] as const;
+    cluster.engineFlags = ["--engine-id", "first"];
+    const engine = await cluster.startEngine(nodes);
+    const io = await IscsiIo.connect(engine.iscsi);
+    t.teardown(() => io.kill());
+    await io.write(0, MIB, 1);
+    if (isWhole) {
+      await expand(engine, 2 * SIZE);
+      await t.rejects(io.read(0, 512), { message: /CAPACITY_DATA_HAS_CHANGED/ });
+      await io.write(2 * SIZE - MIB, MIB, 2);
+    }
+    await cluster.kill(engine.process);
+    const { calls, close } = unaryClient(ReplicaService, nodes[1].address.slice("tcp://".length));
+    t.teardown(close);
+    if (!isWhole) await calls.replicaExpand({ size: 2 * SIZE }, { timeoutMs: WAIT_MS });
+
+    cluster.engineFlags = ["--engine-id", "second", "--resume-from", "first"];
+    const again = await cluster.startEngine(nodes);
+    t.match(await again.client.get(), { size: 2 * SIZE });
+    t.equal(await cluster.modes(again), "RW RW");
+    const after = await IscsiIo.connect(again.iscsi);
+    t.teardown(() => after.kill());
+    t.strictSame(await after.read(0, MIB), [{ version: 1, sectors: MIB / 512 }]);
+    const end = [{ version: isWhole ? 2 : 0, sectors: MIB / 512 }];
+    t.strictSame(await after.read(2 * SIZE - MIB, MIB), end);
+    await after.write(2 * SIZE - 2 * MIB, MIB, 3);
+    after.kill();
+    await cluster.stop(again.process);
+    for (const node of nodes) await cluster.stop(node.process);
+    const [first, second] = await Promise.all(nodes.map(({ directory }) => viewsOf(directory)));
+    t.strictSame(first, second);
+  });
