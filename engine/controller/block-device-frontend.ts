@@ -41,7 +41,7 @@ export class BlockDeviceFrontend implements Frontend {
     }
     const { portals } = this.options;
     const listened = portals.some((given) => covers(given, session.portal)) ? portals : [session.portal];
-    await this.#serve(attached, size, succeeds, listened, () => this.#device.adopt(session));
+    await this.#serve(attached, size, succeeds, listened, () => this.#device.adopt(session, size));
   }
 
   async #startAnew(attached: AttachedVolume, size: number, succeeds: Succession | null): Promise<void> {
@@ -105,12 +105,14 @@ export class BlockDeviceFrontend implements Frontend {
 
   /** The initiator stays logged in, and finds the next target. */
   async leave(): Promise<void> {
+    this.#device.leave();
     await this.#target?.leave();
   }
 
   async close(): Promise<void> {
     const target = this.#target;
     this.#target = null;
+    this.#device.leave();
     await target?.close();
   }
 }

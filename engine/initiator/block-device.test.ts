@@ -9,9 +9,13 @@ const PORTAL = { host: "127.0.0.1", port: 40_000 };
 const SIZE = 1 << 20;
 const DISK_WAIT_MS = 10;
 
-function deviceOn(host: FakeMachine, own = host): BlockDevice {
+function deviceOn(host: FakeMachine, own = host, diskWaitMs = DISK_WAIT_MS): BlockDevice {
   const options = { iqn: IQN, lun: 1, path: PATH, log: pino({ level: "silent" }) };
-  return new BlockDevice({ host, own, sharesNetwork: host === own }, options, DISK_WAIT_MS);
+  return new BlockDevice({ host, own, sharesNetwork: host === own }, options, diskWaitMs);
+}
+
+async function until(reached: () => boolean): Promise<void> {
+  while (!reached()) await new Promise((resolve) => setTimeout(resolve, 1));
 }
 
 function isEmpty({ sessions, records, files }: FakeMachine): boolean {
@@ -51,6 +55,46 @@ t.test("the kernel looks at the disk again when it has grown", async (t) => {
   await t.rejects(device.grow(4 * SIZE), { message: /disk sd1 has 4096 sectors/ });
   await device.detach();
   await t.rejects(device.grow(4 * SIZE), { message: `there is no disk of ${IQN} that could grow` });
+});
+
+t.test(
+  "a disk that is looked at in vain, as while its session is recovered, is looked at again",
+  async (t) => {
+    const machine = new FakeMachine();
+    const device = deviceOn(machine, machine, 10_000);
+    await device.attach(PORTAL, SIZE);
+    machine.sectors = (2 * SIZE) / 512;
+    machine.looksInVain = 1;
+    let refusals = 1;
+    machine.fault = (command) =>
+      command.endsWith("/device/rescan") && refusals-- > 0
+        ? { exitCode: 1, output: "Resource temporarily unavailable" }
+        : undefined;
+    await device.grow(2 * SIZE);
+    t.equal(machine.log.filter((line) => line.endsWith("/device/rescan")).length, 3);
+  },
+);
+
+t.test("a disk that has not grown in time grows when it can", async (t) => {
+  const machine = new FakeMachine();
+  const device = deviceOn(machine);
+  await device.attach(PORTAL, SIZE);
+  machine.sectors = (2 * SIZE) / 512;
+  machine.looksInVain = Infinity;
+  await t.rejects(device.grow(2 * SIZE), { message: /disk sd1 has 2048 sectors/ });
+  machine.looksInVain = 0;
+  await until(() => machine.sessions.get(1)?.seen === machine.sectors);
+});
+
+t.test("the next engine's device grows with its volume, if the one before did not come to it", async () => {
+  const machine = new FakeMachine();
+  await deviceOn(machine).attach(PORTAL, SIZE);
+  machine.sectors = (2 * SIZE) / 512;
+  const next = deviceOn(machine);
+  const session = await next.session();
+  if (session === null) throw new Error("no session");
+  await next.adopt(session, 2 * SIZE);
+  await until(() => machine.sessions.get(1)?.seen === machine.sectors);
 });
 
 t.test("what a killed engine left is cleaned up, and nothing of other volumes", async (t) => {
@@ -134,7 +178,7 @@ t.test("the next engine's device is the session that is there; the node is left 
   const session = await next.session();
   if (session === null) throw new Error("no session");
   t.strictSame(session.portal, PORTAL);
-  await next.adopt(session);
+  await next.adopt(session, SIZE);
   t.notOk(machine.log.some((line) => /^(rm|mknod)|log(in|out)/.test(line)));
   t.ok(await next.detach());
   t.ok(isEmpty(machine));
@@ -147,7 +191,7 @@ t.test("a node that is gone is made again for the next engine", async (t) => {
   const next = deviceOn(machine);
   const session = await next.session();
   if (session === null) throw new Error("no session");
-  await next.adopt(session);
+  await next.adopt(session, SIZE);
   t.equal(machine.files.get(PATH), "8:1");
 });
 

@@ -13,6 +13,7 @@ import {
   COMMAND_TIMEOUT_MS,
   DISK_POLL_MS,
   DISK_WAIT_MS,
+  GROWTH_PAUSE_MS,
   LOGIN_TIMEOUT_MS,
   LOGOUT_TIMEOUT_MS,
   SCSI_TIMEOUT_S,
@@ -32,6 +33,8 @@ export class BlockDevice {
   #portal: HostPort | null = null;
   /** that the node is made for, `MAJOR:MINOR`; null while there is none */
   #device: string | null = null;
+  /** of looking at a disk that has not grown with the target */
+  #growth = new AbortController();
 
   constructor(
     private readonly machine: Machine,
@@ -86,29 +89,59 @@ export class BlockDevice {
   }
 
   /** Uses the session that is there: the engine before has made it, and its portal is ours now.
+   * @param size bytes: the volume may have grown, and that engine not have come to the disk
    * @throws {Error} */
-  async adopt(session: IscsiSession): Promise<void> {
+  async adopt(session: IscsiSession, size: number): Promise<void> {
     const disk = session.disks.get(this.options.lun);
     if (disk === undefined) throw new Error(`session ${session.id} to ${session.target} has no disk`);
     this.#portal = session.portal;
     await this.#name(disk);
+    this.#growLater(size);
   }
 
   /** Lets the kernel look at the disk again: the target has become larger.
    * @param size bytes
-   * @throws {Error} */
+   * @throws {Error} it is as it was; looking goes on until it has grown */
   async grow(size: number): Promise<void> {
-    const { iqn, lun } = this.options;
-    const disk = (await this.session())?.disks.get(lun);
-    if (disk === undefined) throw new Error(`there is no disk of ${iqn} that could grow`);
-    await this.#write(`/sys/class/block/${disk}/device/rescan`, "1");
-    await this.#waitForDisk(size);
+    this.leave();
+    if (this.#portal === null) throw new Error(`there is no disk of ${this.options.iqn} that could grow`);
+    try {
+      await this.#waitForDisk(size, (disk) => this.#rescan(disk));
+    } catch (error) {
+      this.#growLater(size);
+      throw error;
+    }
+  }
+
+  /** Nobody else would look again: not the kernel, and the volume has grown. */
+  #growLater(size: number): void {
+    this.leave();
+    const { signal } = (this.#growth = new AbortController());
+    const look = async () => {
+      for (;;) {
+        try {
+          await this.#waitForDisk(size, (disk) => this.#rescan(disk), signal);
+          return;
+        } catch (err) {
+          if (signal.aborted) return;
+          this.options.log.warn({ err, size }, "the disk has not grown");
+        }
+        await sleep(GROWTH_PAUSE_MS, undefined, { signal }).catch(() => undefined);
+      }
+    };
+    void look();
+  }
+
+  /** Another engine looks after it from now on. */
+  leave(): void {
+    this.#growth.abort();
   }
 
   /** Logs out and removes the device node, as far as they are ours: another engine may have come in our place. What fails is
    * logged, and may be tried again.
    * @returns whether nothing is left */
   async detach(): Promise<boolean> {
+    this.leave();
     const [portal, device] = [this.#portal, this.#device];
     if (portal === null) return true;
     const failures: unknown[] = [];
@@ -145,7 +178,13 @@ export class BlockDevice {
     log.info({ path, disk, device }, "block device is there");
   }
 
-  async #waitForDisk(size: number): Promise<string> {
+  /** @param onOther what is done each time that it has another size
+   * @throws {Error} it is not there in time, or not of that size; or `signal` is aborted */
+  async #waitForDisk(
+    size: number,
+    onOther: (disk: string) => Promise<unknown> = () => Promise.resolve(),
+    signal?: AbortSignal,
+  ): Promise<string> {
     const { iqn, lun } = this.options;
     const deadline = performance.now() + this.diskWaitMs;
     for (;;) {
@@ -156,8 +195,17 @@ export class BlockDevice {
         const seen = disk === undefined ? "no disk appears" : `disk ${disk} has ${sectors} sectors`;
         throw new Error(`logged in to ${iqn}, but ${seen} after ${this.diskWaitMs} ms`);
       }
-      await sleep(DISK_POLL_MS);
+      signal?.throwIfAborted();
+      if (disk !== undefined) await onOther(disk);
+      await sleep(DISK_POLL_MS, undefined, { signal });
     }
+  }
+
+  /** Of no effect, or refused, while the session is just being recovered. */
+  async #rescan(disk: string): Promise<void> {
+    await this.#write(`/sys/class/block/${disk}/device/rescan`, "1").catch((err: unknown) =>
+      this.options.log.warn({ err }, "the disk is not looked at again"),
+    );
   }
 
   async #sessions(): Promise<IscsiSession[]> {

@@ -14,6 +14,9 @@ export const LOGOUT_TIMEOUT_MS = 8_000;
 export const DISK_WAIT_MS = 10_000;
 export const DISK_POLL_MS = 100;
 
+/** ms between two rounds of looks at a disk that has not grown with its volume: somebody may wait for the room. */
+export const GROWTH_PAUSE_MS = 5_000;
+
 /** ms that the initiator lock is waited for: some starts before ours, each as long as its disk needs. */
 export const LOCK_WAIT_MS = 60_000;
 export const LOCK_POLL_MS = 50;

@@ -5,6 +5,8 @@ interface Session {
   target: string;
   portal: string;
   disk: string | null;
+  /** sectors of the disk when it was looked at last */
+  seen: number | null;
 }
 
 const DONE: CommandResult = { exitCode: 0, output: "" };
@@ -21,8 +23,10 @@ export class FakeMachine implements Commands {
   /** answers instead of the machine, when it has one for a command line */
   fault: (command: string) => CommandResult | undefined = () => undefined;
   missing: string[] = [];
-  /** sectors of a disk that appears; null: none does */
+  /** sectors of a disk that appears, or is looked at; null: none does */
   sectors: number | null = 2048;
+  /** looks at a disk that are of no effect from now on */
+  looksInVain = 0;
   #next = 1;
 
   run(program: string, args: readonly string[]): Promise<CommandResult> {
@@ -34,7 +38,8 @@ export class FakeMachine implements Commands {
 
   login(target: string, portal: string): number {
     const id = this.#next++;
-    this.sessions.set(id, { target, portal, disk: this.sectors === null ? null : `sd${id}` });
+    const disk = this.sectors === null ? null : `sd${id}`;
+    this.sessions.set(id, { target, portal, disk, seen: this.sectors });
     return id;
   }
 
@@ -63,6 +68,7 @@ export class FakeMachine implements Commands {
         return this.#cat(last);
       case "sh":
         this.settings.set(last, args.at(-2) ?? "");
+        if (last.endsWith("/device/rescan")) this.#look(last);
         return DONE;
       case "stat": {
         const file = this.files.get(last);
@@ -87,11 +93,22 @@ export class FakeMachine implements Commands {
     }
   }
 
+  #look(path: string): void {
+    if (this.looksInVain-- > 0) return;
+    const session = this.#sessionOf(path);
+    if (session !== undefined) session.seen = this.sectors;
+  }
+
+  /** @param path of a file of its disk in sysfs */
+  #sessionOf(path: string): Session | undefined {
+    return [...this.sessions.values()].find(({ disk }) => path.startsWith(`/sys/class/block/${disk}/`));
+  }
+
   #cat(path: string): CommandResult {
     const [, disk = "", what = ""] = /^\/sys\/class\/block\/(\w+)\/(\w+)$/.exec(path) ?? [];
     const number = Number(disk.slice(2));
     if (what === "dev") return { exitCode: 0, output: `8:${number}` };
-    if (what === "size") return { exitCode: 0, output: String(this.sectors) };
+    if (what === "size") return { exitCode: 0, output: String(this.#sessionOf(path)?.seen ?? null) };
     return { exitCode: 1, output: "No such file or directory" };
   }
 
