@@ -139,9 +139,15 @@ t.test("what becomes a copy keeps its source, and the snapshot that it is of", a
   const copying = { status: 422, message: /being copied into/ };
   await t.rejects(client.act(source, "snapshotDelete", { name: "one" }), copying, "also before it is begun");
   await t.rejects(client.delete(source), copying);
+  await t.rejects(client.act(source, "expand", { size: "2Gi" }), { status: 422, message: /size: .* copied into to,/ }, "a copy is as large as that"); // prettier-ignore
+  await client.act(source, "expand", { size: "1Gi" });
+  await attach(rig, "to");
+  const copy = await client.byId("volume", "to");
+  await t.rejects(client.act(copy, "expand", { size: "2Gi" }), { status: 422, message: /size: .* copied from snap:\/\/from\/one/ }); // prettier-ignore
   await modify(rig.store, "Volume", "to", "status", ({ status }) => {
     status.cloneStatus.state = "copy-completed-awaiting-healthy";
   });
+  for (const whole of [source, copy]) await client.act(whole, "expand", { size: "2Gi" });
   await client.act(source, "snapshotDelete", { name: "one" });
   await client.delete(source);
   t.equal((await client.reload(source)).state, "deleting");

@@ -4,21 +4,29 @@ import { bytesOf, formatBytes } from "../objects/bytes.js";
 import { RuleError } from "../rule-error.js";
 import type { Cluster } from "../schedule/cluster.js";
 import { promisable } from "../schedule/space.js";
+import { isCloning } from "./cloning.js";
 
 /** @param size bytes, wanted
+ * @param copies names of volumes that become copies of it
  * @throws {RuleError} */
 export function checkExpansion(
-  { metadata, spec, status }: Resource<"Volume">,
+  volume: Resource<"Volume">,
   size: number,
   replicas: readonly Resource<"Replica">[],
+  copies: readonly string[],
   cluster: Cluster,
 ): void {
+  const { metadata, spec, status } = volume;
   const refuse = (why: string) => new RuleError("REFUSED", `volume ${metadata.name}: size: ${why}`);
   const present = bytesOf(spec.size);
   if (size < present)
     throw refuse(
       `a volume cannot become smaller: it has ${formatBytes(present)}, ${formatBytes(size)} are asked for`,
     );
+  // A copy is as large as what it is of, or it fails for good.
+  if (size > present && copies.length > 0)
+    throw refuse(`it is being copied into ${copies.join(", ")}, which has to be whole, or gone, first`);
+  if (size > present && isCloning(volume)) throw refuse(`it is being copied from ${spec.dataSource}, and has to be whole first`); // prettier-ignore
   if (spec.Standby) throw refuse("a standby volume is not expanded");
   if (status.robustness === "faulted") throw refuse("the volume is faulted");
   if (status.state !== "attached" && status.state !== "detached")

@@ -165,8 +165,9 @@ export async function expand(backend: Backend, name: string, size: string): Prom
   const wanted = roundUpSize(Number(quantity("expandInput: size", size)));
   const { replicas } = await volumeView(backend, volume);
   const cluster = await readCluster(backend);
+  const copies = unfinishedCopies(await backend.store.list("Volume"), name);
   return changeVolume(backend, name, (object) => {
-    checkExpansion(object, wanted, replicas, cluster);
+    checkExpansion(object, wanted, replicas, copies, cluster);
     object.spec.size = String(wanted);
   });
 }
