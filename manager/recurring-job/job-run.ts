@@ -7,7 +7,7 @@ import type { Resource } from "../objects/resource.js";
 import { loadSettings } from "../settings/stored.js";
 import { modify } from "../store/store.js";
 import { isForVolume } from "./selection.js";
-import { runTask, type TaskContext } from "./tasks.js";
+import { dropLeftTickets, runTask, type TaskContext } from "./tasks.js";
 
 type Job = Resource<"RecurringJob">;
 
@@ -40,7 +40,10 @@ export async function runJob(context: RunContext, job: Job, resumed: boolean): P
   if (BACKUPS.has(job.spec.task))
     warn(context, job, "Failed", `${job.spec.task}: not available yet: backups`);
   else await onAllVolumes(context, job);
-  if (!signal.aborted) await mark(context, job, null);
+  if (signal.aborted) return;
+  // A volume that was being attached for it when it was broken off is none of those that it went on with.
+  await dropLeftTickets(store, (other) => other !== name);
+  await mark(context, job, null);
 }
 
 /** @param since null: it is not being done any more */

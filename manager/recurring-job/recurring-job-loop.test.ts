@@ -179,6 +179,10 @@ t.test("a run that the manager's end broke off is gone on with, and nothing is d
     Object.assign(status.snapshots[name] ?? {}, { created });
   });
   await rig.until("Snapshot", name, ({ status }) => status.creationTime === created);
+  const attaching = await rig.makeVolume("c");
+  await rig.setReady("node-3", false);
+  await setWorkTickets(rig.store, attaching, () => false, [{ id: "recurring-job-job", type: "snapshot-controller", nodeID: "node-3", disableFrontend: "any", attachedBy: "" }]); // prettier-ignore
+  await rig.until("Volume", "c", ({ status }) => status.state === "attaching");
   await modify(rig.store, "RecurringJob", "job", "spec", ({ metadata }) => {
     metadata.annotations = { "aurochs.io/running-since": begun };
   });
@@ -187,6 +191,8 @@ t.test("a run that the manager's end broke off is gone on with, and nothing is d
   t.equal((await jobs.snapshots("b")).length, 2, "the one of the run before is older");
   t.equal((await jobs.snapshots("a")).length, 1);
   t.equal((await rig.need("RecurringJob", "job")).status.executionCount, 1);
+  t.strictSame(await rig.tickets("c"), [], "nobody waits for it any more");
+  await rig.until("Volume", "c", ({ status }) => status.state === "detached");
 });
 
 t.test("tickets of jobs that are not being done any more are dropped", async (t) => {
