@@ -244,6 +244,26 @@ t.test("a witness whose disk is lost is not started, nor waited for, until that 
   t.match(cluster.witnesses, [{ metadata: { name: witness?.metadata.name }, status: { currentState: "running" } }]); // prettier-ignore
 });
 
+t.test("a volume that nobody uses is not attached for a copy whose disk is lost", async (t) => {
+  const cluster = new SimulatedCluster(["a", "b"], 2);
+  cluster.settings.set("offline-replica-rebuilding", '{"v1":"true","v2":"false"}');
+  cluster.ticket = "a";
+  settle(cluster);
+  cluster.ticket = "";
+  settle(cluster);
+  const [failed] = cluster.replicas;
+  if (failed === undefined) throw new Error("two copies");
+  failed.spec.failedAt = failed.spec.lastFailedAt = new Date(cluster.now).toISOString();
+  const node = cluster.nodes.find(({ metadata }) => metadata.name === failed.spec.nodeID);
+  const condition = node?.status.diskStatus["d"]?.conditions[0] ?? {};
+  Object.assign(condition, { status: "False", reason: "NoDiskInfo" });
+  cluster.decide();
+  t.strictSame(cluster.upkeep, []);
+  Object.assign(condition, { status: "True", reason: "" });
+  cluster.decide();
+  t.strictSame(cluster.upkeep, ["volume-rebuilding-controller"]);
+});
+
 t.test("nowhere to go: degraded, and every node says why", async (t) => {
   const cluster = new SimulatedCluster(["a", "b"], 3);
   cluster.ticket = "a";

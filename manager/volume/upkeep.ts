@@ -52,12 +52,12 @@ function needsEviction(draft: Draft): boolean {
 }
 
 function needsRebuild(draft: Draft): boolean {
-  const { settings, volume, world } = draft;
+  const { settings, volume } = draft;
   if (!isOn(volume.spec.offlineRebuilding, settings.flag("offline-replica-rebuilding"))) return false;
   const whole = draft.replicas.filter(isWhole);
   if (whole.length >= volume.spec.numberOfReplicas) return false;
   const comesBack = draft.replicas.some(
-    (replica) => hasFailed(replica) && mayComeBack(replica) && world.reachable.has(replica.spec.nodeID),
+    (replica) => hasFailed(replica) && mayComeBack(replica) && draft.isThere(replica),
   );
   return mayRebuild(draft) && (comesBack || canGain(draft, whole));
 }
