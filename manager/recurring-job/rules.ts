@@ -10,16 +10,21 @@ const CONCURRENCY_MAX = 100;
 /** Kinds that keep nothing. */
 const WITHOUT_RETAIN = new Set(["snapshot-cleanup", "filesystem-trim"]);
 
-/** @throws {RuleError} */
-export function checkRecurringJob(spec: SpecOf<"RecurringJob">, settings: SettingValues): void {
+/** @param before what it is so far, which may be from before a rule, or the setting that it goes by; null: it is new
+ * @throws {RuleError} */
+export function checkRecurringJob(
+  spec: SpecOf<"RecurringJob">,
+  before: SpecOf<"RecurringJob"> | null,
+  settings: SettingValues,
+): void {
   if (spec.name.length > NAME_LENGTH_MAX || !/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/.test(spec.name))
     throw invalid("name", `${JSON.stringify(spec.name)} has to have lower-case letters, digits and "-", ${NAME_LENGTH_MAX} at most`); // prettier-ignore
   if (spec.task === "") throw invalid("task", "is missing");
-  const problem = cronProblem(spec.cron);
+  const problem = spec.cron === before?.cron ? null : cronProblem(spec.cron);
   if (problem !== null) throw invalid("cron", `${JSON.stringify(spec.cron)} ${problem}`);
   const retainMax = settings.number("recurring-job-max-retention");
   const retainMin = WITHOUT_RETAIN.has(spec.task) ? 0 : 1;
-  if (spec.retain < retainMin || spec.retain > retainMax)
+  if (spec.retain !== before?.retain && (spec.retain < retainMin || spec.retain > retainMax))
     throw invalid("retain", `has to be from ${retainMin} to ${retainMax}, not ${spec.retain}`);
   if (spec.concurrency < 1 || spec.concurrency > CONCURRENCY_MAX)
     throw invalid("concurrency", `has to be from 1 to ${CONCURRENCY_MAX}, not ${spec.concurrency}`);

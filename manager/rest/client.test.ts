@@ -87,6 +87,10 @@ t.test("a volume's life: made, attached, snapshotted, changed, expanded, detache
 
   volume = await client.act(volume, "updateReplicaCount", { replicaCount: 3 });
   t.match(volume, { numberOfReplicas: 3, replicas: [{}, {}] });
+  volume = await client.act(volume, "updateSnapshotMaxSize", { snapshotMaxSize: "1Gi" });
+  const more = { status: 422, message: /size: its snapshotMaxSize is 1 GiB, .* 2 GiB: change that first/ };
+  await t.rejects(client.act(volume, "expand", { size: "1Gi" }), more);
+  volume = await client.act(volume, "updateSnapshotMaxSize", { snapshotMaxSize: "2Gi" });
   volume = await client.act(volume, "expand", { size: "1Gi" });
   t.equal(volume.size, String(2 ** 30));
   volume = await client.act(volume, "cancelExpansion");
@@ -168,7 +172,7 @@ t.test("a snapshot that is to go is of no use any more", async (t) => {
 });
 
 t.test("recurring jobs are made, changed, given to volumes and taken from them", async (t) => {
-  const { url } = await startRig(t);
+  const { url, store } = await startRig(t);
   const client = await SchemaClient.connect(`${url}/v1`);
   const job = await client.create("recurringJob", { name: "nightly", task: "snapshot", cron: "0 2 * * *", retain: 7, groups: ["important"] }); // prettier-ignore
   t.match(job, { concurrency: 10, groups: ["important"], executionCount: 0 });
@@ -177,6 +181,18 @@ t.test("recurring jobs are made, changed, given to volumes and taken from them",
   const volume = await client.create("volume", { name: "v1", size: "1Gi", recurringJobSelector: [{ name: "important", isGroup: true }] }); // prettier-ignore
   const detached = { ...volume, actions: (await client.byId("volume", "v1")).actions };
   t.equal(detached.actions.recurringJobAdd, undefined, "not while it is being made");
+  const never = { cron: "0 0 30 2 *", retain: 1_000 };
+  await modify(store, "RecurringJob", "nightly", "spec", ({ spec }) => Object.assign(spec, never));
+  t.match(
+    await client.update(job, { ...never, concurrency: 5 }),
+    { concurrency: 5 },
+    "the rest was so before",
+  );
+  await t.rejects(client.update(job, { cron: "0 0 31 2 *" }), {
+    status: 400,
+    message: /cron: .*never comes/,
+  });
+  await t.rejects(client.update(job, { retain: 1_001 }), { status: 400, message: /retain/ });
   await client.delete(job);
   t.strictSame(await client.list("recurringJob"), []);
 });

@@ -5,6 +5,7 @@ import { RuleError } from "../rule-error.js";
 import type { Cluster } from "../schedule/cluster.js";
 import { promisable } from "../schedule/space.js";
 import { isCloning } from "./cloning.js";
+import { fitsSnapshots } from "./validation.js";
 
 /** @param size bytes, wanted
  * @param copies names of volumes that become copies of it
@@ -27,6 +28,10 @@ export function checkExpansion(
   if (size > present && copies.length > 0)
     throw refuse(`it is being copied into ${copies.join(", ")}, which has to be whole, or gone, first`);
   if (size > present && isCloning(volume)) throw refuse(`it is being copied from ${spec.dataSource}, and has to be whole first`); // prettier-ignore
+  if (size > present && !fitsSnapshots(size, bytesOf(spec.snapshotMaxSize)))
+    throw refuse(
+      `its snapshotMaxSize is ${formatBytes(bytesOf(spec.snapshotMaxSize))}, and has to be 0 or at least twice the size, ${formatBytes(2 * size)}: change that first`,
+    );
   if (spec.Standby) throw refuse("a standby volume is not expanded");
   if (status.robustness === "faulted") throw refuse("the volume is faulted");
   if (status.state !== "attached" && status.state !== "detached")

@@ -27,6 +27,10 @@ t.test("what a volume has may not be forbidden to it", async (t) => {
   });
   t.doesNotThrow(change("attached", { snapshotMaxSize: String(3 * 2 ** 30) }));
   t.throws(change("attached", { snapshotMaxSize: String(2 ** 31) }), { code: "REFUSED", message: /snapshotMaxSize: .* have 3 GiB/ }); // prettier-ignore
+  t.throws(change("attached", { snapshotMaxSize: String(2 ** 30) }), { code: "INVALID", message: /snapshotMaxSize: .* 2 GiB/ }); // prettier-ignore
+  volume.spec.snapshotMaxSize = String(2 ** 30);
+  t.doesNotThrow(change("attached", { staleReplicaTimeout: 1 }), "it was so before");
+  volume.spec.snapshotMaxSize = "0";
   t.doesNotThrow(change("detached", { dataLocality: "strict-local" }));
   t.throws(change("attached", { dataLocality: "strict-local" }), { code: "REFUSED", message: /dataLocality: .*detached/ }); // prettier-ignore
   t.doesNotThrow(change("detached", { accessMode: "rwx" }));

@@ -42,6 +42,7 @@ export function checkNewVolume(spec: VolumeSpec, around: VolumeSurroundings): vo
   if (bytesOf(spec.size) < SIZE_UNIT_BYTES)
     throw invalid("size", `${spec.size} is less than ${formatBytes(SIZE_UNIT_BYTES)}`);
   checkFields(spec);
+  checkSnapshotMaxSize(spec);
   checkTags("nodeSelector", "node", spec.nodeSelector, around.nodeTags);
   checkTags("diskSelector", "disk", spec.diskSelector, around.diskTags);
   if (spec.dataSource !== "") checkSource(spec, around);
@@ -59,6 +60,8 @@ export function checkVolumeChange(
     if (before[field] !== "" && before[field] !== after[field])
       throw invalid(field, `cannot be changed: it is ${before[field]}`);
   checkFields(after);
+  // One that does not fit was there before the rule: whatever else is changed may be.
+  if (before.snapshotMaxSize !== after.snapshotMaxSize) checkSnapshotMaxSize(after);
   if ((before.dataLocality === "strict-local") !== (after.dataLocality === "strict-local"))
     needDetached(status.state, "dataLocality", "changes to and from strict-local");
   if (before.accessMode !== after.accessMode) needDetached(status.state, "accessMode", "changes");
@@ -99,15 +102,22 @@ function checkFields(spec: VolumeSpec): void {
       "snapshotMaxCount",
       `has to be from ${SNAPSHOTS_MIN} to ${SNAPSHOTS_MAX}, not ${snapshotMaxCount}`,
     );
-  const [size, maxSize] = [bytesOf(spec.size), bytesOf(spec.snapshotMaxSize)];
-  if (maxSize !== 0 && maxSize < 2 * size)
-    throw invalid(
-      "snapshotMaxSize",
-      `has to be 0 or at least twice the volume's size, ${formatBytes(2 * size)}`,
-    );
   if (spec.staleReplicaTimeout < 0) throw invalid("staleReplicaTimeout", "is less than 0");
   if (spec.replicaRebuildingBandwidthLimit !== 0)
     throw invalid("replicaRebuildingBandwidthLimit", "is for the data engine v2");
+}
+
+function checkSnapshotMaxSize({ size, snapshotMaxSize }: VolumeSpec): void {
+  if (!fitsSnapshots(bytesOf(size), bytesOf(snapshotMaxSize)))
+    throw invalid(
+      "snapshotMaxSize",
+      `has to be 0 or at least twice the volume's size, ${formatBytes(2 * bytesOf(size))}`,
+    );
+}
+
+/** @param size bytes, as `maxSize`, of which 0 is no bound */
+export function fitsSnapshots(size: number, maxSize: number): boolean {
+  return maxSize === 0 || maxSize >= 2 * size;
 }
 
 /** As many as there are may stay. */

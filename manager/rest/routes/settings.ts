@@ -91,7 +91,7 @@ async function createJob(backend: Backend, call: Call): Promise<Reply> {
   });
   const name = given.name ?? "";
   const spec = checkSpec("RecurringJob", name, { ...given, concurrency: given.concurrency || CONCURRENCY_DEFAULT }); // prettier-ignore
-  checkRecurringJob(spec, await loadSettings(backend.store));
+  checkRecurringJob(spec, null, await loadSettings(backend.store));
   return item(recurringJobToResource(await backend.store.create({ kind: "RecurringJob", name, spec })));
 }
 
@@ -100,8 +100,9 @@ async function putJob(backend: Backend, name: string, call: Call): Promise<Reply
   const given = checkInput("recurringJob", await call.body(), { uses: JOB_FIELDS });
   const settings = await loadSettings(backend.store);
   const changed = await modify(backend.store, "RecurringJob", name, "spec", (job) => {
-    job.spec = checkSpec("RecurringJob", name, { ...job.spec, ...given });
-    checkRecurringJob(job.spec, settings);
+    const after = checkSpec("RecurringJob", name, { ...job.spec, ...given });
+    checkRecurringJob(after, job.spec, settings);
+    job.spec = after;
   });
   if (changed === null) throw missing("recurringJob", name);
   return item(recurringJobToResource(changed));
