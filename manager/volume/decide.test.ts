@@ -366,6 +366,63 @@ t.test("best-effort locality brings a copy to where the volume is used", async (
   t.equal(cluster.replicas.length, 2);
 });
 
+t.test(
+  "where other copies are being made, one that moves or comes back there waits, and is looked at again",
+  async (t) => {
+    const ways: [what: string, prepare: (cluster: SimulatedCluster, node: string) => void][] = [
+      [
+        "home",
+        (cluster, node) => {
+          Object.assign(cluster.volume?.spec ?? {}, { dataLocality: "best-effort" });
+          const failed = structuredClone(cluster.replicas[0]);
+          if (failed === undefined) throw new Error("it has no replica");
+          const failedAt = new Date(cluster.now).toISOString();
+          Object.assign(failed.metadata, { name: "v-r-home" });
+          Object.assign(failed.spec, {
+            nodeID: node,
+            diskID: `${node}-disk`,
+            failedAt,
+            desireState: "stopped",
+          });
+          failed.status.currentState = "stopped";
+          cluster.replicas = [...cluster.replicas, failed];
+        },
+      ],
+      [
+        "balance",
+        (cluster, node) => {
+          const zones = cluster.nodes.filter(({ metadata }) => metadata.name !== node);
+          for (const { status } of zones) status.zone = "crowded";
+          cluster.settings.set("replica-auto-balance", "least-effort");
+        },
+      ],
+      [
+        "back",
+        (cluster, node) => {
+          const [replica] = cluster.replicas;
+          if (replica === undefined) throw new Error("it has no replica");
+          Object.assign(replica.spec, { nodeID: node, diskID: `${node}-disk` });
+          cluster.settings.set("replica-replenishment-wait-interval", "86400");
+          cluster.crash(replica.metadata.name);
+        },
+      ],
+    ];
+    for (const [what, prepare] of ways) {
+      const cluster = new SimulatedCluster(NODES, 2);
+      if (cluster.volume !== null) cluster.volume.spec.dataLocality = "disabled";
+      settle(cluster, 3);
+      const node = NODES.find((one) => !nodesOf(cluster).includes(one)) ?? "";
+      cluster.ticket = node;
+      settle(cluster);
+      t.notOk(nodesOf(cluster).includes(node));
+      cluster.rebuilding.set(node, 5);
+      prepare(cluster, node);
+      settle(cluster, 5);
+      t.ok((cluster.lookAgainAt ?? Infinity) <= cluster.now + 30_000, what);
+    }
+  },
+);
+
 const strictlyLocal = (): SimulatedCluster => {
   const cluster = new SimulatedCluster(NODES, 1);
   if (cluster.volume !== null) cluster.volume.spec.dataLocality = "strict-local";

@@ -261,10 +261,7 @@ function add(draft: Draft, taken: Taken[], node: string): Unplaced | null {
   if (!found.placed) return { failures: found.failures, refusals: found.refusals, local: false };
   const isAttached = volume.status.state === "attached";
   if (isAttached && isPausing(draft)) return null;
-  if (isAttached && !mayRebuildOn(draft, found.node)) {
-    draft.lookAgain(world.now + RETRY_MS);
-    return null;
-  }
+  if (isAttached && !mayRebuildOn(draft, found.node)) return null;
   const { uuid: diskUUID, path: diskPath } = found.disk;
   const hardNode = node || homeOf(volume, draft.replicas);
   draft.create(newReplica(volume, { node: found.node, diskUUID, diskPath }, world.newSuffix(), hardNode));
@@ -272,8 +269,13 @@ function add(draft: Draft, taken: Taken[], node: string): Unplaced | null {
   return null;
 }
 
-function mayRebuildOn({ settings, world }: Draft, node: string): boolean {
-  return (world.rebuilding.get(node) ?? 0) < settings.number("concurrent-replica-rebuild-per-node-limit");
+/** Where as many are being made equal as may be, it is looked at again later: nobody tells when one of another volume is. */
+function mayRebuildOn(draft: Draft, node: string): boolean {
+  const { settings, world } = draft;
+  const most = settings.number("concurrent-replica-rebuild-per-node-limit");
+  if ((world.rebuilding.get(node) ?? 0) < most) return true;
+  if (most > 0) draft.lookAgain(world.now + RETRY_MS);
+  return false;
 }
 
 export function want(draft: Draft, taken: readonly Taken[], node: string): Want {

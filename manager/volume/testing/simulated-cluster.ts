@@ -39,6 +39,8 @@ export class SimulatedCluster {
   readonly declined = new Set<string>();
   /** nodes that no engine reaches, although all else does */
   readonly cut = new Set<string>();
+  /** replicas of other volumes that are being made equal, by node */
+  readonly rebuilding = new Map<string, number>();
   /** nodes on whose disks replicas do not end */
   readonly hanging = new Set<string>();
   /** it has as many snapshots as it may have, so that no new copy is taken in */
@@ -121,7 +123,7 @@ export class SimulatedCluster {
       reachable: new Set(
         this.nodes.map(({ metadata }) => metadata.name).filter((name) => !this.down.has(name)),
       ),
-      rebuilding: new Map(),
+      rebuilding: this.rebuilding,
       held: new Set(),
       newSuffix: () => (this.#names++).toString(16).padStart(8, "0"),
     });
