@@ -22,7 +22,7 @@ import { LUKS_HEADER_BYTES } from "./limits.js";
 import { Locks } from "./locks.js";
 import { sizeOf } from "./size.js";
 import { Staging, type Staged } from "./staging.js";
-import { endpointOn, needVolume, whyNotReady } from "./volumes.js";
+import { endpointOn, needVolume, sizeOn, whyNotReady } from "./volumes.js";
 
 const CAPABILITIES = [
   NodeRpcType.STAGE_UNSTAGE_VOLUME,
@@ -154,7 +154,7 @@ async function stagedOf(
   }
   if (!volume.ready) throw notNow(`volume ${volumeId} cannot be used now: ${whyNotReady(volume)}`);
   return {
-    ...{ volume: volumeId, device, size: Number(volume.size), isEncrypted: volume.encrypted },
+    ...{ volume: volumeId, device, size: sizeOn(volume, node), isEncrypted: volume.encrypted },
     ...{ stagingPath, access, secrets },
     mkfsParameters: (volumeContext["mkfsParams"] ?? "").split(/\s+/).filter((word) => word !== ""),
   };

@@ -106,9 +106,19 @@ export async function attachVolume(
 }
 
 /** The device of the volume on a node, "" where there is none. */
-export function endpointOn({ controllers }: Volume, node: string): string {
-  const engine = (controllers ?? []).find(({ hostId, running }) => hostId === node && running);
-  return engine?.endpoint ?? "";
+export function endpointOn(volume: Volume, node: string): string {
+  return engineOn(volume, node)?.endpoint ?? "";
+}
+
+/** @returns bytes that the device of the volume on a node has to have now: one that is to grow, and may not for hours, can be used
+ * meanwhile */
+export function sizeOn(volume: Volume, node: string): number {
+  // One that has just been started has told none yet.
+  return Math.min(Number(volume.size), Number(engineOn(volume, node)?.size ?? "") || Infinity);
+}
+
+function engineOn({ controllers }: Volume, node: string) {
+  return (controllers ?? []).find(({ hostId, running }) => hostId === node && running);
 }
 
 export function whyNotReady({
