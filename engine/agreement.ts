@@ -1,10 +1,10 @@
 /** Copies that may differ since a crash agree again: made equal in the background, then told so; and the same for what a
  * replica inherited from its own restart. */
 import { setTimeout as sleep } from "node:timers/promises";
+import { Equalizing } from "./equalizing.js";
 import type { HeldOperations } from "./held-operations.js";
 import { AGREEMENT_RETRY_MS, RECONNECT_DELAY_MS } from "./limits.js";
 import { isLonghorn } from "./longhorn/longhorn-link.js";
-import { makeEqual } from "./make-equal.js";
 import type { Range } from "./region-ranges.js";
 import { FencedError } from "./replica-link.js";
 import { judgeReturn } from "./return-verdict.js";
@@ -18,11 +18,22 @@ function isBehind({ state }: Slot): boolean {
 }
 
 export class Agreement {
+  #copies: Equalizing[] = [];
+  /** where reads waited before anything was copied */
+  #early: Range[] = [];
+
   constructor(
     private readonly roster: Roster,
     private readonly held: HeldOperations,
     private readonly revisions: Revisions,
   ) {}
+
+  /** Somebody reads there, where copies may differ, and waits until they do not: what one copy has, and another one lacks, was never
+   * acknowledged, but once it was read it has to stay, whichever copy is served from next. */
+  hurry(range: Range): void {
+    if (this.#copies.length === 0) this.#early.push(range);
+    for (const copy of this.#copies) copy.hurry(range);
+  }
 
   /** Makes the WO ones of `members` equal to `from`, then all forget what they inherited. */
   async run(from: Slot, members: Slot[], ranges: Range[]): Promise<void> {
@@ -34,8 +45,8 @@ export class Agreement {
       roster.later(async () => {
         if (isBehind(slot)) await this.held.dropUnequal(slot, cause);
       }, delayMs);
-    const tasks = targets.map(async (to) => {
-      const done = await makeEqual({
+    const copies = targets.map((to) => {
+      const copy = new Equalizing({
         volume,
         pacer,
         from: from.index,
@@ -49,9 +60,14 @@ export class Agreement {
         signal,
         log,
       });
-      if (done) unequal.delete(to);
+      return { to, copy };
+    });
+    const tasks = copies.map(async ({ to, copy }) => {
+      if (await copy.run()) unequal.delete(to);
       else if (!signal.aborted) drop(to, `${from.address}, which it was made equal to, failed`, 0);
     });
+    this.#copies = copies.map(({ copy }) => copy);
+    for (const range of this.#early.splice(0)) this.hurry(range);
     await Promise.all(tasks);
     while (!signal.aborted && roster.end === null) {
       try {

@@ -76,6 +76,7 @@ export class AttachedVolume {
       const takeover = await takeOver({ ...options, wanted, links, unfit, longhorn, witness });
       const native = new Volume({ size, replicaTimeoutMs }, (event) => {
         if (event.type === "unmapsWaiting") options.onUnmapsWaiting?.();
+        else if (event.type === "readWaits") set.onReadWaits(event);
         else set.onSlotEvent(event);
       });
       volume = native;

@@ -16,6 +16,8 @@ export interface CopyTask {
   ranges: Range[];
   /** whether `to` is still to be made equal; asked after each failure */
   wanted: () => boolean;
+  /** asked once of each range, when it may be copied: whether nobody else copies it. Absent: nobody does */
+  claim?: (range: Range) => boolean;
   /** @param bytes of a range that is equal now
    * @param moved of them that differed and were written */
   onCopied: (bytes: number, moved: number) => void;
@@ -33,33 +35,19 @@ const REFUSALS: ReadonlySet<string> = new Set<NativeError["code"]>([
   "INVALID",
 ]);
 
-/** Copies all ranges, several at a time, each again until it succeeds, as fast as the volume's users allow.
+/** Copies all ranges, several at a time, as fast as the volume's users allow.
  * @returns false when the copy is no longer wanted */
 export async function makeEqual(task: CopyTask): Promise<boolean> {
   const queue = task.ranges.values();
-  const unwanted = () => task.signal.aborted || !task.wanted();
   let differed = 0;
   async function work(): Promise<boolean> {
-    for (const { offset, length } of queue) {
-      for (;;) {
-        await task.pacer.take(length);
-        if (unwanted()) return false;
-        try {
-          const moved = await task.volume.copy(task.from, task.to, offset, length);
-          differed += moved;
-          task.onCopied(length, moved);
-          break;
-        } catch (err) {
-          if (unwanted()) return false;
-          const error = err as NativeError;
-          if (error.slot === task.to && REFUSALS.has(error.code)) task.onRefused(error);
-          task.log.warn(
-            { err, from: task.from, to: task.to, offset, length },
-            "a region could not be made equal",
-          );
-          await sleep(AGREEMENT_RETRY_MS, undefined, { signal: task.signal }).catch(() => undefined);
-        }
-      }
+    for (const range of queue) {
+      await task.pacer.take(range.length);
+      if (isUnwanted(task)) return false;
+      if (task.claim?.(range) === false) continue;
+      const moved = await makeRangeEqual(task, range);
+      if (moved === null) return false;
+      differed += moved;
     }
     return true;
   }
@@ -71,4 +59,28 @@ export async function makeEqual(task: CopyTask): Promise<boolean> {
       "copies made equal",
     );
   return done;
+}
+
+/** Copies one range at once, again until it succeeds.
+ * @returns bytes that differed; null when the copy is no longer wanted */
+export async function makeRangeEqual(task: CopyTask, { offset, length }: Range): Promise<number | null> {
+  const { volume, from, to, signal, log } = task;
+  for (;;) {
+    try {
+      const moved = await volume.copy(from, to, offset, length);
+      task.onCopied(length, moved);
+      return moved;
+    } catch (err) {
+      if (isUnwanted(task)) return null;
+      const error = err as NativeError;
+      if (error.slot === to && REFUSALS.has(error.code)) task.onRefused(error);
+      log.warn({ err, from, to, offset, length }, "a region could not be made equal");
+      await sleep(AGREEMENT_RETRY_MS, undefined, { signal }).catch(() => undefined);
+      if (isUnwanted(task)) return null;
+    }
+  }
+}
+
+function isUnwanted({ signal, wanted }: CopyTask): boolean {
+  return signal.aborted || !wanted();
 }

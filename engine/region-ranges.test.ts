@@ -1,6 +1,6 @@
 import t from "tap";
 import fc from "fast-check";
-import { bytesOf, unionOfRegions, withoutRanges, type Range } from "./region-ranges.js";
+import { bytesOf, touching, unionOfRegions, withoutRanges, type Range } from "./region-ranges.js";
 
 const MIB = 1 << 20;
 
@@ -46,6 +46,20 @@ t.test("what other ranges cover is left out, whatever they overlap", (t) => {
   });
   const result = fc.check(property, { numRuns: 2_000 });
   t.notOk(result.failed, `seed ${result.seed}: ${JSON.stringify(result.counterexample)}`);
+  t.end();
+});
+
+t.test("those that have something of a range are found", (t) => {
+  const gaps = fc.array(fc.record({ gap: fc.nat(3), length: fc.integer({ min: 1, max: 3 }) }));
+  const asked = fc.record({ offset: fc.nat(30), length: fc.integer({ min: 1, max: 9 }) });
+  const found = (pieces: { gap: number; length: number }[], range: Range) => {
+    let at = 0;
+    const ranges = pieces.map(({ gap, length }) => ({ offset: (at += gap + length) - length, length }));
+    const reaches = (one: Range) =>
+      one.offset < range.offset + range.length && range.offset < one.offset + one.length;
+    t.strictSame(touching(ranges, range), ranges.filter(reaches));
+  };
+  fc.assert(fc.property(gaps, asked, found));
   t.end();
 });
 

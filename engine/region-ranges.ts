@@ -48,6 +48,21 @@ export function withoutRanges(ranges: Range[], excluded: Range[]): Range[] {
   return left;
 }
 
+/** Those of `ranges`, which ascend without overlaps, that have something of `range`. */
+export function touching(ranges: readonly Range[], { offset, length }: Range): Range[] {
+  let [from, to] = [0, ranges.length];
+  while (from < to) {
+    const middle = (from + to) >> 1;
+    const one = ranges[middle];
+    if (one !== undefined && one.offset + one.length <= offset) from = middle + 1;
+    else to = middle;
+  }
+  const found: Range[] = [];
+  for (let one = ranges[from]; one !== undefined && one.offset < offset + length; one = ranges[++from])
+    found.push(one);
+  return found;
+}
+
 /** The same, each at most `bytesMax` long. */
 export function inPieces(ranges: Range[], bytesMax: number): Range[] {
   return ranges.flatMap((range) => pieces(range, bytesMax));

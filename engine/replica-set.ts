@@ -18,7 +18,7 @@ import { chooseSource, type SourceRules } from "./membership.js";
 import { OutOfSpace } from "./out-of-space.js";
 import { Rebuild, type RebuildEnd } from "./rebuild.js";
 import { Reconnecting } from "./reconnecting.js";
-import { bytesOf, unionOfRegions } from "./region-ranges.js";
+import { bytesOf, unionOfRegions, type Range } from "./region-ranges.js";
 import type { ReplicaCounts } from "./replica-counts.js";
 import type { ReplicaLink } from "./replica-link.js";
 import type { ReplicaState, ResyncProgress } from "./replica-state.js";
@@ -187,6 +187,11 @@ export class ReplicaSet {
       if (!readable && isLonghorn(slot.link)) await slot.link.setRebuilding(true);
       roster.apply(slot, { type: "connected", differingBytes: readable ? null : bytesOf(ranges) });
       await roster.volume.setMode(slot.index, readable ? "RW" : "WO");
+      if (!readable)
+        await roster.volume.holdReads(
+          slot.index,
+          ranges.flatMap(({ offset, length }) => [offset, length]),
+        );
     }
     roster.publish();
     const inherited = regions.some(({ bitmap }) => bitmap.some((byte) => byte !== 0));
@@ -323,6 +328,11 @@ export class ReplicaSet {
     else if (roster.otherCopy(slot)) await this.#handle(slot, event);
     else roster.later(() => this.#checkSilent(slot, event), RECONNECT_DELAY_MS);
     roster.publish();
+  }
+
+  /** See Agreement. */
+  onReadWaits(range: Range): void {
+    this.#agreement.hurry(range);
   }
 
   #isSilent({ index }: Slot): boolean {

@@ -112,7 +112,9 @@ export type SlotEvent =
 export type VolumeEvent =
   | SlotEvent
   /** An unmap waits because of `watchUnmaps`; once for all that wait at a time. */
-  | { type: "unmapsWaiting" };
+  | { type: "unmapsWaiting" }
+  /** What reads there waits because of `holdReads`; once for each that begins to. */
+  | { type: "readWaits"; offset: number; length: number };
 
 export type OperationKind =
   | "read" | "write" | "flush" | "unmap" | "writeZeroes" | "compareAndWrite" | "orWrite" | "copy" | "extents"; // prettier-ignore
@@ -212,6 +214,9 @@ export interface Volume {
   /** Whether unmaps that name no slot wait, each with its range: other I/O goes on. Those that wait go on when this ends, and
    * when the volume is quiesced: what is done to it may come before what they wait for. */
   watchUnmaps(on: boolean): Promise<void>;
+  /** What reads in `ranges` (`[offset, length, ...]`, ascending, without overlaps) and names no slot waits until the WO slot `slot` has been made
+   * equal there by `copy`, each range as a whole, or has another mode. Nothing for any other slot. */
+  holdReads(slot: number, ranges: number[]): Promise<void>;
   /** Whole ms that have passed on this machine, those in which it slept as well: what `leaseReads` goes by. */
   clock(): number;
   /** Until when (of `clock`) what is read counts; `null`: for good, as at the beginning. What a slot answers later to an operation that

@@ -14,7 +14,7 @@
 namespace aurochs {
 
 struct Event {
-  enum class Type { kDisconnected, kFailed, kTimeout, kUnmapsWaiting };
+  enum class Type { kDisconnected, kFailed, kTimeout, kUnmapsWaiting, kReadWaits };
   Type type;
   int slot;
   Status status = Status::kOk;
@@ -43,7 +43,7 @@ struct WaitedOperation final : CopyOperation {
   std::shared_future<void> future = done.get_future().share();
 };
 
-class VolumeFixture final : public Volume::Listener {
+class VolumeFixture : public Volume::Listener {
  public:
   VolumeFixture(uint64_t size, int replica_count, int64_t timeout_ms = 30'000) {
     loop.Start("volume");
@@ -70,6 +70,9 @@ class VolumeFixture final : public Volume::Listener {
   }
   void SetMode(int slot, SlotMode mode) {
     OnLoop(loop, [&] { volume->SetMode(slot, mode); });
+  }
+  void HoldReads(int slot, std::vector<Unequal::Range> ranges) {
+    OnLoop(loop, [&] { volume->HoldReads(slot, ranges); });
   }
   void WatchUnmaps(bool on) {
     OnLoop(loop, [&] { volume->WatchUnmaps(on); });
@@ -159,6 +162,7 @@ class VolumeFixture final : public Volume::Listener {
   }
 
   void OnUnmapsWaiting() override { Add({Event::Type::kUnmapsWaiting, Volume::kAnySlot}); }
+  void OnReadWaits(uint64_t, uint64_t) override { Add({Event::Type::kReadWaits, Volume::kAnySlot}); }
 
   std::mutex mutex_;
   std::condition_variable arrived_;

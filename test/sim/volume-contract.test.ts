@@ -179,6 +179,8 @@ abstract class Side {
         return volume.grow(call.size);
       case "watchUnmaps":
         return volume.watchUnmaps(call.on);
+      case "holdReads":
+        return volume.holdReads(call.slot, call.ranges);
       case "leaseReads": {
         const until = { over: 0, good: null, long: volume.clock() + NEVER_MS };
         return volume.leaseReads(until[call.until]);
@@ -279,6 +281,7 @@ type Call =
   | { do: "refuse"; status: StatusName | null }
   | { do: "grow"; size: number }
   | { do: "watchUnmaps"; on: boolean }
+  | { do: "holdReads"; slot: number; ranges: number[] }
   | { do: "leaseReads"; until: "over" | "good" | "long" };
 type Step =
   | { do: "calls"; calls: Call[] }
@@ -294,13 +297,14 @@ const OPERATIONS = [
 ] as Call["do"][];
 const CONTROLS = [
   ...["setMode", "setMode", "setMode", "failHeld", "failHeld", "failHeld", "refuse", "grow", "watchUnmaps"],
-  ...["leaseReads", "quiesce", "resume", "resume"],
+  ...["holdReads", "leaseReads", "quiesce", "resume", "resume"],
 ] as Call["do"][];
 
 const UNHINDERED: Call[] = [
   { do: "refuse", status: null },
   { do: "leaseReads", until: "good" },
   { do: "watchUnmaps", on: false },
+  ...Array.from({ length: SLOTS }, (_, slot): Call => ({ do: "holdReads", slot, ranges: [] })),
   { do: "resume" },
   { do: "resume" },
 ];
@@ -377,6 +381,8 @@ class Plan {
         return { do: kind, size: this.size };
       case "watchUnmaps":
         return { do: kind, on: random.chance(0.5) };
+      case "holdReads":
+        return { do: kind, slot, ranges: random.pick([[0, BLOCK_BYTES], [0, SECTOR_BYTES, BLOCK_BYTES, 2 * BLOCK_BYTES, 1 << 20, BLOCK_BYTES]]) }; // prettier-ignore
       case "leaseReads":
         return { do: kind, until: random.pick(["over", "good", "long"] as const) };
       case "connect":

@@ -20,6 +20,7 @@ import { network, type End } from "./network.js";
 import { BLOCK_SECTORS, bytesOf, SECTOR_BYTES, sectorsOf } from "./sectors.js";
 import { runningProcess, simulation, type Process } from "./simulation.js";
 import { nativeError, type StoreOp } from "./store.js";
+import { Unequal } from "./unequal.js";
 
 const SLOTS = 16;
 const PAYLOAD_BYTES_MAX = 1 << 20;
@@ -139,7 +140,7 @@ function joined(runs: readonly number[]): number[] {
 type Simulated = Pick<
   Volume,
   | "connect" | "setMode" | "failHeld" | "refuse" | "grow" | "read" | "write" | "unmap" | "writeZeroes" | "flush" | "extents"
-  | "copy" | "settle" | "watchUnmaps" | "clock" | "leaseReads" | "quiesce" | "resume" | "stats" | "close"
+  | "copy" | "settle" | "watchUnmaps" | "holdReads" | "clock" | "leaseReads" | "quiesce" | "resume" | "stats" | "close"
 >; // prettier-ignore
 
 /** What an empty range comes to. */
@@ -164,6 +165,8 @@ export class SimVolume implements Simulated {
   }));
   private readonly flights = new Set<Flight>();
   private parked: Operation[] = [];
+  /** of what copies may differ in */
+  private waitingReads: Operation[] = [];
   private refusal: StatusName | null = null;
   private leasedUntil: number | null = null;
   private watchingUnmaps = false;
@@ -177,6 +180,7 @@ export class SimVolume implements Simulated {
   private epoch = 0;
   private lastId = 0;
   private readonly divergence = new Divergence();
+  private readonly unequal = new Unequal();
   private readonly process: Process;
   /** bytes */
   private size: number;
@@ -284,6 +288,12 @@ export class SimVolume implements Simulated {
     return this.onThread(() => {
       this.watchingUnmaps = on;
       if (!on) this.startWaitingUnmaps();
+    });
+  }
+  holdReads(slot: number, ranges: number[]): Promise<void> {
+    return this.onThread(() => {
+      if (this.slot(slot).mode === "WO") this.unequal.set(slot, ranges);
+      this.runReady();
     });
   }
   clock(): number {
@@ -421,13 +431,30 @@ export class SimVolume implements Simulated {
   }
 
   private answerParked(status: StatusName): void {
-    for (const { done } of this.parked.splice(0)) {
+    for (const { done } of [...this.parked.splice(0), ...this.waitingReads.splice(0)]) {
       this.counts.failed++;
       done(status, null, null);
     }
   }
 
+  private readsUnequal({ kind, slot, offset, length }: Operation): boolean {
+    return kind === "read" && slot === null && this.unequal.touches(offset, offset + length);
+  }
+
+  private admitEqual(): void {
+    if (this.waitingReads.length === 0) return;
+    const waiting = this.waitingReads;
+    this.waitingReads = waiting.filter((operation) => this.readsUnequal(operation));
+    this.parked.push(...waiting.filter((operation) => !this.readsUnequal(operation)));
+  }
+
   private admit(operation: Operation): void {
+    if (this.readsUnequal(operation)) {
+      const { offset, length } = operation;
+      this.waitingReads.push(operation);
+      this.report({ type: "readWaits", offset, length });
+      return;
+    }
     const flight = new Flight(operation);
     for (const other of this.overlapping(flight)) {
       const overtaken = flight.isUrgent && !other.isUrgent && other.blockers.size > 0;
@@ -455,8 +482,10 @@ export class SimVolume implements Simulated {
     const touched = flight.answered.size + flight.pending.size > 0;
     if (status !== "OK" && flight.audience === "writers" && flight.kind !== "flush" && touched)
       this.divergence.add(flight.begin, flight.end, this.writers());
-    else if (status === "OK" && flight.kind === "copy")
+    else if (status === "OK" && flight.kind === "copy") {
       this.divergence.copied(operation.from, operation.to, flight.begin, flight.end);
+      this.unequal.copied(operation.to, flight.begin, flight.end);
+    }
     for (const [slot, request] of flight.pending) {
       if (request.state !== "held") continue;
       this.slots[slot]?.held.delete(request);
@@ -499,6 +528,7 @@ export class SimVolume implements Simulated {
       for (let flight = this.ready.shift(); flight !== undefined; flight = this.ready.shift())
         if (flight.active && flight.operation !== null) this.start(flight);
       this.finishSettlement();
+      this.admitEqual();
       while (this.parked.length > 0 && this.quiesced === 0) this.admit(this.parked.shift() as Operation);
       if (this.ready.length === 0) break;
     }
@@ -686,6 +716,7 @@ export class SimVolume implements Simulated {
       this.dropStream(index, false);
     }
     this.endSettlement();
+    this.unequal.forget(index);
     for (const flight of [...this.flights]) {
       if (!flight.active) continue;
       if (mode === "OFF") flight.answered.delete(index);
@@ -696,6 +727,7 @@ export class SimVolume implements Simulated {
       }
       this.proceed(flight);
     }
+    this.runReady();
   }
 
   private endHeld(index: number | null, status: StatusName): number {

@@ -430,6 +430,28 @@ Napi::Value VolumeObject::WatchUnmaps(const Napi::CallbackInfo& info) {
   return OnLoop(info.Env(), "", [on](Volume& volume) { volume.WatchUnmaps(on); });
 }
 
+Napi::Value VolumeObject::HoldReads(const Napi::CallbackInfo& info) {
+  Arguments arguments(info);
+  int slot = static_cast<int>(arguments.Integer(0, "slot", 0, kSlotsMax - 1));
+  std::vector<Unequal::Range> ranges;
+  if (!info[1].IsArray()) arguments.Refuse("ranges has to be an array of [offset, length, ...]");
+  auto numbers = info[1].As<Napi::Array>();
+  uint32_t count = arguments.error().empty() ? numbers.Length() / 2 : 0;
+  ranges.reserve(count);
+  uint64_t at = 0;
+  for (uint32_t i = 0; i < count && arguments.error().empty(); ++i) {
+    Napi::HandleScope scope(info.Env());
+    uint64_t offset =
+        arguments.Integer(numbers[2 * i], "an offset of ranges, which ascend,", at, kSafeIntegerMax);
+    uint64_t length =
+        arguments.Integer(numbers[2 * i + 1], "a length of ranges", 1, kSafeIntegerMax - offset);
+    at = offset + length;
+    ranges.push_back({offset, at});
+  }
+  return OnLoop(info.Env(), arguments.error(),
+                [slot, ranges = std::move(ranges)](Volume& volume) { volume.HoldReads(slot, ranges); });
+}
+
 Napi::Value VolumeObject::Clock(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(Volume::Clock() / 1000));
 }
@@ -644,6 +666,14 @@ void VolumeObject::OnUnmapsWaiting() {
   EmitEvent([](Napi::Env, Napi::Object event) { event.Set("type", "unmapsWaiting"); });
 }
 
+void VolumeObject::OnReadWaits(uint64_t offset, uint64_t length) {
+  EmitEvent([=](Napi::Env, Napi::Object event) {
+    event.Set("type", "readWaits");
+    event.Set("offset", static_cast<double>(offset));
+    event.Set("length", static_cast<double>(length));
+  });
+}
+
 VolumeObject::VolumeObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<VolumeObject>(info) {
   Napi::Env env = info.Env();
   Arguments arguments(info);
@@ -695,6 +725,7 @@ Napi::Function VolumeObject::Define(Napi::Env env) {
                          InstanceMethod<&VolumeObject::Copy>("copy"),
                          InstanceMethod<&VolumeObject::Settle>("settle"),
                          InstanceMethod<&VolumeObject::WatchUnmaps>("watchUnmaps"),
+                         InstanceMethod<&VolumeObject::HoldReads>("holdReads"),
                          InstanceMethod<&VolumeObject::Clock>("clock"),
                          InstanceMethod<&VolumeObject::LeaseReads>("leaseReads"),
                          InstanceMethod<&VolumeObject::Quiesce>("quiesce"),

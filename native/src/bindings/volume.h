@@ -68,6 +68,7 @@ class VolumeObject : public Napi::ObjectWrap<VolumeObject>,
   Napi::Value Copy(const Napi::CallbackInfo& info);
   Napi::Value Settle(const Napi::CallbackInfo& info);
   Napi::Value WatchUnmaps(const Napi::CallbackInfo& info);
+  Napi::Value HoldReads(const Napi::CallbackInfo& info);
   Napi::Value Clock(const Napi::CallbackInfo& info);
   Napi::Value LeaseReads(const Napi::CallbackInfo& info);
   Napi::Value Quiesce(const Napi::CallbackInfo& info);
@@ -82,6 +83,7 @@ class VolumeObject : public Napi::ObjectWrap<VolumeObject>,
                 uint64_t length) override;
   void OnTimeout(int slot, OperationKind kind, uint64_t offset, uint64_t length, int64_t elapsed_ms) override;
   void OnUnmapsWaiting() override;
+  void OnReadWaits(uint64_t offset, uint64_t length) override;
 
   void OnConnectionEnded(const std::string& reason) override;
 

@@ -154,6 +154,7 @@ void Volume::SetMode(int index, SlotMode mode) {
     DropStream(index, false);
   }
   EndSettlement();
+  unequal_.Forget(index);
   ForEachFlight([&](Flight* flight) {
     if (mode == SlotMode::kOff) flight->answered &= ~Bit(index);
     SlotRequest& request = flight->requests[index];
@@ -164,6 +165,7 @@ void Volume::SetMode(int index, SlotMode mode) {
     }
     Proceed(flight);
   });
+  RunReady();
 }
 
 size_t Volume::FailHeld(int index, Status status) {

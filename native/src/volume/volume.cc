@@ -11,6 +11,12 @@ namespace aurochs {
 
 namespace {
 
+/// What somebody learns of the volume's content.
+bool Tells(OperationKind kind) {
+  return kind == OperationKind::kRead || kind == OperationKind::kCompareAndWrite ||
+         kind == OperationKind::kOrWrite;
+}
+
 bool IsWriter(OperationKind kind) {
   return kind != OperationKind::kRead && kind != OperationKind::kExtents && kind != OperationKind::kFlush;
 }
@@ -82,6 +88,11 @@ void Volume::Park(const Parked& entry) {
 
 void Volume::Admit(const Parked& entry) {
   Operation* operation = entry.operation;
+  // Before it has its range: what makes that equal needs it.
+  if (ReadsUnequal(entry)) {
+    waiting_reads_.push_back(entry);
+    return listener_->OnReadWaits(operation->offset, operation->length);
+  }
   Flight* flight = TakeFlight();
   flight->operation = operation;
   flight->kind = operation->kind;
@@ -110,8 +121,27 @@ void Volume::AdmitParked() {
   }
 }
 
+bool Volume::ReadsUnequal(const Parked& entry) const {
+  const Operation& operation = *entry.operation;
+  return entry.slot == kAnySlot && Tells(operation.kind) &&
+         unequal_.Touches(operation.offset, operation.offset + operation.length);
+}
+
+/// What waited for copies that are equal now goes on behind all that waits.
+void Volume::AdmitEqual() {
+  if (waiting_reads_.empty()) return;
+  auto equal = std::stable_partition(waiting_reads_.begin(), waiting_reads_.end(),
+                                     [this](const Parked& entry) { return ReadsUnequal(entry); });
+  std::vector<Parked> admitted(equal, waiting_reads_.end());
+  waiting_reads_.erase(equal, waiting_reads_.end());
+  for (const Parked& entry : admitted) parked_.push_back(entry);
+}
+
 void Volume::AnswerParked(Status status) {
-  for (Parked& entry : std::exchange(parked_, {})) {
+  std::deque<Parked> waiting = std::exchange(parked_, {});
+  waiting.insert(waiting.end(), waiting_reads_.begin(), waiting_reads_.end());
+  waiting_reads_.clear();
+  for (Parked& entry : waiting) {
     ++stats_.failed;
     entry.operation->Done(status);
   }
@@ -147,6 +177,7 @@ void Volume::Finish(Flight* flight, Status status) {
   } else if (status == Status::kOk && flight->kind == OperationKind::kCopy) {
     auto* copy = static_cast<CopyOperation*>(operation);
     divergence_.Copied(copy->from, copy->to, flight->begin, flight->end);
+    unequal_.Copied(copy->to, flight->begin, flight->end);
   }
   for (SlotMask left = flight->pending; left != 0; left &= left - 1) {
     int slot = std::countr_zero(left);
@@ -184,6 +215,7 @@ void Volume::RunReady() {
     }
     ready_.clear();
     FinishSettlementIfWritesEnded();
+    AdmitEqual();
     AdmitParked();
     if (ready_.empty()) break;
   }
@@ -262,6 +294,11 @@ void Volume::Refuse(std::optional<Status> status) {
 void Volume::WatchUnmaps(bool on) {
   watching_unmaps_ = on;
   if (!on) StartWaitingUnmaps();
+}
+
+void Volume::HoldReads(int slot, std::vector<Unequal::Range> ranges) {
+  if (slots_[slot].mode == SlotMode::kWriteOnly) unequal_.Set(slot, std::move(ranges));
+  RunReady();
 }
 
 void Volume::Quiesce(std::function<void()> done) {

@@ -18,6 +18,7 @@
 #include "volume/flight.h"
 #include "volume/latency.h"
 #include "volume/slot.h"
+#include "volume/unequal.h"
 
 namespace aurochs {
 
@@ -52,6 +53,7 @@ class Volume final : public Backend, public ReplicaClient::Owner, public EventLo
     virtual void OnTimeout(int slot, OperationKind kind, uint64_t offset, uint64_t length,
                            int64_t elapsed_ms) = 0;
     virtual void OnUnmapsWaiting() = 0;
+    virtual void OnReadWaits(uint64_t offset, uint64_t length) = 0;
 
    protected:
     ~Listener() = default;
@@ -129,6 +131,10 @@ class Volume final : public Backend, public ReplicaClient::Owner, public EventLo
   /// Whether unmaps that name no slot, and are not `for_zeros`, wait, each with its range; told when the
   /// first of them does. Those that wait go on when this ends, and when the volume is quiesced.
   void WatchUnmaps(bool on);
+  /// Slot `slot`, a WO one, may differ in `ranges` (ascending, without overlaps; within the volume): whatever
+  /// reads there and names no slot waits, each told of once, until the slot has been made equal there or has
+  /// another mode.
+  void HoldReads(int slot, std::vector<Unequal::Range> ranges);
   void Quiesce(std::function<void()> done);
   void Resume();
   Stats stats() const;
@@ -152,6 +158,8 @@ class Volume final : public Backend, public ReplicaClient::Owner, public EventLo
   bool HasToWait(const Operation& operation);
   void Admit(const Parked& entry);
   void AdmitParked();
+  bool ReadsUnequal(const Parked& entry) const;
+  void AdmitEqual();
   void AnswerParked(Status status);
   Flight* TakeFlight();
   void Finish(Flight* flight, Status status);
@@ -225,6 +233,7 @@ class Volume final : public Backend, public ReplicaClient::Owner, public EventLo
   std::vector<RangeLocks::Entry*> ready_;  // have got their range and are to be started
   bool running_ready_ = false;
   std::deque<Parked> parked_;
+  std::vector<Parked> waiting_reads_;  // of what copies may differ in
 
   bool closed_ = false;
   std::optional<Status> refusal_;
@@ -240,6 +249,7 @@ class Volume final : public Backend, public ReplicaClient::Owner, public EventLo
   uint64_t epoch_ = 0;
   size_t before_mark_ = 0;  // flights with that flag
   Divergence divergence_;
+  Unequal unequal_;
 };
 
 template <class Visit>
