@@ -2,6 +2,7 @@
 import type { Logger } from "pino";
 import { errorText } from "../../proto/rpc-error.js";
 import { tellAs, type Events } from "../events/events.js";
+import { bytesOf } from "../objects/bytes.js";
 import type { Resource } from "../objects/resource.js";
 import { loadSettings } from "../settings/stored.js";
 import type { Store } from "../store/store.js";
@@ -19,6 +20,8 @@ interface Driven {
   failures: Map<string, { count: number; notBefore: number }>;
   /** the replica that is being made whole, between attempts as well */
   adding: Set<string>;
+  /** that has begun, and of which the engine has not told what has come of it; `failedAt`: what it had told of one before */
+  expansion: { size: number; failedAt: string } | null;
 }
 
 const CALL = { timeoutMs: ENGINE_CALL_TIMEOUT_MS };
@@ -67,11 +70,14 @@ export class EngineDriver {
   /** Begins with the first one that may be given now.
    * @returns ms since 1970 at which one that failed may be given again; null: nothing is waited for */
   drive(engine: Resource<"Engine">, commands: readonly EngineCommand[]): number | null {
+    if (this.#stopped) return null;
     const driven = this.#of(engine);
-    if (driven.busy || this.#stopped) return null;
+    this.#noteExpansion(engine, driven);
+    if (driven.busy) return null;
     forgetGone(engine, driven);
     let earliest = Infinity;
     for (const command of commands) {
+      if (command.command === "expand" && driven.expansion?.size === command.size) continue;
       const { notBefore = 0 } = driven.failures.get(keyOf(command)) ?? {};
       if (Date.now() < notBefore) {
         earliest = Math.min(earliest, notBefore);
@@ -90,31 +96,57 @@ export class EngineDriver {
   #of({ metadata, status: { uuid } }: Resource<"Engine">): Driven {
     const present = this.#driven.get(metadata.name);
     if (present?.uuid === uuid) return present;
-    const made = { uuid, busy: false, failures: new Map(), adding: new Set<string>() };
+    const made = { uuid, busy: false, failures: new Map(), adding: new Set<string>(), expansion: null };
     this.#driven.set(metadata.name, made);
     return made;
   }
 
   async #give(engine: Resource<"Engine">, command: EngineCommand, driven: Driven): Promise<void> {
-    const key = keyOf(command);
     if (command.command === "add-replica") driven.adding.add(command.name);
     try {
       await this.#carryOut(engine, command);
-      driven.failures.delete(key);
+      if (command.command === "expand")
+        driven.expansion = { size: command.size, failedAt: engine.status.lastExpansionFailedAt };
+      else driven.failures.delete(keyOf(command));
       if (command.command === "add-replica") driven.adding.delete(command.name);
     } catch (error) {
-      const count = (driven.failures.get(key)?.count ?? 0) + 1;
-      const wait = Math.min(COMMAND_RETRY_MS.first * 2 ** (count - 1), COMMAND_RETRY_MS.max);
-      driven.failures.set(key, { count, notBefore: Date.now() + wait });
-      this.log.warn(
-        { err: error, engine: engine.metadata.name, command, count },
-        "not done, tried again later",
-      );
-      if (command.command === "expand") this.#tell(engine, "Warning", "FailedExpansion", errorText(error));
-      if (command.command !== "add-replica") return;
-      this.#tell(engine, "Warning", "FailedRebuilding", `${command.name}: ${errorText(error)}`);
-      if (count >= ADD_TRIES_MAX) driven.adding.delete(command.name);
+      this.#noteFailure(engine, command, driven, error);
     }
+  }
+
+  #noteFailure(engine: Resource<"Engine">, command: EngineCommand, driven: Driven, error: unknown): void {
+    const key = keyOf(command);
+    const count = (driven.failures.get(key)?.count ?? 0) + 1;
+    const wait = Math.min(COMMAND_RETRY_MS.first * 2 ** (count - 1), COMMAND_RETRY_MS.max);
+    driven.failures.set(key, { count, notBefore: Date.now() + wait });
+    this.log.warn(
+      { err: error, engine: engine.metadata.name, command, count },
+      "not done, tried again later",
+    );
+    if (command.command === "expand") this.#tell(engine, "Warning", "FailedExpansion", errorText(error));
+    if (command.command !== "add-replica") return;
+    this.#tell(engine, "Warning", "FailedRebuilding", `${command.name}: ${errorText(error)}`);
+    if (count >= ADD_TRIES_MAX) driven.adding.delete(command.name);
+  }
+
+  /** An engine answers when an expansion has begun; what comes of it shows in how it is. */
+  #noteExpansion(engine: Resource<"Engine">, driven: Driven): void {
+    if (driven.expansion === null) return;
+    const { size, failedAt } = driven.expansion;
+    const { currentSize, isExpanding, lastExpansionError, lastExpansionFailedAt } = engine.status;
+    const command = { command: "expand", size } as const;
+    if (bytesOf(currentSize) >= size) {
+      driven.failures.delete(keyOf(command));
+      this.#tell(
+        engine,
+        "Normal",
+        "SucceededExpansion",
+        `volume ${engine.spec.volumeName} has ${size} bytes`,
+      );
+    } else if (!isExpanding && !["", failedAt].includes(lastExpansionFailedAt))
+      this.#noteFailure(engine, command, driven, new Error(lastExpansionError));
+    else return;
+    driven.expansion = null;
   }
 
   async #carryOut(engine: Resource<"Engine">, command: EngineCommand): Promise<void> {
@@ -152,7 +184,6 @@ export class EngineDriver {
         await this.#caller.call(engine, (proxy, proxyEngineRequest) =>
           proxy.volumeExpand({ proxyEngineRequest, expand: { size: command.size } }, CALL),
         );
-        this.#tell(engine, "Normal", "SucceededExpansion", `volume ${engine.spec.volumeName} has ${command.size} bytes`); // prettier-ignore
         break;
       case "remove-replica":
         await this.#caller.call(

@@ -10,18 +10,23 @@ import { modify } from "../store/store.js";
 import type { Agent } from "./agent.js";
 import type { AgentListener, Agents } from "./agents.js";
 import { startEngineLoop } from "./engine-loop.js";
-import { ADD_TRIES_MAX } from "./limits.js";
+import { ADD_TRIES_MAX, COMMAND_RETRY_MS } from "./limits.js";
 
 /** An engine with one copy, "v-r-a" at a:1, that is to have others; it takes none. */
 class Rig {
   readonly store = SqliteStore.open(":memory:");
   /** of attempts that failed, names of their replicas */
   readonly #failed: string[] = [];
+  /** `REASON MESSAGE` of all events */
+  readonly events: string[] = [];
+  /** sizes that the engine was told to grow to */
+  readonly expansions: number[] = [];
   readonly #report = {
     name: "v-e-0",
     uuid: "u-e",
     replicas: [{ address: { address: "tcp://a:1" }, mode: ReplicaMode.RW }],
-    ...{ volume: null, witness: null, snapshots: {}, rebuilds: {}, purges: {}, clones: {}, error: "" },
+    volume: null as object | null,
+    ...{ witness: null, snapshots: {}, rebuilds: {}, purges: {}, clones: {}, error: "" },
   };
   readonly #agent = {
     ...{ node: "node-1", address: { host: "10.0.0.1", port: 1 }, facts: null, isDown: false },
@@ -32,6 +37,10 @@ class Rig {
     calls: {
       proxy: {
         replicaAdd: () => Promise.reject(new RpcError(status.UNKNOWN, "too many snapshots")),
+        volumeExpand: ({ expand }: { expand: { size: number } }) => {
+          this.expansions.push(expand.size);
+          return new Promise((resolve) => setImmediate(() => resolve({})));
+        },
       },
     },
   } as unknown as Agent;
@@ -55,6 +64,7 @@ class Rig {
       },
     } as unknown as Agents;
     const record = ({ reason, message }: NewEvent) => {
+      rig.events.push(`${reason} ${message}`);
       if (reason === "FailedRebuilding") rig.#failed.push(message.split(":")[0] ?? "");
     };
     const events = { record } as unknown as Events;
@@ -79,6 +89,28 @@ class Rig {
 
   #change(change: (map: Record<string, string>) => void): Promise<unknown> {
     return modify(this.store, "Engine", "v-e-0", "spec", ({ spec }) => change(spec.replicaAddressMap));
+  }
+
+  /** The engine tells how its volume is. */
+  tell(volume: { size: number; isExpanding?: boolean; error?: string; failedAt?: string }): void {
+    const { size, isExpanding = false, error = "", failedAt = "" } = volume;
+    this.#report.volume = {
+      ...{ size, isExpanding, lastExpansionError: error, lastExpansionFailedAt: failedAt },
+      ...{ endpoint: "", frontendState: "up", snapshotMaxCount: 0, snapshotMaxSize: 0 },
+      unmapMarkSnapChainRemoved: false,
+    };
+    this.#listener(this.#agent, { of: "report", name: "v-e-0" });
+  }
+
+  /** @param size bytes */
+  wantSize(size: number): Promise<unknown> {
+    return modify(this.store, "Engine", "v-e-0", "spec", ({ spec }) => {
+      spec.volumeSize = String(size);
+    });
+  }
+
+  pass(ms: number): void {
+    this.#now += ms;
   }
 
   /** @param times that it was tried to make it whole, in all */
@@ -138,3 +170,39 @@ t.test("one that was whole is tried on and on, and is in the way of no new one",
   await rig.until(({ status }) => status.replicaModeMap["v-r-c"] === "ERR");
   t.strictSame(await rig.modes(), { "v-r-a": "RW", "v-r-c": "ERR" });
 });
+
+/** @param things that come to be so many */
+async function reach(things: readonly unknown[], count: number): Promise<void> {
+  while (things.length < count) await new Promise((resolve) => setImmediate(resolve));
+}
+
+t.test(
+  "an expansion that fails after it has begun is tried again after a while, and is in the way of nothing",
+  async (t) => {
+    const rig = await Rig.start(t);
+    const [size, larger] = [1 << 20, 2 << 20];
+    rig.tell({ size });
+    await rig.until(({ status }) => status.currentSize === String(size));
+    await rig.wantSize(larger);
+    await reach(rig.expansions, 1);
+    t.strictSame(rig.events, [], "that it has begun is no success");
+
+    rig.tell({ size, isExpanding: true });
+    await rig.until(({ status }) => status.isExpanding);
+    rig.tell({ size, error: "too many snapshots", failedAt: "2030-01-01T00:00:01Z" });
+    await reach(rig.events, 1);
+    t.strictSame(rig.events, ["FailedExpansion too many snapshots"]);
+    // Each of these attempts goes through the loop, and would find it to be given as well.
+    await rig.want("v-r-c", "c:1", "2030-01-01T00:00:00Z");
+    await reach(rig.events, 3);
+    t.strictSame(rig.expansions, [larger]);
+
+    rig.pass(COMMAND_RETRY_MS.first);
+    rig.tell({ size, error: "too many snapshots", failedAt: "2030-01-01T00:00:01Z" });
+    await reach(rig.expansions, 2);
+    rig.tell({ size: larger });
+    const succeeded = `SucceededExpansion volume v has ${larger} bytes`;
+    while (!rig.events.includes(succeeded)) await new Promise((resolve) => setImmediate(resolve));
+    t.strictSame(rig.expansions, [larger, larger]);
+  },
+);
