@@ -244,6 +244,53 @@ t.test("a witness whose disk is lost is not started, nor waited for, until that 
   t.match(cluster.witnesses, [{ metadata: { name: witness?.metadata.name }, status: { currentState: "running" } }]); // prettier-ignore
 });
 
+t.test(
+  "a copy that its node does not start fails when an engine serves without it, and not before",
+  async (t) => {
+    const cluster = attached();
+    cluster.settings.set("replica-replenishment-wait-interval", "86400");
+    cluster.ticket = "";
+    settle(cluster);
+    const [stuck, other] = cluster.replicas;
+    if (stuck === undefined || other === undefined) throw new Error("two copies");
+    const of = () => cluster.replicas.find(({ metadata }) => metadata.name === stuck.metadata.name)?.spec;
+    cluster.refusing.add(stuck.spec.nodeID);
+    cluster.down.add(other.spec.nodeID);
+    cluster.ticket = NODES.find((one) => one !== other.spec.nodeID) ?? "";
+    settle(cluster, 40);
+    t.match(cluster.volume?.status, { state: "attaching", robustness: "unknown" });
+    t.match(of(), { failedAt: "" });
+    cluster.down.clear();
+    settle(cluster);
+    t.match(
+      cluster.volume?.status,
+      { state: "attached", robustness: "degraded" },
+      "the other copy is enough",
+    );
+    t.not(of()?.failedAt, "");
+    t.strictSame([...cluster.current], [other.metadata.name]);
+    cluster.refusing.clear();
+    settle(cluster, 60, 10_000);
+    t.match(cluster.volume?.status, { state: "attached", robustness: "healthy" });
+  },
+);
+
+t.test("new copies that their nodes do not start are made ever later", async (t) => {
+  const cluster = attached();
+  for (const node of NODES) cluster.refusing.add(node);
+  if (cluster.volume !== null) cluster.volume.spec.numberOfReplicas = 3;
+  const made = () => cluster.log.filter((line) => line.includes("made v-r-")).length;
+  const before = made();
+  settle(cluster, 600);
+  t.ok(made() - before > 2, "it is tried again");
+  t.ok(made() - before < 8, `${made() - before} in ten minutes`);
+  t.match(cluster.volume?.status, { state: "attached", robustness: "degraded" });
+  cluster.refusing.clear();
+  settle(cluster, 400);
+  t.match(cluster.volume?.status, { state: "attached", robustness: "healthy" });
+  t.equal(cluster.replicas.length, 3);
+});
+
 t.test("a volume that nobody uses is not attached for a copy whose disk is lost", async (t) => {
   const cluster = new SimulatedCluster(["a", "b"], 2);
   cluster.settings.set("offline-replica-rebuilding", '{"v1":"true","v2":"false"}');
@@ -727,7 +774,7 @@ t.test("a node is left for one where a failed copy is, which is made equal again
 type Step =
   | { do: "decide" | "work" }
   | { do: "wait"; seconds: number }
-  | { do: "down" | "up" | "evict" | "keep" | "attach"; node: string }
+  | { do: "down" | "up" | "refuse" | "start" | "evict" | "keep" | "attach"; node: string }
   | { do: "fill" | "drain" }
   | { do: "detach" }
   | { do: "crash" | "force"; which: number }
@@ -741,7 +788,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({ do: fc.constant("wait" as const), seconds: fc.constantFrom(1, 30, 700, 200_000) }),
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constantFrom("fill" as const, "drain" as const) }) },
-  { weight: 3, arbitrary: fc.record({ do: fc.constantFrom("down" as const, "up" as const, "evict" as const, "keep" as const, "attach" as const), node }) }, // prettier-ignore
+  { weight: 3, arbitrary: fc.record({ do: fc.constantFrom("down" as const, "up" as const, "refuse" as const, "start" as const, "evict" as const, "keep" as const, "attach" as const), node }) }, // prettier-ignore
   { weight: 1, arbitrary: fc.record({ do: fc.constant("detach" as const) }) },
   {
     weight: 2,
@@ -777,6 +824,12 @@ function take(cluster: SimulatedCluster, step: Step): void {
       return;
     case "up":
       cluster.down.delete(step.node);
+      return;
+    case "refuse":
+      cluster.refusing.add(step.node);
+      return;
+    case "start":
+      cluster.refusing.delete(step.node);
       return;
     case "fill":
       cluster.isFull = true;
@@ -1027,6 +1080,7 @@ t.test(
             cluster.log.push("all is well again");
             cluster.down.clear();
             cluster.isFull = false;
+            cluster.refusing.clear();
             if (isDeleted) {
               cluster.delete();
               settle(cluster, 40);

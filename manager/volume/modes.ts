@@ -55,9 +55,13 @@ function couldBeTaken(draft: Draft, replica: Resource<"Replica">): boolean {
   return runs && draft.inMode("ERR").includes(replica);
 }
 
-/** Its process ended by itself. It is tried again, each time after a longer wait. */
+/** Its process ended by itself, or was not started. It is tried again, each time after a longer wait; of one that was never whole
+ * another one is made. While its volume is being attached a whole copy has not failed: no engine goes on without it yet. */
 function noteEnd(draft: Draft, replica: Resource<"Replica">): void {
-  if (noteStop(draft, replica)) fail(draft, replica);
+  const { state } = draft.volume.status;
+  if (!noteStop(draft, replica) || (state === "attaching" && isWhole(replica))) return;
+  if (state === "attached" && !hasData(replica) && !hasFailed(replica)) noteRefusal(draft);
+  fail(draft, replica);
 }
 
 /** @returns whether it was to run */

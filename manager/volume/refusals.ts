@@ -1,4 +1,4 @@
-/** New replicas that came to nothing with their engine: each that follows is made after a longer wait. */
+/** New replicas that came to nothing, with their engine or on their node: each that follows is made after a longer wait. */
 import { forgetAnnotation, type Resource } from "../objects/resource.js";
 import type { Draft } from "./draft.js";
 import { parseTime, pauseMs } from "./time.js";

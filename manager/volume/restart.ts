@@ -10,11 +10,22 @@ export const REBUILD_TRIES_MAX = 5;
 /** ms until a replica whose process ended is started again: at once the first time, then doubled each time up to the last of those. */
 const RESTART_MS = 5_000;
 
-export function tryAgain(draft: Draft, { spec, status }: Resource<"Replica">): void {
-  const tries = Math.min(spec.rebuildRetryCount, REBUILD_TRIES_MAX);
-  const at = parseTime(spec.lastFailedAt) + (tries <= 1 ? 0 : RESTART_MS * 2 ** tries);
-  if (draft.world.now < at) draft.lookAgain(at);
+export function tryAgain(draft: Draft, replica: Resource<"Replica">): void {
+  const { spec, status } = replica;
+  if (hasToPause(draft, replica)) draft.lookAgain(restartAt(replica));
   else if (status.currentState === "" || status.currentState === "stopped") spec.desireState = "running";
+}
+
+/** It has ended too often to be started again at once. */
+export function hasToPause({ world }: Draft, replica: Resource<"Replica">): boolean {
+  return world.now < restartAt(replica);
+}
+
+/** @returns ms since 1970; -Infinity: it has not ended since it was seen whole */
+function restartAt({ spec }: Resource<"Replica">): number {
+  if (parseTime(spec.lastHealthyAt) > parseTime(spec.lastFailedAt)) return -Infinity;
+  const tries = Math.min(spec.rebuildRetryCount, REBUILD_TRIES_MAX);
+  return parseTime(spec.lastFailedAt) + (tries <= 1 ? 0 : RESTART_MS * 2 ** tries);
 }
 
 /** What was open on a disk that is lost stays broken when it is back, and keeps it from being taken away: it is opened anew then. */

@@ -11,6 +11,7 @@ import {
   engineHasToWait,
   forgetBadEnd,
   forgetFailedStarts,
+  hasToPause,
   noteBadEnd,
   noteFailedStart,
   stopOnLostDisks,
@@ -88,7 +89,7 @@ function start(draft: Draft): void {
   const [here, away] = split(allOf(draft), (replica) => draft.isThere(replica));
   const isGoing = (replica: Resource<"Replica">) => draft.going.includes(replica);
   const [sound, others] = split(here, (replica) => !hasFailed(replica) && !isGoing(replica));
-  for (const { spec } of sound) spec.desireState = "running";
+  for (const replica of sound) run(draft, replica);
   // What failed last may be the copy that is current: that is for the engine to decide, by the records of all that can be had.
   // Before anything was written it may be any of them.
   const isNew = !draft.replicas.some(hasData);
@@ -96,7 +97,8 @@ function start(draft: Draft): void {
   // Also one that was never seen whole may have become so just before its engine ended: beside one that was.
   const isOffered = (replica: Resource<"Replica">) => isNew || hasData(replica) || running.some(hasData);
   for (const replica of others) if (isOffered(replica)) tryAgain(draft, replica);
-  const isAwaited = (replica: Resource<"Replica">) => sound.includes(replica) || isStarting(replica);
+  // One that ends again and again, or is not started by its node's agent, is no longer waited for: it is tried again later.
+  const isAwaited = (one: Resource<"Replica">) => (sound.includes(one) ? !hasToPause(draft, one) : isStarting(one)); // prettier-ignore
   if (running.length === 0 || here.some((one) => isAwaited(one) && !isServing(one))) return;
   if (isWitnessStarting(draft)) return;
   if (engine.spec.nodeID !== nodeID) forgetFailedStarts(engine);
@@ -156,7 +158,7 @@ function awaitEngine(draft: Draft, engine: Resource<"Engine">): void {
   // It has recorded that it goes on without them, and not before: until then one of them may be what the next start needs.
   const served = [...draft.inMode("RW"), ...draft.inMode("WO")];
   for (const replica of draft.replicas)
-    if (hasData(replica) && !draft.isThere(replica) && !served.includes(replica)) fail(draft, replica);
+    if (hasData(replica) && !served.includes(replica)) fail(draft, replica);
   forgetFailedStarts(engine);
   forgetBadEnd(engine);
   volume.status.state = "attached";
@@ -188,9 +190,12 @@ function serve(draft: Draft): void {
 
 /** What the engine counts on, also what it waits for. */
 function keepRunning(draft: Draft): void {
-  for (const replica of draft.replicas.filter((one) => !hasFailed(one)))
-    if (hasEnded(replica)) tryAgain(draft, replica);
-    else replica.spec.desireState = "running";
+  for (const replica of draft.replicas.filter((one) => !hasFailed(one))) run(draft, replica);
+}
+
+function run(draft: Draft, replica: Resource<"Replica">): void {
+  if (hasEnded(replica)) tryAgain(draft, replica);
+  else replica.spec.desireState = "running";
 }
 
 /** The engine first: its last act is to tell the replicas that all is durable and equal. */

@@ -39,6 +39,8 @@ export class SimulatedCluster {
   readonly declined = new Set<string>();
   /** nodes that no engine reaches, although all else does */
   readonly cut = new Set<string>();
+  /** nodes whose agents start no replica */
+  readonly refusing = new Set<string>();
   /** replicas of other volumes that are being made equal, by node */
   readonly rebuilding = new Map<string, number>();
   /** nodes on whose disks replicas do not end */
@@ -242,6 +244,10 @@ export class SimulatedCluster {
 
   #begin(instance: Instance): void {
     const { status } = instance;
+    if (instance.kind === "Replica" && this.refusing.has(instance.spec.nodeID)) {
+      status.currentState = "error";
+      return;
+    }
     this.begun++;
     this.#began.add(instance.metadata.name);
     Object.assign(status, { currentState: "running", ip: "10.0.0.1", port: this.#ports++ });
