@@ -2,12 +2,13 @@
 import { status } from "@grpc/grpc-js";
 import type { Logger } from "pino";
 import { DataEngine, type InstanceResponse, type InstanceSpec } from "../../proto/instance-manager.js";
-import { errorText, RpcError } from "../../proto/rpc-error.js";
+import { errorText, isUnanswered, RpcError } from "../../proto/rpc-error.js";
 import { tellAs, type Events } from "../events/events.js";
 import { isDeleted, type Resource } from "../objects/resource.js";
 import type { Agent, AgentCalls } from "./agent.js";
 import type { Agents } from "./agents.js";
 import { CALL_TIMEOUT_MS } from "./limits.js";
+import { creationFailure } from "./instance-status.js";
 import { isAnothers } from "./new-instance.js";
 import { directoryOf } from "./replica-instance.js";
 
@@ -15,11 +16,21 @@ type Kept = Resource<"Engine" | "Replica" | "Witness">;
 
 /** What is known of its process. `waiting`: its node's agent does not answer, and may do so in a moment. */
 export type Presence =
-  | { is: "reached"; agent: Agent; calls: AgentCalls; instance: InstanceResponse | null }
+  | Reached
   | { is: "waiting" }
   | { is: "down" }
   /** its node is none of ours (any more), or it was never given one */
   | { is: "nowhere" };
+
+interface Reached {
+  is: "reached";
+  agent: Agent;
+  calls: AgentCalls;
+  /** null: there is none */
+  instance: InstanceResponse | null;
+  /** why the agent has not started it; null: it was not asked to, or does so */
+  refusal: string | null;
+}
 
 /** What is to be started; null: nothing, as long as the agent tells what it does. */
 export type SpecOf = (agent: Agent) => InstanceSpec | null | Promise<InstanceSpec | null>;
@@ -34,7 +45,7 @@ export class InstanceKeeper {
   /** Starts or stops it, and looks how it is.
    * @param specOf what is to be started there; asked only when it is
    * @param isHeld it is deleted, and still kept: it runs as long as it is wanted, as any other
-   * @throws {RpcError} the agent does not do it */
+   * @throws {RpcError} the agent does not stop it, or gives no answer */
   async keep(object: Kept, specOf: SpecOf, isHeld = false): Promise<Presence> {
     const { spec } = object;
     await this.#removeOthers(object);
@@ -46,8 +57,12 @@ export class InstanceKeeper {
     // Of one that is deleted nobody else notes that it failed, and starts it again.
     const isToGo = state === "stopped" || !isWanted || (isHeld && state === "error");
     if (isWanted && instance === null) {
+      // Once it was told that it failed, it is started again when that is wanted anew.
+      if (object.status.currentState === "error" && !isHeld)
+        return { ...presence, refusal: creationFailure(object.status) };
       const wanted = await specOf(agent);
-      if (wanted !== null) await this.#start(object, wanted, calls);
+      const refusal = wanted === null ? null : await this.#start(object, wanted, calls);
+      if (refusal !== null) return { ...presence, refusal };
     } else if (instance !== null && state !== "stopping" && isToGo) await this.#stop(object, agent, instance);
     return this.#find(object);
   }
@@ -72,6 +87,7 @@ export class InstanceKeeper {
     return {
       ...{ is: "reached", agent, calls },
       instance: instance === undefined || isAnothers(metadata, instance) ? null : instance,
+      refusal: null,
     };
   }
 
@@ -85,15 +101,18 @@ export class InstanceKeeper {
     }
   }
 
-  async #start(object: Kept, spec: InstanceSpec, calls: AgentCalls): Promise<void> {
+  /** @returns why the agent does not do it; null: it does */
+  async #start(object: Kept, spec: InstanceSpec, calls: AgentCalls): Promise<string | null> {
     const { name } = object.metadata;
     try {
       await calls.instances.instanceCreate({ spec }, { timeoutMs: CALL_TIMEOUT_MS });
       this.#tell(object, "Normal", "Start", `${name} is started on ${object.spec.nodeID}`);
+      return null;
     } catch (error) {
-      if (error instanceof RpcError && error.code === status.ALREADY_EXISTS) return;
+      if (error instanceof RpcError && error.code === status.ALREADY_EXISTS) return null;
       this.tellFailedStart(object, errorText(error));
-      throw error;
+      if (isUnanswered(error)) throw error;
+      return errorText(error);
     }
   }
 

@@ -29,18 +29,22 @@ const INSTANCE_CREATION = "InstanceCreation";
 const STOPPED = { ip: "", storageIP: "", port: 0, started: false, starting: false, uuid: "" };
 
 /** @param instance null: the agent has none
+ * @param refusal why the agent has not started it; null: it was not asked to
  * @param host of the node
  * @param now RFC 3339 */
 function instanceFacts(
   { spec, status: before }: Instance,
   instance: InstanceResponse | null,
+  refusal: string | null,
   host: string,
   now: string,
 ): InstanceFacts {
-  const conditions = conditionsOf(before, instance, now);
+  const conditions = conditionsOf(before, instance, refusal, now);
   const own = { conditions, ownerID: spec.nodeID, instanceManagerName: instanceManagerName(spec.nodeID) };
-  if (instance?.status == null)
-    return { ...own, ...STOPPED, currentImage: "", currentState: "stopped", instanceManagerName: "" };
+  if (instance?.status == null) {
+    const currentState = refusal === null ? "stopped" : "error";
+    return { ...own, ...STOPPED, currentImage: "", currentState, instanceManagerName: "" };
+  }
   const { state, portStart, uuid } = instance.status;
   return {
     ...own,
@@ -63,9 +67,9 @@ export function factsOf(
     case "down":
       return unknownFacts(object);
     case "nowhere":
-      return instanceFacts(object, null, "", now);
+      return instanceFacts(object, null, null, "", now);
     case "reached":
-      return instanceFacts(object, presence.instance, presence.agent.address.host, now);
+      return instanceFacts(object, presence.instance, presence.refusal, presence.agent.address.host, now);
   }
 }
 
@@ -73,15 +77,22 @@ export function factsOf(
 function conditionsOf(
   { conditions }: Instance["status"],
   instance: InstanceResponse | null,
+  refusal: string | null,
   now: string,
 ): Condition[] {
   const { state, errorMsg } = instance?.status ?? { state: "", errorMsg: "" };
-  if (state !== "running" && state !== "error") return conditions;
+  const failure = state === "error" ? errorMsg : refusal;
+  if (state !== "running" && failure === null) return conditions;
   const condition =
-    state === "running"
+    failure === null
       ? { type: INSTANCE_CREATION, status: "True", reason: "", message: "" }
-      : { type: INSTANCE_CREATION, status: "False", reason: "InstanceCreationFailure", message: errorMsg };
+      : { type: INSTANCE_CREATION, status: "False", reason: "InstanceCreationFailure", message: failure };
   return noted(condition, conditions, now);
+}
+
+/** @returns why it could not be started the last time; "": nobody knows */
+export function creationFailure({ conditions }: Instance["status"]): string {
+  return conditions.find((one) => one.type === INSTANCE_CREATION && one.status === "False")?.message ?? "";
 }
 
 /** @param before as it was seen last

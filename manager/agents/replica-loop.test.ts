@@ -1,7 +1,9 @@
+import { status as grpcStatus } from "@grpc/grpc-js";
 import { pino } from "pino";
 import t, { type Test } from "tap";
 import { formatTime } from "../../engine/timestamp.js";
 import { ReplicaMode } from "../../proto/longhorn.js";
+import { RpcError } from "../../proto/rpc-error.js";
 import type { Events, NewEvent } from "../events/events.js";
 import { dated } from "../objects/conditions.js";
 import { FINALIZER, type NewResource, type Resource } from "../objects/resource.js";
@@ -31,7 +33,10 @@ class Rig {
     isDown: false,
     calls: {
       instances: {
-        instanceCreate: () => Promise.resolve(this.asked.push("start")),
+        instanceCreate: () => {
+          this.asked.push("start");
+          return this.startError === null ? Promise.resolve({}) : Promise.reject(this.startError);
+        },
         instanceDelete: ({ name }: { name: string }) => {
           this.asked.push("stop");
           if (this.isDiskHanging)
@@ -50,6 +55,8 @@ class Rig {
     },
   };
   isDiskDead = false;
+  /** what comes of starting a process there; null: it is started */
+  startError: Error | null = null;
   /** a process does not end there */
   isDiskHanging = false;
   /** "Reason message" of warnings */
@@ -125,6 +132,39 @@ class Rig {
     return modify(this.store, "Engine", "v-e-0", "status", (engine) => Object.assign(engine.status, status));
   }
 }
+
+t.test("what an agent refuses to start has failed, and is started when that is wanted anew", async (t) => {
+  const rig = await Rig.start(t);
+  const want = (desireState: "running" | "stopped") =>
+    modify(rig.store, "Replica", "v-r-a", "spec", ({ spec }) => (spec.desireState = desireState));
+  const status = async () => (await rig.store.get("Replica", "v-r-a"))?.status;
+  await want("stopped");
+  await rig.pause();
+  t.match(await status(), { currentState: "stopped" });
+  rig.startError = new RpcError(grpcStatus.UNAVAILABLE, "connection reset");
+  await want("running");
+  await rig.pause();
+  t.match(await status(), { currentState: "stopped" }, "it may have done so");
+  rig.startError = new RpcError(grpcStatus.UNKNOWN, "ENOSPC: no space left on device");
+  rig.tell({ of: "instance", name: "v-r-a" });
+  await rig.pause();
+  const failed = { type: "InstanceCreation", status: "False", reason: "InstanceCreationFailure", message: /ENOSPC/ }; // prettier-ignore
+  t.match(await status(), { currentState: "error", conditions: [failed] });
+  rig.startError = null;
+  rig.asked.length = 0;
+  for (const time of ["1", "2"]) {
+    rig.tell({ of: "instance", name: "v-r-a" });
+    await rig.pause();
+    t.match(await status(), { currentState: "error", conditions: [failed] }, time);
+  }
+  await want("stopped");
+  await rig.pause();
+  t.match(await status(), { currentState: "stopped", conditions: [failed] });
+  t.strictSame(rig.asked, []);
+  await want("running");
+  await rig.pause();
+  t.strictSame(rig.asked, ["start"]);
+});
 
 t.test("a replica that is deleted stays until its engine goes on without it", async (t) => {
   const rig = await Rig.start(t);
