@@ -115,6 +115,16 @@ export class BlockDeviceFrontend implements Frontend {
     this.#device.leave();
     await target?.close();
   }
+
+  /** Otherwise whoever uses the device would wait until the kernel gives the session up, and the session would stay. */
+  async abandon(): Promise<void> {
+    const target = this.#target;
+    this.#target = null;
+    if (target === null) return;
+    // Not waited for: what is under way may never end.
+    void target.close().catch(() => undefined);
+    if (!(await this.#device.detach())) await this.#device.detach();
+  }
 }
 
 function covers(given: HostPort, { host, port }: HostPort): boolean {

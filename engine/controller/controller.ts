@@ -211,6 +211,12 @@ export class Controller {
     return this.#changes.run(() => this.#start.shutdown());
   }
 
+  /** The volume is another engine's, or cannot be served any more: nothing of it is left on this machine. Not in turn: what is being
+   * changed may wait for replicas that are another one's. */
+  abandon(): Promise<void> {
+    return this.#frontend.abandon();
+  }
+
   /** The process ends: no more loops. */
   end(): void {
     this.#offer?.close();

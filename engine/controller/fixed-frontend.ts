@@ -7,6 +7,7 @@ export abstract class FixedFrontend implements Frontend {
   abstract readonly endpoint: string;
 
   abstract readonly grow: Frontend["grow"];
+  readonly abandon = null;
 
   abstract start(attached: AttachedVolume, size: number): Promise<void>;
   abstract stop(): Promise<void>;

@@ -85,6 +85,13 @@ export class FrontendSwitch {
     await this.#frontend?.stop();
   }
 
+  /** The volume is another engine's. */
+  async abandon(): Promise<void> {
+    const frontend = this.running;
+    this.#up = false;
+    await frontend?.abandon?.();
+  }
+
   /** @returns the one that is up, or null */
   get running(): Frontend | null {
     return this.#up ? this.#frontend : null;

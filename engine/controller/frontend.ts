@@ -35,6 +35,9 @@ export interface Frontend {
   resume(): void;
   leave(): Promise<void>;
   close(): Promise<void>;
+  /** The volume is another engine's: nobody is answered any more, and what this machine has of it goes. Null: all of that goes with the
+   * process. */
+  readonly abandon: (() => Promise<void>) | null;
 }
 
 export interface Succession {

@@ -11,6 +11,7 @@ const DEFAULT_PORTAL = { host: "0.0.0.0", port: 3260 };
 
 export class IscsiFrontend implements Frontend {
   readonly name = "tgt-iscsi";
+  readonly abandon = null;
   #target: IscsiTarget | null = null;
   /** where it listened first: a port 0 is not chosen twice */
   #bound: HostPort[] | null = null;

@@ -53,5 +53,8 @@ export const ALONE_TIME_TOLERANCE_NS = 60e9;
 /** ms at the end of a volume for replicas that have failed, and for one that is removed: those that are there close well within it. */
 export const FAILED_CLOSE_WAIT_MS = 2_000;
 
+/** ms in which an engine that was fenced takes its device away: two logouts. */
+export const ABANDON_TIMEOUT_MS = 20_000;
+
 /** ms for a connection to a replica when a volume begins: several times what a lost packet costs. */
 export const CONNECT_WAIT_MS = 4_000;

@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import { withDeadline } from "../deadline.js";
 import { STOP_TIMEOUT_MS } from "../limits.js";
 import { Controller } from "./controller.js";
+import { ABANDON_TIMEOUT_MS } from "./limits.js";
 import type { ControllerOptions } from "./options.js";
 import { serveController, type ControllerServer } from "./server.js";
 
@@ -30,7 +31,12 @@ export async function runController(
     server = await serveController(controller, options.listen, version);
     log.info({ address: server.address }, "controller serves");
     const reason = await Promise.race([stopped, ended]);
-    if (reason !== null) throw reason;
+    if (reason !== null) {
+      await withDeadline(controller.abandon(), ABANDON_TIMEOUT_MS).catch((err: unknown) =>
+        log.warn({ err }, "something of the volume may be left on this machine"),
+      );
+      throw reason;
+    }
     await withDeadline(controller.shutdown(), STOP_TIMEOUT_MS);
   } finally {
     controller.end();
