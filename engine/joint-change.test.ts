@@ -7,7 +7,7 @@ import { RpcError } from "../proto/rpc-error.js";
 import { Dropping } from "./dropping.js";
 import { JointChanges } from "./joint-change.js";
 import { NOTHING_STORED } from "./record-keeper.js";
-import type { ReplicaLink } from "./replica-link.js";
+import { FencedError, type ReplicaLink } from "./replica-link.js";
 import { newSlot, type Slot } from "./slot.js";
 import { SnapshotFollowers } from "./snapshot-followers.js";
 import { rosterOf } from "./testing/roster.js";
@@ -19,6 +19,8 @@ class Replica {
   readonly calls: string[] = [];
   cannotPrepare = false;
   hangs = false;
+  /** what it had prepared is gone when it is to be committed */
+  forgets = false;
   /** records that are not stored, as they come after what takes long */
   unheard = 0;
   isFull = false;
@@ -50,8 +52,12 @@ class Replica {
         if (this.hangs) return new Promise(() => undefined);
         return this.cannotPrepare ? Promise.reject(new Error("no space")) : Promise.resolve();
       },
-      commitSnapshot: ({ change }: ChangeRequest) =>
-        Promise.resolve(void this.calls.push(`commit ${change}`)),
+      commitSnapshot: ({ change }: ChangeRequest) => {
+        this.calls.push(`commit ${change}`);
+        return this.forgets
+          ? Promise.reject(new FencedError("no snapshot is prepared here"))
+          : Promise.resolve();
+      },
       abandonSnapshot: ({ change }: ChangeRequest) =>
         Promise.resolve(void this.calls.push(`abandon ${change}`)),
     } as unknown as ReplicaLink;
@@ -114,6 +120,26 @@ void t.test("who made a change of which nobody told is no copy beside those that
   t.strictSame(
     last?.absent.map(({ replicaId }) => replicaId),
     ["b"],
+  );
+});
+
+void t.test("a copy that does not have prepared any more what it is to commit makes the whole", async (t) => {
+  const replicas = [new Replica(0, "a"), new Replica(1, "b")];
+  Object.assign(replicas[0] as Replica, { forgets: true });
+  const whole: string[] = [];
+  const failures = await changesOf(replicas, { flush: () => Promise.resolve() }).make({
+    apply: (address) => Promise.resolve(void whole.push(address)),
+    snapshot: {
+      request: { name: "s", userCreated: true, created: "now", labels: {}, expandTo: 0 },
+      commitTimeoutMs: 1_000,
+    },
+  });
+  t.equal(failures.size, 0);
+  t.strictSame(whole, ["a"]);
+  t.strictSame(
+    replicas.map(({ slot, stored }) => `${slot.state.mode} ${stored.length}`),
+    ["RW 0", "RW 0"],
+    "nobody is dropped",
   );
 });
 

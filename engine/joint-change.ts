@@ -278,7 +278,13 @@ export class JointChanges {
       return;
     }
     const request = { ...this.roster.openingRequest(slot), change: prepared.change };
-    await slot.link.commitSnapshot(request, snapshot.commitTimeoutMs);
+    try {
+      await slot.link.commitSnapshot(request, snapshot.commitTimeoutMs);
+    } catch (error) {
+      // What it had prepared is gone, since another one took long over that, or it has restarted. That is no reason to lose a copy.
+      if (!(error instanceof FencedError)) throw error;
+      await apply(slot.address, created);
+    }
   }
 
   /** @param survives one that may be read has made the change */
