@@ -28,6 +28,9 @@ export interface Staged {
 /** What a bind mount can have; the rest belongs to the file system, and was given when that was mounted. */
 const PER_MOUNT = new Set(["ro", "nosuid", "nodev", "noexec", "noatime", "nodiratime", "relatime", "strictatime"]); // prettier-ignore
 
+/** Where engines have the devices of volumes, by their names. */
+const DEVICE_FOLDER = "/dev/longhorn";
+
 const FOLDER_MODE = 0o750;
 const FILE_MODE = 0o660;
 
@@ -82,7 +85,7 @@ export class Staging {
     }
     await mounts.unmount(file);
     await removeEmpty(file);
-    await crypt.close(volume);
+    await crypt.close(join(DEVICE_FOLDER, volume), volume);
   }
 
   /** @returns whether there was something to be done */

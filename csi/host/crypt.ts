@@ -1,12 +1,14 @@
 /** Encrypted volumes: LUKS2 by cryptsetup, on top of the volume's device. */
-import { readdir, readFile } from "node:fs/promises";
-import { invalid, refused } from "../errors.js";
-import { CRYPT_TIMEOUT_MS } from "../limits.js";
-import type { Commands } from "./commands.js";
+import { invalid, notNow, refused } from "../errors.js";
+import { CRYPT_TIMEOUT_MS, UNMOUNT_TIMEOUT_MS } from "../limits.js";
+import { CommandError, type Commands } from "./commands.js";
 import { contentOf, removeMark, setMark } from "./content.js";
-import { numberOf } from "./device.js";
+import { kernelDevices, type Devices } from "./mappings.js";
 
 const LUKS = "crypto_LUKS";
+
+/** What cryptsetup exits with when somebody has it open: cryptsetup(8), return codes. */
+const BUSY = 5;
 
 export interface CryptKey {
   passphrase: string;
@@ -37,11 +39,16 @@ export function cryptKeyOf(secrets: Readonly<Record<string, string>>): CryptKey 
   };
 }
 
+/** What has the volume's name among the mappings: the volume in clear; one whose device is gone; or what somebody else, LVM or
+ * the machine's own, has put there. */
+type State = "closed" | "open" | "lost" | "foreign";
+
 export class Crypt {
   /** @param host where cryptsetup runs; the others run here */
   constructor(
     private readonly commands: Commands,
     private readonly host: Commands,
+    private readonly devices: Devices = kernelDevices,
   ) {}
 
   pathOf(volume: string): string {
@@ -50,23 +57,43 @@ export class Crypt {
 
   /** Whether it is open, on this device and no other. */
   async isOpen(device: string, volume: string): Promise<boolean> {
-    const number = await numberOf(device);
-    return number !== null && (await slavesOf(this.pathOf(volume))).includes(number);
+    return (await this.#stateOf(device, volume)) === "open";
+  }
+
+  async #stateOf(device: string, volume: string): Promise<State> {
+    const mapping = await this.devices.mappingAt(this.pathOf(volume));
+    if (mapping === null) return "closed";
+    if (!mapping.uuid.startsWith("CRYPT-")) return "foreign";
+    if (mapping.slaves.length === 0) return "lost";
+    const number = await this.devices.numberOf(device);
+    return number !== null && mapping.slaves.includes(number) ? "open" : "foreign";
   }
 
   /** Formats a device that holds nothing, and opens it. What stands on a device that is gone is closed first; what is in use
    * stays open. What is in clear of a fresh one is noise: for a file system it is marked as holding nothing.
-   * @param isForFileSystem otherwise it is the user's at once
-   * @throws {RpcError} FAILED_PRECONDITION: the device holds something else */
+   * @throws {RpcError} FAILED_PRECONDITION: the device holds something else, or its name is taken; ABORTED: the name is still in use */
   async open(device: string, volume: string, key: CryptKey, isForFileSystem: boolean): Promise<void> {
-    if (await this.isOpen(device, volume)) {
-      // It may be fresh, which only shows while it is closed; one that is in use is not.
-      const isClosed = await this.close(volume).then(
-        () => true,
-        () => false,
-      );
-      if (!isClosed) return;
-    } else await this.close(volume);
+    switch (await this.#stateOf(device, volume)) {
+      case "open": {
+        // It may be fresh, which only shows while it is closed; one that is in use is not.
+        const isClosed = await this.#cryptsetup(["close", volume]).then(
+          () => true,
+          () => false,
+        );
+        if (isClosed) break;
+        // Or it would go when those go who have kept it open.
+        await this.#cryptsetup(["close", "--cancel-deferred", volume]);
+        return;
+      }
+      case "lost":
+        await this.close(device, volume);
+        if ((await this.#stateOf(device, volume)) !== "closed")
+          throw notNow(`${this.pathOf(volume)} is still in use, of a device that is gone`);
+        break;
+      case "foreign":
+        throw refused(`${this.pathOf(volume)} is no mapping of ${device}: it is left alone, and volume ${volume} needs the name. Close it, or give it another one`); // prettier-ignore
+      case "closed":
+    }
     const { type, isMarked } = await contentOf(this.commands, device, volume);
     if (type !== null && type !== LUKS)
       throw refused(`${device} holds ${type}, not encrypted: it is not formatted`);
@@ -81,17 +108,22 @@ export class Crypt {
     if (isFresh && isForFileSystem) await setMark(this.pathOf(volume), volume);
   }
 
-  /** One that is not open is no error.
-   * @throws {CommandError} it is in use, and its device is there */
-  async close(volume: string): Promise<void> {
-    const path = this.pathOf(volume);
-    const number = await numberOf(path);
-    if (number === null) return;
-    // One of that name may be somebody else's, of LVM for example.
-    const uuid = await readFile(`/sys/dev/block/${number}/dm/uuid`, "latin1").catch(() => "");
-    if (!uuid.startsWith("CRYPT-")) return;
-    const isLost = (await slavesOf(path)).length === 0;
-    await this.#cryptsetup(["close", ...(isLost ? ["--deferred"] : []), volume]);
+  /** Closes what is the volume's. Whoever still has it open may have a mount of which nobody here knows, as a container that was
+   * started meanwhile: all is written then, and it goes with its last user. One that is not open is no error.
+   * @throws {CommandError} */
+  async close(device: string, volume: string): Promise<void> {
+    const state = await this.#stateOf(device, volume);
+    if (state === "closed" || state === "foreign") return;
+    if (state === "open") {
+      try {
+        await this.#cryptsetup(["close", volume]);
+        return;
+      } catch (error) {
+        if (!(error instanceof CommandError) || error.exitCode !== BUSY) throw error;
+      }
+      await this.commands.run("sync", [this.pathOf(volume)], { timeoutMs: UNMOUNT_TIMEOUT_MS });
+    }
+    await this.#cryptsetup(["close", "--deferred", volume]);
   }
 
   /** Makes it as large as its device, which may be so already. */
@@ -108,13 +140,4 @@ export class Crypt {
 function formatArguments(device: string, { cipher, hash, bits, pbkdf }: CryptKey): string[] {
   const how = ["--cipher", cipher, "--hash", hash, "--key-size", bits, "--pbkdf", pbkdf];
   return ["luksFormat", "--batch-mode", "--type", "luks2", ...how, "--key-file", "-", device];
-}
-
-/** Devices that a mapper stands on, `MAJOR:MINOR`. */
-async function slavesOf(path: string): Promise<string[]> {
-  const number = await numberOf(path);
-  if (number === null) return [];
-  const folder = `/sys/dev/block/${number}/slaves`;
-  const names = await readdir(folder).catch(() => []);
-  return Promise.all(names.map(async (name) => (await readFile(`${folder}/${name}/dev`, "latin1")).trim()));
 }
