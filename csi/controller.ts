@@ -47,14 +47,14 @@ export function controllerHandlers(driver: Driver): Handlers<typeof Controller> 
     createVolume: (request) => {
       if (request.name === "") throw invalid("the volume's name is missing");
       const accesses = accessesOf(request.volumeCapabilities);
-      return locks.hold(`volume ${volumeName(request.name)}`, "creation", () =>
+      return locks.hold(`volume ${volumeName(request.name)}`, null, "creation", () =>
         create(driver, request, accesses),
       );
     },
 
     deleteVolume: async ({ volumeId }) => {
       needId(volumeId);
-      await locks.hold(`volume ${volumeId}`, "deletion", () => deleteVolume(manager, volumeId));
+      await locks.hold(`volume ${volumeId}`, null, "deletion", () => deleteVolume(manager, volumeId));
       return {};
     },
 
@@ -63,7 +63,8 @@ export function controllerHandlers(driver: Driver): Handlers<typeof Controller> 
       if (nodeId === "") throw invalid("the node's id is missing");
       const { isShared } = accessOf(volumeCapability);
       if ((await manager.get("nodes", nodeId)) === null) throw notFound(`node ${nodeId} is not found`);
-      await locks.hold(`volume ${volumeId}`, "publication", () =>
+      // It may wait for another node to let go, which comes by an unpublication from there.
+      await locks.hold(`volume ${volumeId}`, nodeId, "publication", () =>
         attachVolume(manager, ticketOf(volumeId, nodeId), isShared),
       );
       return { publishContext: {} };
@@ -71,7 +72,7 @@ export function controllerHandlers(driver: Driver): Handlers<typeof Controller> 
 
     controllerUnpublishVolume: async ({ volumeId, nodeId }) => {
       needId(volumeId);
-      await locks.hold(`volume ${volumeId}`, "unpublication", () =>
+      await locks.hold(`volume ${volumeId}`, nodeId, "unpublication", () =>
         detachVolume(manager, ticketOf(volumeId, nodeId)),
       );
       return {};
@@ -99,7 +100,7 @@ export function controllerHandlers(driver: Driver): Handlers<typeof Controller> 
       if (type !== "snap") throw notYet(type, `snapshot ${name}`);
       await needVolume(manager, sourceVolumeId);
       const ours = snapshotName(name);
-      const snapshot = await locks.hold(`snapshot ${ours}`, "creation", () =>
+      const snapshot = await locks.hold(`snapshot ${ours}`, null, "creation", () =>
         createSnapshot(manager, sourceVolumeId, ours, parameters),
       );
       return { snapshot };
@@ -110,7 +111,7 @@ export function controllerHandlers(driver: Driver): Handlers<typeof Controller> 
       const handle = parseSnapshotHandle(snapshotId);
       if (handle === null) return {};
       if (handle.type !== "snap") throw notYet(handle.type, `snapshot ${snapshotId}`);
-      await locks.hold(`snapshot ${handle.snapshot}`, "deletion", () =>
+      await locks.hold(`snapshot ${handle.snapshot}`, null, "deletion", () =>
         deleteSnapshot(manager, handle.volume, handle.snapshot),
       );
       return {};
@@ -123,7 +124,7 @@ export function controllerHandlers(driver: Driver): Handlers<typeof Controller> 
       const access = volumeCapability === null ? null : accessOf(volumeCapability);
       const volume = await needVolume(manager, volumeId);
       const size = sizeOf(capacityRange, Number(volume.size));
-      const after = await locks.hold(`volume ${volumeId}`, "expansion", () =>
+      const after = await locks.hold(`volume ${volumeId}`, null, "expansion", () =>
         expandVolume(manager, volumeId, size),
       );
       const isForNode = access?.type !== "block" || after.encrypted;

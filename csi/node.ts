@@ -35,7 +35,7 @@ export function nodeHandlers(driver: Driver): Handlers<typeof Node> {
   const staging = new Staging(host, log);
   const locks = new Locks();
   const locked = <T>(volume: string, what: string, work: () => Promise<T>) =>
-    locks.hold(`volume ${volume}`, what, work);
+    locks.hold(`volume ${volume}`, null, what, work);
 
   return {
     nodeGetCapabilities: () =>
