@@ -170,7 +170,7 @@ export const phases: Phase[] = [
     count: "gtest",
     timeoutMs: 40 * MINUTE_MS,
   },
-  endToEnd("engine", "replicas and engines that die, hang, fill up, come back, are added and replaced", 20),
+  endToEnd("engine", "replicas and engines that die, hang, fill up, come back, are added and replaced", 30),
   endToEnd(
     "instance-manager",
     "engines and replicas outlive their agent, and what crashes is back at once",
