@@ -215,7 +215,8 @@ export interface Volume {
    * when the volume is quiesced: what is done to it may come before what they wait for. */
   watchUnmaps(on: boolean): Promise<void>;
   /** What reads in `ranges` (`[offset, length, ...]`, ascending, without overlaps) and names no slot waits until the WO slot `slot` has been made
-   * equal there by `copy`, each range as a whole, or has another mode. Nothing for any other slot. */
+   * equal there by `copy`, each range as a whole, or has another mode; or until the slot to copy from has answered with `IO_ERROR`. Nothing
+   * for any other slot. */
   holdReads(slot: number, ranges: number[]): Promise<void>;
   /** Whole ms that have passed on this machine, those in which it slept as well: what `leaseReads` goes by. */
   clock(): number;

@@ -69,6 +69,24 @@ TEST(VolumeUnequal, ACopyThatFailsOrIsOfAPartMakesNothingEqual) {
   EXPECT_EQ(read->Wait(), Status::kOk) << "there is no other copy any more";
 }
 
+TEST(VolumeUnequal, WhatTheSourceCannotReadIsNotWaitedFor) {
+  UnequalVolume f;
+  auto read = f.Submit(Kind::kRead, 4096, 512);
+  f.WaitFor(Event::Type::kReadWaits);
+  for (int replica : {1, 0}) {
+    f.replicas[replica]->Do([&] {
+      f.replicas[replica]->store.failure = [](const StoreRequest& request) {
+        return request.offset == 4096 && request.length == 4096 ? Status::kIoError : Status::kOk;
+      };
+    });
+    EXPECT_EQ(f.Copy(0, 1, 4096, 4096)->Wait(), Status::kIoError);
+    f.Drain();
+    EXPECT_EQ(read->ended(), replica == 0);
+    f.replicas[replica]->Do([&] { f.replicas[replica]->store.failure = nullptr; });
+  }
+  EXPECT_EQ(read->Wait(), Status::kOk);
+}
+
 TEST(VolumeUnequal, OneThatHasAgreedIsNotWaitedFor) {
   UnequalVolume f;
   auto read = f.Submit(Kind::kRead, 4096, 512);

@@ -482,9 +482,10 @@ export class SimVolume implements Simulated {
     const touched = flight.answered.size + flight.pending.size > 0;
     if (status !== "OK" && flight.audience === "writers" && flight.kind !== "flush" && touched)
       this.divergence.add(flight.begin, flight.end, this.writers());
-    else if (status === "OK" && flight.kind === "copy") {
-      this.divergence.copied(operation.from, operation.to, flight.begin, flight.end);
-      this.unequal.copied(operation.to, flight.begin, flight.end);
+    else if (flight.kind === "copy") {
+      if (status === "OK") this.divergence.copied(operation.from, operation.to, flight.begin, flight.end);
+      const unreadable = status === "IO_ERROR" && failedSlot === operation.from;
+      if (status === "OK" || unreadable) this.unequal.copied(operation.to, flight.begin, flight.end);
     }
     for (const [slot, request] of flight.pending) {
       if (request.state !== "held") continue;

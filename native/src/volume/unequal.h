@@ -19,7 +19,7 @@ class Unequal {
 
   /// @param ranges ascending, without overlaps; in place of those that `slot` had
   void Set(int slot, std::vector<Range> ranges) { ranges_[slot] = std::move(ranges); }
-  /// `slot` has become equal in [begin, end).
+  /// `slot` is not waited for in [begin, end) any more: it has become equal, or nobody can make it so.
   void Copied(int slot, uint64_t begin, uint64_t end);
   /// It is no copy any more, or one that is equal.
   void Forget(int slot) { ranges_[slot].clear(); }

@@ -174,10 +174,12 @@ void Volume::Finish(Flight* flight, Status status) {
   if (status != Status::kOk && flight->audience == Flight::Audience::kWriters && flight->locked &&
       (flight->answered | flight->pending) != 0) {
     divergence_.Add(flight->begin, flight->end, writers_);
-  } else if (status == Status::kOk && flight->kind == OperationKind::kCopy) {
+  } else if (flight->kind == OperationKind::kCopy) {
     auto* copy = static_cast<CopyOperation*>(operation);
-    divergence_.Copied(copy->from, copy->to, flight->begin, flight->end);
-    unequal_.Copied(copy->to, flight->begin, flight->end);
+    if (status == Status::kOk) divergence_.Copied(copy->from, copy->to, flight->begin, flight->end);
+    // Whoever reads there hears that the source cannot be read, and does not wait for what may never be.
+    bool unreadable = status == Status::kIoError && copy->failed_slot == copy->from;
+    if (status == Status::kOk || unreadable) unequal_.Copied(copy->to, flight->begin, flight->end);
   }
   for (SlotMask left = flight->pending; left != 0; left &= left - 1) {
     int slot = std::countr_zero(left);
