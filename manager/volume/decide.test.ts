@@ -218,6 +218,7 @@ t.test(
       currentNodeID: cluster.ticket,
       robustness: "degraded",
     });
+    t.strictSame(Object.keys(cluster.engine?.spec.replicaAddressMap ?? {}), [other.metadata.name]);
     t.strictSame([...cluster.current], [other.metadata.name]);
     t.not(of()?.spec.failedAt, "");
     Object.assign(condition, { status: "True", reason: "" });

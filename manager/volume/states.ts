@@ -103,8 +103,10 @@ function start(draft: Draft): void {
   if (isWitnessStarting(draft)) return;
   if (engine.spec.nodeID !== nodeID) forgetFailedStarts(engine);
   if (engineHasToWait(draft, engine, offered(draft))) return;
-  // Those that are away with their nodes or disks: an engine that knows where they were takes them back.
-  const known = away.filter((replica) => hasData(replica) && replica.status.port > 0);
+  // Those that are away with their nodes: an engine that knows where they were takes them back. What hangs with its disk would keep it
+  // waiting, and be none that it takes back: that is added when it runs again.
+  const isKnown = (one: Resource<"Replica">) => hasData(one) && one.status.port > 0 && !draft.isOnLostDisk(one); // prettier-ignore
+  const known = away.filter(isKnown);
   Object.assign(engine.spec, {
     nodeID,
     disableFrontend: volume.spec.disableFrontend,

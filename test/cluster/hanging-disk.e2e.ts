@@ -1,4 +1,4 @@
-/** A disk that hangs under its replicas, with no error: volumes are served from their other copies, it is not ready, and what is deleted
+/** A disk that hangs under its replicas, with no error: volumes are served from their other copies, also elsewhere, it is not ready, and what is deleted
  * there is not waited for. When it goes on all is whole again. */
 import t from "tap";
 import type { Volume } from "../../rest-client/resources.js";
@@ -10,6 +10,7 @@ import { Workload } from "./workload.js";
 
 const NAME = "vol";
 const DOOMED = "doomed";
+const MOVED = "moved";
 const SIZE = 64 * MIB;
 const DISK = "slow";
 const DISK_MIB = 1024;
@@ -22,8 +23,8 @@ const cluster = await Cluster.start(t, 3);
 // Nobody ends while he waits for it.
 t.teardown(() => disk.fail("none"));
 const { client, nodes } = cluster;
-const [hanging, , third] = nodes;
-if (hanging === undefined || third === undefined) throw new Error("three nodes");
+const [hanging, second, third] = nodes;
+if (hanging === undefined || second === undefined || third === undefined) throw new Error("three nodes");
 const workload = new Workload(() => cluster.client, NAME, SIZE, 1);
 t.teardown(() => workload.kill());
 
@@ -52,10 +53,12 @@ const slow = { path: disk.mountPoint, allowScheduling: true, evictionRequested: 
 await client.act("nodes", hanging.name, "diskUpdate", { disks: { ...Object.fromEntries(cordoned), [DISK]: slow } }); // prettier-ignore
 await untilDisk("True");
 await client.update("nodes", third.name, { ...(await client.get("nodes", third.name)), allowScheduling: false }); // prettier-ignore
-for (const name of [NAME, DOOMED]) {
+for (const name of [NAME, DOOMED, MOVED]) {
   await client.create("volumes", { name, size: String(SIZE), frontend: "iscsi", numberOfReplicas: 2 });
   await until(name, "made", ({ state, replicas }) => state === "detached" && replicas.length === 2);
 }
+await client.act("volumes", MOVED, "attach", { hostId: third.name, attachmentID: "test" });
+await until(MOVED, "healthy", ({ robustness }) => robustness === "healthy");
 await workload.begin(third.name);
 await until(NAME, "healthy", ({ robustness }) => robustness === "healthy");
 
@@ -80,11 +83,21 @@ t.test("a volume that has a copy there is deleted all the same", async (t) => {
   t.ok(events.some(({ event }) => event.reason === "FailedDeleting" && left.test(event.message)));
 });
 
+t.test("one that is used is detached, and attached elsewhere, with its other copy", async (t) => {
+  await client.act("volumes", MOVED, "detach", { attachmentID: "test" });
+  await until(MOVED, "detached", ({ state }) => state === "detached");
+  await client.act("volumes", MOVED, "attach", { hostId: second.name, attachmentID: "test" });
+  const volume = await until(MOVED, "attached", ({ state }) => state === "attached");
+  t.equal(volume.robustness, "degraded");
+  t.strictSame(wholeOn(volume), [second.name]);
+});
+
 t.test("it goes on: the volume is whole again, with all data", async (t) => {
   disk.fail("none");
   await untilDisk("True");
   const volume = await until(NAME, "healthy", ({ robustness }) => robustness === "healthy");
   t.equal(wholeOn(volume).length, 2);
+  await until(MOVED, "healthy", ({ robustness }) => robustness === "healthy");
   await workload.pause();
   await workload.verify();
   await workload.end();
