@@ -1,6 +1,7 @@
 /** What failed, as a gRPC status. */
 import { status } from "@grpc/grpc-js";
 import { RpcError } from "../proto/rpc-error.js";
+import { isTimeout } from "./host/commands.js";
 import { RestError, UnreachableError } from "../rest-client/errors.js";
 
 /** By the manager's HTTP status. */
@@ -20,6 +21,8 @@ export function rpcErrorOf(error: unknown): RpcError {
 
 function codeOf(error: unknown): status {
   if (error instanceof UnreachableError) return status.UNAVAILABLE;
+  // Kubernetes takes what failed for not done, and never undoes it, unless it is told that this is not known.
+  if (isTimeout(error)) return status.ABORTED;
   return (error instanceof RestError ? CODES.get(error.status) : undefined) ?? status.INTERNAL;
 }
 

@@ -4,7 +4,9 @@
  */
 import { mkdir, open, rmdir, stat, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { status } from "@grpc/grpc-js";
 import type { Logger } from "pino";
+import { notNow, rpcErrorOf } from "./errors.js";
 import type { Access, MountAccess } from "./capability.js";
 import { numberOf, waitForDevice } from "./host/device.js";
 import { cryptKeyOf } from "./host/crypt.js";
@@ -42,9 +44,29 @@ export class Staging {
 
   /** @throws {RpcError} */
   async stage(staged: Staged): Promise<void> {
-    await this.#ensure(staged);
-    // A crash, or an expansion of the detached volume, may have left it smaller than its device.
-    await this.#grow(staged);
+    const progress = { hasBegun: false };
+    try {
+      await this.#ensure(staged, progress);
+      // A crash, or an expansion of the detached volume, may have left it smaller than its device.
+      await this.#grow(staged);
+    } catch (error) {
+      if (progress.hasBegun && rpcErrorOf(error).code !== status.ABORTED) await this.#undo(staged, error);
+      throw error;
+    }
+  }
+
+  /** Kubernetes takes a volume whose staging failed for one that has nothing here, and never has it unstaged.
+   * @throws {RpcError} ABORTED: something is still there */
+  async #undo(staged: Staged, cause: unknown): Promise<void> {
+    const { access, device, isEncrypted, volume } = staged;
+    try {
+      await this.#unmountStaging(staged);
+      if (access.type === "block") await removeEmpty(devicePath(staged));
+      if (isEncrypted && !(await this.#isClearDeviceUsed(staged)))
+        await this.host.crypt.close(device, volume);
+    } catch (error) {
+      throw notNow(`${(cause as Error).message}; what was done before cannot be undone: ${(error as Error).message}`); // prettier-ignore
+    }
   }
 
   /** What was staged and is not any more, or is broken, is staged anew.
@@ -88,11 +110,13 @@ export class Staging {
     await crypt.close(join(DEVICE_FOLDER, volume), volume);
   }
 
-  /** @returns whether there was something to be done */
-  async #ensure(staged: Staged): Promise<boolean> {
+  /** @param progress of whom it is told when something is being done
+   * @returns whether there was something to be done */
+  async #ensure(staged: Staged, progress = { hasBegun: false }): Promise<boolean> {
     const { access, device, volume } = staged;
     await waitForDevice(device, staged.size);
     if (await this.#isStaged(staged)) return false;
+    progress.hasBegun = true;
     await this.#unmountStaging(staged);
     if (staged.isEncrypted && !(await this.#isClearDeviceUsed(staged)))
       await this.host.crypt.open(device, volume, cryptKeyOf(staged.secrets), access.type === "mount");
