@@ -2,6 +2,7 @@ import t from "tap";
 import type { MemberRecord } from "../proto/control.js";
 import {
   decideAgreed,
+  decideClose,
   decideEngine,
   decideHello,
   decideRecord,
@@ -203,6 +204,14 @@ t.test("copies are not declared equal at an opening that the engine has not noti
     t.match(decideAgreed({ ...standing, lostWrites }, { ...who, opening: "o1" }), { code: "ABORTED" });
   }
   t.notOk(decideAgreed(standing, { ...who, generation: 4, opening: "o2" }).accept);
+  t.end();
+});
+
+t.test("nobody closes what has been made a copy again since he asked", (t) => {
+  t.ok(decideClose(standing, { engineId: "e1", generation: 5 }).accept);
+  t.ok(decideClose(standing, { engineId: "e1", generation: 6 }).accept);
+  t.notOk(decideClose(standing, { engineId: "e1", generation: 4 }).accept);
+  t.notOk(decideClose(standing, { engineId: "e2", generation: 5 }).accept);
   t.end();
 });
 

@@ -155,6 +155,16 @@ export function decideSameEngine({ member }: Recorded, { engineId }: EngineReque
   return refuse(`engine ${member?.engineId ?? ""} is recorded here, not ${engineId}`);
 }
 
+/** May this engine close it? Not by a call from before it stored the present record: it may have been made a copy again since. */
+export function decideClose(recorded: Recorded, request: EngineRequest): ControlDecision {
+  const decided = decideSameEngine(recorded, request);
+  const generation = recorded.member?.generation ?? 0;
+  if (!decided.accept || generation <= request.generation) return decided;
+  return refuse(
+    `generation ${generation} is recorded here, and it was to be closed under generation ${request.generation}`,
+  );
+}
+
 /** May this engine declare that copies are equal? Not since an opening that it has not noticed: what was under way when it
  * began may be on some copies only, and what was lost on others. */
 export function decideAgreed(standing: Standing, request: OpeningRequest): ControlDecision {

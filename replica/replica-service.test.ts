@@ -151,7 +151,9 @@ t.test(
     await t.rejects(call("replicaClose", {}, {}, first), { code: status.FAILED_PRECONDITION });
     await open().noteLoss();
     await t.rejects(call("replicaSnapshot", { ...snapshot, name: "c" }, {}, { ...second, opening: "an earlier one" }), { code: status.ABORTED }); // prettier-ignore
-    await call("replicaClose", {}, {}, { ...second, generation: 1, opening: "" });
+    const late = { ...second, generation: 1, opening: "" };
+    await t.rejects(call("replicaClose", {}, {}, late), { code: status.FAILED_PRECONDITION });
+    await call("replicaClose", {}, {}, { ...second, opening: "" });
     t.match(await call("replicaSnapshot", { ...snapshot, name: "c" }), { state: "closed" });
     await t.rejects(call("replicaSnapshot", { ...snapshot, name: "c" }, {}, second), { code: status.UNAVAILABLE }); // prettier-ignore
     await t.rejects(call("replicaOpen", {}, {}, first), { code: status.FAILED_PRECONDITION });

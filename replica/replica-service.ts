@@ -2,7 +2,7 @@
 import type { OpeningRequest } from "../proto/control.js";
 import { ReplicaService, type Replica } from "../proto/longhorn.js";
 import type { Handlers } from "../proto/unary.js";
-import { decideChange, decideEngine, decideSameEngine } from "./decide.js";
+import { decideChange, decideClose, decideEngine } from "./decide.js";
 import { lookAt, openDirectory } from "./directory.js";
 import type { HostedReplica, HostedState } from "./hosted-replica.js";
 import type { LiveChain } from "./live-chain.js";
@@ -69,7 +69,7 @@ class LonghornReplica implements Handlers<typeof ReplicaService> {
   replicaClose = (): Promise<Reply> =>
     this.turn((state) => {
       if (this.engine !== null && state.state === "open")
-        accepted(decideSameEngine(state.replica.standing, this.engine));
+        accepted(decideClose(state.replica.standing, this.engine));
       return this.hosted.shut(true);
     });
 

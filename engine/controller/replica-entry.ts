@@ -217,6 +217,17 @@ export class ReplicaEntry {
   async close(): Promise<void> {
     this.isOpen = false;
     const engine = this.longhorn === null ? await this.#engineToClose() : null;
+    try {
+      await this.#closeAs(engine);
+    } catch (error) {
+      // It may have stored another record between the two.
+      const now = engine === null ? null : await this.#engineToClose();
+      if (now === null || now.generation === engine?.generation) throw error;
+      await this.#closeAs(now);
+    }
+  }
+
+  async #closeAs(engine: OpeningRequest | null): Promise<void> {
     await this.call(`failed to close replica ${this.peer} from remote`, (calls, options) =>
       calls.replicaClose({}, { ...options, engine }),
     );
