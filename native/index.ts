@@ -381,6 +381,11 @@ export interface StoreOptions extends ChainOptions {
   regionMapPath: string;
   /** what replicas that are away miss; made by `trackMissed`. Absent: that is refused */
   missedMapPath?: string;
+  /** which zeros of the head are meant, made when there is none of this head. Absent: that is not told, and nothing is dropped */
+  zeroMapPath?: string;
+  /** what was written, and was not durable, is gone: the machine was restarted since, or the disk away. Then what the head has for
+   * writes that never reached it is dropped, where a lower layer shows the old content; absent: false */
+  pageCacheLost?: boolean;
   /** bytes per region, a power of two */
   regionSize: number;
   /** threads for reads that miss the page cache and for `none` */
@@ -403,6 +408,8 @@ export interface StoreStats {
   dirtyRegions: number;
   indexBytes: number;
   allocatedBytes: number;
+  /** of the head, dropped at open: see `pageCacheLost` */
+  interruptedBytes: number;
 }
 
 /** How far a long work is, and how far it has to go: bytes. */

@@ -225,9 +225,14 @@ function sameMembers(a: readonly string[], b: readonly string[]): boolean {
   return ids.size === new Set(b).size && b.every((id) => ids.has(id));
 }
 
+/** Whether what was written since the last stop, and is not on the disk, is gone. */
+export function isPageCacheLost(recordedBootId: string, bootId: string): boolean {
+  return recordedBootId !== "" && !isSameBoot(recordedBootId, bootId);
+}
+
 /** What an opening finds out about acknowledged writes: they may be lost when the machine restarted, or the disk was another one for a while (the
  * page cache is gone), while regions were not known to be durable.
  * @param recordedBootId as `readBootId` gave it; "" when all was durable at the last stop, or the replica never had an engine */
 export function mayHaveLostWrites(recordedBootId: string, bootId: string, dirtyRegions: number): boolean {
-  return recordedBootId !== "" && !isSameBoot(recordedBootId, bootId) && dirtyRegions > 0;
+  return isPageCacheLost(recordedBootId, bootId) && dirtyRegions > 0;
 }

@@ -6,6 +6,7 @@ import { readRecord, RECORD_NAME, type ReplicaRecord } from "./member-record.js"
 import { ReplicaError } from "./replica-error.js";
 
 export const REGION_MAP_NAME = "aurochs.regions";
+export const ZERO_MAP_NAME = "aurochs.zeros";
 
 export interface Identity {
   /** null: as recorded */

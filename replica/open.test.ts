@@ -1,11 +1,13 @@
 /** The first opening of a directory that Longhorn left, ended at every one of its steps. */
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import pino from "pino";
 import t from "tap";
+import type { ReplicaStore } from "../native/index.js";
 import { openReplica, type HostedReplicaOptions } from "./open.js";
 import { FailingFiles, Killed } from "./ops/failing-files.js";
-import { sampleDirectory } from "./ops/sample-directory.js";
+import { BLOCK, sampleDirectory } from "./ops/sample-directory.js";
 import { scratch } from "./scratch.js";
 
 const HEAD = "volume-head-001.img";
@@ -85,4 +87,46 @@ t.test("where the backing file is now is stored, for whoever opens it next and d
   t.equal(await open(moved), moved);
   rmSync(old);
   t.equal(await open(null), moved);
+});
+
+t.test("a write that a power cut interrupted shows what lies below, zeros that are meant stay", async (t) => {
+  const path = join(scratch(t), "replica");
+  const bootIdFile = join(scratch(t), "boot-id");
+  /** Whoever opens it is killed in the end. @returns what block 1 begins with, and how much the log says that was dropped */
+  const open = async (boot: string, use?: (store: ReplicaStore) => Promise<void>) => {
+    writeFileSync(bootIdFile, boot);
+    let said = "";
+    const { store, lock } = await openReplica(
+      {
+        ...{ directory: path, volume: "vol", replicaId: "r1", size: null },
+        ...{ cache: "writeback", backingFile: null, bootIdFile },
+      },
+      pino({ level: "warn" }, { write: (line) => (said += line) }),
+      (error) => t.fail(error.message),
+      false,
+    );
+    await use?.(store);
+    const [first] = await store.read(BLOCK, BLOCK);
+    await store.close();
+    lock.release();
+    return { first, dropped: /"interruptedBytes":(\d+)/.exec(said)?.[1] ?? "0" };
+  };
+  const interrupt = () =>
+    execFileSync("fallocate", ["--keep-size", "--offset", `${BLOCK}`, "--length", `${BLOCK}`, join(path, HEAD)]); // prettier-ignore
+  const dirty = (store: ReplicaStore) => store.write(2 * BLOCK, Buffer.alloc(BLOCK, 9));
+
+  sample(path);
+  t.match(await open("boot-1", dirty), { first: 1, dropped: "0" });
+  t.ok(existsSync(join(path, "aurochs.zeros")));
+  interrupt();
+  t.match(await open("boot-1"), { first: 0, dropped: "0" }, "the page cache may have had it");
+  t.match(await open("boot-2"), { first: 1, dropped: `${BLOCK}` });
+  t.match(await open("boot-2", (store) => store.unmap(BLOCK, BLOCK)), { first: 0, dropped: "0" });
+  t.match(await open("boot-3"), { first: 0, dropped: "0" });
+
+  sample(path);
+  t.match(await open("boot-1", dirty), { first: 1, dropped: "0" });
+  rmSync(join(path, "aurochs.zeros"));
+  interrupt();
+  for (const boot of ["boot-2", "boot-3"]) t.match(await open(boot), { first: 0, dropped: "0" }, "no map");
 });

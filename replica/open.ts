@@ -5,11 +5,11 @@ import { openStore, type Layer, type NativeError, type ReplicaStore } from "../n
 import { backingFingerprint, NO_BACKING } from "./backing-fingerprint.js";
 import { isSameBoot, readBootId } from "./boot-id.js";
 import { createIfEmpty, ensureDirectory } from "./create.js";
-import { mayHaveLostWrites } from "./decide.js";
+import { isPageCacheLost, mayHaveLostWrites } from "./decide.js";
 import { changeVolumeMeta, setDirty, type ReplicaDirectory } from "./directory.js";
 import { isThere } from "./durable-file.js";
 import { diskFiles, type Files } from "./files.js";
-import { identify, REGION_MAP_NAME, type Identity } from "./identity.js";
+import { identify, REGION_MAP_NAME, ZERO_MAP_NAME, type Identity } from "./identity.js";
 import { layersOf } from "./layers.js";
 import { IO_THREADS, REGION_BYTES } from "./limits.js";
 import { lockDirectory, type DirectoryLock } from "./lock.js";
@@ -97,6 +97,8 @@ export async function openReplica(
       size: directory.meta.size,
       regionMapPath: join(path, REGION_MAP_NAME),
       missedMapPath: join(path, MISSED_MAP_NAME),
+      zeroMapPath: join(path, ZERO_MAP_NAME),
+      pageCacheLost: isPageCacheLost(recorded.bootId, bootId),
     };
     const tuning = { cache: options.cache, regionSize: REGION_BYTES, ioThreads: IO_THREADS };
     const store = await openStore({ ...stored, ...tuning }, onFatal);
@@ -167,9 +169,11 @@ async function noteBoot(
   { bootId, syncFailed }: { bootId: string; syncFailed: boolean },
   { store, files, log }: { store: ReplicaStore; files: Files; log: Logger },
 ): Promise<ReplicaRecord> {
-  const { dirtyRegions, damagedMapBlocks } = store.stats();
+  const { dirtyRegions, damagedMapBlocks, interruptedBytes } = store.stats();
   if (damagedMapBlocks > 0)
     log.warn({ damagedMapBlocks }, "region map is damaged: its regions count as written");
+  if (interruptedBytes > 0)
+    log.warn({ interruptedBytes }, "writes that were not flushed were interrupted: what lies below them shows again"); // prettier-ignore
   const rebooted = mayHaveLostWrites(record.bootId, bootId, dirtyRegions);
   const lostNow = rebooted || syncFailed;
   if (syncFailed) log.warn({ dirtyRegions }, "acknowledged writes may be lost: a sync failed before");

@@ -258,8 +258,12 @@ class ChainModel {
 
   void Reopen() {
     if (store_ != nullptr) store_->Close();
-    store_ = std::make_unique<TestStore>(OptionsOf(Spec(snapshots_.size(), head_), "aurochs.regions"));
+    auto options = OptionsOf(Spec(snapshots_.size(), head_), "aurochs.regions");
+    options.zero_map_path = directory_.At("aurochs.zeros");
+    options.page_cache_lost = true;  // no write was interrupted: nothing may be taken for one
+    store_ = std::make_unique<TestStore>(options);
     ASSERT_TRUE(store_->open()) << store_->error();
+    EXPECT_EQ(store_->store().stats().interrupted_bytes, 0u);
     Verify();
     VerifySnapshots();
     SetRemoved();

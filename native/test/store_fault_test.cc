@@ -159,7 +159,7 @@ TEST_P(StoreFaults, ARegionIsMarkedDurablyBeforeItIsChanged) {
     TestStore store(chain_.Options());
     std::vector<std::string> calls;
     SyscallWatch watch([&](const WatchedCall& call) {
-      calls.push_back(call.file + " " + call.name);
+      if (call.file != "aurochs.zeros") calls.push_back(call.file + " " + call.name);
       return CallFate();
     });
     auto request = kind == StoreRequest::Kind::kWrite ? store.BeginWrite(2 << 20, Bytes(4096, 1))

@@ -289,6 +289,7 @@ struct TestChain {
   std::string HeadPath() const { return Path(layers - 1); }
   std::string MapPath() const { return directory->At("aurochs.regions"); }
   std::string MissedPath() const { return directory->At("aurochs.missed"); }
+  std::string ZeroPath() const { return directory->At("aurochs.zeros"); }
   /// Makes the present head a snapshot and an empty file the head.
   void AddHead() {
     MakeSparseFile(Path(layers), size);
@@ -301,6 +302,7 @@ struct TestChain {
     options.direct = direct;
     options.region_map_path = MapPath();
     options.missed_map_path = MissedPath();
+    options.zero_map_path = ZeroPath();
     options.region_bytes = region_bytes;
     options.io_threads = 4;
     return options;

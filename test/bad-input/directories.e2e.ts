@@ -105,7 +105,7 @@ t.test("a volume with data", async (t) => {
   await io.logout();
   whole = volume.info().replicas[0]?.dir ?? "";
   await volume.stop();
-  t.match(Object.keys(hashes(whole)), ["aurochs.record", "aurochs.regions", HEAD, `${HEAD}.meta`, "volume.meta"]); // prettier-ignore
+  t.match(Object.keys(hashes(whole)), ["aurochs.record", "aurochs.regions", "aurochs.zeros", HEAD, `${HEAD}.meta`, "volume.meta"]); // prettier-ignore
 });
 
 t.test("a damaged directory is refused by the name of the file, and left as it is", async (t) => {

@@ -1,5 +1,5 @@
 /** Replica directories as a test finds, copies and damages them. */
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -48,10 +48,12 @@ export function mountReadOnly(directory: string, path: string): () => void {
 /** Takes all space of a file system, also what is kept for root. @returns the file that did */
 export function fillUp(directory: string): string {
   const path = join(directory, "filler");
-  try {
-    execFileSync("dd", ["if=/dev/zero", `of=${path}`, "bs=4096"], { stdio: "ignore" });
-  } catch {
-    return path; // dd ends with an error once nothing fits any more
+  // What ext4 keeps back while blocks are not written yet is free afterwards.
+  for (const blockSize of [4096, 1024, 1024]) {
+    const { status } = spawnSync("dd", ["if=/dev/zero", `of=${path}`, `bs=${blockSize}`, "oflag=append", "conv=notrunc"]); // prettier-ignore
+    // It ends with an error once nothing fits any more.
+    if (status === 0) throw new Error(`${directory} cannot be filled up`);
+    execFileSync("sync", ["--file-system", directory]);
   }
-  throw new Error(`${directory} cannot be filled up`);
+  return path;
 }

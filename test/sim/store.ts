@@ -794,6 +794,7 @@ export class SimStore implements ReplicaStore {
       dirtyRegions: this.map.dirtyRegions,
       indexBytes: 0,
       allocatedBytes: allocated,
+      interruptedBytes: 0, // a disk here holds what was written, or has no block for it
     };
   }
 

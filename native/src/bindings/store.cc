@@ -366,6 +366,7 @@ Napi::Value StoreObject::Stats(const Napi::CallbackInfo& info) {
   set("dirtyRegions", stats.dirty_regions);
   set("indexBytes", stats.index_bytes);
   set("allocatedBytes", stats.allocated_bytes);
+  set("interruptedBytes", stats.interrupted_bytes);
   return object;
 }
 

@@ -90,6 +90,12 @@ std::string ReadStoreOptions(Napi::Value value, ExtentStore::Options* options) {
   Napi::Value missed_path = object.Get("missedMapPath");
   if (!missed_path.IsUndefined() && !missed_path.IsString()) return "missedMapPath has to be a string";
   if (missed_path.IsString()) options->missed_map_path = missed_path.As<Napi::String>().Utf8Value();
+  Napi::Value zero_path = object.Get("zeroMapPath");
+  if (!zero_path.IsUndefined() && !zero_path.IsString()) return "zeroMapPath has to be a string";
+  if (zero_path.IsString()) options->zero_map_path = zero_path.As<Napi::String>().Utf8Value();
+  Napi::Value lost = object.Get("pageCacheLost");
+  if (!lost.IsUndefined() && !lost.IsBoolean()) return "pageCacheLost has to be a boolean";
+  options->page_cache_lost = lost.IsBoolean() && lost.As<Napi::Boolean>().Value();
   if (!ReadCount(object.Get("regionSize"), &options->region_bytes))
     return "regionSize has to be a whole number";
   uint64_t threads;

@@ -77,6 +77,22 @@ inline void EncodeMapBlocks(const Bits& bits, uint8_t* blocks) {
   }
 }
 
+/// Takes them into `bits`; a damaged block counts as all set. @return how many are damaged
+inline uint64_t DecodeMapBlocks(const uint8_t* blocks, Bits* bits) {
+  uint64_t damaged = 0;
+  for (size_t block = 0; block < bits->size() / kMapBlockWords; ++block) {
+    const uint8_t* from = blocks + block * kMapBlockBytes;
+    uint64_t* to = &(*bits)[block * kMapBlockWords];
+    if (IsMapBlock(block, from)) {
+      memcpy(to, from, kMapBitBytes);
+    } else {
+      memset(to, 0xff, kMapBitBytes);
+      ++damaged;
+    }
+  }
+  return damaged;
+}
+
 /// Clears the bits from `count` on.
 inline void ClearBitsFrom(Bits& bits, uint64_t count) {
   if (count / 64 >= bits.size()) return;

@@ -1,6 +1,8 @@
 #include "store/chain.h"
 
 #include <algorithm>
+#include <cerrno>
+#include <optional>
 #include <utility>
 
 #include "base/limits.h"
@@ -46,7 +48,99 @@ std::string CheckChain(const ChainSpec& spec) {
   return {};
 }
 
-bool LoadChain(ChainSpec spec, bool direct, const Layer* in_use, LoadedChain* loaded, StoreError* error) {
+namespace {
+
+/// Loads what the head holds, when the index has what lies below.
+class HeadLoad {
+ public:
+  HeadLoad(Layer& layer, uint8_t id, const ZerosSpec& spec, LoadedChain* loaded)
+      : layer_(layer), id_(id), spec_(spec), loaded_(loaded) {}
+
+  bool Run(StoreError* error) {
+    MapFile::Error unread, unmade;
+    if (!spec_.path.empty()) loaded_->zeros = HeadZeros::Open(spec_.path, layer_, loaded_->size, &unread);
+    bool is_new = loaded_->zeros == nullptr && !spec_.new_path.empty();
+    auto identity = layer_.Identity();
+    // Durable first: a power cut could bring zeros back that are meant, and that a write is above now.
+    if (is_new && identity && layer_.SyncApart() == 0) anew_.emplace(*identity, loaded_->size);
+    error->message = layer_.Extents(
+        0, loaded_->size, true,
+        [this](uint64_t offset, uint64_t length, bool unwritten) { Add(offset, length, unwritten); });
+    if (!error->message.empty() || !DropInterrupted(error)) return false;
+    if (anew_) loaded_->zeros = HeadZeros::Create(spec_.new_path, *anew_, &unmade);
+    bool may_be_found = !unread.message.empty() || unmade.uncertain;
+    if (loaded_->zeros != nullptr || !may_be_found) return true;
+    // Zeros are made without marks then: a map that is found later would tell them as interrupted writes.
+    MapFile::Error map_error;
+    if (MapFile::Remove(spec_.new_path, &map_error)) return true;
+    *error = {map_error.message, map_error.system_errno};
+    return false;
+  }
+
+ private:
+  void Add(uint64_t offset, uint64_t length, bool unwritten) {
+    if (unwritten && anew_) anew_->Mark(offset, length);
+    uint64_t block = offset / kBlockBytes, end = BlocksIn(offset + length);
+    // Of blocks with several extents, none is looked at.
+    uint64_t first = BlocksIn(offset);
+    uint64_t last = offset + length == loaded_->size ? end : (offset + length) / kBlockBytes;
+    if (!unwritten || loaded_->zeros == nullptr || spec_.lost_regions.empty() || first >= last) {
+      loaded_->index->Take(block, end, id_);
+      return;
+    }
+    if (block < first) loaded_->index->Take(block, first, id_);
+    for (block = first; block < last;) block = AddUnwritten(block, last);
+    if (last < end) loaded_->index->Take(last, end, id_);
+  }
+
+  /// @return where it has come to
+  uint64_t AddUnwritten(uint64_t block, uint64_t last) {
+    auto run = loaded_->index->RunAt(block, last);
+    for (uint64_t bytes : {kZeroGrainBytes, spec_.region_bytes}) {
+      uint64_t blocks = bytes / kBlockBytes;
+      run.end = std::min(run.end, (block / blocks + 1) * blocks);
+    }
+    uint64_t region = block * kBlockBytes / spec_.region_bytes;
+    bool lost =
+        region / 8 < spec_.lost_regions.size() && (spec_.lost_regions[region / 8] >> (region % 8) & 1) != 0;
+    if (run.layer != 0 && lost && !loaded_->zeros->map().marked(block * kBlockBytes)) {
+      interrupted_.emplace_back(block, run.end);
+    } else {
+      loaded_->index->Take(block, run.end, id_);
+    }
+    return run.end;
+  }
+
+  bool DropInterrupted(StoreError* error) {
+    auto check = [&](const char* what, int failed) {
+      if (failed != 0) *error = {layer_.Describe(what, failed), failed};
+      return failed == 0;
+    };
+    for (auto [block, end] : interrupted_) {
+      uint64_t bytes = (end - block) * kBlockBytes;
+      int failed = layer_.Free(block * kBlockBytes, bytes);
+      if (failed == EOPNOTSUPP) {
+        loaded_->index->Take(block, end, id_);
+        continue;
+      }
+      if (!check("punch hole", failed)) return false;
+      loaded_->interrupted_bytes += bytes;
+    }
+    return loaded_->interrupted_bytes == 0 || check("fdatasync", layer_.SyncApart());
+  }
+
+  Layer& layer_;
+  uint8_t id_;
+  const ZerosSpec& spec_;
+  LoadedChain* loaded_;
+  std::optional<ZeroMap> anew_;
+  std::vector<std::pair<uint64_t, uint64_t>> interrupted_;  // blocks
+};
+
+}  // namespace
+
+bool LoadChain(ChainSpec spec, bool direct, const Layer* in_use, const ZerosSpec& zeros, LoadedChain* loaded,
+               StoreError* error) {
   loaded->chain = std::make_shared<Chain>();
   loaded->index = std::make_unique<ExtentIndex>(BlocksIn(spec.size));
   loaded->size = spec.size;
@@ -63,17 +157,14 @@ bool LoadChain(ChainSpec spec, bool direct, const Layer* in_use, LoadedChain* lo
       return false;
     }
     auto id = static_cast<uint8_t>(i + 1);
-    auto extent = [&](uint64_t offset, uint64_t length, bool) {
-      uint64_t block = offset / kBlockBytes;
-      uint64_t end = BlocksIn(offset + length);
-      if (head) {
-        loaded->index->Take(block, end, id);
-      } else {
-        loaded->index->Set(block, end, id);
-      }
-    };
-    if (!same) error->message = layer->Extents(0, spec.size, true, extent);
-    if (!error->message.empty()) return false;
+    if (!head) {
+      error->message = layer->Extents(0, spec.size, true, [&](uint64_t offset, uint64_t length, bool) {
+        loaded->index->Set(offset / kBlockBytes, BlocksIn(offset + length), id);
+      });
+      if (!error->message.empty()) return false;
+    } else if (!same && !HeadLoad(*layer, id, zeros, loaded).Run(error)) {
+      return false;
+    }
     loaded->same_head = same;
     chain.files[id] = std::move(layer);
     chain.order.push_back(id);

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "store/extent_index.h"
+#include "store/head_zeros.h"
 #include "store/layer.h"
 
 namespace aurochs {
@@ -58,9 +59,23 @@ struct ChainSpec {
   uint64_t size = 0;              // of the volume, bytes
 };
 
+/// How it is told which zeros of the head are meant.
+struct ZerosSpec {
+  std::string path;      // of their map; empty: there is none yet
+  std::string new_path;  // where one is made when there is none; empty: none is kept
+  /// Where writes were on their way when the page cache was lost: bit i, LSB first, is region i. Empty:
+  /// nowhere.
+  std::vector<uint8_t> lost_regions;
+  uint64_t region_bytes = 0;
+};
+
 struct LoadedChain {
   std::shared_ptr<Chain> chain;
   std::unique_ptr<ExtentIndex> index;
+  std::unique_ptr<HeadZeros> zeros;  // null: any may be meant
+  /// What the head had for writes that never reached it, above what a lower layer holds: it is a hole now,
+  /// and durably so. Bytes.
+  uint64_t interrupted_bytes = 0;
   uint64_t size = 0;
   /// The head is the one that was in use already: its blocks have to be taken over from the old index.
   bool same_head = false;
@@ -74,8 +89,10 @@ struct StoreError {
 /// @return empty, or what is wrong
 std::string CheckChain(const ChainSpec& spec);
 
-/// Opens the files and loads their extents: may take seconds. `in_use`: the head that is written meanwhile.
-bool LoadChain(ChainSpec spec, bool direct, const Layer* in_use, LoadedChain* loaded, StoreError* error);
+/// Opens the files and loads their extents: may take seconds. `in_use`: the head that is written meanwhile,
+/// of which neither the extents nor the zeros are looked at.
+bool LoadChain(ChainSpec spec, bool direct, const Layer* in_use, const ZerosSpec& zeros, LoadedChain* loaded,
+               StoreError* error);
 
 inline uint64_t BlocksIn(uint64_t bytes) { return (bytes + kBlockBytes - 1) / kBlockBytes; }
 

@@ -20,10 +20,11 @@ struct ExtentStore::Prepared {
   };
   bool head_only = false;
   uint64_t size = 0;
-  bool map_fits = false;          // the files of the region map do for this size
-  std::shared_ptr<Layer> head;    // head_only
-  std::vector<Extent> uncovered;  // head_only: what longer files hold behind the end of the smaller volume
-  LoadedChain loaded;             // else
+  bool map_fits = false;             // the files of the region map do for this size
+  std::shared_ptr<Layer> head;       // head_only
+  std::vector<Extent> uncovered;     // head_only: what longer files hold behind the end of the smaller volume
+  std::unique_ptr<HeadZeros> zeros;  // of a new head, with a file that is not in its place yet
+  LoadedChain loaded;                // else
 };
 
 /// Copies what `upper` holds into the file of `lower`, the layer directly below it.

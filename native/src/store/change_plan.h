@@ -27,6 +27,7 @@ struct Change {
   bool in_head;                // the head held all of its blocks before
   bool punch_removed = false;  // frees the blocks in Chain::punchable too
 
+  bool makes_zeros() const { return action == Action::kZeroRange || action == Action::kDiscard; }
   bool takes_space() const { return !in_head && action != Action::kPunch; }
 };
 

@@ -50,19 +50,23 @@ ExtentStore::~ExtentStore() {
 }
 
 bool ExtentStore::OpenFiles(Error* error) {
-  LoadedChain loaded;
-  if (!LoadChain(std::move(options_), options_.direct, nullptr, &loaded, error)) return false;
-  chain_ = Adopt(std::move(*loaded.chain));
-  index_ = std::move(loaded.index);
-  // What an earlier process has written may not be durable yet, in the head as in those before it.
-  for (size_t i = chain_->order.size(); i > (chain_->backing ? 1 : 0); --i) {
-    unsynced_.push_back(chain_->files[chain_->order[i - 1]]);
-  }
   MapFile::Error map_error;
   map_files_ = MapFiles::Open({options_.region_map_path, options_.missed_map_path}, &regions_, &map_error);
   if (map_files_ == nullptr) {
     *error = {map_error.message, map_error.system_errno};
     return false;
+  }
+  ZerosSpec zeros{options_.zero_map_path, options_.zero_map_path, {}, options_.region_bytes};
+  if (options_.page_cache_lost) zeros.lost_regions = regions_->InheritedBytes();
+  LoadedChain loaded;
+  if (!LoadChain(std::move(options_), options_.direct, nullptr, zeros, &loaded, error)) return false;
+  zeros_ = std::move(loaded.zeros);
+  interrupted_bytes_ = loaded.interrupted_bytes;
+  chain_ = Adopt(std::move(*loaded.chain));
+  index_ = std::move(loaded.index);
+  // What an earlier process has written may not be durable yet, in the head as in those before it.
+  for (size_t i = chain_->order.size(); i > (chain_->backing ? 1 : 0); --i) {
+    unsynced_.push_back(chain_->files[chain_->order[i - 1]]);
   }
   pool_ = std::make_unique<IoThreads>(loop_, options_.io_threads, "aurochs-io");
   syncs_ = std::make_unique<IoThreads>(loop_, 3, "aurochs-sync");
@@ -233,6 +237,7 @@ void ExtentStore::Poison(std::string message, int system_errno) {
   on_fatal_({poison_, system_errno});
   for (Requests* waiting : {&region_waiters_, &dirty_waiters_, &lock_waiters_, &held_waiters_})
     Retry(waiting);
+  RetryZeroing();
 }
 
 void ExtentStore::Close(std::function<void()> done) {
@@ -256,6 +261,7 @@ void ExtentStore::FinishCloseWhenIdle() {
     syncs_.reset();
     background_.reset();
     map_files_.reset();
+    zeros_.reset();
     chain_.reset();
     for (auto& done : std::exchange(on_closed_, {})) done();
   });
@@ -268,6 +274,7 @@ ExtentStore::Stats ExtentStore::stats() const {
   stats.changes = changes_.load(std::memory_order_relaxed);
   stats.flushes = flushes_.load(std::memory_order_relaxed);
   stats.syncs = sync_count_.load(std::memory_order_relaxed);
+  stats.interrupted_bytes = interrupted_bytes_;
   stats.region_map_writes = map_writes_.load(std::memory_order_relaxed);
   std::lock_guard lock(mutex_);
   stats.damaged_map_blocks = regions_->damaged_blocks();

@@ -30,13 +30,16 @@ class ExtentStore final : public StoreBackend {
     bool direct = false;  // O_DIRECT instead of the page cache
     std::string region_map_path;
     std::string missed_map_path;  // empty: what others miss cannot be tracked
+    std::string zero_map_path;    // empty: which zeros of the head are meant is not told
+    /// What was written, and is not on the disk, is gone: the machine was restarted since, or the disk away.
+    bool page_cache_lost = false;
     uint64_t region_bytes = 0;
     int io_threads = 1;
   };
   using Error = StoreError;
   struct Stats {
     uint64_t reads, writes, changes, flushes, syncs, region_map_writes, damaged_map_blocks;
-    uint64_t dirty_regions, index_bytes, allocated_bytes;
+    uint64_t dirty_regions, index_bytes, allocated_bytes, interrupted_bytes;
   };
   using Callback = std::function<void(Status, const char*)>;
   /// How far it is, and how far it has to go: bytes.
@@ -128,6 +131,7 @@ class ExtentStore final : public StoreBackend {
   void FitMapToSwitch();
   void TakeMap();
   void GoOnWithMap();
+  void SwitchZeros();
   void FinishSwitch();
   void SwitchToHead();
   void SwitchToLayers();
@@ -156,6 +160,8 @@ class ExtentStore final : public StoreBackend {
   void RecordChanges(const Chain& chain, const std::vector<Change>& changes, const Applied& applied);
   void FinishApplied(StoreRequest* request, const Applied& applied, bool changed_before);
   void ChangeApplied();
+  bool ZerosMarked(const std::vector<Change>& changes);
+  void RetryZeroing();
   void FinishChange(StoreRequest* request, Status status, const char* message);
   void Retry(Requests* waiting);
   bool Locked(const StoreRequest& request) const;
@@ -184,7 +190,9 @@ class ExtentStore final : public StoreBackend {
   std::unique_ptr<ExtentIndex> index_;
   std::unique_ptr<MapFiles> map_files_;
   std::unique_ptr<RegionMap> regions_;
-  uint64_t size_ = 0;  // bytes
+  uint64_t size_ = 0;                 // bytes
+  std::unique_ptr<HeadZeros> zeros_;  // of the head; null: its zeros need no marks
+  uint64_t interrupted_bytes_ = 0;    // dropped when it was opened
   std::unique_ptr<IoThreads> pool_;
   std::unique_ptr<IoThreads> syncs_;       // one thread each: data sync, region map, write-out
   std::unique_ptr<IoThreads> background_;  // one thread: opens and closes files, merges, prunes
@@ -208,6 +216,7 @@ class ExtentStore final : public StoreBackend {
   std::unique_ptr<Merge> merge_;
   std::unique_ptr<Prune> prune_;
 
+  std::vector<ChangeTask*> zero_waiters_;  // for marks in zeros_
   Requests region_waiters_;
   Requests dirty_waiters_;
   Requests lock_waiters_;

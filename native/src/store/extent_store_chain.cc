@@ -143,11 +143,14 @@ void ExtentStore::Prepare(ChainSpec spec, bool head_only, const Callback& done) 
   work->spec = std::move(spec);
   work->prepared->head_only = head_only;
   work->prepared->size = work->spec.size;
-  auto run = [work, direct = options_.direct, head_only, old_size = size_] {
+  ZerosSpec zeros;
+  if (!options_.zero_map_path.empty()) zeros.new_path = options_.zero_map_path + ".next.tmp";
+  auto run = [work, direct = options_.direct, zeros, head_only, old_size = size_] {
     Prepared& to = *work->prepared;
     Error& error = work->error;
     if (!head_only) {
-      LoadChain(std::move(work->spec), direct, &work->chain->head(), &to.loaded, &error);
+      LoadChain(std::move(work->spec), direct, &work->chain->head(), zeros, &to.loaded, &error);
+      to.zeros = std::move(to.loaded.zeros);
       return;
     }
     to.head = Layer::Open(std::move(work->spec.layers[0]), to.size, true, direct, &error.message,
@@ -156,6 +159,10 @@ void ExtentStore::Prepare(ChainSpec spec, bool head_only, const Callback& done) 
     bool empty = true;
     error.message = to.head->Extents(0, to.size, true, [&](uint64_t, uint64_t, bool) { empty = false; });
     if (error.message.empty() && !empty) error.message = to.head->path() + ": a new head has to be empty";
+    auto identity = to.head->Identity();
+    MapFile::Error ignored;  // it is not in its place, and nobody finds it there
+    if (error.message.empty() && identity && !zeros.new_path.empty())
+      to.zeros = HeadZeros::Create(zeros.new_path, ZeroMap(*identity, to.size), &ignored);
     uint64_t end = BlocksIn(to.size) * kBlockBytes;
     for (uint8_t id : work->chain->order) {
       const Layer& layer = work->chain->file(id);
@@ -232,6 +239,7 @@ void ExtentStore::TakeMap() {
 
 // What waited for a round.
 void ExtentStore::GoOnWithMap() {
+  RetryZeroing();
   Retry(&region_waiters_);
   for (auto& callback : std::exchange(map_waiters_, {})) AfterMapRound(std::move(callback));
 }
@@ -245,24 +253,21 @@ void ExtentStore::SwitchLayers(Callback done) {
   if (prepared_ == nullptr || switch_done_ != nullptr) problem = "nothing is prepared";
   if (problem == nullptr && !prepared_->head_only) {
     if (merge_ != nullptr || prune_ != nullptr) problem = "layers are being merged or pruned";
-    if (prepared_->size < size_ && !parked_.empty()) problem = "a change is under way";
+    bool changing = !parked_.empty() || !zero_waiters_.empty();
+    if (prepared_->size < size_ && changing) problem = "a change is under way";
   }
   if (problem != nullptr) {
     done(Status::kInvalid, problem);
     return;
   }
   switch_done_ = std::move(done);
-  if (prepared_->size == size_) {
-    FinishSwitch();
-  } else if (!map_running_) {
-    FitMapToSwitch();
-  }
+  if (!map_running_) FitMapToSwitch();
 }
 
 void ExtentStore::FitMapToSwitch() {
-  if (poisoned_ || prepared_->map_fits) {
-    if (!poisoned_) TakeMap();
-    FinishSwitch();
+  if (poisoned_ || prepared_->map_fits || prepared_->size == size_) {
+    if (!poisoned_ && prepared_->size != size_) TakeMap();
+    SwitchZeros();
     return;
   }
   FitMapFiles(prepared_->size, [this](const MapFile::Error& error) {
@@ -271,6 +276,33 @@ void ExtentStore::FitMapToSwitch() {
     } else {
       Poison(error.message, error.system_errno);
     }
+    SwitchZeros();
+  });
+}
+
+// The map of a new head's zeros takes the place of the old one's, before the first change of that head. What
+// a crash finds instead of it is another head's. Where there is none none may be found either, since the
+// head's zeros are made without marks then; nor one for another size.
+void ExtentStore::SwitchZeros() {
+  bool stays = !prepared_->head_only && prepared_->loaded.same_head && prepared_->size == size_;
+  if (poisoned_ || options_.zero_map_path.empty() || stays) {
+    FinishSwitch();
+    return;
+  }
+  struct Work {
+    std::unique_ptr<HeadZeros> zeros;
+    MapFile::Error error;
+  };
+  auto work = std::make_shared<Work>();
+  work->zeros = std::move(prepared_->zeros);
+  auto run = [work, path = options_.zero_map_path] {
+    if (work->zeros != nullptr && work->zeros->MoveTo(path)) return;
+    work->zeros.reset();
+    MapFile::Remove(path, &work->error);
+  };
+  RunOn(syncs_.get(), run, [this, work] {
+    if (!work->error.message.empty()) Poison(work->error.message, work->error.system_errno);
+    zeros_ = std::move(work->zeros);
     FinishSwitch();
   });
 }

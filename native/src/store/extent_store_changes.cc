@@ -87,11 +87,22 @@ void ExtentStore::ChangeTask::Start(StoreRequest* request) {
 }
 
 void ExtentStore::ChangeTask::SubmitSegment() {
-  uint64_t end = request_->offset + request_->length;
+  PlanSegment();
+  bool marked = store_->ZerosMarked(plan_.changes());
+  if (!marked && !store_->poisoned_) {
+    store_->zero_waiters_.push_back(this);
+    store_->StartMapRound();
+    return;
+  }
   chain_ = store_->chain_;
   ++store_->applying_;
-  read_error_.clear();
+  read_error_ = marked ? "" : store_->poison_;
   applied_ = Applied();
+  marked ? store_->pool_->Submit(this) : Finish();
+}
+
+void ExtentStore::ChangeTask::PlanSegment() {
+  uint64_t end = request_->offset + request_->length;
   switch (request_->kind) {
     case StoreRequest::Kind::kUnmap:
     case StoreRequest::Kind::kWriteZeroes: {
@@ -108,7 +119,26 @@ void ExtentStore::ChangeTask::SubmitSegment() {
       segment_end_ = end;
       plan_.PlanWrite(store_->volume(), position_, end - position_, request_->payload.data());
   }
-  store_->pool_->Submit(this);
+}
+
+/// Where zeros may come of it, they have to be known as meant before. False: they are asked to be.
+bool ExtentStore::ZerosMarked(const std::vector<Change>& changes) {
+  if (zeros_ == nullptr) return true;
+  bool marked = true;
+  for (const Change& change : changes) {
+    if (change.makes_zeros() && !zeros_->map().Covered(change.offset, change.length)) marked = false;
+  }
+  return marked;
+}
+
+void ExtentStore::RetryZeroing() {
+  for (ChangeTask* task : std::exchange(zero_waiters_, {})) {
+    if (held_) {
+      parked_.push_back(task);
+    } else {
+      task->SubmitSegment();
+    }
+  }
 }
 
 void ExtentStore::ChangeTask::Run() {

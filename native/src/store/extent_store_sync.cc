@@ -96,18 +96,26 @@ void ExtentStore::FinishSync(const std::string& error, int system_errno) {
 
 // ---------------------------------------------------------------------------------------------- region map
 
-void ExtentStore::MapJob::Start(RegionMap::Round round) {
+void ExtentStore::MapJob::Start(RegionMap::Round round, std::vector<MapBlockImage> zeros) {
   round_ = std::move(round);
+  zeros_ = std::move(zeros);
   error_ = MapFile::Error();
   store_->syncs_->Submit(this);
 }
 
+void ExtentStore::MapJob::Run() {
+  if (zeros_.empty() || store_->zeros_->Write(zeros_, &error_)) store_->map_files_->Write(round_, &error_);
+}
+
 void ExtentStore::StartMapRound() {
-  if (map_running_ || growing_ != nullptr || switch_done_ != nullptr || !regions_->needs_write()) return;
+  if (map_running_ || growing_ != nullptr || switch_done_ != nullptr) return;
+  bool zeros_wait = zeros_ != nullptr && zeros_->map().needs_write();
+  if (!zeros_wait && !regions_->needs_write()) return;
   map_running_ = true;
   map_finishing_ = std::exchange(map_waiters_, {});
   map_writes_.store(map_writes_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-  map_job_->Start(regions_->TakeImages());
+  map_job_->Start(regions_->TakeImages(),
+                  zeros_wait ? zeros_->map().TakeImages() : std::vector<MapBlockImage>());
 }
 
 void ExtentStore::FinishMapRound(const MapFile::Error& error) {
@@ -115,12 +123,14 @@ void ExtentStore::FinishMapRound(const MapFile::Error& error) {
   auto callbacks = std::exchange(map_finishing_, {});
   if (error.message.empty()) {
     regions_->Written();
+    if (zeros_ != nullptr) zeros_->map().Written();
     if (map_files_->missed_refused()) regions_->MissedRefused();
   } else {
     Poison(error.message, error.system_errno);
   }
   if (growing_ != nullptr) FitMapToGrowing();
   if (switch_done_ != nullptr) FitMapToSwitch();
+  RetryZeroing();
   Retry(&region_waiters_);
   if (poisoned_) {
     for (auto& callback : std::exchange(map_waiters_, {})) callbacks.push_back(std::move(callback));

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,13 @@ struct LayerSpec {
   std::vector<LayerPiece> map;
   /// Bytes of a compressed cluster when it is decompressed. 0: none is compressed.
   uint64_t cluster_bytes = 0;
+};
+
+/// Names a file as long as it exists: the inode's number is another file's afterwards, with another
+/// generation.
+struct FileIdentity {
+  uint64_t inode;
+  uint32_t generation;
 };
 
 /// Any thread; calls on disjoint ranges may run at once. Errors are errno values, kShortRead or
@@ -89,6 +97,8 @@ class Layer {
   /// Bytes when opened.
   uint64_t file_bytes() const { return size_; }
   bool SameFile(const Layer& other) const;
+  /// Absent where the file system tells no generation.
+  std::optional<FileIdentity> Identity() const;
   /// "PATH: WHAT: why"
   std::string Describe(const char* what, int error) const;
   /// O_DIRECT, or a file system with smaller blocks: a block of which a part is written would be allocated in

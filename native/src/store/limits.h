@@ -11,6 +11,10 @@ namespace aurochs {
 /// 1 MiB.
 constexpr uint64_t kRegionFileBytesMax = 64u << 20;
 
+/// Bytes per bit of where a head's zeros are meant: 1 TiB takes 2 MiB. What a power cut does to a write in a
+/// marked grain is not mended, so few blocks are to share one.
+constexpr uint64_t kZeroGrainBytes = 64u << 10;
+
 /// A merge of two layers goes through them window by window, bytes: other background work gets its turn in
 /// between. Copied in buffers of this size.
 constexpr uint64_t kMergeWindowBytes = 32u << 20;

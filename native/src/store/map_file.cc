@@ -130,6 +130,12 @@ bool MapFile::Remove(const std::string& path, Error* error) {
 
 MapFile::~MapFile() { close(fd_); }
 
+bool MapFile::MoveTo(const std::string& path) {
+  if (std::rename(path_.c_str(), path.c_str()) != 0) return false;
+  path_ = path;
+  return true;
+}
+
 bool MapFile::Write(const std::vector<MapBlockImage>& images, Error* error) const {
   for (const auto& image : images) {
     if (WriteAll(fd_, image.file_offset, image.bytes)) continue;

@@ -36,6 +36,9 @@ class MapFile {
   MapFile(const MapFile&) = delete;
   MapFile& operator=(const MapFile&) = delete;
 
+  /// Takes the place of what is at `path`, which is durable with the directory only. @return false: it may
+  /// have
+  bool MoveTo(const std::string& path);
   /// Writes the blocks and syncs. Any thread, one call at a time. @return false with `error` set
   bool Write(const std::vector<MapBlockImage>& images, Error* error) const;
 

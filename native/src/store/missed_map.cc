@@ -72,15 +72,7 @@ std::string MissedMap::Decode(const uint8_t* bytes, size_t length) {
   if (length != FileBytes()) {
     return "the map has " + std::to_string(length) + " bytes instead of " + std::to_string(FileBytes());
   }
-  for (uint64_t block = 0; block < blocks_; ++block) {
-    const uint8_t* from = bytes + kMapBlockBytes * (1 + block);
-    uint64_t* to = &missed_[block * kMapBlockWords];
-    if (IsMapBlock(block, from)) {
-      memcpy(to, from, kMapBitBytes);
-    } else {
-      memset(to, 0xff, kMapBitBytes);
-    }
-  }
+  DecodeMapBlocks(bytes + kMapBlockBytes, &missed_);
   ClearBitsFrom(missed_, grains_);
   since_ = since;
   return {};

@@ -79,16 +79,7 @@ std::string RegionMap::Decode(const uint8_t* bytes, size_t length) {
            std::to_string(FileBytes());
   }
   Bits found(words_);
-  for (uint64_t block = 0; block < blocks_; ++block) {
-    const uint8_t* from = bytes + kMapBlockBytes * (1 + block);
-    uint64_t* to = &found[block * kMapBlockWords];
-    if (IsMapBlock(block, from)) {
-      memcpy(to, from, kMapBitBytes);
-    } else {
-      memset(to, 0xff, kMapBitBytes);
-      ++damaged_blocks_;
-    }
-  }
+  damaged_blocks_ += DecodeMapBlocks(bytes + kMapBlockBytes, &found);
   ClearBitsFrom(found, regions_);
   durable_ = found;
   {

@@ -41,9 +41,12 @@ class ExtentStore::ChangeTask final : public IoJob {
   void Start(StoreRequest* request);
   void Run() override;
   void Finish() override;
+  /// Or waits until it may.
   void SubmitSegment();
 
  private:
+  void PlanSegment();
+
   ExtentStore* store_;
   StoreRequest* request_ = nullptr;
   std::shared_ptr<const Chain> chain_;
@@ -95,13 +98,14 @@ class ExtentStore::WriteOutJob final : public FilesJob {
 class ExtentStore::MapJob final : public IoJob {
  public:
   explicit MapJob(ExtentStore* store) : store_(store) {}
-  void Start(RegionMap::Round round);
-  void Run() override { store_->map_files_->Write(round_, &error_); }
+  void Start(RegionMap::Round round, std::vector<MapBlockImage> zeros);
+  void Run() override;
   void Finish() override { store_->FinishMapRound(error_); }
 
  private:
   ExtentStore* store_;
   RegionMap::Round round_;
+  std::vector<MapBlockImage> zeros_;
   MapFile::Error error_;
 };
 
