@@ -88,6 +88,8 @@ export class LonghornCluster {
     const client = new VolumeClient(url, { volumeName: VOLUME, engineInstanceName: "" });
     this.#clients.push(client);
     await this.#until(process, "the engine to serve", async () => {
+      // A client that is refused tries again ever more rarely.
+      if (!process.output().includes("controller serves")) return false;
       const { frontendState } = await client.get();
       return frontendState === "up";
     });
