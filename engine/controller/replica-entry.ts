@@ -2,7 +2,7 @@
 import type { Logger } from "pino";
 import type { OpeningRequest, RecordedReply } from "../../proto/control.js";
 import type { Replica } from "../../proto/longhorn.js";
-import { errorText, isUnimplemented, withContext } from "../../proto/rpc-error.js";
+import { errorText, isExpired, isUnavailable, isUnimplemented, withContext } from "../../proto/rpc-error.js";
 import { grpcAddress } from "../client/addresses.js";
 import { QUERY_TIMEOUT_MS } from "../client/limits.js";
 import { LonghornLink } from "../longhorn/longhorn-link.js";
@@ -207,9 +207,13 @@ export class ReplicaEntry {
     }
   }
 
-  /** To be asked about one that could not be opened. */
-  async noteDamage(): Promise<void> {
+  /** To be told why it could not be opened. */
+  async noteFailure(error: unknown): Promise<void> {
+    this.unusable = errorText(error);
     this.isDamaged = !this.isFile && !(await this.#isWhole().catch(() => true));
+    // The port of a process that is stopped takes connections, and nothing answers there. One of Longhorn's is added by somebody else again.
+    const isSilent = isUnavailable(error) || isExpired(error);
+    this.isAbsent = isSilent && !this.isDamaged && !this.longhorn;
   }
 
   /** Closes the replica, not the connection. Not behind the back of an engine that has taken the volume over since.

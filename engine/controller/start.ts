@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { status } from "@grpc/grpc-js";
 import type { MemberRecord } from "../../proto/control.js";
 import { ReplicaMode, type Replica } from "../../proto/longhorn.js";
-import { errorText, isUnavailable, RpcError } from "../../proto/rpc-error.js";
+import { isUnavailable, RpcError } from "../../proto/rpc-error.js";
 import { AttachedVolume } from "../attached-volume.js";
 import { withDeadline } from "../deadline.js";
 import { readBootId } from "../boot-id.js";
@@ -230,10 +230,8 @@ export class Start {
       try {
         opened.push({ entry, replica: await this.#openOne(entry, entries.length === 1, resumes) });
       } catch (error) {
-        entry.unusable = errorText(error);
-        await entry.noteDamage();
-        entry.isAbsent = isUnavailable(error);
-        unreachable ||= entry.isAbsent;
+        await entry.noteFailure(error);
+        unreachable ||= isUnavailable(error);
         log.warn({ replica: entry.address, reason: entry.unusable }, "replica cannot be used");
       }
     }
