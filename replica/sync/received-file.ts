@@ -1,7 +1,9 @@
 /**
  * A file that is being received. One that is new here lies under its name with `.receiving` behind it until all of it is
  * durable, and a later transfer goes on with what is left of a broken one. One that is here already is changed in place,
- * so that only what differs has to come; an empty `.receiving` beside it says that it cannot be relied on meanwhile.
+ * so that only what differs has to come; an empty `.receiving` beside it says that it cannot be relied on meanwhile. But one
+ * whose data has another name as well, as what a failing disk has left of a snapshot, is received like a new one: what is
+ * under the other name is not to be changed.
  *
  * Whoever finds a `.receiving` does not know why its transfer ended. If a sync failed, by whomever, the kernel reads what it
  * dropped from the page cache as if it were on the disk, so that it compares as equal, and no later sync writes it. So of such
@@ -9,7 +11,7 @@
  * old ones as written when it has not been able to note on the disk that they are.
  */
 import { createHash } from "node:crypto";
-import { open, rename, unlink, type FileHandle } from "node:fs/promises";
+import { open, rename, stat, unlink, type FileHandle } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { punchHole, type FileReceiver, type NativeError } from "../../native/index.js";
 import { isThere, readWholeFile, syncDirectory } from "../durable-file.js";
@@ -147,7 +149,7 @@ export class ReceivedFile {
     const aside = this.path + RECEIVING_SUFFIX;
     let file: FileHandle | null = null;
     try {
-      const exists = await isThere(this.path);
+      const exists = (await nameCount(this.path)) === 1;
       const inPlace = exists && !isMetaFile(this.fileName);
       const isDoubtful = (await isThere(aside)) && !isMetaFile(this.fileName);
       const resumes = !exists && isDoubtful;
@@ -384,6 +386,16 @@ export class ReceivedFile {
     this.syncing = sync;
     // Whoever waits for it is told; it may be that nobody does before the end.
     void this.track(sync).catch((cause: unknown) => (this.syncError ??= { cause }));
+  }
+}
+
+/** How many names the file has; 0: it is not there. */
+async function nameCount(path: string): Promise<number> {
+  try {
+    return (await stat(path)).nlink;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return 0;
+    throw error;
   }
 }
 

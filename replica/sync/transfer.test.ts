@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { createServer, request as httpRequest } from "node:http";
 import type { AddressInfo } from "node:net";
 import { existsSync, statSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
-import { copyFile, open, readFile, type FileHandle } from "node:fs/promises";
+import { copyFile, link, open, readFile, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import fc from "fast-check";
 import t from "tap";
@@ -383,6 +383,30 @@ t.test(
     t.equal((await transfer({ from, to, fastSync: true })).sent, "skipped");
   },
 );
+
+t.test("what has another name as well is received like a new one", async (t) => {
+  for (const before of ["nothing", "a transfer that was broken off"]) {
+    const [from, to] = [scratch(t), scratch(t)];
+    await makeSparse(join(from, NAME), MIB, [[0, 64 * KIB]]);
+    await makeSparse(join(to, "volume-head-001.img"), MIB, [[256 * KIB, 64 * KIB]]);
+    const other = await readFile(join(to, "volume-head-001.img"));
+    await link(join(to, "volume-head-001.img"), join(to, NAME));
+    if (before !== "nothing") {
+      const broken = new ReceivedFile(to, NAME);
+      await broken.open(MIB, true);
+      await broken.write({ begin: 0, end: 4096 }, Buffer.alloc(4096, 1));
+      await broken.abandon();
+      t.ok(await isPartial(to, NAME));
+    }
+    t.equal((await transfer({ from, to })).sent, "sent");
+    t.ok((await readFile(join(to, NAME))).equals(await readFile(join(from, NAME))));
+    t.ok(
+      (await readFile(join(to, "volume-head-001.img"))).equals(other),
+      `what is there is left alone: ${before}`,
+    );
+    t.notOk(await isPartial(to, NAME));
+  }
+});
 
 t.test("a file of which it cannot be told whether it is whole is not taken for whole", async (t) => {
   const directory = scratch(t);

@@ -9,6 +9,7 @@ interface Stat {
   isDirectory: () => boolean;
   size: number;
   blocks: number;
+  nlink: number;
   ino: number;
   dev: number;
   ctimeNs: bigint;
@@ -42,12 +43,17 @@ function statOf(disk: Disk, path: string): Stat {
   if (inode === undefined) {
     if (!isDirectory(disk, path)) throw systemError("ENOENT", path);
     const times = { ctimeNs: 0n, mtimeNs: 0n };
-    return { isFile: () => false, isDirectory: () => true, size: 0, blocks: 0, ino: 0, dev: 0, ...times };
+    return { isFile: () => false, isDirectory: () => true, size: 0, blocks: 0, nlink: 1, ino: 0, dev: 0, ...times }; // prettier-ignore
   }
   const blocks = inode.data.blocks.size * BLOCK_SECTORS + (inode.text.content.length > 0 ? BLOCK_SECTORS : 0);
   const { size, number: ino, ctimeNs } = inode;
   const times = { ctimeNs, mtimeNs: ctimeNs };
-  return { isFile: () => true, isDirectory: () => false, size, blocks, ino, dev: 0, ...times };
+  return {
+    ...{ isFile: () => true, isDirectory: () => false, size, blocks, ino, dev: 0, ...times },
+    get nlink() {
+      return [...disk.names.values()].filter((one) => one === inode).length;
+    },
+  };
 }
 
 class FileHandle {
