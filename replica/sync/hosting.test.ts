@@ -16,7 +16,7 @@ const CALL = { timeoutMs: 30_000 };
 const A = "volume-snap-a.img";
 
 function optionsOf(directory: string, port: number, rateLimit: number | null = null): ReplicaOptions {
-  const syncAgent = { portCount: 3, rateLimit, limitsIdle: false, instanceName: "vol-r" };
+  const syncAgent = { portCount: 3, rateLimit, limitsIdle: rateLimit !== null, instanceName: "vol-r" };
   const files = {
     directory,
     size: 1 << 20,
@@ -142,8 +142,8 @@ t.test(
 );
 
 t.test("what an engine lets be copied ends when another one is recorded meanwhile", async (t) => {
-  // Four seconds for a file.
-  const [source, target] = [await served(t, 256 << 10), await served(t)];
+  // Two seconds for a file.
+  const [source, target] = [await served(t, 512 << 10), await served(t)];
   const B = "volume-snap-b.img";
   for (const name of [A, B]) await makeSparse(join(source.directory, name), 1 << 20, [[0, 1 << 20]]);
   const first = await target.record(1, "first");
