@@ -1,10 +1,10 @@
 // The map of what absent members miss is read after crashes and disk errors: any bytes may stand in its file.
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <string>
 #include <vector>
 
+#include "map_input.h"
 #include "store/missed_map.h"
 
 using aurochs::Bits;
@@ -15,14 +15,6 @@ namespace {
 constexpr uint64_t kVolumeBytes =
     (uint64_t{3} << 30) + 512;  // two blocks of bits, the last grain a short one
 
-// Random bytes hardly ever bring a right CRC: half of the inputs get one, so that what lies behind is
-// reached.
-void MendHeader(std::vector<uint8_t>* file) {
-  if (file->size() < 48) return;
-  uint32_t crc = aurochs::Crc32c(file->data() + 16, 32, aurochs::Crc32c(file->data(), 12));
-  for (int i = 0; i < 4; ++i) (*file)[12 + i] = static_cast<uint8_t>(crc >> (8 * i));
-}
-
 bool Contains(const Bits& all, const Bits& part) {
   for (size_t i = 0; i < all.size(); ++i) {
     if ((part[i] & ~all[i]) != 0) return false;
@@ -30,25 +22,13 @@ bool Contains(const Bits& all, const Bits& part) {
   return true;
 }
 
-void Require(bool condition) {
-  if (!condition) abort();
-}
-
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size < 3) return 0;
   MissedMap map(kVolumeBytes);
-  // The input is laid over a good file (or stands alone), at a place that it names itself.
-  std::vector<uint8_t> file;
-  if (data[0] & 1) {
-    file = map.EncodeEmpty(7);
-    size_t at = (data[1] | data[2] << 8) % file.size();
-    for (size_t i = 3; i < size && at + i - 3 < file.size(); ++i) file[at + i - 3] = data[i];
-  } else {
-    file.assign(data + 1, data + size);
-  }
-  if (data[0] & 2) MendHeader(&file);
+  std::vector<uint8_t> file = MapFileOf(
+      data, size, [&] { return map.EncodeEmpty(7); }, 48);
   if (!map.Decode(file.data(), file.size()).empty()) {
     Require(map.since() == 0);
     return 0;

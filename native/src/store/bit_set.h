@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 #include "base/crc32c.h"
@@ -67,6 +68,35 @@ inline void SetBits(Bits& bits, uint64_t first, uint64_t last) {
   bits[word] |= head;
   while (++word < last_word) bits[word] = ~uint64_t{0};
   bits[last_word] |= tail;
+}
+
+/// Bits that follow each other: the first and the last.
+using BitRun = std::pair<uint64_t, uint64_t>;
+
+/// Notes the blocks in which `runs` have bits.
+inline void TouchBlocks(const std::vector<BitRun>& runs, std::vector<bool>* touched) {
+  for (auto [first, last] : runs) {
+    for (uint64_t block = first / kMapBlockBits; block <= last / kMapBlockBits; ++block)
+      (*touched)[block] = true;
+  }
+}
+
+/// Sets what `runs` have in one block. @param words the block's
+inline void SetRuns(const std::vector<BitRun>& runs, uint64_t block, Bits* words) {
+  uint64_t base = block * kMapBlockBits;
+  for (auto [first, last] : runs) {
+    first = std::max(first, base);
+    last = std::min(last, base + kMapBlockBits - 1);
+    if (first <= last) SetBits(*words, first - base, last - base);
+  }
+}
+
+/// One block behind the header. @param words of its bits
+inline MapBlockImage MapBlockOf(uint64_t block, const uint64_t* words) {
+  MapBlockImage image{kMapBlockBytes * (1 + block), std::vector<uint8_t>(kMapBlockBytes)};
+  memcpy(image.bytes.data(), words, kMapBitBytes);
+  SealMapBlock(block, image.bytes.data());
+  return image;
 }
 
 /// The file's blocks of `bits`, which are whole blocks.

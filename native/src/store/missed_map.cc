@@ -2,17 +2,13 @@
 
 #include <algorithm>
 
+#include "store/map_header.h"
+
 namespace aurochs {
 
 namespace {
 
-constexpr char kMagic[8] = {'A', 'U', 'R', 'O', 'M', 'I', 'S', 'S'};
-constexpr uint32_t kVersion = 1;
-constexpr size_t kHeaderFieldsEnd = 48;
-
-uint32_t HeaderCrc(const uint8_t* bytes) {
-  return Crc32c(bytes + 16, kHeaderFieldsEnd - 16, Crc32c(bytes, 12));
-}
+constexpr MapHeader kHeader{"AUROMISS", 1, 48};
 
 }  // namespace
 
@@ -28,13 +24,11 @@ MissedMap::MissedMap(uint64_t volume_bytes)
 
 std::vector<uint8_t> MissedMap::EncodeEmpty(uint64_t since) const {
   std::vector<uint8_t> file(FileBytes());
-  memcpy(file.data(), kMagic, sizeof kMagic);
-  StoreNumber<uint32_t>(&file[8], kVersion);
   StoreNumber<uint64_t>(&file[16], volume_bytes_);
   StoreNumber<uint64_t>(&file[24], kMissedGrainBytes);
   StoreNumber<uint64_t>(&file[32], grains_);
   StoreNumber<uint64_t>(&file[40], since);
-  StoreNumber<uint32_t>(&file[12], HeaderCrc(file.data()));
+  kHeader.Seal(file.data());
   for (uint64_t block = 0; block < blocks_; ++block) SealMapBlock(block, &file[kMapBlockBytes * (1 + block)]);
   return file;
 }
@@ -58,9 +52,9 @@ MissedMap MissedMap::Resized(uint64_t volume_bytes) const {
 }
 
 std::string MissedMap::Decode(const uint8_t* bytes, size_t length) {
-  if (length < kMapBlockBytes || memcmp(bytes, kMagic, sizeof kMagic) != 0) return "is not a map of changes";
-  if (LoadNumber<uint32_t>(bytes + 12) != HeaderCrc(bytes)) return "the map's header is damaged";
-  if (auto version = LoadNumber<uint32_t>(bytes + 8); version != kVersion) {
+  if (!kHeader.IsOf(bytes, length)) return "is not a map of changes";
+  if (!kHeader.IsSound(bytes)) return "the map's header is damaged";
+  if (auto version = MapHeader::VersionOf(bytes); version != kHeader.version) {
     return "version " + std::to_string(version) + " is not supported";
   }
   auto since = LoadNumber<uint64_t>(bytes + 40);
@@ -81,10 +75,7 @@ std::string MissedMap::Decode(const uint8_t* bytes, size_t length) {
 std::vector<MapBlockImage> MissedMap::TakeImages() {
   std::vector<MapBlockImage> images;
   for (uint64_t block : dirty_blocks_) {
-    MapBlockImage image{kMapBlockBytes * (1 + block), std::vector<uint8_t>(kMapBlockBytes)};
-    memcpy(image.bytes.data(), &missed_[block * kMapBlockWords], kMapBitBytes);
-    SealMapBlock(block, image.bytes.data());
-    images.push_back(std::move(image));
+    images.push_back(MapBlockOf(block, &missed_[block * kMapBlockWords]));
     is_dirty_[block] = false;
   }
   dirty_blocks_.clear();

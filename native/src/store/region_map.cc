@@ -5,20 +5,14 @@
 #include <cstring>
 #include <utility>
 
-#include "base/crc32c.h"
 #include "base/limits.h"
+#include "store/map_header.h"
 
 namespace aurochs {
 
 namespace {
 
-constexpr char kMagic[8] = {'A', 'U', 'R', 'O', 'R', 'E', 'G', 'N'};
-constexpr uint32_t kVersion = 1;
-constexpr size_t kHeaderFieldsEnd = 40;
-
-uint32_t HeaderCrc(const uint8_t* bytes) {
-  return Crc32c(bytes + 16, kHeaderFieldsEnd - 16, Crc32c(bytes, 12));
-}
+constexpr MapHeader kHeader{"AUROREGN", 1, 40};
 
 }  // namespace
 
@@ -39,20 +33,18 @@ uint64_t RegionMap::FileBytes() const { return kMapBlockBytes * (1 + blocks_); }
 
 std::vector<uint8_t> RegionMap::Encode() const {
   std::vector<uint8_t> file(FileBytes());
-  memcpy(file.data(), kMagic, sizeof kMagic);
-  StoreNumber<uint32_t>(&file[8], kVersion);
   StoreNumber<uint64_t>(&file[16], geometry_.volume_bytes);
   StoreNumber<uint64_t>(&file[24], geometry_.region_bytes);
   StoreNumber<uint64_t>(&file[32], regions_);
-  StoreNumber<uint32_t>(&file[12], HeaderCrc(file.data()));
+  kHeader.Seal(file.data());
   EncodeMapBlocks(durable_, &file[kMapBlockBytes]);
   return file;
 }
 
 bool RegionMap::DecodeGeometry(const uint8_t* bytes, size_t length, Geometry* geometry) {
-  if (length < kMapBlockBytes || memcmp(bytes, kMagic, sizeof kMagic) != 0) return false;
-  if (LoadNumber<uint32_t>(bytes + 12) != HeaderCrc(bytes)) return false;
-  if (LoadNumber<uint32_t>(bytes + 8) != kVersion) return false;
+  if (!kHeader.IsOf(bytes, length)) return false;
+  if (!kHeader.IsSound(bytes)) return false;
+  if (MapHeader::VersionOf(bytes) != kHeader.version) return false;
   *geometry = {LoadNumber<uint64_t>(bytes + 16), LoadNumber<uint64_t>(bytes + 24)};
   if (!std::has_single_bit(geometry->region_bytes) || geometry->volume_bytes > INT64_MAX) return false;
   uint64_t regions = geometry->regions();
@@ -61,9 +53,9 @@ bool RegionMap::DecodeGeometry(const uint8_t* bytes, size_t length, Geometry* ge
 }
 
 std::string RegionMap::Decode(const uint8_t* bytes, size_t length) {
-  if (length < kMapBlockBytes || memcmp(bytes, kMagic, sizeof kMagic) != 0) return "is not a region map";
-  if (LoadNumber<uint32_t>(bytes + 12) != HeaderCrc(bytes)) return "the region map's header is damaged";
-  if (auto version = LoadNumber<uint32_t>(bytes + 8); version != kVersion) {
+  if (!kHeader.IsOf(bytes, length)) return "is not a region map";
+  if (!kHeader.IsSound(bytes)) return "the region map's header is damaged";
+  if (auto version = MapHeader::VersionOf(bytes); version != kHeader.version) {
     return "region map version " + std::to_string(version) + " is not supported";
   }
   auto volume_bytes = LoadNumber<uint64_t>(bytes + 16);
@@ -121,10 +113,7 @@ RegionMap::Round RegionMap::TakeImages() {
   want_forgotten_ = false;
   writing_ = std::move(wanted_);
   wanted_.clear();
-  for (auto [first, last] : writing_) {
-    for (uint64_t block = first / (kMapBlockBits); block <= last / (kMapBlockBits); ++block)
-      touched[block] = true;
-  }
+  TouchBlocks(writing_, &touched);
   Round round;
   ChangeMissed(&round);
   round.missed = missed_.TakeImages();
@@ -135,17 +124,10 @@ RegionMap::Round RegionMap::TakeImages() {
     for (size_t i = 0; i < kMapBlockWords; ++i) {
       words[i] = current_[base + i] | previous_[base + i] | inherited_[base + i];
     }
-    for (auto [first, last] : writing_) {
-      first = std::max(first, base * 64);
-      uint64_t end = std::min(last + 1, (base + kMapBlockWords) * 64);
-      for (uint64_t region = first; region < end; ++region) SetBit(words, region - base * 64);
-    }
+    SetRuns(writing_, block, &words);
     // Until the round is synced the file holds the old block or the new one: only what is in both is certain.
     for (size_t i = 0; i < kMapBlockWords; ++i) durable_[base + i] &= words[i];
-    MapBlockImage image{kMapBlockBytes * (1 + block), std::vector<uint8_t>(kMapBlockBytes)};
-    memcpy(image.bytes.data(), words.data(), kMapBitBytes);
-    SealMapBlock(block, image.bytes.data());
-    round.regions.push_back(std::move(image));
+    round.regions.push_back(MapBlockOf(block, words.data()));
     images_.emplace_back(base, std::move(words));
   }
   return round;

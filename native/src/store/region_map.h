@@ -131,11 +131,11 @@ class RegionMap {
   size_t words_;
   Bits current_;
   Bits previous_;
-  Bits inherited_;                                      // guarded by mutex_ where it changes
-  Bits durable_;                                        // what the file holds for certain
-  std::vector<bool> stale_blocks_;                      // hold bits in the file that nobody needs any more
-  std::vector<std::pair<uint64_t, uint64_t>> wanted_;   // regions [first, last] that wait for a round
-  std::vector<std::pair<uint64_t, uint64_t>> writing_;  // those of the round under way
+  Bits inherited_;                  // guarded by mutex_ where it changes
+  Bits durable_;                    // what the file holds for certain
+  std::vector<bool> stale_blocks_;  // hold bits in the file that nobody needs any more
+  std::vector<BitRun> wanted_;      // regions that wait for a round
+  std::vector<BitRun> writing_;     // those of the round under way
   std::vector<std::pair<uint64_t, std::vector<uint64_t>>> images_;
   uint64_t last_end_ = UINT64_MAX;  // where the last write ended: finds sequential writers
   uint64_t epoch_ = 0;

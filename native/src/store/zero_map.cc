@@ -1,19 +1,14 @@
 #include "store/zero_map.h"
 
 #include <algorithm>
-#include <cstring>
+
+#include "store/map_header.h"
 
 namespace aurochs {
 
 namespace {
 
-constexpr char kMagic[8] = {'A', 'U', 'R', 'O', 'Z', 'E', 'R', 'O'};
-constexpr uint32_t kVersion = 1;
-constexpr size_t kHeaderFieldsEnd = 56;
-
-uint32_t HeaderCrc(const uint8_t* bytes) {
-  return Crc32c(bytes + 16, kHeaderFieldsEnd - 16, Crc32c(bytes, 12));
-}
+constexpr MapHeader kHeader{"AUROZERO", 1, 56};
 
 }  // namespace
 
@@ -26,22 +21,20 @@ ZeroMap::ZeroMap(FileIdentity head, uint64_t volume_bytes)
 
 std::vector<uint8_t> ZeroMap::Encode() const {
   std::vector<uint8_t> file(FileBytes());
-  memcpy(file.data(), kMagic, sizeof kMagic);
-  StoreNumber<uint32_t>(&file[8], kVersion);
   StoreNumber<uint64_t>(&file[16], volume_bytes_);
   StoreNumber<uint64_t>(&file[24], kZeroGrainBytes);
   StoreNumber<uint64_t>(&file[32], grains_);
   StoreNumber<uint64_t>(&file[40], head_.inode);
   StoreNumber<uint64_t>(&file[48], head_.generation);
-  StoreNumber<uint32_t>(&file[12], HeaderCrc(file.data()));
+  kHeader.Seal(file.data());
   EncodeMapBlocks(durable_, &file[kMapBlockBytes]);
   return file;
 }
 
 std::string ZeroMap::Decode(const uint8_t* bytes, size_t length) {
-  if (length < kMapBlockBytes || memcmp(bytes, kMagic, sizeof kMagic) != 0) return "is not a map of zeros";
-  if (LoadNumber<uint32_t>(bytes + 12) != HeaderCrc(bytes)) return "the map's header is damaged";
-  if (auto version = LoadNumber<uint32_t>(bytes + 8); version != kVersion) {
+  if (!kHeader.IsOf(bytes, length)) return "is not a map of zeros";
+  if (!kHeader.IsSound(bytes)) return "the map's header is damaged";
+  if (auto version = MapHeader::VersionOf(bytes); version != kHeader.version) {
     return "version " + std::to_string(version) + " is not supported";
   }
   if (LoadNumber<uint64_t>(bytes + 40) != head_.inode ||
@@ -60,7 +53,7 @@ std::string ZeroMap::Decode(const uint8_t* bytes, size_t length) {
   return {};
 }
 
-ZeroMap::Grains ZeroMap::GrainsOf(uint64_t offset, uint64_t length) const {
+BitRun ZeroMap::GrainsOf(uint64_t offset, uint64_t length) const {
   return {offset / kZeroGrainBytes, std::min((offset + length - 1) / kZeroGrainBytes, grains_ - 1)};
 }
 
@@ -83,24 +76,13 @@ std::vector<MapBlockImage> ZeroMap::TakeImages() {
   writing_ = std::move(wanted_);
   wanted_.clear();
   std::vector<bool> touched(blocks_);
-  for (auto [first, last] : writing_) {
-    for (uint64_t block = first / kMapBlockBits; block <= last / kMapBlockBits; ++block)
-      touched[block] = true;
-  }
+  TouchBlocks(writing_, &touched);
   std::vector<MapBlockImage> images;
   for (uint64_t block = 0; block < blocks_; ++block) {
     if (!touched[block]) continue;
-    uint64_t base = block * kMapBlockBits;
     Bits words(&durable_[block * kMapBlockWords], &durable_[block * kMapBlockWords] + kMapBlockWords);
-    for (auto [first, last] : writing_) {
-      first = std::max(first, base);
-      last = std::min(last, base + kMapBlockBits - 1);
-      if (first <= last) SetBits(words, first - base, last - base);
-    }
-    MapBlockImage image{kMapBlockBytes * (1 + block), std::vector<uint8_t>(kMapBlockBytes)};
-    memcpy(image.bytes.data(), words.data(), kMapBitBytes);
-    SealMapBlock(block, image.bytes.data());
-    images.push_back(std::move(image));
+    SetRuns(writing_, block, &words);
+    images.push_back(MapBlockOf(block, words.data()));
   }
   return images;
 }

@@ -16,7 +16,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "store/bit_set.h"
@@ -50,16 +49,15 @@ class ZeroMap {
   void Written();
 
  private:
-  using Grains = std::pair<uint64_t, uint64_t>;  // the first and the last
-  Grains GrainsOf(uint64_t offset, uint64_t length) const;
+  BitRun GrainsOf(uint64_t offset, uint64_t length) const;
 
   FileIdentity head_;
   uint64_t volume_bytes_;
   uint64_t grains_;
   uint64_t blocks_;
   Bits durable_;
-  std::vector<Grains> wanted_;   // wait for a round
-  std::vector<Grains> writing_;  // those of the round under way
+  std::vector<BitRun> wanted_;   // wait for a round
+  std::vector<BitRun> writing_;  // those of the round under way
 };
 
 }  // namespace aurochs
