@@ -1,4 +1,5 @@
 /** Small files that are whole or absent after a power cut: written aside, synced, renamed, their directory synced. */
+import type { Stats } from "node:fs";
 import { open, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { diskFiles, type Files } from "./files.js";
@@ -38,11 +39,16 @@ export async function syncDirectory(path: string): Promise<void> {
 /** `existsSync` says no of what a disk that fails does not let it look at: what is there would pass for missing.
  * @throws {ReplicaError} that cannot be told, naming `path` */
 export async function isThere(path: string): Promise<boolean> {
+  return (await statOrNull(path)) !== null;
+}
+
+/** @returns null: it is not there
+ * @throws {ReplicaError} that cannot be told, naming `path` */
+export async function statOrNull(path: string): Promise<Stats | null> {
   try {
-    await stat(path);
-    return true;
+    return await stat(path);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
     throw systemError(error, "find", path);
   }
 }

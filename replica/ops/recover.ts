@@ -3,13 +3,12 @@
  * of Longhorn that cannot be mistaken. Only these go: files of which no block was ever written, second names of data
  * that stay, halves of metadata that is there as a whole. Everything else is listed as left over, and stays.
  */
-import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { checkAllParentsKnown, childrenByParent } from "../chain.js";
 import { openDirectory, type ReplicaDirectory } from "../directory.js";
 import { CHECKSUM_SUFFIX, META_SUFFIX } from "../disk-meta.js";
 import { DATA_FILE_NAME, HEAD_NAME } from "../disk-names.js";
-import { ASIDE_SUFFIX } from "../durable-file.js";
+import { ASIDE_SUFFIX, statOrNull } from "../durable-file.js";
 import { diskFiles, type Files } from "../files.js";
 import { ReplicaError, systemError } from "../replica-error.js";
 import { finishIntent } from "./intent.js";
@@ -119,13 +118,4 @@ async function halvesToDrop(
     if (isOurs || isSecondName || (isMetadata && original !== null && original.size > 0)) halves.push(name);
   }
   return halves;
-}
-
-async function statOrNull(path: string) {
-  try {
-    return await stat(path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
-    throw systemError(error, "find", path);
-  }
 }

@@ -4,7 +4,6 @@
  *
  * The old head's data get the snapshot's name by a hard link: the file itself is never copied, moved or written.
  */
-import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { ReplicaDirectory } from "../directory.js";
 import {
@@ -16,7 +15,7 @@ import {
   type Labels,
 } from "../disk-meta.js";
 import { isSnapshotName, snapshotFile } from "../disk-names.js";
-import { ASIDE_SUFFIX, replaceInCache } from "../durable-file.js";
+import { ASIDE_SUFFIX, replaceInCache, statOrNull } from "../durable-file.js";
 import { diskFiles, type Files } from "../files.js";
 import { CHAIN_FILES_MAX } from "../limits.js";
 import { ReplicaError, systemError } from "../replica-error.js";
@@ -125,10 +124,7 @@ export async function clearWay(
 
 // A data file without a meta is nobody's, but it may hold what somebody looks for.
 async function checkNameFree(path: string): Promise<void> {
-  const found = await stat(path).catch((error: unknown) => {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
-    throw systemError(error, "find", path);
-  });
+  const found = await statOrNull(path);
   if (found !== null && found.blocks !== 0) {
     throw new ReplicaError("REFUSED", `${path} is there without its ${META_SUFFIX} file, and holds data`);
   }

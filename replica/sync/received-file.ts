@@ -11,10 +11,10 @@
  * old ones as written when it has not been able to note on the disk that they are.
  */
 import { createHash } from "node:crypto";
-import { open, rename, stat, unlink, type FileHandle } from "node:fs/promises";
+import { open, rename, unlink, type FileHandle } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { punchHole, type FileReceiver, type NativeError } from "../../native/index.js";
-import { isThere, readWholeFile, syncDirectory } from "../durable-file.js";
+import { isThere, readWholeFile, statOrNull, syncDirectory } from "../durable-file.js";
 import { allocatedRuns, freeForRewrite, readExactly } from "../file-runs.js";
 import { ReplicaError } from "../replica-error.js";
 import { Serial } from "../serial.js";
@@ -149,7 +149,7 @@ export class ReceivedFile {
     const aside = this.path + RECEIVING_SUFFIX;
     let file: FileHandle | null = null;
     try {
-      const exists = (await nameCount(this.path)) === 1;
+      const exists = (await statOrNull(this.path))?.nlink === 1;
       const inPlace = exists && !isMetaFile(this.fileName);
       const isDoubtful = (await isThere(aside)) && !isMetaFile(this.fileName);
       const resumes = !exists && isDoubtful;
@@ -386,16 +386,6 @@ export class ReceivedFile {
     this.syncing = sync;
     // Whoever waits for it is told; it may be that nobody does before the end.
     void this.track(sync).catch((cause: unknown) => (this.syncError ??= { cause }));
-  }
-}
-
-/** How many names the file has; 0: it is not there. */
-async function nameCount(path: string): Promise<number> {
-  try {
-    return (await stat(path)).nlink;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return 0;
-    throw error;
   }
 }
 
