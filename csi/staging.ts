@@ -44,13 +44,13 @@ export class Staging {
 
   /** @throws {RpcError} */
   async stage(staged: Staged): Promise<void> {
-    const progress = { hasBegun: false };
+    const isMade = await this.#isMade(staged);
     try {
-      await this.#ensure(staged, progress);
+      if (!isMade) await this.#make(staged);
       // A crash, or an expansion of the detached volume, may have left it smaller than its device.
       await this.#grow(staged);
     } catch (error) {
-      if (progress.hasBegun && rpcErrorOf(error).code !== status.ABORTED) await this.#undo(staged, error);
+      if (!isMade && rpcErrorOf(error).code !== status.ABORTED) await this.#undo(staged, error);
       throw error;
     }
   }
@@ -72,7 +72,10 @@ export class Staging {
   /** What was staged and is not any more, or is broken, is staged anew.
    * @throws {RpcError} */
   async publish(staged: Staged, target: string, isReadOnly: boolean): Promise<void> {
-    if (await this.#ensure(staged)) await this.#grow(staged);
+    if (!(await this.#isMade(staged))) {
+      await this.#make(staged);
+      await this.#grow(staged);
+    }
     const { access, stagingPath } = staged;
     const { mounts } = this.host;
     const isThere = await this.#isOurs(staged, target);
@@ -110,19 +113,19 @@ export class Staging {
     await crypt.close(join(DEVICE_FOLDER, volume), volume);
   }
 
-  /** @param progress of whom it is told when something is being done
-   * @returns whether there was something to be done */
-  async #ensure(staged: Staged, progress = { hasBegun: false }): Promise<boolean> {
+  /** Waits for its device first. */
+  async #isMade(staged: Staged): Promise<boolean> {
+    await waitForDevice(staged.device, staged.size);
+    return this.#isStaged(staged);
+  }
+
+  async #make(staged: Staged): Promise<void> {
     const { access, device, volume } = staged;
-    await waitForDevice(device, staged.size);
-    if (await this.#isStaged(staged)) return false;
-    progress.hasBegun = true;
     await this.#unmountStaging(staged);
     if (staged.isEncrypted && !(await this.#isClearDeviceUsed(staged)))
       await this.host.crypt.open(device, volume, cryptKeyOf(staged.secrets), access.type === "mount");
     if (access.type === "mount") await this.#mount(staged, access);
     else await this.#bindDevice(this.#source(staged), devicePath(staged));
-    return true;
   }
 
   async #grow(staged: Staged): Promise<void> {
