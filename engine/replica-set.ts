@@ -269,6 +269,11 @@ export class ReplicaSet {
     });
   }
 
+  /** See Agreement. */
+  onReadWaits(range: Range): void {
+    this.#agreement.hurry(range);
+  }
+
   async #handle(slot: Slot, event: SlotEvent): Promise<void> {
     const roster = this.#roster;
     const again = () => roster.later(() => this.#handle(slot, event), RECONNECT_DELAY_MS);
@@ -328,11 +333,6 @@ export class ReplicaSet {
     else if (roster.otherCopy(slot)) await this.#handle(slot, event);
     else roster.later(() => this.#checkSilent(slot, event), RECONNECT_DELAY_MS);
     roster.publish();
-  }
-
-  /** See Agreement. */
-  onReadWaits(range: Range): void {
-    this.#agreement.hurry(range);
   }
 
   #isSilent({ index }: Slot): boolean {

@@ -123,7 +123,8 @@ void Volume::AdmitParked() {
 
 bool Volume::ReadsUnequal(const Parked& entry) const {
   const Operation& operation = *entry.operation;
-  return entry.slot == kAnySlot && Tells(operation.kind) &&
+  // Only WO slots may differ, and mostly there are none.
+  return writers_ != readers_ && entry.slot == kAnySlot && Tells(operation.kind) &&
          unequal_.Touches(operation.offset, operation.offset + operation.length);
 }
 
