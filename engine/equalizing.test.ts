@@ -69,3 +69,21 @@ t.test("one that goes while somebody waits for it is not equal", async (t) => {
   go();
   t.equal(await done, false);
 });
+
+t.test(
+  "nothing is copied any more once it is not wanted: the source may hold what is older by then",
+  async (t) => {
+    const { copy, asked, go, state } = equalizing();
+    const done = copy.run();
+    copy.hurry({ offset: 0, length: 12 * MIB });
+    await turn();
+    t.equal(asked.length, AGREEMENT_COPIES_MAX);
+    state.wanted = false;
+    for (const { end } of asked.splice(0)) end();
+    go();
+    t.equal(await done, false);
+    copy.hurry({ offset: 30 * MIB, length: 1 });
+    await turn();
+    t.strictSame(asked, [], "neither what waited for its turn nor what is waited for afterwards");
+  },
+);

@@ -14,7 +14,7 @@ export interface CopyTask {
   /** slot to be made equal */
   to: number;
   ranges: Range[];
-  /** whether `to` is still to be made equal; asked after each failure */
+  /** whether `to` is still to be made equal to `from`; asked before each copy, and after each failure */
   wanted: () => boolean;
   /** asked once of each range, when it may be copied: whether nobody else copies it. Absent: nobody does */
   claim?: (range: Range) => boolean;
@@ -65,20 +65,20 @@ export async function makeEqual(task: CopyTask): Promise<boolean> {
  * @returns bytes that differed; null when the copy is no longer wanted */
 export async function makeRangeEqual(task: CopyTask, { offset, length }: Range): Promise<number | null> {
   const { volume, from, to, signal, log } = task;
-  for (;;) {
+  while (!isUnwanted(task)) {
     try {
       const moved = await volume.copy(from, to, offset, length);
       task.onCopied(length, moved);
       return moved;
     } catch (err) {
-      if (isUnwanted(task)) return null;
+      if (isUnwanted(task)) break;
       const error = err as NativeError;
       if (error.slot === to && REFUSALS.has(error.code)) task.onRefused(error);
       log.warn({ err, from, to, offset, length }, "a region could not be made equal");
       await sleep(AGREEMENT_RETRY_MS, undefined, { signal }).catch(() => undefined);
-      if (isUnwanted(task)) return null;
     }
   }
+  return null;
 }
 
 function isUnwanted({ signal, wanted }: CopyTask): boolean {
