@@ -16,7 +16,7 @@ bool Unequal::Touches(uint64_t begin, uint64_t end) const {
   return std::any_of(ranges_.begin(), ranges_.end(), [&](const std::vector<Range>& ranges) {
     auto range = std::partition_point(ranges.begin(), ranges.end(),
                                       [begin](const Range& range) { return range.end <= begin; });
-    while (range != ranges.end() && range->begin == range->end) ++range;
+    while (range != ranges.end() && range->begin < end && range->begin == range->end) ++range;
     return range != ranges.end() && range->begin < end;
   });
 }
