@@ -202,7 +202,7 @@ async function expand(
   const mount = await host.mounts.at(path);
   if (mount === null) throw notFound(`volume ${name} is not mounted at ${path}`);
   await waitForDevice(own, size);
-  const device = encrypted ? host.crypt.pathOf(name) : own;
+  const device = encrypted ? await host.crypt.inClear(own, name) : own;
   if (encrypted && (await deviceSize(device)) < (await deviceSize(own)) - LUKS_HEADER_BYTES)
     await host.crypt.grow(name, cryptKeyOf(secrets));
   if ((await numberOf(path)) === null)

@@ -37,7 +37,7 @@ class Rig {
 
 t.test("what is the volume's is closed, at once if it can be", async (t) => {
   const rig = new Rig({ uuid: LUKS2, slaves: [NUMBER] });
-  t.ok(await rig.crypt.isOpen(DEVICE, "vol"));
+  t.equal(await rig.crypt.inClear(DEVICE, "vol"), "/dev/mapper/vol");
   await rig.crypt.close(DEVICE, "vol");
   t.strictSame(rig.log, ["cryptsetup close vol"]);
   await rig.crypt.close(DEVICE, "vol");
@@ -75,6 +75,7 @@ for (const [what, mapping] of [
   t.test(`${what} that has the volume's name is left alone`, async (t) => {
     const rig = new Rig(mapping);
     t.notOk(await rig.crypt.isOpen(DEVICE, "vol"));
+    await t.rejects(rig.crypt.inClear(DEVICE, "vol"), { code: status.FAILED_PRECONDITION });
     await rig.crypt.close(DEVICE, "vol");
     await t.rejects(rig.crypt.open(DEVICE, "vol", key, true), {
       code: status.FAILED_PRECONDITION,

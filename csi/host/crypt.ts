@@ -60,6 +60,13 @@ export class Crypt {
     return (await this.#stateOf(device, volume)) === "open";
   }
 
+  /** @returns the path of the volume in clear
+   * @throws {RpcError} FAILED_PRECONDITION: it is not open on this device */
+  async inClear(device: string, volume: string): Promise<string> {
+    if (await this.isOpen(device, volume)) return this.pathOf(volume);
+    throw refused(`volume ${volume} is encrypted, and ${this.pathOf(volume)} is no mapping of ${device}: nothing of it is changed`); // prettier-ignore
+  }
+
   async #stateOf(device: string, volume: string): Promise<State> {
     const mapping = await this.devices.mappingAt(this.pathOf(volume));
     if (mapping === null) return "closed";
