@@ -10,7 +10,7 @@ import type { Agents } from "./agents.js";
 import { EngineCaller } from "./engine-caller.js";
 import type { EngineCommand } from "./engine-commands.js";
 import { replicaUrl } from "./engine-instance.js";
-import { ADD_TRIES_MAX, COMMAND_RETRY_MS, ENGINE_CALL_TIMEOUT_MS } from "./limits.js";
+import { ADD_TRIES_MAX, COMMAND_RETRY_MS, ENGINE_CALL_TIMEOUT_MS, EXPANSION_REPORT_MS } from "./limits.js";
 
 interface Driven {
   /** of the process that it was given to: another one has no failures yet */
@@ -20,8 +20,16 @@ interface Driven {
   failures: Map<string, { count: number; notBefore: number }>;
   /** the replica that is being made whole, between attempts as well */
   adding: Set<string>;
-  /** that has begun, and of which the engine has not told what has come of it; `failedAt`: what it had told of one before */
-  expansion: { size: number; failedAt: string } | null;
+  /** that has begun, and of which the engine has not told what has come of it */
+  expansion: Expansion | null;
+}
+
+interface Expansion {
+  size: number;
+  /** what the engine had told of one before */
+  failedAt: string;
+  /** ms since 1970 from which its process has ended in the middle of it, and the next one knows nothing of it */
+  lostFrom: number;
 }
 
 const CALL = { timeoutMs: ENGINE_CALL_TIMEOUT_MS };
@@ -77,7 +85,10 @@ export class EngineDriver {
     forgetGone(engine, driven);
     let earliest = Infinity;
     for (const command of commands) {
-      if (command.command === "expand" && driven.expansion?.size === command.size) continue;
+      if (command.command === "expand" && driven.expansion?.size === command.size) {
+        earliest = Math.min(earliest, driven.expansion.lostFrom);
+        continue;
+      }
       const { notBefore = 0 } = driven.failures.get(keyOf(command)) ?? {};
       if (Date.now() < notBefore) {
         earliest = Math.min(earliest, notBefore);
@@ -106,7 +117,10 @@ export class EngineDriver {
     try {
       await this.#carryOut(engine, command);
       if (command.command === "expand")
-        driven.expansion = { size: command.size, failedAt: engine.status.lastExpansionFailedAt };
+        driven.expansion = {
+          ...{ size: command.size, failedAt: engine.status.lastExpansionFailedAt },
+          lostFrom: Date.now() + EXPANSION_REPORT_MS,
+        };
       else driven.failures.delete(keyOf(command));
       if (command.command === "add-replica") driven.adding.delete(command.name);
     } catch (error) {
@@ -132,7 +146,7 @@ export class EngineDriver {
   /** An engine answers when an expansion has begun; what comes of it shows in how it is. */
   #noteExpansion(engine: Resource<"Engine">, driven: Driven): void {
     if (driven.expansion === null) return;
-    const { size, failedAt } = driven.expansion;
+    const { size, failedAt, lostFrom } = driven.expansion;
     const { currentSize, isExpanding, lastExpansionError, lastExpansionFailedAt } = engine.status;
     const command = { command: "expand", size } as const;
     if (bytesOf(currentSize) >= size) {
@@ -143,9 +157,12 @@ export class EngineDriver {
         "SucceededExpansion",
         `volume ${engine.spec.volumeName} has ${size} bytes`,
       );
-    } else if (!isExpanding && !["", failedAt].includes(lastExpansionFailedAt))
+    } else if (isExpanding) {
+      driven.expansion.lostFrom = Date.now() + EXPANSION_REPORT_MS;
+      return;
+    } else if (!["", failedAt].includes(lastExpansionFailedAt))
       this.#noteFailure(engine, command, driven, new Error(lastExpansionError));
-    else return;
+    else if (Date.now() < lostFrom) return;
     driven.expansion = null;
   }
 

@@ -10,7 +10,7 @@ import { modify } from "../store/store.js";
 import type { Agent } from "./agent.js";
 import type { AgentListener, Agents } from "./agents.js";
 import { startEngineLoop } from "./engine-loop.js";
-import { ADD_TRIES_MAX, COMMAND_RETRY_MS } from "./limits.js";
+import { ADD_TRIES_MAX, COMMAND_RETRY_MS, EXPANSION_REPORT_MS } from "./limits.js";
 
 /** An engine with one copy, "v-r-a" at a:1, that is to have others; it takes none. */
 class Rig {
@@ -206,3 +206,26 @@ t.test(
     t.strictSame(rig.expansions, [larger, larger]);
   },
 );
+
+t.test("an expansion whose engine crashed in it is begun again", async (t) => {
+  const rig = await Rig.start(t);
+  const [size, larger] = [1 << 20, 2 << 20];
+  rig.tell({ size });
+  await rig.until(({ status }) => status.currentSize === String(size));
+  await rig.wantSize(larger);
+  await reach(rig.expansions, 1);
+  rig.tell({ size, isExpanding: true });
+  await rig.until(({ status }) => status.isExpanding);
+  // Its next process, under the same name, has the old size and knows of no expansion.
+  rig.tell({ size });
+  await rig.until(({ status }) => !status.isExpanding);
+  // Each of these goes through the loop, and would find it to be given as well.
+  await rig.want("v-r-c", "c:1", "2030-01-01T00:00:00Z");
+  await reach(rig.events, 2);
+  t.strictSame(rig.expansions, [larger], "it may only not have told yet");
+
+  rig.pass(EXPANSION_REPORT_MS);
+  rig.tell({ size });
+  await reach(rig.expansions, 2);
+  t.strictSame(rig.expansions, [larger, larger]);
+});

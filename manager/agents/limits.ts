@@ -20,6 +20,9 @@ export const ENGINE_CALL_TIMEOUT_MS = 60_000;
 /** ms after which a command to an engine that failed is given again: the first time, and at most. */
 export const COMMAND_RETRY_MS = { first: 2_000, max: 300_000 } as const;
 
+/** ms in which an engine that has begun to grow, and grows no more, tells what has come of it: one that ended meanwhile never does. */
+export const EXPANSION_REPORT_MS = 30_000;
+
 /** Attempts to make a new replica whole before it is given up, and another one made. */
 export const ADD_TRIES_MAX = 3;
 
