@@ -6,6 +6,12 @@ import { isToBeRecorded } from "./removal.js";
 import type { Upkeep } from "./upkeep.js";
 import type { Plan, VolumeEvent, World } from "./world.js";
 
+/** The engine has a copy that readers can be given, which may be one that is to go. */
+export function isReadable(engine: Resource<"Engine"> | null): boolean {
+  const { currentState, replicaModeMap } = engine?.status ?? {};
+  return currentState === "running" && Object.values(replicaModeMap ?? {}).includes("RW");
+}
+
 export class Draft {
   readonly volume: Resource<"Volume">;
   readonly engine: Resource<"Engine"> | null;
@@ -53,10 +59,8 @@ export class Draft {
     return this.replicas.filter(({ metadata }) => modes[metadata.name] === mode);
   }
 
-  /** The engine has a copy that readers can be given, which may be one that is to go. */
   get isReadable(): boolean {
-    const { currentState, replicaModeMap } = this.engine?.status ?? {};
-    return currentState === "running" && Object.values(replicaModeMap ?? {}).includes("RW");
+    return isReadable(this.engine);
   }
 
   /** Its node answers, and its disk is there. */

@@ -9,6 +9,8 @@ import { clusterOf, type Cluster } from "../schedule/cluster.js";
 import type { SettingName } from "../settings/definitions.js";
 import { definitionOf, isSetting, SettingValues } from "../settings/settings.js";
 import type { Store } from "../store/store.js";
+import { Rebuilds } from "./rebuilds.js";
+import type { Plan, World } from "./world.js";
 
 /** All objects of one kind, as they were told last; not to be changed. */
 class Mirror<K extends Kind> {
@@ -47,6 +49,7 @@ export class Overview {
   readonly #settings: Mirror<"Setting">;
   readonly #engines: Mirror<"Engine">;
   readonly #replicas: Mirror<"Replica">;
+  readonly #rebuilds = new Rebuilds();
   readonly #volumes = new Set<string>();
   readonly #endVolumes: () => void;
 
@@ -99,15 +102,14 @@ export class Overview {
     return clusterOf(this.nodes, [...others, ...own], settings);
   }
 
-  /** Replicas that are being made equal, of all volumes, by node. */
-  get rebuilding(): Map<string, number> {
-    const counts = new Map<string, number>();
-    for (const { status } of this.#engines.objects.values())
-      for (const [replica, mode] of Object.entries(status.replicaModeMap)) {
-        const node = this.#replicas.objects.get(replica)?.spec.nodeID;
-        if (mode === "WO" && node !== undefined) counts.set(node, (counts.get(node) ?? 0) + 1);
-      }
-    return counts;
+  /** Replicas that are being made equal, or are about to be, of all volumes, by node. */
+  rebuilding(now: number): Map<string, number> {
+    return this.#rebuilds.byNode(this.#engines.objects.values(), this.#replicas.objects, now);
+  }
+
+  /** A plan is about to be stored. */
+  begin(world: World, plan: Plan): void {
+    this.#rebuilds.begin(world, plan);
   }
 }
 

@@ -21,6 +21,9 @@ import { parseTime } from "./time.js";
 const MINUTE_MS = 60_000;
 const RETRY_MS = 30_000;
 
+/** ms until it is asked again whether a rebuild of another volume has ended: many take seconds. */
+const REBUILD_POLL_MS = 2_000;
+
 export function replan(draft: Draft): void {
   const { state } = draft.volume.status;
   noteEvictions(draft);
@@ -274,7 +277,7 @@ function mayRebuildOn(draft: Draft, node: string): boolean {
   const { settings, world } = draft;
   const most = settings.number("concurrent-replica-rebuild-per-node-limit");
   if ((world.rebuilding.get(node) ?? 0) < most) return true;
-  if (most > 0) draft.lookAgain(world.now + RETRY_MS);
+  if (most > 0) draft.lookAgain(world.now + REBUILD_POLL_MS);
   return false;
 }
 

@@ -27,17 +27,22 @@ export function startVolumeLoop(store: Store, events: Events, log: Logger): Loop
 
 async function reconcile(store: Store, overview: Overview, name: string, tell: Tell): Promise<number | null> {
   await overview.synced;
-  const world = await observe(store, overview, name);
-  if (world === null) return null;
+  const own = await read(store, name);
+  if (own === null) return null;
+  // Nothing is awaited from here until it counts for others, too.
+  const world = worldOf(own, overview);
   const plan = decideVolume(world);
+  overview.begin(world, plan);
   await apply(store, world.volume, plan);
   await setUpkeep(store, overview, world, plan);
   for (const { about, ...event } of plan.events) tell(about ?? plan.volume, event);
   return plan.lookAgainAt;
 }
 
+type Own = Pick<World, "volume" | "engine" | "replicas" | "witnesses" | "held">;
+
 /** What is the volume's own is read now: what was just made is not made again. */
-async function observe(store: Store, overview: Overview, name: string): Promise<World | null> {
+async function read(store: Store, name: string): Promise<Own | null> {
   const volume = await store.get("Volume", name);
   if (volume === null) return null;
   const [attachment, replicas, engines, witnesses] = await Promise.all([
@@ -46,15 +51,19 @@ async function observe(store: Store, overview: Overview, name: string): Promise<
     store.list("Engine", ownLabels(name)),
     store.list("Witness", ownLabels(name)),
   ]);
-  const { settings, reachable, rebuilding } = overview;
   const [engine = null] = engines;
   const tickets = attachment?.spec.attachmentTickets ?? {};
+  const held = new Set(UPKEEPS.filter((type) => tickets[workTicketId(type, name)] !== undefined));
+  return { volume, engine, replicas, witnesses, held };
+}
+
+function worldOf(own: Own, overview: Overview): World {
+  const now = Date.now();
+  const { settings, reachable } = overview;
   return {
-    now: Date.now(),
-    ...{ volume, engine, replicas, witnesses },
-    ...{ settings, reachable, rebuilding },
-    cluster: overview.cluster(name, replicas, settings),
-    held: new Set(UPKEEPS.filter((type) => tickets[workTicketId(type, name)] !== undefined)),
+    ...own,
+    ...{ now, settings, reachable, rebuilding: overview.rebuilding(now) },
+    cluster: overview.cluster(own.volume.metadata.name, own.replicas, settings),
     newSuffix: () => randomBytes(4).toString("hex"),
   };
 }

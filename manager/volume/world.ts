@@ -18,7 +18,7 @@ export interface World {
   settings: SettingValues;
   /** nodes whose agents answer */
   reachable: ReadonlySet<string>;
-  /** replicas that are being made equal, of all volumes, by node */
+  /** replicas that are being made equal, or are about to be, of all volumes, by node */
   rebuilding: ReadonlyMap<string, number>;
   /** types of the tickets that the volume has for its upkeep */
   held: ReadonlySet<string>;
