@@ -292,6 +292,20 @@ t.test("new copies that their nodes do not start are made ever later", async (t)
   t.equal(cluster.replicas.length, 3);
 });
 
+t.test("a new copy that its node does not start is made on another one next", async (t) => {
+  const cluster = attached();
+  const used = [...nodesOf(cluster), ...cluster.witnesses.map(({ spec }) => spec.nodeID)];
+  const roomiest = cluster.nodes.find(({ metadata }) => !used.includes(metadata.name));
+  const disk = roomiest?.status.diskStatus["d"];
+  if (roomiest === undefined || disk === undefined) throw new Error("there is no other node");
+  for (const room of ["storageMaximum", "storageAvailable"] as const) disk[room] *= 2;
+  cluster.refusing.add(roomiest.metadata.name);
+  if (cluster.volume !== null) cluster.volume.spec.numberOfReplicas = 3;
+  settle(cluster, 60);
+  t.match(cluster.volume?.status, { state: "attached", robustness: "healthy" });
+  t.notOk(nodesOf(cluster).includes(roomiest.metadata.name));
+});
+
 t.test("a volume that nobody uses is not attached for a copy whose disk is lost", async (t) => {
   const cluster = new SimulatedCluster(["a", "b"], 2);
   cluster.settings.set("offline-replica-rebuilding", '{"v1":"true","v2":"false"}');

@@ -30,7 +30,7 @@ export function noteModes(draft: Draft): void {
     noteSteady(draft, replica);
   }
   for (const replica of draft.inMode("ERR")) {
-    if (!hasData(replica) && !hasFailed(replica)) noteRefusal(draft);
+    if (!hasData(replica) && !hasFailed(replica)) noteRefusal(draft, replica);
     fail(draft, replica);
   }
   for (const replica of draft.replicas) noteLeftOut(draft, replica, couldBeTaken(draft, replica));
@@ -60,7 +60,7 @@ function couldBeTaken(draft: Draft, replica: Resource<"Replica">): boolean {
 function noteEnd(draft: Draft, replica: Resource<"Replica">): void {
   const { state } = draft.volume.status;
   if (!noteStop(draft, replica) || (state === "attaching" && isWhole(replica))) return;
-  if (state === "attached" && !hasData(replica) && !hasFailed(replica)) noteRefusal(draft);
+  if (state === "attached" && !hasData(replica) && !hasFailed(replica)) noteRefusal(draft, replica);
   fail(draft, replica);
 }
 

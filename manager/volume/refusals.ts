@@ -1,5 +1,6 @@
 /** New replicas that came to nothing, with their engine or on their node: each that follows is made after a longer wait. */
 import { forgetAnnotation, type Resource } from "../objects/resource.js";
+import type { Cluster } from "../schedule/cluster.js";
 import type { Draft } from "./draft.js";
 import { parseTime, pauseMs } from "./time.js";
 
@@ -11,21 +12,30 @@ interface Refusals {
   count: number;
   /** RFC 3339, of the last one */
   at: string;
+  /** that they were on */
+  nodes: string[];
 }
 
 /** ms until another one is made: the first time, and at most; doubled in between. What its engine refuses, as a volume that has as many
  * snapshots as it may have does, it refuses for long; and a copy that comes back is tried meanwhile. */
 const PAUSE_MS = { first: 30_000, max: 300_000 } as const;
 
-export function noteRefusal(draft: Draft): void {
+export function noteRefusal(draft: Draft, { spec }: Resource<"Replica">): void {
   const { metadata } = draft.volume;
-  const noted: Refusals = { count: (refusals(metadata)?.count ?? 0) + 1, at: draft.now };
+  const { count, nodes } = refusals(metadata) ?? { count: 0, nodes: [] };
+  const noted: Refusals = { count: count + 1, at: draft.now, nodes: [...new Set([...nodes, spec.nodeID])] };
   metadata.annotations[REFUSALS] = JSON.stringify(noted);
 }
 
 /** One has become whole. */
 export function forgetRefusals({ volume }: Draft): void {
   forgetAnnotation(volume.metadata, REFUSALS);
+}
+
+/** @returns what is tried first: the others may do as well as the one that refused would */
+export function withoutRefusing({ volume, world }: Draft): Cluster {
+  const refusing = refusals(volume.metadata)?.nodes ?? [];
+  return { ...world.cluster, nodes: world.cluster.nodes.filter(({ name }) => !refusing.includes(name)) };
 }
 
 /** No other one is made yet. */
@@ -40,5 +50,8 @@ export function isPausing(draft: Draft): boolean {
 
 function refusals({ annotations }: Resource["metadata"]): Refusals | null {
   const text = annotations[REFUSALS];
-  return text === undefined ? null : (JSON.parse(text) as Refusals);
+  // A manager before this one noted no nodes.
+  return text === undefined
+    ? null
+    : { nodes: [], ...(JSON.parse(text) as Partial<Refusals> & Omit<Refusals, "nodes">) };
 }

@@ -13,7 +13,7 @@ import { isLeftOut } from "./left-out.js";
 import { homeOf, isStrictlyLocal } from "./locality.js";
 import { hasData, hasFailed, hasLostAll, isWhole } from "./modes.js";
 import { newReplica } from "./objects.js";
-import { isPausing } from "./refusals.js";
+import { isPausing, withoutRefusing } from "./refusals.js";
 import { hasEndedBadly, REBUILD_TRIES_MAX, tryAgain } from "./restart.js";
 import { explainRefusals, noteScheduled, type Unplaced } from "./scheduled.js";
 import { parseTime } from "./time.js";
@@ -260,7 +260,9 @@ function balance(draft: Draft, whole: readonly Resource<"Replica">[]): null {
  * @param node the only one that may be used; "": any that the volume's locality allows */
 function add(draft: Draft, taken: Taken[], node: string): Unplaced | null {
   const { volume, world } = draft;
-  const found = place(world.cluster, want(draft, taken, node));
+  const wanted = want(draft, taken, node);
+  const elsewhere = place(withoutRefusing(draft), wanted);
+  const found = elsewhere.placed ? elsewhere : place(world.cluster, wanted);
   if (!found.placed) return { failures: found.failures, refusals: found.refusals, local: false };
   const isAttached = volume.status.state === "attached";
   if (isAttached && isPausing(draft)) return null;
