@@ -148,7 +148,7 @@ export class BlockDevice {
     for (const step of [
       () => this.#logout(portal),
       () => this.#delete(this.#record(portal)),
-      () => (device === null ? Promise.resolve() : this.#node.remove(device)),
+      () => (device === null ? Promise.resolve() : this.#removeNode(device, portal)),
     ])
       await step().catch((err: unknown) => failures.push(err));
     for (const err of failures)
@@ -164,6 +164,17 @@ export class BlockDevice {
       if (formatHostPort(session.portal) === at) await this.#end(session);
   }
 
+  /** The next engine's disk may have got the number of ours, which is gone. */
+  async #removeNode(device: string, portal: HostPort): Promise<void> {
+    const { lun } = this.options;
+    for (const session of await this.#sessions()) {
+      const disk = session.disks.get(lun);
+      const isOthers = formatHostPort(session.portal) !== formatHostPort(portal);
+      if (isOthers && disk !== undefined && (await this.#numberOf(disk)) === device) return;
+    }
+    await this.#node.remove(device);
+  }
+
   #end({ id }: IscsiSession): Promise<void> {
     const args = ["-m", "session", "-r", String(id), "--logout"];
     return this.#iscsiadm(`session ${id} cannot be ended`, args, LOGOUT_TIMEOUT_MS);
@@ -171,7 +182,7 @@ export class BlockDevice {
 
   async #name(disk: string): Promise<void> {
     const { log, path } = this.options;
-    const device = await this.#read(`/sys/class/block/${disk}/dev`);
+    const device = await this.#numberOf(disk);
     if (device === null || !/^\d+:\d+$/.test(device)) throw new Error(`disk ${disk} has no device number`);
     await this.#node.make(device);
     this.#device = device;
@@ -233,6 +244,11 @@ export class BlockDevice {
   async #read(path: string): Promise<string | null> {
     const { exitCode, output } = await this.machine.host.run("cat", [path]);
     return exitCode === 0 ? output : null;
+  }
+
+  /** @returns `MAJOR:MINOR` of a disk */
+  #numberOf(disk: string): Promise<string | null> {
+    return this.#read(`/sys/class/block/${disk}/dev`);
   }
 
   async #write(path: string, text: string): Promise<void> {

@@ -38,9 +38,17 @@ export class FakeMachine implements Commands {
 
   login(target: string, portal: string): number {
     const id = this.#next++;
-    const disk = this.sectors === null ? null : `sd${id}`;
+    const disk = this.sectors === null ? null : this.#freeDisk();
     this.sessions.set(id, { target, portal, disk, seen: this.sectors });
     return id;
+  }
+
+  /** Like the kernel, the first one whose name and number nobody has any more. */
+  #freeDisk(): string {
+    const used = new Set([...this.sessions.values()].map(({ disk }) => disk));
+    let number = 1;
+    while (used.has(`sd${number}`)) number++;
+    return `sd${number}`;
   }
 
   /** What iscsiadm prints of all sessions. */
