@@ -108,8 +108,8 @@ export class Overview {
   }
 
   /** A plan is about to be stored. */
-  begin(world: World, plan: Plan): void {
-    this.#rebuilds.begin(world, plan);
+  note(world: World, plan: Plan): void {
+    this.#rebuilds.note(world, plan);
   }
 }
 

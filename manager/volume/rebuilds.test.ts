@@ -39,7 +39,7 @@ t.test(
   },
 );
 
-t.test("what was begun counts until it is whole, and not for ever when it never is", async (t) => {
+t.test("what was begun counts until it is whole or has ended, and not for ever", async (t) => {
   const cluster = new SimulatedCluster(["n1", "n2", "n3"], 2);
   cluster.ticket = "n1";
   for (let round = 0; round < 12; round++) {
@@ -55,11 +55,11 @@ t.test("what was begun counts until it is whole, and not for ever when it never 
   const names = new Map([[name, replica]]);
   const modeIs = (mode: string) => [{ ...engine, status: { ...engine.status, replicaModeMap: { [name]: mode } } }]; // prettier-ignore
   const stopped = { ...replica, spec: { ...replica.spec, desireState: "stopped" } };
-  const plan = { created: [], replicas } as unknown as Plan;
+  const plan = { created: [], deleted: [], replicas } as unknown as Plan;
   const rebuilds = new Rebuilds();
-  rebuilds.begin({ now: 0, engine: null, replicas: [stopped] }, plan);
+  rebuilds.note({ now: 0, engine: null, replicas: [stopped] }, plan);
   t.strictSame(rebuilds.byNode([], names, 0), new Map(), "all are started when a volume is attached");
-  const begin = () => rebuilds.begin({ now: 0, engine, replicas: [stopped, ...replicas.slice(1)] }, plan);
+  const begin = () => rebuilds.note({ now: 0, engine, replicas: [stopped, ...replicas.slice(1)] }, plan);
   begin();
   t.strictSame(rebuilds.byNode([], names, 59_999), new Map([[node, 1]]));
   t.strictSame(rebuilds.byNode(modeIs("WO"), names, 59_999), new Map([[node, 1]]), "once");
@@ -68,4 +68,14 @@ t.test("what was begun counts until it is whole, and not for ever when it never 
   begin();
   t.strictSame(rebuilds.byNode(modeIs("RW"), names, 1_000), new Map());
   t.strictSame(rebuilds.byNode(modeIs("ERR"), names, 1_000), new Map());
+  begin();
+  rebuilds.note({ now: 0, engine, replicas }, { ...plan, replicas: [stopped] });
+  t.strictSame(
+    rebuilds.byNode([], names, 1_000),
+    new Map(),
+    "its process has ended: it is not in its own way",
+  );
+  begin();
+  rebuilds.note({ now: 0, engine, replicas }, { ...plan, deleted: [replica] });
+  t.strictSame(rebuilds.byNode([], names, 1_000), new Map());
 });

@@ -11,14 +11,20 @@ export class Rebuilds {
   readonly #begun = new Map<string, { node: string; until: number }>();
 
   /** What was decided counts at once: other volumes are decided about before it is stored, and its engine tells of it later. */
-  begin({ now, engine, replicas }: Pick<World, "now" | "engine" | "replicas">, plan: Plan): void {
-    if (!isReadable(engine)) return;
-    const begin = (name: string, node: string) => this.#begun.set(name, { node, until: now + BEGIN_MS });
+  note({ now, engine, replicas }: Pick<World, "now" | "engine" | "replicas">, plan: Plan): void {
+    const begin = (name: string, node: string) => {
+      if (isReadable(engine)) this.#begun.set(name, { node, until: now + BEGIN_MS });
+    };
+    for (const { metadata } of plan.deleted) this.#begun.delete(metadata.name);
     for (const made of plan.created) if (made.kind === "Replica") begin(made.name, made.spec.nodeID ?? "");
-    const running = replicas.filter(({ spec }) => spec.desireState === "running");
-    const names = new Set(running.map(({ metadata }) => metadata.name));
-    for (const { metadata, spec } of plan.replicas)
-      if (spec.desireState === "running" && !names.has(metadata.name)) begin(metadata.name, spec.nodeID);
+    const wereRunning = replicas.filter(isToRun).map(({ metadata }) => metadata.name);
+    for (const replica of plan.replicas) {
+      const { name } = replica.metadata;
+      const wasRunning = wereRunning.includes(name);
+      if (isToRun(replica) && !wasRunning) begin(name, replica.spec.nodeID);
+      // It has ended before it was taken in.
+      if (!isToRun(replica) && wasRunning) this.#begun.delete(name);
+    }
   }
 
   /** @returns how many there are, by node */
@@ -46,4 +52,8 @@ export class Rebuilds {
     nodes.delete(name);
     this.#begun.delete(name);
   }
+}
+
+function isToRun({ spec }: Resource<"Replica">): boolean {
+  return spec.desireState === "running";
 }

@@ -32,7 +32,7 @@ async function reconcile(store: Store, overview: Overview, name: string, tell: T
   // Nothing is awaited from here until it counts for others, too.
   const world = worldOf(own, overview);
   const plan = decideVolume(world);
-  overview.begin(world, plan);
+  overview.note(world, plan);
   await apply(store, world.volume, plan);
   await setUpkeep(store, overview, world, plan);
   for (const { about, ...event } of plan.events) tell(about ?? plan.volume, event);
