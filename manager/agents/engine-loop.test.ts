@@ -176,15 +176,21 @@ async function reach(things: readonly unknown[], count: number): Promise<void> {
   while (things.length < count) await new Promise((resolve) => setImmediate(resolve));
 }
 
+/** Its engine was told to grow from `size` to `larger`, bytes, and has answered. */
+async function expansionBegun(t: Test) {
+  const rig = await Rig.start(t);
+  const [size, larger] = [1 << 20, 2 << 20];
+  rig.tell({ size });
+  await rig.until(({ status }) => status.currentSize === String(size));
+  await rig.wantSize(larger);
+  await reach(rig.expansions, 1);
+  return { rig, size, larger };
+}
+
 t.test(
   "an expansion that fails after it has begun is tried again after a while, and is in the way of nothing",
   async (t) => {
-    const rig = await Rig.start(t);
-    const [size, larger] = [1 << 20, 2 << 20];
-    rig.tell({ size });
-    await rig.until(({ status }) => status.currentSize === String(size));
-    await rig.wantSize(larger);
-    await reach(rig.expansions, 1);
+    const { rig, size, larger } = await expansionBegun(t);
     t.strictSame(rig.events, [], "that it has begun is no success");
 
     rig.tell({ size, isExpanding: true });
@@ -208,12 +214,7 @@ t.test(
 );
 
 t.test("an expansion whose engine crashed in it is begun again", async (t) => {
-  const rig = await Rig.start(t);
-  const [size, larger] = [1 << 20, 2 << 20];
-  rig.tell({ size });
-  await rig.until(({ status }) => status.currentSize === String(size));
-  await rig.wantSize(larger);
-  await reach(rig.expansions, 1);
+  const { rig, size, larger } = await expansionBegun(t);
   rig.tell({ size, isExpanding: true });
   await rig.until(({ status }) => status.isExpanding);
   // Its next process, under the same name, has the old size and knows of no expansion.

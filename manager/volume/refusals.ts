@@ -32,7 +32,7 @@ export function forgetRefusals({ volume }: Draft): void {
   forgetAnnotation(volume.metadata, REFUSALS);
 }
 
-/** @returns what is tried first: the others may do as well as the one that refused would */
+/** Where the next one is tried first: a node that refused one has the same room as before, and would be chosen again. */
 export function withoutRefusing({ volume, world }: Draft): Cluster {
   const refusing = refusals(volume.metadata)?.nodes ?? [];
   return { ...world.cluster, nodes: world.cluster.nodes.filter(({ name }) => !refusing.includes(name)) };
